@@ -1,0 +1,1 @@
+"""The mathematics of Reverse Personalization in plain torch and numpy: no ComfyUI is imported here."""

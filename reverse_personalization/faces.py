@@ -1,0 +1,158 @@
+"""What FACES carries: for every image of a batch its faces, in a stable order.
+
+Geometry is in pixels of the image the faces were found in, x to the right and y down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+EMBEDDING_WIDTH = 512
+"""Length of an InsightFace identity embedding."""
+
+SAME_COLUMN = 0.25
+"""Faces whose centres are nearer in x than this part of a face's width stand in one column."""
+
+Sex = Literal["female", "male"]
+
+
+@dataclass(frozen=True)
+class HeadPose:
+    """Head rotation in degrees, as InsightFace's 3D landmark model reports it."""
+
+    pitch: float
+    yaw: float
+    roll: float
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of one image.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels; may reach outside the image.
+        landmarks: five (x, y) in pixels: the eye, then the other eye, nose, mouth corners, each pair with
+            the one further left in an upright image first (InsightFace's order).
+        score: the detector's confidence in [0, 1]; 0 where no detector saw the face.
+        embedding: float32 [512], unit length.
+        age: years, or None where the model pack cannot tell.
+        sex: None where the model pack cannot tell.
+        pose: None where the model pack cannot tell.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+    embedding: Tensor
+    age: int | None = None
+    sex: Sex | None = None
+    pose: HeadPose | None = None
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Centre of the box, (x, y) in pixels."""
+        x0, y0, x1, y1 = self.box
+        return (x0 + x1) / 2, (y0 + y1) / 2
+
+    @property
+    def area(self) -> float:
+        """Area of the box in square pixels."""
+        x0, y0, x1, y1 = self.box
+        return max(0.0, x1 - x0) * max(0.0, y1 - y0)
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """The wire type FACES.
+
+    Attributes:
+        images: for every image of the batch its faces, from left to right (see `in_stable_order`); may be empty.
+        height: of the images, pixels.
+        width: of the images, pixels.
+        model_pack: name of the InsightFace pack that made the embeddings.
+        provider: the ONNX Runtime execution provider that was really used.
+    """
+
+    images: tuple[tuple[Face, ...], ...]
+    height: int
+    width: int
+    model_pack: str
+    provider: str
+
+    def __iter__(self) -> Iterator[Face]:
+        """All faces: image by image, each image's in its order."""
+        for image in self.images:
+            yield from image
+
+    def __len__(self) -> int:
+        return sum(len(image) for image in self.images)
+
+    def embeddings(self) -> Tensor:
+        """Unit embeddings of all faces in iteration order.
+
+        Returns:
+            float32 [F, 512] on the CPU; F may be 0.
+        """
+        if not len(self):
+            return torch.zeros(0, EMBEDDING_WIDTH)
+        return torch.stack([face.embedding for face in self])
+
+
+def in_stable_order(faces: Sequence[Face]) -> tuple[Face, ...]:
+    """Number one image's faces as one would point at them: from left to right.
+
+    Faces almost above one another (centres nearer in x than `SAME_COLUMN` of the narrower face's width) are
+    a column and are numbered from top to bottom, so that a pixel of jitter does not renumber them. The
+    order depends on the faces' relative places alone: moving the whole picture keeps it.
+
+    Args:
+        faces: of one image, in any order.
+    """
+    columns: list[list[Face]] = []
+    for face in sorted(faces, key=lambda face: face.centre):
+        previous = columns[-1][-1] if columns else None
+        if previous is not None and _in_same_column(previous, face):
+            columns[-1].append(face)
+        else:
+            columns.append([face])
+    return tuple(face for column in columns for face in sorted(column, key=lambda face: face.centre[::-1]))
+
+
+def _in_same_column(a: Face, b: Face) -> bool:
+    narrower = min(a.box[2] - a.box[0], b.box[2] - b.box[0])
+    return abs(a.centre[0] - b.centre[0]) < SAME_COLUMN * narrower
+
+
+def select_faces(faces: Sequence[Face], which: str) -> tuple[Face, ...]:
+    """Keep some of one image's faces.
+
+    Args:
+        faces: in stable order.
+        which: "largest" (by area of the box), "all", or numbers counted from 1, separated by commas: "2" or
+            "1,3".
+
+    Raises:
+        ValueError: `which` is none of these, or names a face that is not there.
+    """
+    if which == "all":
+        return tuple(faces)
+    if which == "largest":
+        return (max(faces, key=lambda face: face.area),) if faces else ()
+    try:
+        numbers = sorted({int(part) for part in which.split(",")})
+    except ValueError:
+        raise ValueError(
+            f'the choice of faces is "{which}"; expected "largest", "all" or numbers from 1 such as "1,3"'
+        ) from None
+    missing = [number for number in numbers if not 1 <= number <= len(faces)]
+    if missing:
+        raise ValueError(
+            f"face {', '.join(map(str, missing))} was asked for, but the image has {len(faces)} "
+            f"face{'' if len(faces) == 1 else 's'}; choose numbers from 1 to {len(faces)}"
+        )
+    return tuple(faces[number - 1] for number in numbers)
