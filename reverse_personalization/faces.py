@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,27 +31,19 @@ class HeadPose:
 
 
 @dataclass(frozen=True, eq=False)
-class Face:
-    """One face of one image.
+class Detection:
+    """Where one face of one image is.
 
     Attributes:
         box: x0, y0, x1, y1 in pixels; may reach outside the image.
         landmarks: five (x, y) in pixels: the eye, then the other eye, nose, mouth corners, each pair with
             the one further left in an upright image first (InsightFace's order).
         score: the detector's confidence in [0, 1]; 0 where no detector saw the face.
-        embedding: float32 [512], unit length.
-        age: years, or None where the model pack cannot tell.
-        sex: None where the model pack cannot tell.
-        pose: None where the model pack cannot tell.
     """
 
     box: tuple[float, float, float, float]
     landmarks: tuple[tuple[float, float], ...]
     score: float
-    embedding: Tensor
-    age: int | None = None
-    sex: Sex | None = None
-    pose: HeadPose | None = None
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -67,11 +59,28 @@ class Face:
 
 
 @dataclass(frozen=True, eq=False)
+class Face(Detection):
+    """One face of one image: where it is and whose it is.
+
+    Attributes:
+        embedding: float32 [512], unit length.
+        age: years, or None where the model pack cannot tell.
+        sex: None where the model pack cannot tell.
+        pose: None where the model pack cannot tell.
+    """
+
+    embedding: Tensor
+    age: int | None = None
+    sex: Sex | None = None
+    pose: HeadPose | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Faces:
     """The wire type FACES.
 
     Attributes:
-        images: for every image of the batch its faces, from left to right (see `in_stable_order`); may be empty.
+        images: for every image of the batch its faces in stable order (see `in_stable_order`); may be empty.
         height: of the images, pixels.
         width: of the images, pixels.
         model_pack: name of the InsightFace pack that made the embeddings.
@@ -103,56 +112,86 @@ class Faces:
         return torch.stack([face.embedding for face in self])
 
 
-def in_stable_order(faces: Sequence[Face]) -> tuple[Face, ...]:
+FaceLike = TypeVar("FaceLike", bound=Detection)
+
+
+def in_stable_order(faces: Sequence[FaceLike]) -> tuple[FaceLike, ...]:
     """Number one image's faces as one would point at them: from left to right.
 
     Faces almost above one another (centres nearer in x than `SAME_COLUMN` of the narrower face's width) are
     a column and are numbered from top to bottom, so that a pixel of jitter does not renumber them. The
-    order depends on the faces' relative places alone: moving the whole picture keeps it.
+    order depends on the faces' relative places alone: neither the order they come in nor moving the whole
+    picture changes it.
 
     Args:
         faces: of one image, in any order.
     """
-    columns: list[list[Face]] = []
-    for face in sorted(faces, key=lambda face: face.centre):
-        previous = columns[-1][-1] if columns else None
-        if previous is not None and _in_same_column(previous, face):
+    columns: list[list[FaceLike]] = []
+    for face in sorted(faces, key=lambda face: (face.centre, face.box)):
+        # Compared with the column's first face: a diagonal row would otherwise chain into one column.
+        if columns and _in_same_column(columns[-1][0], face):
             columns[-1].append(face)
         else:
             columns.append([face])
-    return tuple(face for column in columns for face in sorted(column, key=lambda face: face.centre[::-1]))
+    return tuple(
+        face
+        for column in columns
+        for face in sorted(column, key=lambda face: (face.centre[1], face.centre[0], face.box))
+    )
 
 
-def _in_same_column(a: Face, b: Face) -> bool:
+def _in_same_column(a: Detection, b: Detection) -> bool:
     narrower = min(a.box[2] - a.box[0], b.box[2] - b.box[0])
     return abs(a.centre[0] - b.centre[0]) < SAME_COLUMN * narrower
 
 
-def select_faces(faces: Sequence[Face], which: str) -> tuple[Face, ...]:
+def parse_choice(which: str) -> Literal["all", "largest"] | tuple[int, ...]:
+    """Read the user's choice of faces.
+
+    Args:
+        which: "largest", "all", or numbers counted from 1, separated by commas: "2" or "1,3". Spaces and
+            capitals do not matter.
+
+    Returns:
+        The word, or the numbers in rising order, each once.
+
+    Raises:
+        ValueError: `which` is none of these.
+    """
+    word = which.strip().lower()
+    if word == "all":
+        return "all"
+    if word == "largest":
+        return "largest"
+    parts = [part.strip() for part in word.split(",")]
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise ValueError(f'the choice of faces is "{which}"; expected "largest", "all" or numbers from 1 such as "1,3"')
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def select_faces(faces: Sequence[FaceLike], which: str) -> tuple[FaceLike, ...]:
     """Keep some of one image's faces.
 
     Args:
         faces: in stable order.
-        which: "largest" (by area of the box), "all", or numbers counted from 1, separated by commas: "2" or
-            "1,3".
+        which: "largest" (by area of the box), "all", or numbers from 1 (see `parse_choice`).
+
+    Returns:
+        The chosen faces, in stable order.
 
     Raises:
-        ValueError: `which` is none of these, or names a face that is not there.
+        ValueError: `which` cannot be read, or names a face that is not there.
     """
-    if which == "all":
+    choice = parse_choice(which)
+    if choice == "all":
         return tuple(faces)
-    if which == "largest":
+    if choice == "largest":
         return (max(faces, key=lambda face: face.area),) if faces else ()
-    try:
-        numbers = sorted({int(part) for part in which.split(",")})
-    except ValueError:
-        raise ValueError(
-            f'the choice of faces is "{which}"; expected "largest", "all" or numbers from 1 such as "1,3"'
-        ) from None
-    missing = [number for number in numbers if not 1 <= number <= len(faces)]
+    missing = [number for number in choice if number > len(faces)]
     if missing:
+        there = {0: "no face", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
         raise ValueError(
-            f"face {', '.join(map(str, missing))} was asked for, but the image has {len(faces)} "
-            f"face{'' if len(faces) == 1 else 's'}; choose numbers from 1 to {len(faces)}"
+            f"face {', '.join(map(str, missing))} was asked for, but the image has {there}; "
+            'choose numbers that are there, "largest" or "all"'
         )
-    return tuple(faces[number - 1] for number in numbers)
+    return tuple(faces[number - 1] for number in choice)

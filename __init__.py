@@ -1,0 +1,39 @@
+"""ComfyUI Reverse Personalization: make people unrecognisable and leave everything else as it was."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .host.model_folders import register_model_folders
+from .nodes.attribute_prompt import AttributePrompt
+from .nodes.compose import NoiseTrajectorySampler, NoiseTrajectorySigmas, ReverseIdentityGuider
+from .nodes.dpm_solver_inversion import DPMSolverInversion
+from .nodes.face_embed import FaceEmbed
+from .nodes.identity_adapter_loader import IdentityAdapterLoader
+from .nodes.reverse_identity_ksampler import ReverseIdentityKSampler
+
+
+class ReversePersonalization(ComfyExtension):
+    """The pack's nodes."""
+
+    async def on_load(self) -> None:
+        """Tell the host where the adapters and the face models are."""
+        register_model_folders()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """All nodes."""
+        return [
+            IdentityAdapterLoader,
+            FaceEmbed,
+            AttributePrompt,
+            DPMSolverInversion,
+            ReverseIdentityKSampler,
+            ReverseIdentityGuider,
+            NoiseTrajectorySampler,
+            NoiseTrajectorySigmas,
+        ]
+
+
+async def comfy_entrypoint() -> ReversePersonalization:
+    """Called by ComfyUI when it loads the pack."""
+    return ReversePersonalization()

@@ -1,0 +1,165 @@
+"""Negative identity guidance (eq. 5) as a guider of ComfyUI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.samplers
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from .fingerprint import fingerprint
+from .identity_adapter import attached_adapter, null_identity, with_identity
+
+_SEES_BOTH_BRANCHES = (
+    "disable_cfg1_optimization",
+    "sampler_cfg_function",
+    "sampler_pre_cfg_function",
+    "sampler_post_cfg_function",
+    "sampler_calc_cond_batch_function",
+)
+
+
+class NullIdentityGuider(comfy.samplers.CFGGuider):
+    """Predicts under the null identity, for the inversion.
+
+    Args:
+        model: with an identity adapter.
+        source: text of the photograph.
+        negative: text of the other branch; only used where the scale is not 1.
+        cfg: scale between the two; 1 is one evaluation a step.
+    """
+
+    def __init__(self, model: ModelPatcher, source: Conditioning, negative: Conditioning | None, cfg: float) -> None:
+        super().__init__(model)
+        attached_adapter(model)
+        null = null_identity()
+        self.inner_set_conds({"positive": with_identity(source, null)})
+        if negative is not None and cfg != 1.0:
+            self.inner_set_conds({"negative": with_identity(negative, null)})
+        self.set_cfg(cfg)
+
+
+class NegativeIdentityGuider(comfy.samplers.CFGGuider):
+    """Predicts g eps(identity, source) + (1 - g) eps(null identity, attributes), eq. 5.
+
+    The attribute text is on the branch of the null identity, whose weight 1 - g is positive: on the other
+    it would be pushed away with the person.
+
+    Args:
+        model: with an identity adapter.
+        identities: float [B, 512], one for each latent.
+        source: text of the photograph, on the identity's branch.
+        attributes: text on the null identity's branch; None for the source.
+        cfg: g; below 0 generation runs away from the identity, at 0 the identity has no say.
+    """
+
+    def __init__(
+        self,
+        model: ModelPatcher,
+        identities: Tensor,
+        source: Conditioning,
+        attributes: Conditioning | None,
+        cfg: float,
+    ) -> None:
+        super().__init__(model)
+        attached_adapter(model)
+        self.batch = identities.shape[0]
+        null_text = source if attributes is None else attributes
+        for name, conditioning in (("source", source), ("attribute", null_text)):
+            _check_rows(name, conditioning, self.batch)
+        self.set_conds(with_identity(source, identities), with_identity(null_text, null_identity()))
+        self.set_cfg(cfg)
+
+    def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """The host's, for as many latents as there are identities.
+
+        Raises:
+            ValueError: the batch is another.
+        """
+        if noise.shape[0] != self.batch:
+            raise ValueError(
+                f"there are {noise.shape[0]} latents but {self.batch} faces; guidance needs one face for each "
+                "latent, in the same order"
+            )
+        return super().sample(noise, latent_image, *args, **kwargs)
+
+    def predict_noise(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        model_options: dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """The host's guided prediction; at g = 0 the identity's branch is not evaluated."""
+        options = model_options or {}
+        identity: list[dict[str, Any]] | None = self.conds["positive"]
+        if self.cfg == 0.0 and not any(options.get(key) for key in _SEES_BOTH_BRANCHES):
+            identity = None
+        return comfy.samplers.sampling_function(
+            self.inner_model,
+            x,
+            timestep,
+            self.conds["negative"],
+            identity,
+            self.cfg,
+            model_options=options,
+            seed=seed,
+        )
+
+
+def reverse_identity_guider(
+    model: ModelPatcher,
+    trajectory: NoiseTrajectory,
+    faces: Faces,
+    attributes: Conditioning | None,
+    *,
+    cfg: float,
+    identity_scale: float,
+    source: Conditioning | None,
+) -> NegativeIdentityGuider:
+    """The guider that regenerates a trajectory's pictures away from their faces.
+
+    Args:
+        model: that made the trajectory.
+        trajectory: to be replayed.
+        faces: one for each of its latents, in the same order.
+        attributes: text on the null identity's branch; None for the source.
+        cfg: g.
+        identity_scale: factor on the unit embeddings.
+        source: text on the identity's branch; None for the trajectory's.
+
+    Raises:
+        ValueError: the trajectory is another model's or another batch's.
+    """
+    present = fingerprint(model)
+    if present != trajectory.fingerprint:
+        raise ValueError(
+            f"the trajectory was recorded with {trajectory.fingerprint}, but the model here is {present}; "
+            "connect the same model, LoRAs and adapter to the inversion and to this node"
+        )
+    if len(faces) != trajectory.batch:
+        per_image = ", ".join(str(len(image)) for image in faces.images)
+        raise ValueError(
+            f"there are {trajectory.batch} latents in the trajectory but {len(faces)} faces (by image: "
+            f"{per_image}); guidance needs one face for each latent, in the same order. In Embed Faces select "
+            '"largest" for pictures of one person, or give it the pictures that were inverted'
+        )
+    return NegativeIdentityGuider(
+        model,
+        faces.embeddings() * identity_scale,
+        trajectory.source if source is None else source,
+        attributes,
+        cfg,
+    )
+
+
+def _check_rows(name: str, conditioning: Conditioning, batch: int) -> None:
+    for text, _ in conditioning:
+        if text.shape[0] not in (1, batch):
+            raise ValueError(
+                f"the {name} conditioning holds {text.shape[0]} texts for {batch} faces; expected one for all "
+                "or one for each"
+            )

@@ -1,0 +1,231 @@
+"""The identity adapter inside ComfyUI: how its weights are held and how it enters the cross-attention.
+
+The layers live in a model patcher of their own, an additional model of the diffusion model's, so the host
+loads, offloads and casts them together with it. A wrapper around the diffusion model puts the identity's
+attention on top of whatever each cross-attention does at that moment: it chains an attn2 replacement that
+another pack installed, before or after, instead of overwriting it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.conds
+import comfy.lora
+import comfy.model_management
+import comfy.ops
+import comfy.utils
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from comfy.model_patcher import CoreModelPatcher, ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from ..reverse_personalization.adapter import IdentityAdapter
+from ..reverse_personalization.adapter_file import (
+    AdapterFileError,
+    FaceIDWeights,
+    NetworkShape,
+    read_face_id,
+)
+from ..reverse_personalization.attention_layout import TransformerSite, transformer_sites
+from ..reverse_personalization.digest import digest
+from ..reverse_personalization.trajectory import Conditioning
+
+KEY = "reverse_personalization.identity"
+"""Name of our attachment, additional model and wrapper on a model patcher."""
+
+IDENTITY_COND = "identity_embedding"
+"""Name under which a conditioning carries [B, 512] embeddings to the network."""
+
+AttentionReplacement = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]
+
+
+@dataclass(frozen=True)
+class AttachedAdapter:
+    """What a model patcher knows of the adapter attached to it.
+
+    Attributes:
+        name: of the file.
+        digest: over its weights.
+        weight: of the identity's attention, the paper's ip_scale.
+    """
+
+    name: str
+    digest: str
+    weight: float
+
+    def __str__(self) -> str:
+        return f"{self.digest} (weight {self.weight:g})"
+
+
+def attached_adapter(model: ModelPatcher) -> AttachedAdapter:
+    """The adapter of a model.
+
+    Raises:
+        ValueError: the model has none.
+    """
+    adapter = model.get_attachment(KEY)
+    if adapter is None:
+        raise ValueError(
+            "the model has no identity adapter, and the null identity is not the same as no adapter; "
+            'put a "Load Identity Adapter" node between the checkpoint and this node'
+        )
+    return adapter
+
+
+def attach_adapter(model: ModelPatcher, path: str, name: str, weight: float) -> ModelPatcher:
+    """A copy of the model with a FaceID file's adapter and LoRA.
+
+    Args:
+        model: SDXL or SD1.5.
+        path: of the file.
+        name: of the file, for messages.
+        weight: of the identity's attention; the LoRA always counts fully.
+
+    Raises:
+        AdapterFileError: the file does not fit, see `read_face_id`.
+        ValueError: the model already has an identity adapter.
+    """
+    present = model.get_attachment(KEY)
+    if present is not None:
+        raise ValueError(
+            f'the model already has the identity adapter "{present.name}"; use one Load Identity Adapter node'
+        )
+    network = _network_shape(model)
+    weights = read_face_id(_load(path, name), network, name)
+    patched = model.clone()
+    _add_lora(patched, weights)
+    adapter = _adapter_patcher(weights)
+    patched.set_additional_models(KEY, [adapter])
+    patched.set_attachments(KEY, AttachedAdapter(name, digest(_named_tensors(weights)), weight))
+    patched.add_wrapper_with_key(
+        WrappersMP.DIFFUSION_MODEL, KEY, _IdentityAttention(adapter.model, network.sites, weight)
+    )
+    return patched
+
+
+def with_identity(conditioning: Conditioning, embeddings: Tensor) -> Conditioning:
+    """A copy of a conditioning that carries an identity for each latent of the batch.
+
+    Args:
+        conditioning: any text.
+        embeddings: float [B, 512], or [1, 512] for all latents alike; zero is the null identity.
+    """
+    identity = {IDENTITY_COND: comfy.conds.CONDRegular(embeddings)}
+    return [
+        [text, {**options, "model_conds": {**options.get("model_conds", {}), **identity}}]
+        for text, options in conditioning
+    ]
+
+
+class _IdentityAttention:
+    """Wrapper around the diffusion model's forward that adds the identity to every cross-attention."""
+
+    def __init__(self, adapter: IdentityAdapter, sites: list[TransformerSite], weight: float) -> None:
+        self.adapter = adapter
+        self.sites = sites
+        self.weight = weight
+
+    def __call__(  # the diffusion model's own signature, after the executor
+        self,
+        executor: Callable[..., Tensor],
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor | None,
+        y: Tensor | None,
+        control: Any,
+        transformer_options: dict[str, Any],
+        **kwargs: Any,
+    ) -> Tensor:
+        embedding = kwargs.pop(IDENTITY_COND, None)
+        if self.weight != 0:
+            if embedding is None:  # a sampler that knows nothing of identities: the null identity
+                embedding = x.new_zeros(x.shape[0], self.adapter.embedding_width)
+            tokens = self.adapter.tokens(embedding.to(x))
+            replaced = transformer_options.get("patches_replace", {})
+            attn2 = dict(replaced.get("attn2", {}))
+            for i, site in enumerate(self.sites):
+                previous = attn2.get(site.patch_key, attn2.get(site.patch_key[:2], _plain_attention))
+                attn2[site.patch_key] = self._replacement(i, tokens, previous)
+            transformer_options = {**transformer_options, "patches_replace": {**replaced, "attn2": attn2}}
+        return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
+
+    def _replacement(self, site: int, tokens: Tensor, previous: AttentionReplacement) -> AttentionReplacement:
+        def attend(q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
+            text = previous(q, k, v, extra_options)
+            identity = _plain_attention(q, *self.adapter.keys_values(site, tokens), extra_options)
+            return text + self.weight * identity
+
+        return attend
+
+
+def _plain_attention(q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
+    """What the host's cross-attention does where nothing replaces it."""
+    return optimized_attention(
+        q,
+        k,
+        v,
+        extra_options["n_heads"],
+        attn_precision=extra_options["attn_precision"],
+        transformer_options=extra_options,
+    )
+
+
+def _network_shape(model: ModelPatcher) -> NetworkShape:
+    state = model.model_state_dict("diffusion_model.")
+    sites = transformer_sites(state)
+    if not sites:
+        raise AdapterFileError(
+            f"the model is {type(model.model).__name__}, which has no cross-attention of the UNet kind; "
+            "FaceID adapters work with SDXL and SD1.5 models"
+        )
+    return NetworkShape(
+        context_width=model.model.model_config.unet_config["context_dim"],
+        sites=sites,
+        widths=[state[f"{site.module}.attn2.to_q.weight"].shape[0] for site in sites],
+    )
+
+
+def _load(path: str, name: str) -> dict[str, Any]:
+    try:
+        return comfy.utils.load_torch_file(path, safe_load=True)
+    # Whatever a reader throws at a broken file (zip, pickle and safetensors each have their own errors),
+    # it means one thing to the user.
+    except Exception as error:
+        raise AdapterFileError(
+            f'"{name}" cannot be read: {error}. The file is truncated or not a model file; fetch it again and '
+            f"compare its size and hash with the publisher's ({path})"
+        ) from error
+
+
+def _add_lora(model: ModelPatcher, weights: FaceIDWeights) -> None:
+    named = {}
+    for key, (up, down) in weights.lora.items():
+        named[f"{key}.lora_up.weight"] = up
+        named[f"{key}.lora_down.weight"] = down
+    patches = comfy.lora.load_lora(named, {key: key for key in weights.lora})
+    model.add_patches(patches, strength_patch=1.0)
+
+
+def _adapter_patcher(weights: FaceIDWeights) -> ModelPatcher:
+    offload_device = comfy.model_management.unet_offload_device()
+    dtype = next(iter(weights.layers.values())).dtype
+    adapter = IdentityAdapter(weights, operations=comfy.ops.manual_cast, dtype=dtype, device=offload_device)
+    patcher = CoreModelPatcher(
+        adapter, load_device=comfy.model_management.get_torch_device(), offload_device=offload_device
+    )
+    adapter.load_state_dict(dict(weights.layers), assign=patcher.is_dynamic())
+    adapter.eval().requires_grad_(False)
+    return patcher
+
+
+def _named_tensors(weights: FaceIDWeights) -> list[tuple[str, Any]]:
+    return [*weights.layers.items(), *weights.lora.items()]
+
+
+def null_identity(width: int = 512) -> Tensor:
+    """The zero vector that stands for no identity, float32 [1, 512]."""
+    return torch.zeros(1, width)

@@ -1,0 +1,34 @@
+"""Where the pack's models live: the folders `insightface` and `ipadapter` under the host's model folder."""
+
+from __future__ import annotations
+
+import os
+
+import folder_paths
+
+IPADAPTER_FOLDER = "ipadapter"
+INSIGHTFACE_FOLDER = "insightface"
+
+ADAPTER_EXTENSIONS = {".bin", ".safetensors"}
+"""File types that FaceID adapters come in."""
+
+
+def register_model_folders() -> None:
+    """Make the host know both model folders, beside those that settings or other packs have registered.
+
+    Folders from `extra_model_paths.yaml` and from other packs stay, and stay first. Calling it twice changes
+    nothing.
+    """
+    # A model pack is a folder, not a file: an empty set lets the host list whatever is in it.
+    _register(INSIGHTFACE_FOLDER, set())
+    _register(IPADAPTER_FOLDER, ADAPTER_EXTENSIONS)
+
+
+def _register(name: str, extensions: set[str]) -> None:
+    new = name not in folder_paths.folder_names_and_paths
+    folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
+    folders, allowed = folder_paths.folder_names_and_paths[name]
+    # The host reads an empty set as "every file": where someone else chose that, narrowing it would hide
+    # their files. A set of theirs is replaced, not extended: it may be the one the host's own folders share.
+    if new or (allowed and not extensions <= set(allowed)):
+        folder_paths.folder_names_and_paths[name] = (folders, extensions | set(allowed))

@@ -1,0 +1,101 @@
+"""Say what the new faces are to be like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..host.text import encode_texts
+from ..reverse_personalization.attributes import (
+    AGE_CHOICES,
+    ETHNICITY_CHOICES,
+    EXPRESSION_CHOICES,
+    HAIR_CHOICES,
+    KEEP,
+    SEX_CHOICES,
+    UNCHANGED,
+    Attributes,
+    sentence,
+)
+from ..reverse_personalization.faces import Faces
+from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
+
+
+class AttributePrompt(io.ComfyNode):
+    """Attributes -> CONDITIONING, one text for each face."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        kept = f'"{KEEP}" puts what Embed Faces found into the text.'
+        return io.Schema(
+            node_id="AttributePrompt",
+            display_name="Attribute Prompt",
+            category=CATEGORY,
+            description=(
+                "Writes and encodes the sentence that steers age, sex and looks of the new face. What is left "
+                "unchanged is not mentioned; with nothing asked the text is empty, as in the paper."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "age", "gender", "ethnicity", "CLIP Text Encode"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="Text encoder of the same checkpoint."),
+                io.Combo.Input("age", options=list(AGE_CHOICES), default=UNCHANGED, tooltip=f"Age to steer to. {kept}"),
+                io.Combo.Input("sex", options=list(SEX_CHOICES), default=UNCHANGED, tooltip=f"Sex to steer to. {kept}"),
+                io.Combo.Input(
+                    "ethnicity",
+                    options=list(ETHNICITY_CHOICES),
+                    default=UNCHANGED,
+                    tooltip="Looks to steer to, in the words that image captions use.",
+                ),
+                io.Combo.Input(
+                    "expression",
+                    options=list(EXPRESSION_CHOICES),
+                    default=UNCHANGED,
+                    tooltip="Expression to steer to; unchanged keeps the photograph's.",
+                ),
+                io.Combo.Input(
+                    "hair",
+                    options=list(HAIR_CHOICES),
+                    default=UNCHANGED,
+                    tooltip="Hair to steer to; unchanged keeps the photograph's.",
+                ),
+                io.String.Input(
+                    "text",
+                    default="",
+                    multiline=True,
+                    tooltip="Anything else, appended to the sentence: wearing glasses, with a beard, ...",
+                ),
+                FacesSocket.Input(
+                    "faces",
+                    optional=True,
+                    tooltip="Gives every face a text of its own, with its own age and sex where they are kept.",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(tooltip="For the sampler's attributes; one text for each face."),
+                io.String.Output(display_name="text", tooltip="The sentences, a line for each face."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        clip: Any,
+        age: str,
+        sex: str,
+        ethnicity: str,
+        expression: str,
+        hair: str,
+        text: str,
+        faces: Faces | None = None,
+    ) -> io.NodeOutput:
+        """Write the sentences and encode them."""
+        attributes = Attributes(age, sex, ethnicity, expression, hair, text)
+        if faces is None:
+            texts = [sentence(attributes)]
+        elif len(faces) == 0:
+            raise ValueError("the faces input holds no face; there is nobody to write a text for")
+        else:
+            texts = [sentence(attributes, face) for face in faces]
+        return io.NodeOutput(encode_texts(clip, texts), "\n".join(texts))

@@ -1,0 +1,248 @@
+"""Embed Faces: find the faces of an image batch and say whose they are, for the nodes that change them."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import comfy.utils
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..host.insight import (
+    DEFAULT_PACK,
+    MAX_DETECTOR_SIZE,
+    PROVIDERS,
+    FacePack,
+    installed_packs,
+    load_pack,
+)
+from ..reverse_personalization.face_template import template_detection
+from ..reverse_personalization.faces import (
+    Detection,
+    Face,
+    Faces,
+    in_stable_order,
+    parse_choice,
+    select_faces,
+)
+from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
+
+
+class FaceEmbed(io.ComfyNode):
+    """IMAGE -> FACES, with InsightFace."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="FaceEmbed",
+            display_name="Embed Faces (InsightFace)",
+            category=CATEGORY,
+            description=(
+                "Finds the faces of an image and computes who they are, as the identity to be pushed away "
+                "from. Runs on this computer and downloads nothing."
+            ),
+            search_aliases=[
+                *SEARCH_ALIASES,
+                "identity",
+                "InsightFace",
+                "ArcFace",
+                "FaceID",
+                "face detection",
+            ],
+            inputs=[
+                io.Image.Input("image", tooltip="One image or a batch; each image's faces are kept apart."),
+                io.Combo.Input(
+                    "model_pack",
+                    options=installed_packs(),
+                    default=DEFAULT_PACK,
+                    tooltip=(
+                        "Folder under models/insightface/models. FaceID adapters need buffalo_l. InsightFace "
+                        "licenses its buffalo packs for non-commercial research only."
+                    ),
+                ),
+                io.Combo.Input(
+                    "provider",
+                    options=["auto", *PROVIDERS],
+                    default="auto",
+                    advanced=True,
+                    tooltip=(
+                        "What ONNX Runtime computes on. auto takes the fastest there is except TensorRT. The "
+                        "report says what was really used."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "detect",
+                    default=True,
+                    tooltip=(
+                        "On: find all faces of each image. Off: each image is one aligned crop of one face "
+                        "(FFHQ alignment); it is embedded even if the detector does not see it."
+                    ),
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.1,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip=(
+                        "Lowest confidence of a face. Low misses fewer faces and takes more things for "
+                        "faces; raise it if something that is no face is chosen."
+                    ),
+                ),
+                io.Int.Input(
+                    "det_size",
+                    default=640,
+                    min=64,
+                    max=MAX_DETECTOR_SIZE,
+                    step=32,
+                    advanced=True,
+                    tooltip=(
+                        "Size in pixels at which faces are searched; half and double of it are searched too. "
+                        "Raise it for small faces in large images; the time grows with its square."
+                    ),
+                ),
+                io.String.Input(
+                    "select",
+                    default="largest",
+                    tooltip=(
+                        'Which faces of each image: "largest", "all", or numbers such as "1,3". Faces are '
+                        "numbered from the left, those above one another from the top. Faces that are not "
+                        "chosen stay as they are."
+                    ),
+                ),
+                io.Combo.Input(
+                    "no_face",
+                    options=["error", "empty list"],
+                    default="error",
+                    advanced=True,
+                    tooltip=(
+                        "What an image without a face does: stop, or pass on without faces, for batches "
+                        "where that is expected. Such an image is not anonymised."
+                    ),
+                ),
+            ],
+            outputs=[
+                FacesSocket.Output("faces", tooltip="Each image's chosen faces: place, landmarks, identity."),
+                io.String.Output("report", tooltip="Faces per image, model pack and provider."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        model_pack: str,
+        provider: str,
+        detect: bool,
+        threshold: float,
+        det_size: int,
+        select: str,
+        no_face: str,
+    ) -> io.NodeOutput:
+        """Find and embed.
+
+        Args:
+            image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
+            model_pack: folder name, see `find_pack`.
+            provider: see `choose_providers`.
+            detect: False takes each image for one FFHQ-aligned face.
+            threshold: lowest score of a face, in [0, 1].
+            det_size: multiple of 32, in pixels.
+            select: see `parse_choice`.
+            no_face: "error" or "empty list".
+
+        Returns:
+            `Faces` of the same batch length, and the report.
+
+        Raises:
+            ValueError: an input does not fit, an image has no face, or a chosen number is not there.
+            FileNotFoundError: see `load_pack`; also RuntimeError from there.
+        """
+        check_images(image)
+        parse_choice(select)
+        pack = load_pack(model_pack, provider, threshold)
+        images: list[tuple[Face, ...]] = []
+        lines = []
+        progress = comfy.utils.ProgressBar(len(image))
+        for number, one in enumerate(image, start=1):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            picture = to_picture(one)
+            if detect:
+                found = in_stable_order(pack.search(picture, det_size))
+                note = f"{len(found)} found"
+            else:
+                found = (aligned_face(pack, picture, det_size),)
+                note = "aligned crop, landmarks " + ("detected" if found[0].score else "at the standard places")
+            images.append(tuple(pack.embed(picture, face) for face in choose(found, select, number)))
+            lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
+            progress.update(1)
+        empty = [str(number) for number, faces in enumerate(images, start=1) if not faces]
+        if empty and no_face == "error":
+            raise ValueError(
+                f"no face was found in image {', '.join(empty)} of {len(images)}. Try a threshold below "
+                f"{threshold:g} or a det_size above {det_size}; for aligned crops of one face turn detect off; "
+                'to let images without a face pass unchanged, set no_face to "empty list"'
+            )
+        faces = Faces(
+            images=tuple(images),
+            height=image.shape[1],
+            width=image.shape[2],
+            model_pack=pack.name,
+            provider=pack.provider,
+        )
+        report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
+        return io.NodeOutput(faces, report, ui=ui.PreviewText(report))
+
+
+def check_images(image: Tensor) -> None:
+    """Refuse what has no faces to find.
+
+    Raises:
+        ValueError: not [B, H, W, C] with C in 1, 3, 4; nothing in it; or values that are not finite.
+    """
+    if image.ndim != 4 or image.shape[3] not in (1, 3, 4):
+        raise ValueError(
+            f"the image has shape {list(image.shape)}; expected [batch, height, width, channels] with 1, 3 or "
+            "4 channels"
+        )
+    if 0 in image.shape:
+        raise ValueError(f"the image batch is empty (shape {list(image.shape)}); connect at least one image")
+    bad = [str(number) for number, one in enumerate(image, start=1) if not torch.isfinite(one).all()]
+    if bad:
+        raise ValueError(
+            f"image {', '.join(bad)} of {len(image)} has values that are not finite (NaN or infinity); the "
+            "node that made it failed: if that is a VAE, run it in float32"
+        )
+
+
+def to_picture(image: Tensor) -> NDArray[np.uint8]:
+    """An image as InsightFace takes it.
+
+    Args:
+        image: float [H, W, C] in [0, 1] (clipped), RGB, C in 1, 3, 4.
+
+    Returns:
+        uint8 [H, W, 3], BGR.
+    """
+    rgb = image[..., :3].expand(-1, -1, 3)
+    levels = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(levels.cpu().numpy()[..., ::-1])
+
+
+def aligned_face(pack: FacePack, picture: NDArray[np.uint8], det_size: int) -> Detection:
+    """The one face of an aligned crop: the largest that is found, or the alignment's standard places."""
+    found = select_faces(pack.search(picture, det_size), "largest")
+    return found[0] if found else template_detection(*picture.shape[:2])
+
+
+def choose(found: tuple[Detection, ...], select: str, number: int) -> tuple[Detection, ...]:
+    """`select_faces` of image `number`; of an image without faces, whatever was asked for, nothing."""
+    if not found:
+        return ()
+    try:
+        return select_faces(found, select)
+    except ValueError as error:
+        raise ValueError(f"image {number}: {error}") from None

@@ -1,0 +1,110 @@
+"""Generate with the recorded noise, away from the person."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import comfy.utils
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+
+from ..host.guider import reverse_identity_guider
+from ..host.sampling import ReplaySampler
+from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, NoiseTrajectorySocket
+
+
+def guidance_inputs() -> list[io.Input]:
+    """Inputs that the sampler and the guider on its own have in common."""
+    return [
+        io.Model.Input("model", tooltip="The model, with its identity adapter, that made the trajectory."),
+        NoiseTrajectorySocket.Input("trajectory", tooltip="From DPM-Solver++ Inversion."),
+        FacesSocket.Input(
+            "faces", tooltip="Whom to run away from: one face for each latent, in the same order (Embed Faces)."
+        ),
+        io.Conditioning.Input(
+            "attributes",
+            optional=True,
+            tooltip=(
+                "What the new face is to be like (Attribute Prompt). It steers the branch without identity, whose "
+                "weight is 1 - cfg. Left open: the inversion's own text."
+            ),
+        ),
+        io.Float.Input(
+            "cfg",
+            default=-10.0,
+            min=-30.0,
+            max=30.0,
+            step=0.5,
+            round=0.01,
+            tooltip=(
+                "Negative: away from the person. -5 to -20 is the useful range with SDXL; more negative is less "
+                "recognisable and keeps expression, gaze and pose less well. 0 gives the picture back, positive "
+                "values give back or exaggerate the person."
+            ),
+        ),
+        io.Float.Input(
+            "identity_scale",
+            default=1.0,
+            min=0.0,
+            max=2.0,
+            step=0.05,
+            advanced=True,
+            tooltip="Length of the identity vector before its projection, 1 in the paper.",
+        ),
+        io.Conditioning.Input(
+            "source",
+            optional=True,
+            advanced=True,
+            tooltip="Text of the identity's branch. Left open: the inversion's own text, as in the paper.",
+        ),
+    ]
+
+
+class ReverseIdentityKSampler(io.ComfyNode):
+    """NOISE_TRAJECTORY + FACES -> LATENT of somebody else (eqs. 5 to 7)."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        return io.Schema(
+            node_id="ReverseIdentityKSampler",
+            display_name="Reverse Identity Sampler",
+            category=CATEGORY,
+            description=(
+                "Replays a recorded picture while guidance at a negative scale pushes the face away from its "
+                "identity. Two evaluations of the network a step."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "negative guidance", "KSampler"],
+            inputs=guidance_inputs(),
+            outputs=[io.Latent.Output(tooltip="One latent for each of the trajectory's, to be VAE-decoded.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        trajectory: NoiseTrajectory,
+        faces: Faces,
+        cfg: float,
+        attributes: Conditioning | None = None,
+        identity_scale: float = 1.0,
+        source: Conditioning | None = None,
+    ) -> io.NodeOutput:
+        """Generate every latent of the trajectory's batch."""
+        guider = reverse_identity_guider(
+            model, trajectory, faces, attributes, cfg=cfg, identity_scale=identity_scale, source=source
+        )
+        nothing = torch.zeros_like(trajectory.x_T)  # the sampler brings its own noise and start
+        samples = guider.sample(
+            nothing,
+            nothing,
+            ReplaySampler(trajectory),
+            trajectory.sigmas,
+            callback=latent_preview.prepare_callback(model, trajectory.steps),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=trajectory.seed,
+        )
+        return io.NodeOutput({"samples": samples.to(comfy.model_management.intermediate_device())})

@@ -1,0 +1,23 @@
+"""The pack's own wire types as V3 sockets, and what all its nodes share in the menu."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+CATEGORY = "reverse personalization"
+
+SEARCH_ALIASES = [
+    "anonymize",
+    "anonymise",
+    "de-identify",
+    "privacy",
+    "GDPR",
+    "face",
+    "reverse personalization",
+]
+
+FacesSocket = io.Custom("FACES")
+"""Carries `reverse_personalization.faces.Faces`."""
+
+NoiseTrajectorySocket = io.Custom("NOISE_TRAJECTORY")
+"""Carries `reverse_personalization.trajectory.NoiseTrajectory`."""

@@ -1,0 +1,134 @@
+"""The sentence that tells the network what the new face is to be like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .faces import Face
+
+UNCHANGED = "unchanged"
+"""Say nothing of this attribute."""
+
+KEEP = "keep the original's"
+"""Say of this attribute what the analyser found in the photograph."""
+
+AGES = ("a child", "a teenager", "a young adult", "middle-aged", "elderly")
+SEXES = ("female", "male")
+ETHNICITIES = ("African", "Asian", "Caucasian", "Hispanic", "Indian", "Middle Eastern")
+EXPRESSIONS = ("neutral", "smiling", "laughing", "serious", "sad", "angry", "surprised", "mouth open")
+HAIR = ("black", "brown", "blond", "red", "grey", "white", "short", "long", "curly", "bald")
+
+AGE_CHOICES = (UNCHANGED, KEEP, *AGES)
+SEX_CHOICES = (UNCHANGED, KEEP, *SEXES)
+ETHNICITY_CHOICES = (UNCHANGED, *ETHNICITIES)
+EXPRESSION_CHOICES = (UNCHANGED, *EXPRESSIONS)
+HAIR_CHOICES = (UNCHANGED, *HAIR)
+
+_ADULT, _CHILD, _TEENAGER = "adult", "child", "teenager"
+_NOUNS = {
+    (_ADULT, None): "person",
+    (_ADULT, "female"): "woman",
+    (_ADULT, "male"): "man",
+    (_TEENAGER, None): "teenager",
+    (_TEENAGER, "female"): "teenage girl",
+    (_TEENAGER, "male"): "teenage boy",
+    (_CHILD, None): "child",
+    (_CHILD, "female"): "girl",
+    (_CHILD, "male"): "boy",
+}
+_STAGE_OF_AGE = {"a child": _CHILD, "a teenager": _TEENAGER}
+_AGE_ADJECTIVES = {"a young adult": "young", "middle-aged": "middle-aged", "elderly": "elderly"}
+_EXPRESSION_TRAITS = {"neutral": "a neutral expression", "mouth open": "an open mouth"}
+_TEENS = range(13, 18)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What is asked of a face; each field one of its choices above.
+
+    Attributes:
+        age: one of `AGE_CHOICES`.
+        sex: one of `SEX_CHOICES`.
+        ethnicity: one of `ETHNICITY_CHOICES`.
+        expression: one of `EXPRESSION_CHOICES`.
+        hair: one of `HAIR_CHOICES`.
+        text: appended to the sentence, or the whole text where nothing else is asked.
+    """
+
+    age: str = UNCHANGED
+    sex: str = UNCHANGED
+    ethnicity: str = UNCHANGED
+    expression: str = UNCHANGED
+    hair: str = UNCHANGED
+    text: str = ""
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Names of the attributes that the photograph decides."""
+        return tuple(name for name in ("age", "sex") if getattr(self, name) == KEEP)
+
+
+def sentence(attributes: Attributes, face: Face | None = None) -> str:
+    """Put the attributes in words.
+
+    Args:
+        attributes: what is asked.
+        face: whose age and sex "keep the original's" means.
+
+    Returns:
+        such as "a photo of a 34-year-old smiling Asian woman with black hair", followed by the free text;
+        empty where nothing is asked.
+
+    Raises:
+        ValueError: something is to be kept that the face, or its absence, does not tell.
+    """
+    unknown = [name for name in attributes.kept if face is None or getattr(face, name) is None]
+    if unknown:
+        raise ValueError(
+            f"{' and '.join(unknown)} of the original {'is' if len(unknown) == 1 else 'are'} to be kept, but "
+            + (
+                "no faces are connected; connect FACES from Embed Faces"
+                if face is None
+                else "the faces do not say; use a model pack with genderage.onnx in Embed Faces (buffalo_l has it)"
+            )
+        )
+    age_stage, age_word = _age(attributes.age, face)
+    sex = attributes.sex
+    if sex == KEEP and face is not None:
+        sex = face.sex or UNCHANGED
+    said = [attributes.age, sex, attributes.ethnicity, attributes.expression, attributes.hair]
+    free = attributes.text.strip()
+    if all(value == UNCHANGED for value in said):
+        return free
+    adjectives = [age_word]
+    traits = []
+    if attributes.expression != UNCHANGED:
+        trait = _EXPRESSION_TRAITS.get(attributes.expression)
+        (traits if trait else adjectives).append(trait or attributes.expression)
+    if attributes.hair == "bald":
+        adjectives.append("bald")
+    elif attributes.hair != UNCHANGED:
+        traits.append(f"{attributes.hair} hair")
+    if attributes.ethnicity != UNCHANGED:
+        adjectives.append(attributes.ethnicity)
+    noun = _NOUNS[age_stage, sex if sex in SEXES else None]
+    phrase = " ".join([*filter(None, adjectives), noun])
+    described = f"a photo of {_article(phrase)} {phrase}"
+    if traits:
+        described += f" with {' and '.join(traits)}"
+    return f"{described}, {free}" if free else described
+
+
+def _age(age: str, face: Face | None) -> tuple[str, str]:
+    """Stage of life, which decides the noun, and the adjective for the age."""
+    if age == KEEP and face is not None and face.age is not None:
+        stage = _CHILD if face.age < _TEENS.start else _TEENAGER if face.age in _TEENS else _ADULT
+        return stage, f"{face.age}-year-old"
+    return _STAGE_OF_AGE.get(age, _ADULT), _AGE_ADJECTIVES.get(age, "")
+
+
+def _article(phrase: str) -> str:
+    number = phrase.split("-")[0]
+    if number.isdigit():
+        return "an" if number in ("11", "18") or number.startswith("8") else "a"
+    return "an" if phrase[0].lower() in "aeiou" else "a"

@@ -1,0 +1,167 @@
+"""Second-order SDE-DPM-Solver++, its inversion (eq. 4) and its replay (eqs. 6 and 7).
+
+A step from noise level S_s to S_t, in ComfyUI's convention y = x / alpha (see `schedule`):
+
+    y_t = e^-2h y_s + (1 - e^-2h) (m0 + c (m0 - m1)) + S_t sqrt(1 - e^-2h) z
+          `------------------ mu ------------------'   `------- std ------'
+
+with h = ln(S_s / S_t), m0 the denoised prediction at S_s, m1 the one before it at S_r, and
+c = h / (2 ln(S_r / S_s)), or 0 in the first step, which has no predecessor. Lu et al., "DPM-Solver++"
+(2022), algorithm SDE-DPM-Solver++(2M).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from .schedule import alpha
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+"""Denoised prediction m: (y float32 [K, B, C, h, w], S float32 [K]) -> float32 [K, B, C, h, w]."""
+
+Progress = Callable[[int, Tensor, Tensor], None]
+"""Called after each step with its number from 0, its denoised prediction and the new y, each [B, C, h, w]."""
+
+
+class DPMSolverSDE:
+    """The solver with its memory, the previous denoised prediction, which starts empty.
+
+    The inversion and the replay each make a solver of their own, so nothing is carried over from one to
+    the other: first step first order, all others second order.
+
+    Args:
+        sigmas: S at the N + 1 levels, descending, none zero.
+    """
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        self.sigmas = [float(sigma) for sigma in sigmas]
+        self._previous: Tensor | None = None
+
+    def step(self, i: int, y: Tensor, denoised: Tensor) -> tuple[Tensor, float]:
+        """Distribution of y after step i.
+
+        Args:
+            i: 0 to N - 1, each called once, in order.
+            y: at level i, any shape and float dtype.
+            denoised: prediction m0 at level i, same shape.
+
+        Returns:
+            mean mu (dtype of y) and standard deviation std.
+        """
+        sigma, sigma_next = self.sigmas[i], self.sigmas[i + 1]
+        h = math.log(sigma / sigma_next)
+        decay = math.exp(-2.0 * h)
+        denoised = denoised.to(y.dtype)
+        extrapolated = denoised
+        if self._previous is not None:
+            c = h / (2.0 * math.log(self.sigmas[i - 1] / sigma))
+            extrapolated = denoised + c * (denoised - self._previous)
+        self._previous = denoised
+        mu = decay * y + -math.expm1(-2.0 * h) * extrapolated
+        return mu, sigma_next * math.sqrt(-math.expm1(-2.0 * h))
+
+
+def noisiest_copy(x0: Tensor, noise: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """x_T = alpha_T x_0 + sigma_T n, where generation starts.
+
+    Args:
+        x0: clean latent in model space, [B, C, h, w].
+        noise: `schedule.timestep_noise`, [N, 1, C, h, w].
+        sigmas: S at the N + 1 levels.
+
+    Returns:
+        float32 [B, C, h, w].
+    """
+    sigma = float(sigmas[0])
+    return (alpha(sigma) * (x0.double() + sigma * noise[0].to(x0.device).double())).float()
+
+
+def invert(
+    denoise: Denoiser,
+    x0: Tensor,
+    x_T: Tensor,  # noqa: N803 - the paper's symbol
+    noise: Tensor,
+    sigmas: Sequence[float],
+    *,
+    batch: int = 1,
+    arithmetic: torch.dtype = torch.float64,
+    progress: Progress | None = None,
+) -> Tensor:
+    """The noise z_t that leads from each noisy copy of x_0 exactly to the next (eq. 4).
+
+    The copies are independent of one another, so the network may see several timesteps at once. With one at
+    a time it sees what the replay will see, to the last bit: the copy as the replay recomputes it.
+
+    Args:
+        denoise: prediction under the null identity.
+        x0: clean latent in model space, float32 [B, C, h, w].
+        x_T: `noisiest_copy` of it, float32 [B, C, h, w].
+        noise: `schedule.timestep_noise`, [N, 1, C, h, w].
+        sigmas: S at the N + 1 levels, descending.
+        batch: timesteps in one call of `denoise`, 1 to N.
+        arithmetic: dtype of the solver's sums; float64 wherever the device has it.
+        progress: called after each step.
+
+    Returns:
+        z, float32 [N, B, C, h, w], in order of generation, on the device of x0.
+    """
+    steps = len(sigmas) - 1
+    clean = x0.to(arithmetic)
+
+    def copy(i: int) -> Tensor:
+        if i == steps:
+            return clean / alpha(sigmas[steps])
+        return clean + float(sigmas[i]) * noise[i].to(x0.device, arithmetic)
+
+    solver = DPMSolverSDE(sigmas)
+    z = torch.empty(steps, *x0.shape, dtype=torch.float32, device=x0.device)
+    y = x_T.to(arithmetic) / alpha(sigmas[0])
+    for first in range(0, steps, batch):
+        chunk = range(first, min(first + batch, steps))
+        copies = torch.stack([y, *(copy(i) for i in chunk[1:])]).float()
+        levels = torch.tensor([float(sigmas[i]) for i in chunk], device=x0.device)
+        for i, denoised in zip(chunk, denoise(copies, levels), strict=True):
+            mu, std = solver.step(i, y, denoised)
+            z[i] = (copy(i + 1) - mu) / std
+            y = mu + std * z[i].to(arithmetic)
+            if progress is not None:
+                progress(i, denoised, y)
+    return z
+
+
+def replay(
+    denoise: Denoiser,
+    x_T: Tensor,  # noqa: N803 - the paper's symbol
+    z: Tensor,
+    sigmas: Sequence[float],
+    *,
+    arithmetic: torch.dtype = torch.float64,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Generate from x_T with recorded noise (eqs. 6 and 7).
+
+    Args:
+        denoise: guided prediction (eq. 5), called with one timestep at a time (K = 1).
+        x_T: float32 [B, C, h, w], on the device to compute on.
+        z: [N, B, C, h, w], on any device.
+        sigmas: S at the N + 1 levels, descending.
+        arithmetic: as in the inversion.
+        progress: called after each step.
+
+    Returns:
+        the latent at t = 0, in model space and not rescaled (alpha_0 y_0), [B, C, h, w] in `arithmetic`.
+    """
+    solver = DPMSolverSDE(sigmas)
+    y = x_T.to(arithmetic) / alpha(sigmas[0])
+    for i in range(len(sigmas) - 1):
+        level = torch.tensor([float(sigmas[i])], device=y.device)
+        denoised = denoise(y.float()[None], level)[0]
+        mu, std = solver.step(i, y, denoised)
+        y = mu + std * z[i].to(y.device, arithmetic)
+        if progress is not None:
+            progress(i, denoised, y)
+    return alpha(sigmas[-1]) * y

@@ -1,0 +1,1 @@
+"""Tests; see README for the command that runs them."""

@@ -1,0 +1,84 @@
+"""A real ComfyUI inside this process, on the CPU, with the pack loaded as a custom node package."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Any name that is not the repository's: the pack must work under whatever folder name it is given.
+PACK = "a_pack_under_another_name"
+
+
+class NoHostError(RuntimeError):
+    """COMFYUI does not name a ComfyUI."""
+
+
+def host_folder() -> Path:
+    """ComfyUI's folder, from the environment variable COMFYUI."""
+    named = os.environ.get("COMFYUI")
+    folder = Path(named) if named else ROOT / ".comfyui" / "ComfyUI"
+    if not (folder / "comfy" / "samplers.py").is_file():
+        raise NoHostError(
+            f"no ComfyUI at {folder}; set the environment variable COMFYUI to its folder, or run scripts/test.py, "
+            "which fetches one"
+        )
+    return folder.resolve()
+
+
+@functools.cache
+def start_host() -> None:
+    """Make the host's modules importable; nothing of it is written to, its data is in a temporary folder."""
+    folder = str(host_folder())
+    # The host's `nodes` must win over our folder of that name.
+    sys.path.insert(0, folder)
+    arguments = importlib.import_module("comfy.cli_args").args
+    arguments.cpu = True
+    arguments.base_directory = tempfile.mkdtemp(prefix="comfyui-base-")
+    importlib.import_module("nodes")
+    importlib.import_module("comfy.utils").PROGRESS_BAR_ENABLED = False
+
+
+@functools.cache
+def load_pack() -> ModuleType:
+    """The pack as ComfyUI loads it, and its nodes registered."""
+    start_host()
+    spec = importlib.util.spec_from_file_location(PACK, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[PACK] = package
+    spec.loader.exec_module(package)
+
+    async def register() -> list[Any]:
+        extension = await package.comfy_entrypoint()
+        await extension.on_load()
+        return await extension.get_node_list()
+
+    package.node_classes = {node.define_schema().node_id: node for node in asyncio.run(register())}
+    return package
+
+
+def part(name: str) -> ModuleType:
+    """A module of the loaded pack, such as "host.guider"."""
+    load_pack()
+    return importlib.import_module(f"{PACK}.{name}")
+
+
+def run_node(node_id: str, *args: Any, **kwargs: Any) -> Any:
+    """Run one of the pack's nodes as the host would, in inference mode; returns its only or all outputs."""
+    import torch
+
+    node = load_pack().node_classes[node_id]
+    with torch.inference_mode():
+        result = node.execute(*args, **kwargs).result
+    return result[0] if len(result) == 1 else result
