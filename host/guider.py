@@ -28,17 +28,20 @@ class NullIdentityGuider(comfy.samplers.CFGGuider):
     Args:
         model: with an identity adapter.
         source: text of the photograph.
-        negative: text of the other branch; only used where the scale is not 1.
-        cfg: scale between the two; 1 is one evaluation a step.
+        negative: text of the other branch, or None.
+        cfg: scale between the two; at 1, or without a negative, there is one evaluation a step.
     """
 
     def __init__(self, model: ModelPatcher, source: Conditioning, negative: Conditioning | None, cfg: float) -> None:
         super().__init__(model)
         attached_adapter(model)
         null = null_identity()
-        self.inner_set_conds({"positive": with_identity(source, null)})
-        if negative is not None and cfg != 1.0:
-            self.inner_set_conds({"negative": with_identity(negative, null)})
+        branches = {"positive": with_identity(source, null)}
+        if negative is None:
+            cfg = 1.0  # guidance between a text and itself is that text's own prediction
+        elif cfg != 1.0:
+            branches["negative"] = with_identity(negative, null)
+        self.inner_set_conds(branches)
         self.set_cfg(cfg)
 
 

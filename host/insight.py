@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..reverse_personalization.face_search import Look, fragments, search_plan, visible_part
 from ..reverse_personalization.faces import EMBEDDING_WIDTH, Detection, Face, HeadPose
 
 DEFAULT_PACK = "buffalo_l"
@@ -40,11 +41,6 @@ AUTO_PROVIDERS = ("CUDA", "ROCm", "MIGraphX", "DirectML", "CoreML", "OpenVINO", 
 CROP_SIDE = 112
 """Side in pixels of the crops that the recogniser takes."""
 
-SIZE_STEP = 32
-"""The detector's coarsest stride: its input sizes are multiples of it."""
-
-MAX_DETECTOR_SIZE = 4096
-
 MIN_VISIBLE = 0.25
 """A find is dropped if less of its box than this lies in the picture: there is no face to change there."""
 
@@ -52,56 +48,6 @@ EXPECTED_FILES = (
     "Expected in that folder: a face detector in SCRFD form with landmarks (det_10g.onnx in buffalo_l) and a "
     "face recogniser of 112x112 crops with 512 outputs (w600k_r50.onnx in buffalo_l)."
 )
-
-
-@dataclass(frozen=True)
-class Look:
-    """One way to show a picture to the detector.
-
-    Attributes:
-        size: side in pixels of the square that the detector gets.
-        border: black border around the picture, as a part of the picture's longer side.
-    """
-
-    size: int
-    border: float
-
-    def scale(self, height: int, width: int) -> float:
-        """Detector pixels per picture pixel."""
-        return self.size / (max(height, width) * (1 + 2 * self.border))
-
-
-def search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[Look, ...]:
-    """All looks that one picture gets.
-
-    The detector has a window of sizes it can see, and a face as large as the frame is outside it. For privacy
-    a missed face is the worst failure, so every picture gets every look, whatever the first ones found: as
-    it is; at twice the size if it has that many pixels, for small faces; at half the size, and with a border,
-    for faces that fill the frame or reach out of it. The border is black, as the detector's own letterbox is;
-    a mirrored border would show it mirrored faces. Together they cost 2.5 looks at `det_size`, 6.5 for large
-    pictures.
-
-    Args:
-        height: of the picture, pixels.
-        width: of the picture, pixels.
-        det_size: a multiple of 32, in pixels.
-        fixed_size: the only size the detector's file allows, if it is fixed there.
-
-    Raises:
-        ValueError: `det_size` is not a positive multiple of 32.
-    """
-    if det_size < SIZE_STEP or det_size % SIZE_STEP:
-        raise ValueError(f"det_size is {det_size}; expected a multiple of {SIZE_STEP}")
-    if fixed_size is not None:
-        return tuple(Look(fixed_size, border) for border in (0.0, 0.25, 0.75))
-    half = max(det_size // 2 // SIZE_STEP, 1) * SIZE_STEP
-    looks = [Look(det_size, 0.0), Look(det_size, 0.25), Look(half, 0.0), Look(half, 0.75)]
-    # Beyond the picture's own pixels there is nothing to see.
-    useful = -(-max(height, width) // SIZE_STEP) * SIZE_STEP
-    double = min(2 * det_size, useful, MAX_DETECTOR_SIZE)
-    if double > det_size:
-        looks.append(Look(double, 0.0))
-    return tuple(looks)
 
 
 def choose_providers(choice: str, available: Sequence[str]) -> list[Any]:
@@ -240,14 +186,16 @@ class FacePack:
         """
         height, width = picture.shape[:2]
         fixed = self.detector.static_input_size
-        boxes, landmarks = [], []
-        for look in search_plan(height, width, det_size, max(fixed) if fixed else None):
+        boxes, landmarks, looks = [], [], []
+        for number, look in enumerate(search_plan(height, width, det_size, max(fixed) if fixed else None)):
             found, points = self._look(picture, look)
             boxes.append(found)
             landmarks.append(points)
+            looks.append(np.full(len(found), number))
         all_boxes, all_landmarks = np.concatenate(boxes), np.concatenate(landmarks)
-        inside = _visible_part(all_boxes, height, width) >= MIN_VISIBLE
-        all_boxes, all_landmarks = all_boxes[inside], all_landmarks[inside]
+        kept = visible_part(all_boxes, height, width) >= MIN_VISIBLE
+        kept &= ~fragments(all_boxes, np.concatenate(looks))
+        all_boxes, all_landmarks = all_boxes[kept], all_landmarks[kept]
         return [
             Detection(
                 box=tuple(all_boxes[i, :4].tolist()),
@@ -312,14 +260,6 @@ class FacePack:
             sex={"F": "female", "M": "male", None: None}[face.sex],
             pose=pose,
         )
-
-
-def _visible_part(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Part of each box, [F], that lies in the picture."""
-    corners = boxes[:, :4].reshape(-1, 2, 2)
-    clipped = np.clip(corners, 0, [width, height])
-    areas = np.prod(np.maximum(corners[:, 1] - corners[:, 0], np.finfo(np.float32).eps), axis=1)
-    return np.prod(clipped[:, 1] - clipped[:, 0], axis=1) / areas
 
 
 def _unit(embedding: NDArray[np.float32], model_file: str, detection: Detection) -> Tensor:

@@ -75,7 +75,10 @@ class InversionSampler(comfy.samplers.Sampler):
     ) -> Tensor:
         """Called by the host with the clean latent in model space, [B, C, h, w]."""
         steps = len(self.levels) - 1
-        batch = self.batch or _batch_that_fits(model_wrap, latent_image.shape)
+        conds = [cond for branch in model_wrap.conds.values() for cond in branch]
+        batch = self.batch or _batch_that_fits(model_wrap, conds, latent_image.shape)
+        if any(_depends_on_timestep(cond) for cond in conds):
+            batch = 1
         copies = timestep_noise(latent_image.shape[1:], steps, self.seed)
         x_T = noisiest_copy(latent_image, copies, self.levels)  # noqa: N806 - the paper's symbol
         with tqdm(total=steps, disable=disable_pbar, desc="inversion") as bar:
@@ -193,12 +196,9 @@ def _denoiser(model_wrap: Any, extra_args: dict[str, Any]) -> Denoiser:
     return denoise
 
 
-def _batch_that_fits(model_wrap: Any, shape: torch.Size) -> int:
+def _batch_that_fits(model_wrap: Any, conds: list[dict[str, Any]], shape: torch.Size) -> int:
     """The largest power of two of timesteps that fits the free memory, by the host's own estimate."""
     model = model_wrap.inner_model
-    conds = [cond for branch in model_wrap.conds.values() for cond in branch or []]
-    if any(_depends_on_timestep(cond) for cond in conds):
-        return 1
     free = model.current_patcher.get_free_memory(model_wrap.model_patcher.load_device)
     cond_shapes: dict[str, list[Any]] = {}
     for cond in conds:

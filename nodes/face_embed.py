@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ..host.insight import (
     DEFAULT_PACK,
-    MAX_DETECTOR_SIZE,
     PROVIDERS,
     FacePack,
     installed_packs,
     load_pack,
 )
+from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.face_template import template_detection
 from ..reverse_personalization.faces import (
     Detection,
@@ -97,7 +97,7 @@ class FaceEmbed(io.ComfyNode):
                     default=640,
                     min=64,
                     max=MAX_DETECTOR_SIZE,
-                    step=32,
+                    step=SIZE_STEP,
                     advanced=True,
                     tooltip=(
                         "Size in pixels at which faces are searched; half and double of it are searched too. "

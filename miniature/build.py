@@ -1,0 +1,45 @@
+"""Write the miniature into a ComfyUI models folder: `python -m miniature.build DIR`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .adapter import write_adapter
+from .checkpoint import write_checkpoint
+from .config import MINIATURE
+from .insight import write_pack
+
+CHECKPOINT = Path("checkpoints") / "miniature.safetensors"
+ADAPTER = Path("ipadapter") / "ip-adapter-faceid_miniature.bin"
+FACE_PACK = Path("insightface") / "models" / "miniature"
+
+
+def build(directory: Path, seed: int = 0) -> None:
+    """Write checkpoint, adapter and face models; the same seed gives the same bytes.
+
+    Args:
+        directory: a ComfyUI models folder, created if need be; files already there are replaced.
+        seed: of all random weights.
+
+    Raises:
+        miniature.host.HostMissingError: COMFYUI does not name a ComfyUI checkout.
+        OSError: a file cannot be written.
+    """
+    write_checkpoint(directory / CHECKPOINT, MINIATURE, seed)
+    write_adapter(directory / ADAPTER, MINIATURE, seed)
+    write_pack(directory / FACE_PACK, seed)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m miniature.build", description=__doc__)
+    parser.add_argument("directory", type=Path, help="a ComfyUI models folder")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    options = parser.parse_args(arguments)
+    build(options.directory, options.seed)
+
+
+if __name__ == "__main__":
+    main()

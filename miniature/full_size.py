@@ -1,0 +1,31 @@
+"""Write a checkpoint and an adapter with random weights in SDXL's real sizes: `python -m miniature.full_size DIR`.
+
+For measuring memory and time, and for the one thing the miniature cannot show, that the real widths fit. 8 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from .adapter import write_adapter
+from .checkpoint import write_checkpoint
+from .config import SDXL
+
+CHECKPOINT = Path("checkpoints") / "sdxl_random.safetensors"
+ADAPTER = Path("ipadapter") / "ip-adapter-faceid_sdxl_random.bin"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m miniature.full_size", description=__doc__)
+    parser.add_argument("directory", type=Path, help="a ComfyUI models folder")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    options = parser.parse_args(arguments)
+    write_checkpoint(options.directory / CHECKPOINT, SDXL, options.seed)
+    write_adapter(options.directory / ADAPTER, SDXL, options.seed)
+
+
+if __name__ == "__main__":
+    main()

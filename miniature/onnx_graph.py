@@ -1,0 +1,64 @@
+"""A thin layer over `onnx.helper`: nodes are appended by calling them, arrays become initializers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8
+"""Old enough for every ONNX Runtime since 1.12."""
+
+Dimensions = Sequence[int | str]
+"""Sizes of a graph's input or output; a string names a size that is free."""
+
+
+class Graph:
+    """A graph under construction; values are known by their names."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def input(self, name: str, dimensions: Dimensions) -> str:
+        """Declare a float32 input and return its name."""
+        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, dimensions))
+        return name
+
+    def array(self, values: NDArray[np.generic] | Sequence[float] | float) -> str:
+        """Store values as an initializer and return its name; integers become int64, all else float32."""
+        array = np.asarray(values)
+        array = array.astype(np.int64 if np.issubdtype(array.dtype, np.integer) else np.float32)
+        name = f"array_{len(self._initializers)}"
+        self._initializers.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node with one output and return the output's name."""
+        # InsightFace guesses a model's input range from node names, so these must not say what the node does.
+        name = f"value_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, list(inputs), [name], name=f"node_{name}", **attributes))
+        return name
+
+    def output(self, value: str, name: str, dimensions: Dimensions) -> None:
+        """Give `value` out of the graph as the float32 output `name`."""
+        self._nodes.append(helper.make_node("Identity", [value], [name], name=f"node_{name}"))
+        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, dimensions))
+
+    def serialized(self, name: str) -> bytes:
+        """The checked model as bytes, the same for the same graph.
+
+        Raises:
+            onnx.checker.ValidationError: the graph is not a valid model.
+        """
+        graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._initializers)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        onnx.checker.check_model(model, full_check=True)
+        return model.SerializeToString(deterministic=True)

@@ -1,0 +1,114 @@
+"""How a picture is searched for faces: the looks the detector gets, and what becomes of what it finds.
+
+Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the score in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE_STEP = 32
+"""The detector's coarsest stride: its input sizes are multiples of it."""
+
+MAX_DETECTOR_SIZE = 4096
+
+SAME_FACE = 0.4
+"""Boxes whose intersection is more than this part of their union show one face, as InsightFace counts."""
+
+FRAGMENT = 0.5
+"""A box of which more than this part lies in a larger one may be a piece of that face."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to show a picture to the detector.
+
+    Attributes:
+        size: side in pixels of the square that the detector gets.
+        border: black border around the picture, as a part of the picture's longer side.
+    """
+
+    size: int
+    border: float
+
+    def scale(self, height: int, width: int) -> float:
+        """Detector pixels per picture pixel."""
+        return self.size / (max(height, width) * (1 + 2 * self.border))
+
+
+def search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[Look, ...]:
+    """All looks that one picture gets.
+
+    The detector has a window of sizes it can see, and a face as large as the frame is outside it. For privacy a
+    missed face is the worst failure, so every picture gets every look, whatever the first ones found: as it is; at
+    twice the size if it has that many pixels, for small faces; at half the size, and with a border, for faces that
+    fill the frame or reach out of it. The border is black, as the detector's own letterbox is; a mirrored border
+    would show it mirrored faces. Together they cost 2.5 looks at `det_size`, 6.5 for large pictures.
+
+    Args:
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        det_size: a multiple of 32, in pixels.
+        fixed_size: the only size the detector's file allows, if it is fixed there.
+
+    Returns:
+        Looks that differ from one another, the picture as it is first.
+
+    Raises:
+        ValueError: `det_size` is not a positive multiple of 32.
+    """
+    if det_size < SIZE_STEP or det_size % SIZE_STEP:
+        raise ValueError(f"det_size is {det_size}; expected a multiple of {SIZE_STEP}")
+    if fixed_size is not None:
+        return tuple(Look(fixed_size, border) for border in (0.0, 0.25, 0.75))
+    half = max(det_size // 2 // SIZE_STEP, 1) * SIZE_STEP
+    looks = [Look(det_size, 0.0), Look(det_size, 0.25), Look(half, 0.0), Look(half, 0.75)]
+    # Beyond the picture's own pixels there is nothing to see.
+    useful = -(-max(height, width) // SIZE_STEP) * SIZE_STEP
+    double = min(2 * det_size, useful, MAX_DETECTOR_SIZE)
+    if double > det_size:
+        looks.append(Look(double, 0.0))
+    return tuple(dict.fromkeys(looks))
+
+
+def visible_part(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Part of each box's area, [F] in [0, 1], that lies in a picture of this height and width."""
+    corners = boxes[:, :4].reshape(-1, 2, 2)
+    clipped = np.clip(corners, 0, [width, height])
+    return np.prod(clipped[:, 1] - clipped[:, 0], axis=1) / _areas(boxes)
+
+
+def fragments(boxes: NDArray[Any], looks: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which finds are pieces of larger faces.
+
+    To a look that is too close to see a face as a whole, cheeks or eyes may pass for small faces. Such a find lies
+    for the most part in a larger and surer one of another look, which its own look has not made. Where the look has
+    made both, they are two faces, one before the other, and both stay.
+
+    Args:
+        boxes: [F, 5].
+        looks: int [F], which look made each.
+
+    Returns:
+        [F], True for what is to be dropped.
+    """
+    x0, y0, x1, y1, score = boxes.T
+    across = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0)
+    down = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0)
+    shared = np.maximum(across, 0) * np.maximum(down, 0)
+    area = _areas(boxes)
+    same_face = shared / (np.add.outer(area, area) - shared) > SAME_FACE
+    # [F, F]: the look that made the one has also made the other.
+    seen = np.array([same_face[looks == look].any(axis=0) for look in looks], bool).reshape(shared.shape)
+    inside = (shared / area[:, None] > FRAGMENT) & np.less.outer(area, area) & np.less.outer(score, score)
+    pieces: NDArray[np.bool_] = (inside & ~seen).any(axis=1)
+    return pieces
+
+
+def _areas(boxes: NDArray[Any]) -> NDArray[Any]:
+    sides = np.maximum(boxes[:, 2:4] - boxes[:, :2], np.finfo(np.float32).eps)
+    return sides[:, 0] * sides[:, 1]

@@ -1,0 +1,146 @@
+"""Anonymises a portrait in a real ComfyUI that it sets up itself: `python3 scripts/demo.py`.
+
+Needs a Python and a network for the first run, nothing else. Without arguments it runs on miniature models
+that it writes: they show that everything works together, not what the method can do. For that, name a folder
+with your ComfyUI's models and the files in it:
+
+    python3 scripts/demo.py --models ~/ComfyUI/models --checkpoint sd_xl_base_1.0.safetensors \\
+        --adapter ip-adapter-faceid_sdxl.bin --model-pack buffalo_l --gpu --portrait me.jpg
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+# Python puts this file's own folder on the path, not the clone's.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import comfyui, environment
+from scripts.comfy_server import ComfyServer, Workflow, WorkflowFailed, WorkflowRejected
+
+WORKFLOW = environment.ROOT / "workflows" / "api" / "portrait.json"
+SAMPLE = environment.ROOT / "workflows" / "samples" / "portrait.png"
+
+# The miniature's files, which the shipped workflow names, by the argument that replaces each.
+REPLACEABLE = {
+    "checkpoint": "miniature.safetensors",
+    "adapter": "ip-adapter-faceid_miniature.bin",
+    "model_pack": "miniature",
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--portrait", type=Path, default=SAMPLE, metavar="FILE", help="the picture to anonymise")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="a ComfyUI models folder to use as well")
+    parser.add_argument("--checkpoint", metavar="NAME", help="an SDXL checkpoint in checkpoints/")
+    parser.add_argument("--adapter", metavar="NAME", help="an IP-Adapter FaceID file in ipadapter/")
+    parser.add_argument("--model-pack", metavar="NAME", help="a folder in insightface/models/")
+    parser.add_argument("--gpu", action="store_true", help="let ComfyUI choose the device, instead of the CPU")
+    parser.add_argument("--keep-running", action="store_true", help="leave the server up until Ctrl+C")
+    return parser.parse_args()
+
+
+def fill_in(workflow: Workflow, image: str, names: dict[str, str]) -> Workflow:
+    """The workflow with every LoadImage set to `image`, and each value that is a key of `names` replaced."""
+    filled = {}
+    for node_id, node in workflow.items():
+        inputs = {
+            key: names.get(value, value) if isinstance(value, str) else value for key, value in node["inputs"].items()
+        }
+        if node["class_type"] == "LoadImage":
+            inputs["image"] = image
+        filled[node_id] = {**node, "inputs": inputs}
+    return filled
+
+
+def extra_models_config(models: Path, path: Path) -> Path:
+    """Write the file that makes ComfyUI look for models in one more folder."""
+    if not models.is_dir():
+        raise environment.SetupError(f"--models {models} is not a folder; expected a ComfyUI models folder.")
+    folders = {name: name for name in ("checkpoints", "ipadapter", "insightface")}
+    # JSON is YAML, and quotes every path correctly.
+    path.write_text(json.dumps({"demo": {"base_path": str(models.resolve()), **folders}}), encoding="utf-8")
+    return path
+
+
+class Ticker:
+    """Prints how long a run takes, every few seconds."""
+
+    def __init__(self, interval: float = 5) -> None:
+        self.interval = interval
+        self._next = interval
+
+    def __call__(self, elapsed: float) -> None:
+        """Print a line when the next one is due."""
+        if elapsed >= self._next:
+            print(f"  running, {elapsed:.0f} s", flush=True)
+            self._next += self.interval
+
+
+def running_server(models: Path | None = None, cpu: bool = True) -> ComfyServer:
+    """Set everything up and give the server, which is up inside a `with` block. `models`: one more models folder."""
+    environment.check_python()
+    environment.provide_venv(environment.VENV)
+    python = environment.venv_python(environment.VENV)
+    code = comfyui.provide_comfyui(python)
+    environment.provide_packages(environment.VENV, code, dev=False)
+    workspace = comfyui.provide_workspace()
+    comfyui.provide_models(python, code, workspace)
+    extra: list[str | Path] = []
+    if models is not None:
+        extra = ["--extra-model-paths-config", extra_models_config(models, workspace / "models.yaml")]
+    print(f"Starting ComfyUI; its log is {workspace / 'server.log'}", flush=True)
+    return ComfyServer(
+        workspace,
+        comfyui=code,
+        python=python,
+        arguments=extra,
+        cpu=cpu,
+        environment=comfyui.child_environment(code),
+    )
+
+
+def main() -> int:
+    """Run the shipped workflow once and say where the picture is."""
+    arguments = parse_arguments()
+    if not arguments.portrait.is_file():
+        raise environment.SetupError(f"--portrait {arguments.portrait} is not a file; expected a picture.")
+    names = {
+        miniature: getattr(arguments, option)
+        for option, miniature in REPLACEABLE.items()
+        if getattr(arguments, option) is not None
+    }
+    workflow: Workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+
+    with running_server(arguments.models, cpu=not arguments.gpu) as server:
+        print(f"Queueing {WORKFLOW.relative_to(environment.ROOT)} on {arguments.portrait}", flush=True)
+        # A fixed name: a portrait's own file name often is the name of the person.
+        image = server.upload(arguments.portrait, f"portrait{arguments.portrait.suffix}")
+        prompt_id = server.queue(fill_in(workflow, image, names))
+        history = server.wait(prompt_id, timeout=3600, on_wait=Ticker())
+        for path in server.image_files(history):
+            print(f"Picture: {path}", flush=True)
+        if arguments.keep_running:
+            print(f"ComfyUI is at {server.url} until you press Ctrl+C", flush=True)
+            server.process.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except WorkflowRejected as error:
+        sys.exit(f"error: ComfyUI refused the workflow: {error}")
+    except WorkflowFailed as error:
+        sys.exit(f"error: the workflow failed at {error}")
+    except environment.SetupError as error:
+        sys.exit(f"error: {error}")

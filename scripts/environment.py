@@ -1,0 +1,230 @@
+"""The Python environment of both commands: `.venv` at the top of the clone, with everything ComfyUI needs.
+
+Standard library only, because it runs before there is anything else. Three facts about `.venv` are kept in
+one state file inside it: the site-packages it borrows PyTorch from, and a digest of what the last complete
+installation was asked for, one for the demo's packages ("runtime") and one for the checks' ("dev"). A digest
+is written after the last package, so an interrupted installation is taken up again.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+STATE_NAME = "reverse-personalization.json"
+PTH_NAME = "reverse-personalization-host.pth"
+
+MINIMUM_PYTHON = (3, 10)
+
+# The host names these without a version, so that it runs with any build of PyTorch: here they are pinned. The
+# last torchaudio declares no dependency on the torch it belongs to and is therefore installed on its own.
+TORCH_PINS = {"torch": "2.14.1", "torchvision": "0.29.1", "torchaudio": "2.11.0"}
+
+
+class SetupError(RuntimeError):
+    """Something that the person who runs the command has to change; the message says what."""
+
+
+def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> None:
+    """Refuse an interpreter that ComfyUI and this pack do not support."""
+    if version < MINIMUM_PYTHON:
+        raise SetupError(
+            f"Python {'.'.join(map(str, version))} runs this command, at least "
+            f"{'.'.join(map(str, MINIMUM_PYTHON))} is needed: call it with a newer python3."
+        )
+
+
+def run(command: list[str | Path], environment: dict[str, str] | None = None) -> None:
+    """Run a step of the installation; its output is shown, its failure ends the command."""
+    finished = subprocess.run([str(part) for part in command], env=environment, check=False)
+    if finished.returncode:
+        shown = " ".join(str(part) for part in command)
+        raise SetupError(
+            f"`{shown}` failed with exit code {finished.returncode}; its own output above says why. "
+            "Run this command again afterwards: what is already installed is kept."
+        )
+
+
+def venv_python(venv: Path) -> Path:
+    """Where a virtual environment keeps its interpreter."""
+    return venv / "Scripts" / "python.exe" if os.name == "nt" else venv / "bin" / "python"
+
+
+def venv_site_packages(venv: Path) -> Path:
+    """Where a virtual environment that this interpreter made keeps its packages."""
+    if os.name == "nt":
+        return venv / "Lib" / "site-packages"
+    return venv / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+
+
+def read_state(venv: Path) -> dict[str, Any] | None:
+    """What is known about a virtual environment, or None for one that was not made completely."""
+    path = venv / STATE_NAME
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def write_state(venv: Path, state: dict[str, Any]) -> None:
+    """Replace the state file in one step, so that it is never half written."""
+    temporary = venv / f"{STATE_NAME}.tmp"
+    temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(venv / STATE_NAME)
+
+
+def works(venv: Path) -> bool:
+    """Whether a virtual environment was made completely and all that it builds on is still there."""
+    state = read_state(venv)
+    if state is None or (state["donor"] is not None and not Path(state["donor"], "torch").is_dir()):
+        return False
+    python = venv_python(venv)
+    # A link to an interpreter that has been removed does not "exist".
+    return python.exists() and subprocess.run([python, "-c", "import pip"], check=False).returncode == 0
+
+
+def torch_site_packages() -> Path | None:
+    """The folder this interpreter, perhaps that of someone's ComfyUI, imports PyTorch from; None without."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).resolve().parents[1]
+
+
+def borrow_packages(venv: Path, donor: Path) -> None:
+    """Make another environment's packages visible in `venv`, behind its own: pip counts them as installed."""
+    (venv_site_packages(venv) / PTH_NAME).write_text(f"{donor}\n", encoding="utf-8")
+
+
+def provide_ensurepip() -> None:
+    """Debian splits `ensurepip`, which puts pip into new environments, off into the package python3-venv."""
+    if importlib.util.find_spec("ensurepip") is not None:
+        return
+    commands = [["apt-get", "update"], ["apt-get", "install", "-y", "python3-venv"]]
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        shown = " && ".join(" ".join(command) for command in commands)
+        raise SetupError(
+            f"{sys.executable} cannot make virtual environments: its module `ensurepip` is missing. "
+            f"On Debian and Ubuntu this adds it, as root: {shown}"
+        )
+    for command in commands:
+        run([*command])
+    importlib.invalidate_caches()
+    if importlib.util.find_spec("ensurepip") is None:
+        raise SetupError(
+            f"{sys.executable} still has no module `ensurepip` after installing python3-venv, which serves "
+            "/usr/bin/python3: call this command with that, or with a Python that has `ensurepip`."
+        )
+
+
+def provide_venv(venv: Path) -> None:
+    """Make the virtual environment unless a working one is there; one that no longer works is made anew."""
+    if works(venv):
+        return
+    if Path(sys.prefix).resolve() == venv.resolve():
+        raise SetupError(
+            f"{venv} is incomplete and cannot repair itself: call this command with the python3 outside it."
+        )
+    provide_ensurepip()
+    print(f"Making the Python environment {venv}", flush=True)
+    run([sys.executable, "-m", "venv", "--clear", venv])
+    donor = torch_site_packages()
+    if donor is not None:
+        print(f"PyTorch and what else it has is used from {donor}", flush=True)
+        borrow_packages(venv, donor)
+    write_state(venv, {"donor": None if donor is None else str(donor)})
+
+
+def requirement_name(line: str) -> str:
+    """The normalised package name at the start of a requirements line, "" for a comment or an option."""
+    match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", line)
+    return re.sub(r"[-_.]+", "-", match.group(1)).lower() if match else ""
+
+
+def without_torch(requirements: str) -> str:
+    """ComfyUI's requirements less the packages that are pinned here."""
+    lines = requirements.splitlines()
+    return "".join(f"{line}\n" for line in lines if requirement_name(line) not in TORCH_PINS)
+
+
+def dev_requirements(pyproject: str) -> list[str]:
+    """The `dev` extra of a pyproject.toml's text."""
+    # Python 3.10 has no TOML reader; an array of strings is the same text in Python.
+    match = re.search(r"^dev = (\[.*?\])", pyproject, re.MULTILINE | re.DOTALL)
+    if match is None:
+        raise SetupError("pyproject.toml: no `dev = [...]` under [project.optional-dependencies].")
+    return [str(name) for name in ast.literal_eval(match.group(1))]
+
+
+def constraints(donor_torch: str | None) -> str:
+    """What keeps pip from replacing PyTorch: our pins, or the version that is borrowed."""
+    if donor_torch is not None:
+        return f"torch=={donor_torch}\n"
+    return "".join(f"{name}=={version}\n" for name, version in TORCH_PINS.items())
+
+
+def digest(*parts: str) -> str:
+    """A short name for everything that determines an installation."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def provide_packages(venv: Path, comfyui: Path, dev: bool) -> None:
+    """Install what ComfyUI, this pack and, with `dev`, the checks need; does nothing when that is done."""
+    state = read_state(venv)
+    if state is None:
+        raise SetupError(f"{venv} has no {STATE_NAME}: it was not made by this command; remove it.")
+    python = venv_python(venv)
+    host = without_torch((comfyui / "requirements.txt").read_text(encoding="utf-8"))
+    pack = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    installer = (ROOT / "install.py").read_text(encoding="utf-8")
+    extra = dev_requirements((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pins = constraints(borrowed_torch(python) if state["donor"] else None)
+    wanted = {"runtime": digest(host, pack, installer, pins)}
+    if dev:
+        wanted["dev"] = digest(wanted["runtime"], *extra)
+    if all(state.get(kind) == value for kind, value in wanted.items()):
+        return
+
+    print("Installing packages; from nothing that is several gigabytes, once.", flush=True)
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    if not sys.stdout.isatty():
+        pip.append("--quiet")
+    with tempfile.TemporaryDirectory() as folder:
+        lists = {"constraints.txt": pins, "host.txt": host, "pack.txt": pack, "dev.txt": "\n".join(extra)}
+        for name, text in lists.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        pip += ["--constraint", Path(folder, "constraints.txt")]
+        run([*pip, "torch", "torchvision"])
+        run([*pip, "--no-deps", "torchaudio"])
+        wanted_lists = ["host.txt", "pack.txt", "dev.txt"] if dev else ["host.txt", "pack.txt"]
+        run([*pip, *(part for name in wanted_lists for part in ("--requirement", Path(folder, name)))])
+    run([python, ROOT / "install.py"])
+    check_imports(python)
+    write_state(venv, {"donor": state["donor"], **wanted})
+
+
+def borrowed_torch(python: Path) -> str:
+    """The version of the PyTorch that a virtual environment borrows."""
+    script = "import importlib.metadata as m; print(m.version('torch'))"
+    return subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def check_imports(python: Path) -> None:
+    """Import the packages that can be installed and yet broken, for want of a library of the system."""
+    for module in ("torch", "torchvision", "onnxruntime", "cv2", "insightface"):
+        tried = subprocess.run([python, "-c", f"import {module}"], check=False, capture_output=True, text=True)
+        if tried.returncode:
+            reason = tried.stderr.strip().splitlines()[-1]
+            hint = ""
+            if module == "cv2":
+                hint = f" A build without display libraries: {python} -m pip install opencv-python-headless"
+            raise SetupError(f"{module} is installed, but {python} cannot import it: {reason}.{hint}")

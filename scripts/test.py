@@ -1,0 +1,56 @@
+"""Runs every check of this repository in an environment that it makes itself: `python3 scripts/test.py`.
+
+Needs a Python and a network for the first run, nothing else. Arguments are passed on to pytest:
+
+    python3 scripts/test.py tests/test_scripts.py -x
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+# Python puts this file's own folder on the path, not the clone's.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import comfyui, environment
+
+CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+
+
+def pytest_arguments(arguments: list[str]) -> list[str]:
+    """The arguments with the folder `tests` added, unless one of them is a path already."""
+    # Never without a path: pytest would start at the top of the clone, a package that only ComfyUI can import.
+    named = [name for name in arguments if (environment.ROOT / name.split("::")[0]).exists()]
+    return arguments if named else ["tests", *arguments]
+
+
+def main(arguments: list[str]) -> int:
+    """Run all checks, also after one has failed; 0 only when none has."""
+    environment.check_python()
+    environment.provide_venv(environment.VENV)
+    python = environment.venv_python(environment.VENV)
+    code = comfyui.provide_comfyui(python)
+    environment.provide_packages(environment.VENV, code, dev=True)
+
+    failed = []
+    for check in (*CHECKS, ("pytest", *pytest_arguments(arguments))):
+        print(f"--- {' '.join(check)}", flush=True)
+        finished = subprocess.run(
+            [python, "-m", *check], cwd=environment.ROOT, env=comfyui.child_environment(code), check=False
+        )
+        if finished.returncode:
+            failed.append(" ".join(check))
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except environment.SetupError as error:
+        sys.exit(f"error: {error}")

@@ -1,1 +1,0 @@
-"""Tests; see README for the command that runs them."""
