@@ -101,7 +101,7 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
     if all(value == UNCHANGED for value in said):
         return free
     adjectives = [age_word]
-    traits = []
+    traits: list[str] = []
     if attributes.expression != UNCHANGED:
         trait = _EXPRESSION_TRAITS.get(attributes.expression)
         (traits if trait else adjectives).append(trait or attributes.expression)

@@ -53,5 +53,5 @@ def test_kept_attributes_are_the_photographs(age: int, sex: str | None, expected
 def test_nothing_to_keep_is_an_error() -> None:
     with pytest.raises(ValueError, match="no faces are connected"):
         sentence(Attributes(sex=KEEP))
-    with pytest.raises(ValueError, match="age of the original is to be kept, but the faces do not say.*genderage"):
+    with pytest.raises(ValueError, match=r"age of the original is to be kept, but the faces do not say.*genderage"):
         sentence(Attributes(age=KEEP, sex=KEEP), face(None, "female"))

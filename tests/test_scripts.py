@@ -204,19 +204,6 @@ def test_a_failed_repair_is_reported(monkeypatch, capsys):
     assert "uninstall" in capsys.readouterr().err
 
 
-def test_insightface_is_installed_without_its_dependencies(monkeypatch):
-    commands: list[list[str]] = []
-
-    def keep(command: list[str], check: bool) -> subprocess.CompletedProcess:
-        commands.append(command)
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(install.subprocess, "run", keep)
-    monkeypatch.setattr(install, "installed_names", lambda: {"onnxruntime-gpu", "opencv-python"})
-    assert install.main() == 0
-    assert [command[-2:] for command in commands] == [["--no-deps", "insightface>=2.0"]]
-
-
 def test_comfyui_leading_elsewhere_names_what_is_missing(tmp_path, monkeypatch):
     (tmp_path / "main.py").touch()
     monkeypatch.setenv("COMFYUI", str(tmp_path))
