@@ -32,3 +32,12 @@ def _register(name: str, extensions: set[str]) -> None:
     # their files. A set of theirs is replaced, not extended: it may be the one the host's own folders share.
     if new or (allowed and not extensions <= set(allowed)):
         folder_paths.folder_names_and_paths[name] = (folders, extensions | set(allowed))
+
+
+def adapter_files() -> list[str]:
+    """Names of the files in the adapter folders that can be FaceID files.
+
+    Where somebody else registered the folder for every kind of file, the host lists every kind.
+    """
+    names = folder_paths.get_filename_list(IPADAPTER_FOLDER)
+    return [name for name in names if os.path.splitext(name)[1].lower() in ADAPTER_EXTENSIONS]

@@ -17,6 +17,10 @@ from torch import Tensor
 BRANCH_GAIN = 0.5
 """Gain of a residual branch's last layer: tens of branches then add up to a stream of a few units at most."""
 
+PREDICTION_GAIN = 0.2
+"""Gain of the UNet's last layer. A random network is no denoiser: the sampling of pure noise amplifies whatever it
+predicts, and rounding with it, so its predictions are kept small."""
+
 TOKEN_SPREAD = 0.5
 """Standard deviation of embeddings, comparable to what the text encoders' residual branches add to them."""
 
@@ -30,6 +34,7 @@ _BRANCH_END = re.compile(
     r"(out_layers\.3|to_out\.0|ff\.net\.2|proj_out|attn\.out_proj|fc2|c_proj|conv2"
     r"|taesd_\w+\.\d+\.conv\.4)\.weight$"
 )
+_PREDICTION = re.compile(r"diffusion_model\.out\.2\.weight$")
 _RECTIFIED = re.compile(r"taesd_\w+\.\d+\.conv\.[024]\.weight$")
 
 
@@ -67,7 +72,7 @@ def sane(name: str, shape: Sequence[int], seed: int, dtype: torch.dtype = torch.
         return normal(name, shape, seed, TOKEN_SPREAD).to(dtype)
     if len(shape) < 2:
         return torch.full(tuple(shape), 1.0 if leaf == "weight" else 0.0, dtype=dtype)
-    gain = BRANCH_GAIN if _BRANCH_END.search(name) else 1.0
+    gain = BRANCH_GAIN if _BRANCH_END.search(name) else PREDICTION_GAIN if _PREDICTION.search(name) else 1.0
     if _RECTIFIED.search(name):
         gain *= math.sqrt(2.0)  # A rectifier halves the power that reaches the next layer.
     return normal(name, shape, seed, gain / math.sqrt(fan_in(shape))).to(dtype)

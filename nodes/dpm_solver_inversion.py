@@ -73,6 +73,7 @@ class DPMSolverInversion(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "cfg",
+                    optional=True,
                     default=1.0,
                     min=-30.0,
                     max=30.0,
@@ -86,6 +87,7 @@ class DPMSolverInversion(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "batch",
+                    optional=True,
                     default=1,
                     min=0,
                     max=1000,

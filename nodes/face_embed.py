@@ -29,6 +29,14 @@ from ..reverse_personalization.faces import (
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
+DEFAULT_PROVIDER = "auto"
+DEFAULT_THRESHOLD = 0.1
+DEFAULT_DETECTOR_SIZE = 640
+DEFAULT_CHOICE = "largest"
+
+ON_NO_FACE = ("error", "empty list")
+"""What an image without a face does; the first is the default."""
+
 
 class FaceEmbed(io.ComfyNode):
     """IMAGE -> FACES, with InsightFace."""
@@ -65,8 +73,9 @@ class FaceEmbed(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "provider",
-                    options=["auto", *PROVIDERS],
-                    default="auto",
+                    options=[DEFAULT_PROVIDER, *PROVIDERS],
+                    optional=True,
+                    default=DEFAULT_PROVIDER,
                     advanced=True,
                     tooltip=(
                         "What ONNX Runtime computes on. auto takes the fastest there is except TensorRT. The "
@@ -75,6 +84,7 @@ class FaceEmbed(io.ComfyNode):
                 ),
                 io.Boolean.Input(
                     "detect",
+                    optional=True,
                     default=True,
                     tooltip=(
                         "On: find all faces of each image. Off: each image is one aligned crop of one face "
@@ -83,7 +93,8 @@ class FaceEmbed(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "threshold",
-                    default=0.1,
+                    optional=True,
+                    default=DEFAULT_THRESHOLD,
                     min=0.0,
                     max=1.0,
                     step=0.01,
@@ -94,7 +105,8 @@ class FaceEmbed(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "det_size",
-                    default=640,
+                    optional=True,
+                    default=DEFAULT_DETECTOR_SIZE,
                     min=64,
                     max=MAX_DETECTOR_SIZE,
                     step=SIZE_STEP,
@@ -106,7 +118,8 @@ class FaceEmbed(io.ComfyNode):
                 ),
                 io.String.Input(
                     "select",
-                    default="largest",
+                    optional=True,
+                    default=DEFAULT_CHOICE,
                     tooltip=(
                         'Which faces of each image: "largest", "all", or numbers such as "1,3". Faces are '
                         "numbered from the left, those above one another from the top. Faces that are not "
@@ -115,8 +128,9 @@ class FaceEmbed(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "no_face",
-                    options=["error", "empty list"],
-                    default="error",
+                    options=list(ON_NO_FACE),
+                    optional=True,
+                    default=ON_NO_FACE[0],
                     advanced=True,
                     tooltip=(
                         "What an image without a face does: stop, or pass on without faces, for batches "
@@ -128,6 +142,8 @@ class FaceEmbed(io.ComfyNode):
                 FacesSocket.Output("faces", tooltip="Each image's chosen faces: place, landmarks, identity."),
                 io.String.Output("report", tooltip="Faces per image, model pack and provider."),
             ],
+            # The report stays on the node when the faces come from the cache.
+            has_intermediate_output=True,
         )
 
     @classmethod
@@ -135,12 +151,12 @@ class FaceEmbed(io.ComfyNode):
         cls,
         image: Tensor,
         model_pack: str,
-        provider: str,
-        detect: bool,
-        threshold: float,
-        det_size: int,
-        select: str,
-        no_face: str,
+        provider: str = DEFAULT_PROVIDER,
+        detect: bool = True,
+        threshold: float = DEFAULT_THRESHOLD,
+        det_size: int = DEFAULT_DETECTOR_SIZE,
+        select: str = DEFAULT_CHOICE,
+        no_face: str = ON_NO_FACE[0],
     ) -> io.NodeOutput:
         """Find and embed.
 
@@ -180,7 +196,7 @@ class FaceEmbed(io.ComfyNode):
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
         empty = [str(number) for number, faces in enumerate(images, start=1) if not faces]
-        if empty and no_face == "error":
+        if empty and no_face == ON_NO_FACE[0]:
             raise ValueError(
                 f"no face was found in image {', '.join(empty)} of {len(images)}. Try a threshold below "
                 f"{threshold:g} or a det_size above {det_size}; for aligned crops of one face turn detect off; "

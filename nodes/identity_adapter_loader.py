@@ -7,7 +7,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ..host.identity_adapter import attach_adapter
-from ..host.model_folders import IPADAPTER_FOLDER
+from ..host.model_folders import IPADAPTER_FOLDER, adapter_files
 from .sockets import CATEGORY, SEARCH_ALIASES
 
 
@@ -30,7 +30,7 @@ class IdentityAdapterLoader(io.ComfyNode):
                 io.Model.Input("model", tooltip="SDXL or SD1.5. LoRAs and other patches may come before or after."),
                 io.Combo.Input(
                     "adapter_name",
-                    options=folder_paths.get_filename_list(IPADAPTER_FOLDER),
+                    options=adapter_files(),
                     tooltip=(
                         "FaceID file of the model's family from models/ipadapter: ip-adapter-faceid_sdxl.bin or "
                         "ip-adapter-faceid_sd15.bin (.bin or .safetensors; not Plus, not Portrait). The published "

@@ -47,6 +47,7 @@ def guidance_inputs() -> list[io.Input]:
         ),
         io.Float.Input(
             "identity_scale",
+            optional=True,
             default=1.0,
             min=0.0,
             max=2.0,

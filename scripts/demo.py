@@ -93,9 +93,10 @@ def running_server(models: Path | None = None, cpu: bool = True) -> ComfyServer:
     environment.provide_packages(environment.VENV, code, dev=False)
     workspace = comfyui.provide_workspace()
     comfyui.provide_models(python, code, workspace)
-    extra: list[str | Path] = []
+    # Save Image would write the workflow, which names the photograph, into the picture.
+    extra: list[str | Path] = ["--disable-metadata"]
     if models is not None:
-        extra = ["--extra-model-paths-config", extra_models_config(models, workspace / "models.yaml")]
+        extra += ["--extra-model-paths-config", extra_models_config(models, workspace / "models.yaml")]
     print(f"Starting ComfyUI; its log is {workspace / 'server.log'}", flush=True)
     return ComfyServer(
         workspace,

@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from tests.in_host import load_pack
+from tests.in_host import ROOT, host_folder, load_pack, start_host
 
 
 @pytest.fixture(scope="session")
 def pack() -> ModuleType:
     """The pack, loaded into an in-process ComfyUI on the CPU."""
     return load_pack()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with the miniature, written by its command line in a process of its own."""
+    directory = tmp_path_factory.mktemp("models")
+    command = [sys.executable, "-m", "miniature.build", str(directory), "--seed", "0"]
+    # Another hash seed than this process has: nothing in the files may depend on it.
+    environment = {**os.environ, "COMFYUI": str(host_folder()), "PYTHONHASHSEED": "1"}
+    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def nodes(models: Path) -> ModuleType:
+    """The host's nodes, with the miniature's extension loaded and its models known."""
+    start_host()
+    nodes = importlib.import_module("nodes")
+    assert asyncio.run(nodes.load_custom_node(str(ROOT / "miniature" / "host_extension")))
+    paths = importlib.import_module("folder_paths")
+    for name in ("checkpoints", "ipadapter", "insightface"):
+        paths.add_model_folder_path(name, str(models / name))
+    return nodes
+
+
+@pytest.fixture(scope="session")
+def loaded(nodes: ModuleType) -> tuple[Any, Any, Any]:
+    """The miniature's MODEL, CLIP and VAE from the host's own loader node."""
+    return nodes.CheckpointLoaderSimple().load_checkpoint("miniature.safetensors")

@@ -42,10 +42,9 @@ def test_schema_and_execute_agree(index: int) -> None:
     assert {entry.id for entry in schema.inputs} == parameters.keys()
     for entry in schema.inputs:
         default = parameters[entry.id].default
+        assert (default is not inspect.Parameter.empty) == bool(entry.optional), entry.id
         if entry.optional:
-            assert default is None, entry.id
-        elif default is not inspect.Parameter.empty:
-            assert default == entry.default, entry.id
+            assert default == getattr(entry, "default", None), entry.id
         assert entry.tooltip, f"{schema.node_id}.{entry.id} has no tooltip"
     assert all(output.tooltip for output in schema.outputs)
     assert schema.description
@@ -168,6 +167,37 @@ def test_adapter_is_loaded_with_the_model_and_let_go(small: SmallModel) -> None:
     comfy.model_management.cleanup_models_gc()
     gc.collect()
     assert weights() is None
+
+
+def test_weights_may_stay_offloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What --novram does: no weight is kept on the device, each is cast and patched as it is used."""
+    import comfy.model_management as management
+
+    whole, piecewise = SmallModel(), SmallModel()
+    expected = whole.sample(whole.invert(whole.latent()), whole.faces(), -5.0)
+    monkeypatch.setattr(management, "vram_state", management.VRAMState.NO_VRAM)
+    # The host never offloads from the CPU to itself, so it must not notice that this is one.
+    monkeypatch.setattr(management, "is_device_cpu", lambda device: False)
+    got = piecewise.sample(piecewise.invert(piecewise.latent()), piecewise.faces(), -5.0)
+    assert piecewise.model.model.lowvram_patch_counter > 0, "the weights were loaded after all"
+    assert whole.model.model.lowvram_patch_counter == 0
+    assert (got - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_adapter_files_of_any_precision(small: SmallModel, tmp_path: Path, dtype: torch.dtype) -> None:
+    import folder_paths
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(GOLDEN / "ip-adapter-faceid_tiny.safetensors")
+    name = f"{str(dtype).removeprefix('torch.')}.safetensors"
+    save_file({key: value.to(dtype) for key, value in weights.items()}, tmp_path / name)
+    folder_paths.add_model_folder_path("ipadapter", str(tmp_path))
+    model = run_node("IdentityAdapterLoader", small.golden.patcher, name, 1.0)
+    trajectory = small.invert(small.latent(), model=model)
+    back, away = (small.sample(trajectory, small.faces(), cfg, model=model) for cfg in (0.0, -5.0))
+    assert (small.model_space(back) - small.model_space(small.latent()["samples"])).abs().max() <= 1e-6
+    assert (away - back).abs().max() > 1e-2
 
 
 def test_a_clone_shares_the_adapters_weights(small: SmallModel) -> None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -27,6 +23,7 @@ from miniature.config import MINIATURE, AdapterSizes, ModelSizes, UNetSizes
 from miniature.detector import AROUND_WEIGHT, INSIDE_WEIGHT, template
 from miniature.files import TensorSpec, stream_safetensors, whole_file
 from miniature.insight import recognition_model
+from miniature.weights import PREDICTION_GAIN
 from tests.in_host import ROOT, host_folder, start_host
 
 # InsightFace 2.1 calls a scikit-image function that is on its way out.
@@ -50,15 +47,6 @@ def comfyui() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COMFYUI", str(host_folder()))
         yield
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory, comfyui) -> Path:
-    """A models folder written by the command line, in a process of its own."""
-    directory = tmp_path_factory.mktemp("models")
-    command = [sys.executable, "-m", "miniature.build", str(directory), "--seed", "0"]
-    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PYTHONHASHSEED": "1"})
-    return directory
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -321,22 +309,6 @@ class TestFacePack:
         assert weights[0, 0] == 0
 
 
-@pytest.fixture(scope="module")
-def nodes(models) -> ModuleType:
-    """The host's nodes, with the extension loaded and the models folder known."""
-    nodes = importlib.import_module("nodes")
-    assert asyncio.run(nodes.load_custom_node(str(EXTENSION)))
-    paths = importlib.import_module("folder_paths")
-    paths.add_model_folder_path("checkpoints", str((models / CHECKPOINT).parent))
-    return nodes
-
-
-@pytest.fixture(scope="module")
-def loaded(nodes):
-    """MODEL, CLIP and VAE from the host's own loader node."""
-    return nodes.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
-
-
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Layers this small are done before a second thread has woken up."""
@@ -422,7 +394,7 @@ class TestInHost:
         assert decoded.isfinite().all()
         assert decoded.std() > 0.05
 
-    def test_the_denoiser_answers_with_order_one_and_the_lora_changes_it(self, models, loaded):
+    def test_the_denoiser_answers_moderately_and_the_lora_changes_it(self, models, loaded):
         unet = loaded[0].model.diffusion_model.float()
         generator = torch.Generator().manual_seed(0)
         inputs = [torch.randn(size, generator=generator) for size in ((1, 4, 16, 16), (1, 77, 128), (1, 1600))]
@@ -445,5 +417,5 @@ class TestInHost:
         with torch.inference_mode():
             for name, weight in weights.items():
                 weight.copy_(kept[name])
-        assert 0.3 < plain.std() < 3
+        assert 0.3 * PREDICTION_GAIN < plain.std() < 3 * PREDICTION_GAIN
         assert 0.02 < (changed - plain).std() / plain.std() < 0.5

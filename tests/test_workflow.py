@@ -1,0 +1,247 @@
+"""The shipped workflow on a real server, over HTTP and websocket."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import workflows
+from scripts.comfy_server import ComfyServer, Event, Workflow, WorkflowFailed, WorkflowRejected
+from tests.in_host import host_folder
+from tests.workspace import SIDE, make_workspace, node_of, shipped, with_inputs
+
+pytestmark = pytest.mark.server
+
+STEPS = 6
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    folder = make_workspace(tmp_path_factory.mktemp("base"), models)
+    arguments = ["--preview-method", "latent2rgb"]
+    with ComfyServer(folder, comfyui=host_folder(), arguments=arguments) as running:
+        yield running
+
+
+def quick(steps: int = STEPS, cfg: float = -10.0, **changes: dict[str, Any]) -> Workflow:
+    """The shipped workflow with few steps."""
+    chosen = {
+        "DPMSolverInversion": {"steps": steps, **changes.pop("DPMSolverInversion", {})},
+        "ReverseIdentityKSampler": {"cfg": cfg, **changes.pop("ReverseIdentityKSampler", {})},
+    }
+    return with_inputs(shipped(), **chosen, **changes)
+
+
+def picture(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB")).astype(np.int16)
+
+
+def probe(server: ComfyServer) -> int:
+    """Adapters alive in the server."""
+    history = server.run({"1": {"class_type": "ProbeCountAdapters", "inputs": {}}})
+    return int(history["outputs"]["1"]["alive"][0])
+
+
+def executed(events: list[Event]) -> set[str]:
+    """Nodes that really ran."""
+    return {event.data["node"] for event in events if event.type == "executing" and event.data["node"]}
+
+
+def test_a_portrait_goes_in_and_an_image_comes_out(server: ComfyServer) -> None:
+    history = server.run(quick())
+    [image] = server.images(history)
+    assert picture(image).shape == (SIDE, SIDE, 3)
+    assert picture(image).std() > 5
+
+
+def test_scale_zero_gives_the_portrait_back_as_the_vae_sees_it(server: ComfyServer) -> None:
+    workflow = quick(cfg=0.0)
+    workflow["20"] = {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}}
+    workflow["21"] = {"class_type": "SaveImage", "inputs": {"images": ["20", 0], "filename_prefix": "vae"}}
+    history = server.run(workflow)
+    pictures = {
+        key: picture(server.images({"outputs": {key: output}})[0])
+        for key, output in history["outputs"].items()
+        if "images" in output
+    }
+    assert np.abs(pictures["11"] - pictures["21"]).max() <= 1
+
+
+def test_a_negative_scale_changes_the_picture(server: ComfyServer) -> None:
+    back, away = (picture(server.images(server.run(quick(cfg=cfg)))[0]) for cfg in (0.0, -10.0))
+    assert np.abs(back - away).mean() > 1
+
+
+def test_same_seed_gives_the_same_bytes(server: ComfyServer) -> None:
+    runs = []
+    for _ in range(2):
+        server.free()
+        [image] = server.images(server.run(quick()))
+        runs.append(image)
+    assert runs[0] == runs[1]
+    [other] = server.images(server.run(quick(DPMSolverInversion={"seed": 1})))
+    assert other != runs[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ReverseIdentityKSampler": {"cfg": -3.0}},
+        {"ReverseIdentityKSampler": {"identity_scale": 0.5}},
+        {"AttributePrompt": {"hair": "red"}},
+    ],
+)
+def test_another_variation_reuses_the_inversion(server: ComfyServer, change: dict[str, Any]) -> None:
+    server.run(quick())
+    workflow = with_inputs(quick(), **change)
+    events = list(server.events(workflow))
+    ran = executed(events)
+    assert node_of(workflow, "DPMSolverInversion") not in ran
+    assert node_of(workflow, "FaceEmbed") not in ran
+    sampler = node_of(workflow, "ReverseIdentityKSampler")
+    assert sampler in ran
+    progress = [event.data for event in events if event.type == "progress" and event.data["node"] == sampler]
+    assert [entry["value"] for entry in progress] == list(range(1, STEPS + 1))
+
+
+def test_progress_and_previews_of_both_nodes(server: ComfyServer) -> None:
+    server.free()
+    workflow = quick()
+    events = list(server.events(workflow))
+    for kind in ("DPMSolverInversion", "ReverseIdentityKSampler"):
+        values = [
+            event.data["value"]
+            for event in events
+            if event.type == "progress" and event.data["node"] == node_of(workflow, kind)
+        ]
+        assert values == list(range(1, STEPS + 1))
+    previews = [event.image for event in events if event.type == "preview"]
+    assert len(previews) >= STEPS
+    for preview in previews:
+        with Image.open(io.BytesIO(preview)) as image:
+            assert image.width == image.height >= SIDE // 8
+            assert not set(image.info) & {"prompt", "workflow", "exif", "comment"}
+
+
+def test_cancelling_stops_at_once_and_the_server_goes_on(server: ComfyServer) -> None:
+    server.free()
+    after = 0
+    interrupted = False
+    steps = 250
+    for event in server.events(quick(steps=steps)):
+        if event.type == "progress" and event.data["max"] == steps:
+            if not interrupted and event.data["value"] == 3:
+                server.interrupt()
+                interrupted = True
+            after = event.data["value"]
+    assert interrupted
+    assert after < 40, "the inversion went on after the interrupt"
+    assert len(server.images(server.run(quick()))) == 1
+
+
+def test_ten_runs_do_not_grow_memory_and_free_lets_the_adapter_go(server: ComfyServer) -> None:
+    for cfg in (-1.0, -2.0):
+        server.run(quick(cfg=cfg))
+    before = server.memory()
+    for run in range(10):
+        server.run(quick(cfg=-3.0 - run, DPMSolverInversion={"seed": run}))
+    assert server.memory() - before < 60 * MEGABYTE
+    assert probe(server) == 1
+    server.free()
+    # The server frees when its queue is idle, which the probe's own run waits for.
+    assert probe(server) == 0
+
+
+def test_attributes_reach_the_text(server: ComfyServer) -> None:
+    workflow = quick(AttributePrompt={"age": "keep the original's", "sex": "female", "hair": "grey"})
+    workflow["30"] = {"class_type": "PreviewAny", "inputs": {"source": ["7", 1]}}
+    history = server.run(workflow)
+    [text] = history["outputs"]["30"]["text"]
+    assert text.startswith("a photo of a")
+    assert "-year-old" in text
+    assert text.endswith(" with grey hair")
+
+
+def test_report_says_which_provider_ran(server: ComfyServer) -> None:
+    workflow = quick()
+    history = server.run(workflow)
+    [report] = history["outputs"][node_of(workflow, "FaceEmbed")]["text"]
+    assert "CPUExecutionProvider" in report
+    assert "image 1: 1 found, 1 chosen" in report
+
+
+def test_no_face_is_an_error_that_says_what_to_try(server: ComfyServer) -> None:
+    Image.new("RGB", (SIDE, SIDE), (90, 120, 150)).save(server.base_directory / "input" / "plain.png")
+    with pytest.raises(WorkflowFailed, match=r"no face was found in image 1 of 1.*detect off"):
+        server.run(quick(LoadImage={"image": "plain.png"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ReverseIdentityKSampler": {"cfg": -31.0}}, "bigger than min|smaller than min"),
+        ({"DPMSolverInversion": {"steps": 1}}, "smaller than min"),
+        ({"IdentityAdapterLoader": {"adapter_name": "missing.bin"}}, "missing.bin"),
+        ({"FaceEmbed": {"model_pack": "missing"}}, "missing"),
+    ],
+)
+def test_values_out_of_range_are_refused_before_anything_runs(
+    server: ComfyServer, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(WorkflowRejected, match=message):
+        server.queue(with_inputs(quick(), **change))
+
+
+def test_only_the_required_inputs_are_required(server: ComfyServer) -> None:
+    """A service may leave out whatever has a default."""
+    workflow = quick()
+    for kind, optional in {
+        "FaceEmbed": ["provider", "detect", "threshold", "det_size", "select", "no_face"],
+        "AttributePrompt": ["age", "sex", "ethnicity", "expression", "hair", "text", "faces"],
+        "DPMSolverInversion": ["cfg", "batch"],
+        "ReverseIdentityKSampler": ["identity_scale", "attributes"],
+    }.items():
+        for name in optional:
+            workflow[node_of(workflow, kind)]["inputs"].pop(name)
+    assert len(server.images(server.run(workflow))) == 1
+
+
+def test_both_forms_of_the_shipped_workflow_are_what_the_schemas_say(server: ComfyServer) -> None:
+    for path, text in workflows.files(server.object_info()):
+        assert json.loads(path.read_text(encoding="utf-8")) == json.loads(text), path.name
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--bf16-unet"],
+        ["--fp16-unet"],
+        ["--fp8_e4m3fn-unet"],
+        ["--use-split-cross-attention"],
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_host_options(models: Path, tmp_path: Path, flags: list[str]) -> None:
+    """With any of them the null identity still gives the portrait back.
+
+    The host refuses --lowvram and --novram on the CPU; see test_weights_may_stay_offloaded for what they do.
+    """
+    folder = make_workspace(tmp_path / "base", models)
+    workflow = quick(cfg=0.0)
+    workflow["20"] = {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}}
+    workflow["21"] = {"class_type": "SaveImage", "inputs": {"images": ["20", 0], "filename_prefix": "vae"}}
+    with ComfyServer(folder, comfyui=host_folder(), arguments=flags) as running:
+        history = running.run(workflow)
+        back, plain = (picture(running.images({"outputs": {key: history["outputs"][key]}})[0]) for key in ("11", "21"))
+        assert np.abs(back - plain).max() <= 2
+        away = picture(running.images(running.run(quick()))[0])
+        assert np.abs(away - plain).mean() > 1

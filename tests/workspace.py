@@ -1,0 +1,68 @@
+"""A base directory for a real server: the pack, the miniature and a probe that looks into the process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from scripts.comfy_server import Workflow
+from tests.in_host import ROOT
+
+PORTRAIT = "portrait.png"
+SIDE = 256
+
+# How many adapters are alive in the server, loaded or cached or leaked.
+PROBE_NODES = """
+import gc
+
+class CountAdapters:
+    CATEGORY, FUNCTION, OUTPUT_NODE, RETURN_TYPES = "probe", "run", True, ()
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+    @classmethod
+    def IS_CHANGED(cls):
+        return float("nan")
+    def run(self):
+        gc.collect()
+        alive = sum(type(thing).__name__ == "IdentityAdapter" for thing in gc.get_objects())
+        return {"ui": {"alive": [alive]}}
+
+NODE_CLASS_MAPPINGS = {"ProbeCountAdapters": CountAdapters}
+"""
+
+
+def make_workspace(folder: Path, models: Path) -> Path:
+    """Lay out a base directory; the pack is under a name of its own there."""
+    for name in ("custom_nodes", "input"):
+        (folder / name).mkdir(parents=True)
+    (folder / "models").symlink_to(models, target_is_directory=True)
+    (folder / "custom_nodes" / "Some Folder-1.0").symlink_to(ROOT, target_is_directory=True)
+    (folder / "custom_nodes" / "size").symlink_to(ROOT / "miniature" / "host_extension", target_is_directory=True)
+    (folder / "custom_nodes" / "probe.py").write_text(PROBE_NODES, encoding="utf-8")
+    with Image.open(ROOT / "workflows" / "samples" / "portrait.png") as image:
+        image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(folder / "input" / PORTRAIT)
+    return folder
+
+
+def shipped(name: str = "portrait") -> Workflow:
+    """A shipped workflow in API form."""
+    workflow: Workflow = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    return workflow
+
+
+def with_inputs(workflow: Workflow, **changes: dict[str, Any]) -> Workflow:
+    """A workflow in which the nodes of the classes named have other inputs."""
+    return {
+        key: {**node, "inputs": {**node["inputs"], **changes.get(node["class_type"], {})}}
+        for key, node in workflow.items()
+    }
+
+
+def node_of(workflow: Workflow, kind: str) -> str:
+    """Id of the only node of a class."""
+    [key] = [key for key, node in workflow.items() if node["class_type"] == kind]
+    return key
