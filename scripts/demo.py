@@ -84,8 +84,8 @@ class Ticker:
             self._next += self.interval
 
 
-def running_server(models: Path | None = None, cpu: bool = True) -> ComfyServer:
-    """Set everything up and give the server, which is up inside a `with` block. `models`: one more models folder."""
+def prepare() -> tuple[Path, Path, Path]:
+    """Set everything up; the environment's interpreter, ComfyUI's folder and the server's base directory."""
     environment.check_python()
     environment.provide_venv(environment.VENV)
     python = environment.venv_python(environment.VENV)
@@ -93,6 +93,12 @@ def running_server(models: Path | None = None, cpu: bool = True) -> ComfyServer:
     environment.provide_packages(environment.VENV, code, dev=False)
     workspace = comfyui.provide_workspace()
     comfyui.provide_models(python, code, workspace)
+    return python, code, workspace
+
+
+def running_server(models: Path | None = None, cpu: bool = True) -> ComfyServer:
+    """Set everything up and give the server, which is up inside a `with` block. `models`: one more models folder."""
+    python, code, workspace = prepare()
     # Save Image would write the workflow, which names the photograph, into the picture.
     extra: list[str | Path] = ["--disable-metadata"]
     if models is not None:

@@ -205,22 +205,16 @@ def compare_run(golden: GoldenModel, name: str, data: Mapping[str, np.ndarray]) 
     height, width = (8 * side for side in x0.shape[2:])
     faces = faces_of(torch.from_numpy(data["id_embed_unit"])[None], height, width)
 
-    def generate(attributes: Any, identity_scale: float) -> Tensor:
+    def generate(attributes: Any, identity_scale: float, source: Any) -> Tensor:
         latent = run_node(
-            "ReverseIdentityKSampler",
-            model,
-            trajectory,
-            faces,
-            guidance,
-            attributes,
-            identity_scale,
-            text("pos", "gen"),
+            "ReverseIdentityKSampler", model, trajectory, faces, guidance, attributes, identity_scale, source
         )
         return network.process_latent_in(latent["samples"])
 
-    final = generate(text("neg", "gen"), float(data["id_emb_scale"]))
+    final = generate(text("neg", "gen"), float(data["id_emb_scale"]), text("pos", "gen"))
     yield _compare(f"{name} final_exact", final, data["final_exact"], FINAL_TOLERANCE)
-    reconstruction = generate(text("neg", "inv"), 0.0)
+    # The identity's zero vector is the null identity, and both texts are the inversion's.
+    reconstruction = generate(text("neg", "inv"), 0.0, text("pos", "inv"))
     yield _compare(f"{name} reconstruction", reconstruction, data["x0"], RECONSTRUCTION_TOLERANCE)
 
 
