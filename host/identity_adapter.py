@@ -32,6 +32,7 @@ from ..reverse_personalization.adapter_file import (
 )
 from ..reverse_personalization.attention_layout import TransformerSite, transformer_sites
 from ..reverse_personalization.digest import digest
+from ..reverse_personalization.faces import EMBEDDING_WIDTH
 from ..reverse_personalization.trajectory import Conditioning
 
 KEY = "reverse_personalization.identity"
@@ -226,6 +227,6 @@ def _named_tensors(weights: FaceIDWeights) -> list[tuple[str, Any]]:
     return [*weights.layers.items(), *weights.lora.items()]
 
 
-def null_identity(width: int = 512) -> Tensor:
+def null_identity() -> Tensor:
     """The zero vector that stands for no identity, float32 [1, 512]."""
-    return torch.zeros(1, width)
+    return torch.zeros(1, EMBEDDING_WIDTH)

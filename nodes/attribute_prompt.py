@@ -80,6 +80,7 @@ class AttributePrompt(io.ComfyNode):
                     default="",
                     optional=True,
                     multiline=True,
+                    placeholder="wearing glasses, with a beard",
                     tooltip="Anything else, appended to the sentence: wearing glasses, with a beard, ...",
                 ),
                 FacesSocket.Input(

@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflows"
 
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-WIDGET_ROW, SOCKET_ROW, MULTILINE_ROWS, TITLE = 26, 20, 4, 36
+# What the editor adds up to the height of a node.
+SOCKET_ROW, WIDGET_ROW, AROUND_WIDGETS, MARGIN = 20, 24, 8, 6
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Link:
     Attributes:
         node: key of that node.
         slot: number of the output.
+        via: points that the drawn link leads through, around the nodes between its ends.
     """
 
     node: str
     slot: int = 0
+    via: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Node:
         kind: its class.
         at: column and row, in pixels of the editor.
         width: in pixels.
+        room: height in pixels for its text field or picture.
         title: above the node, or None for the class's own.
         inputs: values and links, by name; the schema's defaults for what is left out.
         models: files that the node loads, for the editor's missing-models dialog.
@@ -53,7 +57,8 @@ class Node:
 
     kind: str
     at: tuple[int, int]
-    width: int = 300
+    width: int
+    room: int = 0
     title: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[Mapping[str, str], ...] = ()
@@ -82,12 +87,12 @@ PORTRAIT_NOTE = """## One portrait
 
 The person in the picture becomes somebody else; pose, expression, light and background stay.
 
-**To use SDXL** choose your own files in the four loaders: an SDXL checkpoint, its FaceID adapter \
-(`models/ipadapter/ip-adapter-faceid_sdxl.bin`) and the InsightFace pack `buffalo_l` \
-(`models/insightface/models/buffalo_l`). Nothing else changes. Give it a square picture of the face, about \
-1024 x 1024.
+**To use SDXL** choose your own files: an SDXL checkpoint in *Load Checkpoint*, its FaceID adapter \
+(`models/ipadapter/ip-adapter-faceid_sdxl.bin`) in *Load Identity Adapter* and the InsightFace pack `buffalo_l` \
+(`models/insightface/models/buffalo_l`) in *Embed Faces*. Nothing else changes. Give it a square picture of the \
+face, about 1024 x 1024.
 
-**cfg** decides how far to run: -5 to -20 with SDXL. Changing only cfg or the attributes reuses the inversion.
+**cfg** of *Reverse Identity Sampler* decides how far to run: -5 to -20 with SDXL. Changing only cfg or the attributes reuses the inversion.
 
 *Save Image* writes this graph, with the name of your photograph, into the picture: start ComfyUI with \
 `--disable-metadata` to leave it out."""
@@ -98,48 +103,70 @@ WORKFLOWS: Mapping[str, Workflow] = {
             "1": Node("CheckpointLoaderSimple", (0, 0), 340, inputs={"ckpt_name": "miniature.safetensors"}),
             "2": Node(
                 "IdentityAdapterLoader",
-                (0, 160),
-                340,
+                (405, 0),
+                285,
                 inputs={"model": Link("1"), "adapter_name": "ip-adapter-faceid_miniature.bin"},
             ),
-            "3": Node("LoadImage", (0, 360), 340, "Photograph", {"image": "portrait.png"}),
-            "4": Node("VAEEncode", (420, 500), 260, inputs={"pixels": Link("3"), "vae": Link("1", 2)}),
+            "3": Node("LoadImage", (0, 226), 340, 370, "Photograph", {"image": "portrait.png"}),
+            "4": Node("VAEEncode", (405, 372), 285, inputs={"pixels": Link("3"), "vae": Link("1", 2)}),
             "5": Node(
-                "CLIPTextEncode", (420, 40), 260, "Text of the photograph (none)", {"clip": Link("1", 1), "text": ""}
+                "CLIPTextEncode",
+                (405, 226),
+                285,
+                60,
+                "Text of the photograph (none)",
+                {"clip": Link("1", 1), "text": ""},
             ),
             "6": Node(
-                "FaceEmbed", (420, 620), 300, inputs={"image": Link("3"), "model_pack": "miniature", "provider": "auto"}
+                "FaceEmbed", (405, 535), 285, inputs={"image": Link("3"), "model_pack": "miniature", "provider": "auto"}
             ),
-            "7": Node("AttributePrompt", (800, 500), 320, inputs={"clip": Link("1", 1), "faces": Link("6")}),
+            "7": Node(
+                "AttributePrompt",
+                (760, 510),
+                290,
+                112,
+                inputs={"clip": Link("1", 1, via=((390, 466), (690, 466))), "faces": Link("6")},
+            ),
             "8": Node(
                 "DPMSolverInversion",
-                (800, 40),
-                320,
+                (760, 60),
+                290,
                 inputs={"model": Link("2"), "latent": Link("4"), "source": Link("5")},
             ),
             "9": Node(
                 "ReverseIdentityKSampler",
-                (1220, 40),
-                320,
-                inputs={"model": Link("2"), "trajectory": Link("8"), "faces": Link("6"), "attributes": Link("7")},
+                (1120, 60),
+                285,
+                inputs={
+                    "model": Link("2", via=((735, -25), (1060, -25))),
+                    "trajectory": Link("8"),
+                    "faces": Link("6", via=((735, 418), (1050, 418))),
+                    "attributes": Link("7"),
+                },
             ),
-            "10": Node("VAEDecode", (1220, 330), 320, inputs={"samples": Link("9"), "vae": Link("1", 2)}),
+            "10": Node(
+                "VAEDecode",
+                (1450, 60),
+                225,
+                inputs={"samples": Link("9"), "vae": Link("1", 2, via=((352, 442), (1425, 442)))},
+            ),
             "11": Node(
                 "SaveImage",
-                (1640, 40),
-                420,
+                (1720, 60),
+                315,
+                397,
                 "Somebody else",
                 {"images": Link("10"), "filename_prefix": "reverse-personalization/portrait"},
             ),
         },
         groups=(
-            Group("Models and photograph", (-30, -80, 400, 800), "#3f789e"),
-            Group("What is in the photograph", (390, -80, 360, 1040), "#8a8a3f"),
-            Group("Invert, then say what to change", (770, -80, 380, 1040), "#3f8a5a"),
-            Group("Regenerate away from the person", (1190, -80, 900, 1040), "#b06634"),
+            Group("Models", (-25, -100, 740, 232), "#3f789e"),
+            Group("What is in the photograph", (-25, 150, 740, 670), "#8a8a3f"),
+            Group("Invert, then say what to change", (735, -100, 340, 920), "#3f8a5a"),
+            Group("Regenerate away from the person", (1095, -100, 965, 640), "#b06634"),
         ),
         note=PORTRAIT_NOTE,
-        note_at=(0, 760, 340, 380),
+        note_at=(1095, 590, 965, 230),
     ),
 }
 
@@ -164,6 +191,8 @@ def ui_form(name: str, workflow: Workflow, schemas: Mapping[str, Any]) -> dict[s
     """What the editor opens, laid out."""
     links: list[list[Any]] = []
     outgoing: dict[tuple[str, int], list[int]] = {}
+    reroutes: list[dict[str, Any]] = []
+    rerouted: list[dict[str, int]] = []
     nodes = []
     for order, (key, node) in enumerate(workflow.nodes.items()):
         schema = schemas[node.kind]
@@ -179,6 +208,11 @@ def ui_form(name: str, workflow: Workflow, schemas: Mapping[str, Any]) -> dict[s
                 slot["link"] = len(links) + 1
                 outgoing.setdefault((value.node, value.slot), []).append(len(links) + 1)
                 links.append([len(links) + 1, int(value.node), value.slot, int(key), len(inputs), _type(spec)])
+                for number, point in enumerate(value.via):
+                    before = {"parentId": len(reroutes)} if number else {}
+                    reroutes.append({"id": len(reroutes) + 1, **before, "pos": list(point), "linkIds": [len(links)]})
+                if value.via:
+                    rerouted.append({"id": len(links), "parentId": len(reroutes)})
             inputs.append(slot)
         properties: dict[str, Any] = {"Node name for S&R": node.kind}
         if node.models:
@@ -188,7 +222,7 @@ def ui_form(name: str, workflow: Workflow, schemas: Mapping[str, Any]) -> dict[s
                 "id": int(key),
                 "type": node.kind,
                 "pos": list(node.at),
-                "size": [node.width, _height(schema)],
+                "size": [node.width, _height(schema) + node.room],
                 "flags": {},
                 "order": order,
                 "mode": 0,
@@ -217,6 +251,7 @@ def ui_form(name: str, workflow: Workflow, schemas: Mapping[str, Any]) -> dict[s
             "mode": 0,
             "inputs": [],
             "outputs": [],
+            "title": "About this workflow",
             "properties": {},
             "widgets_values": [workflow.note],
             "color": "#432",
@@ -242,7 +277,7 @@ def ui_form(name: str, workflow: Workflow, schemas: Mapping[str, Any]) -> dict[s
             for number, group in enumerate(workflow.groups, 1)
         ],
         "config": {},
-        "extra": {"ds": {"scale": 0.6, "offset": [100, 150]}},
+        "extra": {"ds": {"scale": 0.6, "offset": [160, 270]}, "reroutes": reroutes, "linkExtensions": rerouted},
         "version": 0.4,
     }
 
@@ -294,9 +329,8 @@ def _height(schema: Mapping[str, Any]) -> int:
     specs = [spec for _, spec in _inputs(schema)]
     widgets = [spec for spec in specs if _is_widget(spec)]
     sockets = max(len(specs) - len(widgets), len(schema["output"]))
-    rows = sum(MULTILINE_ROWS if _options(spec).get("multiline") else 1 for spec in widgets)
-    picture = 300 if any(_options(spec).get("image_upload") for spec in widgets) or schema["output_node"] else 0
-    return TITLE + SOCKET_ROW * sockets + WIDGET_ROW * rows + picture
+    rows = sum(len(_widget_values(None, spec)) for spec in widgets if not _options(spec).get("multiline"))
+    return SOCKET_ROW * sockets + WIDGET_ROW * rows + (AROUND_WIDGETS if widgets else 0) + MARGIN
 
 
 def main() -> int:
