@@ -92,7 +92,8 @@ The person in the picture becomes somebody else; pose, expression, light and bac
 (`models/insightface/models/buffalo_l`) in *Embed Faces*. Nothing else changes. Give it a square picture of the \
 face, about 1024 x 1024.
 
-**cfg** of *Reverse Identity Sampler* decides how far to run: -5 to -20 with SDXL. Changing only cfg or the attributes reuses the inversion.
+**cfg** of *Reverse Identity Sampler* decides how far to run: -5 to -20 with SDXL. Changing only cfg or the attributes \
+reuses the inversion.
 
 *Save Image* writes this graph, with the name of your photograph, into the picture: start ComfyUI with \
 `--disable-metadata` to leave it out."""
