@@ -11,7 +11,7 @@ from torch import Tensor
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
 from .fingerprint import fingerprint
-from .identity_adapter import attached_adapter, null_identity, with_identity
+from .identity_adapter import WITNESS, IdentityWitness, attached_adapter, null_identity, with_identity
 
 _SEES_BOTH_BRANCHES = (
     "disable_cfg1_optimization",
@@ -22,7 +22,47 @@ _SEES_BOTH_BRANCHES = (
 )
 
 
-class NullIdentityGuider(comfy.samplers.CFGGuider):
+class _IdentityGuider(comfy.samplers.CFGGuider):
+    """The host's guider, for a model with an identity adapter; it stops if identities do not reach the network."""
+
+    def __init__(self, model: ModelPatcher) -> None:
+        attached_adapter(model)
+        super().__init__(model)
+
+    def predict_noise(
+        self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] | None = None, seed: int | None = None
+    ) -> Tensor:
+        """The host's guided prediction.
+
+        Raises:
+            RuntimeError: the network was evaluated without the identities.
+        """
+        witness = IdentityWitness()
+        options = dict(model_options or {})
+        options["transformer_options"] = {**options.get("transformer_options", {}), WITNESS: witness}
+        denoised = comfy.samplers.sampling_function(
+            self.inner_model,
+            x,
+            timestep,
+            self.conds.get("negative"),
+            self._identity_branch(options),
+            self.cfg,
+            model_options=options,
+            seed=seed,
+        )
+        if not witness.seen:
+            raise RuntimeError(
+                "the identities did not reach the network, so nothing would be anonymised; a node that replaces the "
+                "whole network or its inputs stands between Load Identity Adapter and this one: remove it"
+            )
+        return denoised
+
+    def _identity_branch(self, model_options: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """Conditions of the branch that the scale multiplies, None where it need not be evaluated."""
+        return self.conds["positive"]
+
+
+class NullIdentityGuider(_IdentityGuider):
     """Predicts under the null identity, for the inversion.
 
     Args:
@@ -34,7 +74,6 @@ class NullIdentityGuider(comfy.samplers.CFGGuider):
 
     def __init__(self, model: ModelPatcher, source: Conditioning, negative: Conditioning | None, cfg: float) -> None:
         super().__init__(model)
-        attached_adapter(model)
         null = null_identity()
         branches = {"positive": with_identity(source, null)}
         if negative is None:
@@ -45,7 +84,7 @@ class NullIdentityGuider(comfy.samplers.CFGGuider):
         self.set_cfg(cfg)
 
 
-class NegativeIdentityGuider(comfy.samplers.CFGGuider):
+class NegativeIdentityGuider(_IdentityGuider):
     """Predicts g eps(identity, source) + (1 - g) eps(null identity, attributes), eq. 5.
 
     The attribute text is on the branch of the null identity, whose weight 1 - g is positive: on the other
@@ -68,7 +107,6 @@ class NegativeIdentityGuider(comfy.samplers.CFGGuider):
         cfg: float,
     ) -> None:
         super().__init__(model)
-        attached_adapter(model)
         self.batch = identities.shape[0]
         null_text = source if attributes is None else attributes
         for name, conditioning in (("source", source), ("attribute", null_text)):
@@ -89,28 +127,10 @@ class NegativeIdentityGuider(comfy.samplers.CFGGuider):
             )
         return super().sample(noise, latent_image, *args, **kwargs)
 
-    def predict_noise(
-        self,
-        x: Tensor,
-        timestep: Tensor,
-        model_options: dict[str, Any] | None = None,
-        seed: int | None = None,
-    ) -> Tensor:
-        """The host's guided prediction; at g = 0 the identity's branch is not evaluated."""
-        options = model_options or {}
-        identity: list[dict[str, Any]] | None = self.conds["positive"]
-        if self.cfg == 0.0 and not any(options.get(key) for key in _SEES_BOTH_BRANCHES):
-            identity = None
-        return comfy.samplers.sampling_function(
-            self.inner_model,
-            x,
-            timestep,
-            self.conds["negative"],
-            identity,
-            self.cfg,
-            model_options=options,
-            seed=seed,
-        )
+    def _identity_branch(self, model_options: dict[str, Any]) -> list[dict[str, Any]] | None:
+        if self.cfg == 0.0 and not any(model_options.get(key) for key in _SEES_BOTH_BRANCHES):
+            return None
+        return super()._identity_branch(model_options)
 
 
 def reverse_identity_guider(

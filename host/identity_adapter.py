@@ -41,7 +41,20 @@ KEY = "reverse_personalization.identity"
 IDENTITY_COND = "identity_embedding"
 """Name under which a conditioning carries [B, 512] embeddings to the network."""
 
+WITNESS = f"{KEY}.witness"
+"""Name under which transformer options carry an `IdentityWitness` to the network."""
+
 AttentionReplacement = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]
+
+
+@dataclass
+class IdentityWitness:
+    """Sees whether identities reach the network.
+
+    Guidance whose identity is lost on the way, to a patch of another pack say, would give the photograph back.
+    """
+
+    seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,9 @@ class _IdentityAttention:
         **kwargs: Any,
     ) -> Tensor:
         embedding = kwargs.pop(IDENTITY_COND, None)
+        witness = transformer_options.get(WITNESS)
+        if witness is not None and embedding is not None:
+            witness.seen = True
         if self.weight != 0:
             if embedding is None:  # a sampler that knows nothing of identities: the null identity
                 embedding = x.new_zeros(x.shape[0], self.adapter.embedding_width)

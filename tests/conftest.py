@@ -11,6 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+# Networks this small are done before a second thread has woken up; servers that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from tests.in_host import ROOT, host_folder, load_pack, start_host

@@ -139,6 +139,29 @@ def test_model_sampling_discrete(small: SmallModel, sampling: str) -> None:
             small.sample(trajectory, small.faces(), 0.0)
 
 
+@pytest.mark.parametrize("loss", ["wrapper gone", "input dropped"])
+def test_an_identity_that_does_not_reach_the_network_stops_the_run(small: SmallModel, loss: str) -> None:
+    """Otherwise the photograph itself would come out."""
+    from comfy.patcher_extension import WrappersMP
+
+    adapter = part("host.identity_adapter")
+    trajectory = small.invert(small.latent(), steps=2)
+    model = small.model.clone()
+    if loss == "wrapper gone":
+        model.remove_wrappers_with_key(WrappersMP.DIFFUSION_MODEL, adapter.KEY)
+    else:
+
+        def drop(executor: Any, *args: Any, **kwargs: Any) -> Any:
+            kwargs.pop(adapter.IDENTITY_COND)
+            return executor(*args, **kwargs)
+
+        model.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "another pack", drop)
+    with pytest.raises(RuntimeError, match="identities did not reach the network"):
+        small.sample(trajectory, small.faces(), -10.0, model=model)
+    with pytest.raises(RuntimeError, match="identities did not reach the network"):
+        small.invert(small.latent(), steps=2, model=model)
+
+
 def test_plain_samplers_see_the_null_identity(small: SmallModel) -> None:
     import nodes
 
