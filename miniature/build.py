@@ -24,7 +24,7 @@ def build(directory: Path, seed: int = 0) -> None:
         seed: of all random weights.
 
     Raises:
-        miniature.host.HostMissingError: COMFYUI does not name a ComfyUI checkout.
+        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
         OSError: a file cannot be written.
     """
     write_checkpoint(directory / CHECKPOINT, MINIATURE, seed)

@@ -36,7 +36,7 @@ def build_unet(sizes: UNetSizes) -> nn.Module:
     """The host's own UNet of these sizes, on the meta device: shapes without values.
 
     Raises:
-        miniature.host.HostMissingError: COMFYUI does not name a ComfyUI checkout.
+        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
     """
     network = host.module("comfy.ldm.modules.diffusionmodules.openaimodel").UNetModel
     config = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(sizes).items()}
@@ -79,7 +79,7 @@ def unet_shapes(sizes: UNetSizes) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor of the UNet, under its name within the UNet.
 
     Raises:
-        miniature.host.HostMissingError: COMFYUI does not name a ComfyUI checkout.
+        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
     """
     return {name: tuple(tensor.shape) for name, tensor in build_unet(sizes).state_dict().items()}
 
@@ -88,7 +88,7 @@ def checkpoint_specs(sizes: ModelSizes) -> dict[str, TensorSpec]:
     """Every tensor of the checkpoint file: float16, but for int64 `position_ids`.
 
     Raises:
-        miniature.host.HostMissingError: COMFYUI does not name a ComfyUI checkout.
+        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
     """
     shapes = {UNET_PREFIX + name: shape for name, shape in unet_shapes(sizes.unet).items()}
     shapes |= {name: tuple(tensor.shape) for name, tensor in {**_text_encoders(sizes), **_vae(sizes)}.items()}
@@ -102,7 +102,7 @@ def write_checkpoint(path: Path, sizes: ModelSizes, seed: int) -> None:
     """Write a checkpoint with random weights, one tensor in memory at a time.
 
     Raises:
-        miniature.host.HostMissingError: COMFYUI does not name a ComfyUI checkout.
+        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
         OSError: the file cannot be written.
     """
 

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
-VARIABLE = "COMFYUI"
-
-
-class HostMissingError(RuntimeError):
-    """COMFYUI does not name a ComfyUI checkout."""
-
-
-def directory() -> Path:
-    """The ComfyUI checkout.
-
-    Raises:
-        HostMissingError: the environment variable COMFYUI is unset or names something else.
-    """
-    value = os.environ.get(VARIABLE, "")
-    if not value or not (Path(value) / "comfy" / "supported_models.py").is_file():
-        raise HostMissingError(f"Set {VARIABLE} to the directory of a ComfyUI checkout (now: {value!r}).")
-    return Path(value).resolve()
+from scripts.comfyui import comfyui_folder
 
 
 def module(name: str) -> ModuleType:
     """Import one of ComfyUI's modules, `comfy.*`, for use on the CPU.
 
     Raises:
-        HostMissingError: as `directory`.
+        SetupError: there is no ComfyUI, see `comfyui_folder`.
     """
-    root = str(directory())
+    root = str(comfyui_folder())
     if root not in sys.path:
         sys.path.append(root)
     # Decided before anything asks for a device: without a GPU the host's device query fails otherwise.

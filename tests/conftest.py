@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-from tests.in_host import ROOT, host_folder, load_pack, start_host
+from tests.in_host import ROOT, load_pack, start_host
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models")
     command = [sys.executable, "-m", "miniature.build", str(directory), "--seed", "0"]
     # Another hash seed than this process has: nothing in the files may depend on it.
-    environment = {**os.environ, "COMFYUI": str(host_folder()), "PYTHONHASHSEED": "1"}
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
     subprocess.run(command, cwd=ROOT, check=True, env=environment)
     return directory
 

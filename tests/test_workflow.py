@@ -14,7 +14,7 @@ from PIL import Image
 
 from scripts import workflows
 from scripts.comfy_server import ComfyServer, Event, Workflow, WorkflowFailed, WorkflowRejected
-from tests.in_host import host_folder
+from scripts.comfyui import comfyui_folder
 from tests.workspace import SIDE, make_workspace, node_of, shipped, with_inputs
 
 pytestmark = pytest.mark.server
@@ -27,7 +27,7 @@ MEGABYTE = 1 << 20
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     folder = make_workspace(tmp_path_factory.mktemp("base"), models)
     arguments = ["--preview-method", "latent2rgb"]
-    with ComfyServer(folder, comfyui=host_folder(), arguments=arguments) as running:
+    with ComfyServer(folder, comfyui=comfyui_folder(), arguments=arguments) as running:
         yield running
 
 
@@ -239,7 +239,7 @@ def test_host_options(models: Path, tmp_path: Path, flags: list[str]) -> None:
     workflow = quick(cfg=0.0)
     workflow["20"] = {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}}
     workflow["21"] = {"class_type": "SaveImage", "inputs": {"images": ["20", 0], "filename_prefix": "vae"}}
-    with ComfyServer(folder, comfyui=host_folder(), arguments=flags) as running:
+    with ComfyServer(folder, comfyui=comfyui_folder(), arguments=flags) as running:
         history = running.run(workflow)
         back, plain = (picture(running.images({"outputs": {key: history["outputs"][key]}})[0]) for key in ("11", "21"))
         assert np.abs(back - plain).max() <= 2
