@@ -8,7 +8,7 @@ another pack installed, before or after, instead of overwriting it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +138,7 @@ def with_identity(conditioning: Conditioning, embeddings: Tensor) -> Conditionin
 class _IdentityAttention:
     """Wrapper around the diffusion model's forward that adds the identity to every cross-attention."""
 
-    def __init__(self, adapter: IdentityAdapter, sites: list[TransformerSite], weight: float) -> None:
+    def __init__(self, adapter: IdentityAdapter, sites: Sequence[TransformerSite], weight: float) -> None:
         self.adapter = adapter
         self.sites = sites
         self.weight = weight

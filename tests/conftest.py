@@ -14,9 +14,14 @@ from typing import Any
 # Networks this small are done before a second thread has woken up; servers that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
 
 from tests.in_host import ROOT, load_pack, start_host
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("pack", deadline=None)
+hypothesis.settings.load_profile("pack")
 
 
 @pytest.fixture(scope="session")
