@@ -17,7 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
-from tests.in_host import ROOT, load_pack, start_host
+from tests import fake_insight
+from tests.in_host import ROOT, load_pack, part, start_host
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("pack", deadline=None)
@@ -57,3 +58,34 @@ def nodes(models: Path) -> ModuleType:
 def loaded(nodes: ModuleType) -> tuple[Any, Any, Any]:
     """The miniature's MODEL, CLIP and VAE from the host's own loader node."""
     return nodes.CheckpointLoaderSimple().load_checkpoint("miniature.safetensors")
+
+
+@pytest.fixture
+def insight(pack: ModuleType) -> ModuleType:
+    """The engine under Embed Faces."""
+    return part("host.insight")
+
+
+@pytest.fixture
+def node(pack: ModuleType) -> Any:
+    """The node Embed Faces."""
+    return pack.node_classes["FaceEmbed"]
+
+
+@pytest.fixture
+def packs_folder(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only registered InsightFace folder, its `models` subfolder, empty."""
+    import folder_paths
+
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "insightface", ([str(tmp_path)], set()))
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def fake_pack(packs_folder: Path) -> Path:
+    """An installed pack with a detector and a recogniser whose answers are known."""
+    return fake_insight.write(
+        packs_folder / "fake", detection=fake_insight.detector(), recognition=fake_insight.recogniser()
+    )

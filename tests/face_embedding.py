@@ -1,0 +1,46 @@
+"""Running Embed Faces on pictures and packs whose answers are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from reverse_personalization.faces import Faces
+from tests import fake_insight
+
+DEFAULTS = {
+    "model_pack": "fake",
+    "provider": "auto",
+    "detect": True,
+    "threshold": 0.1,
+    "det_size": 640,
+    "select": "all",
+    "no_face": "error",
+}
+
+
+def images(*pictures: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.stack(pictures))
+
+
+def run(node, image: torch.Tensor, **inputs) -> Faces:
+    faces, _ = node.execute(image=image, **{**DEFAULTS, **inputs}).result
+    return faces
+
+
+def report_of(node, image: torch.Tensor, **inputs) -> str:
+    return node.execute(image=image, **{**DEFAULTS, **inputs}).result[1]
+
+
+def landmarks_in(x: float, y: float, side: float) -> np.ndarray:
+    return fake_insight.LANDMARKS * side + [x, y]
+
+
+def bgr(picture: np.ndarray) -> np.ndarray:
+    return np.round(picture[..., ::-1] * 255).astype(np.uint8)
+
+
+def expected_identity(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    from insightface.utils import face_align
+
+    return fake_insight.identity_of(face_align.norm_crop(bgr(picture), landmarks.astype(np.float32)))
