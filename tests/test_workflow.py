@@ -15,6 +15,7 @@ from PIL import Image
 from scripts import workflows
 from scripts.comfy_server import ComfyServer, Event, Workflow, WorkflowFailed, WorkflowRejected
 from scripts.comfyui import comfyui_folder
+from tests.in_host import ROOT
 from tests.workspace import SIDE, make_workspace, node_of, shipped, with_inputs
 
 pytestmark = pytest.mark.server
@@ -199,6 +200,68 @@ def test_values_out_of_range_are_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(WorkflowRejected, match=message):
         server.queue(with_inputs(quick(), **change))
+
+
+def two_people(server: ComfyServer) -> list[str]:
+    """Two portraits of one size in the input folder."""
+    names = []
+    for name in ("portrait_09", "portrait_31"):
+        with Image.open(ROOT / "tests" / "data" / "portraits" / f"{name}.png") as image:
+            image.convert("RGB").resize((SIDE, SIDE)).save(server.base_directory / "input" / f"{name}.png")
+        names.append(f"{name}.png")
+    return names
+
+
+def test_two_people_in_one_batch_come_out_as_they_do_apart(server: ComfyServer) -> None:
+    names = two_people(server)
+    batch = quick(LoadImage={"image": names[0]}, AttributePrompt={"age": "keep the original's"})
+    batch["40"] = {"class_type": "LoadImage", "inputs": {"image": names[1]}}
+    batch["41"] = {"class_type": "ImageBatch", "inputs": {"image1": ["3", 0], "image2": ["40", 0]}}
+    for consumer in ("VAEEncode", "FaceEmbed"):
+        inputs = batch[node_of(batch, consumer)]["inputs"]
+        inputs["pixels" if consumer == "VAEEncode" else "image"] = ["41", 0]
+    together = [picture(data) for data in server.images(server.run(batch))]
+    assert len(together) == 2
+    for name, expected in zip(names, together, strict=True):
+        alone = quick(LoadImage={"image": name}, AttributePrompt={"age": "keep the original's"})
+        [data] = server.images(server.run(alone))
+        assert np.abs(picture(data) - expected).max() <= 1
+
+
+def test_more_faces_than_latents_are_refused(server: ComfyServer) -> None:
+    tiled = Image.new("RGB", (2 * SIDE, SIDE))
+    for i, name in enumerate(two_people(server)):
+        with Image.open(server.base_directory / "input" / name) as image:
+            tiled.paste(image, (i * SIDE, 0))
+    tiled.save(server.base_directory / "input" / "two.png")
+    with pytest.raises(WorkflowFailed, match=r"1 latents in the trajectory but [2-9] faces"):
+        server.run(quick(LoadImage={"image": "two.png"}, FaceEmbed={"select": "all"}))
+
+
+def test_the_composed_graph_gives_the_same_picture(server: ComfyServer) -> None:
+    workflow = quick()
+    [whole] = server.images(server.run(workflow))
+    sampler = workflow.pop(node_of(workflow, "ReverseIdentityKSampler"))["inputs"]
+    trajectory = sampler["trajectory"]
+    workflow |= {
+        "50": {"class_type": "ReverseIdentityGuider", "inputs": sampler},
+        "51": {"class_type": "NoiseTrajectorySampler", "inputs": {"trajectory": trajectory}},
+        "52": {"class_type": "NoiseTrajectorySigmas", "inputs": {"trajectory": trajectory}},
+        "53": {"class_type": "DisableNoise", "inputs": {}},
+        "54": {
+            "class_type": "SamplerCustomAdvanced",
+            "inputs": {
+                "noise": ["53", 0],
+                "guider": ["50", 0],
+                "sampler": ["51", 0],
+                "sigmas": ["52", 0],
+                "latent_image": ["4", 0],
+            },
+        },
+    }
+    workflow[node_of(workflow, "VAEDecode")]["inputs"]["samples"] = ["54", 0]
+    [composed] = server.images(server.run(workflow))
+    assert np.array_equal(picture(composed), picture(whole))
 
 
 def test_only_the_required_inputs_are_required(server: ComfyServer) -> None:
