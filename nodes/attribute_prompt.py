@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from comfy_api.latest import io
@@ -40,41 +41,11 @@ class AttributePrompt(io.ComfyNode):
             search_aliases=[*SEARCH_ALIASES, "age", "gender", "ethnicity", "CLIP Text Encode"],
             inputs=[
                 io.Clip.Input("clip", tooltip="Text encoder of the same checkpoint."),
-                io.Combo.Input(
-                    "age",
-                    options=list(AGE_CHOICES),
-                    default=UNCHANGED,
-                    optional=True,
-                    tooltip=f"Age to steer to. {kept}",
-                ),
-                io.Combo.Input(
-                    "sex",
-                    options=list(SEX_CHOICES),
-                    default=UNCHANGED,
-                    optional=True,
-                    tooltip=f"Sex to steer to. {kept}",
-                ),
-                io.Combo.Input(
-                    "ethnicity",
-                    options=list(ETHNICITY_CHOICES),
-                    default=UNCHANGED,
-                    optional=True,
-                    tooltip="Looks to steer to, in the words that image captions use.",
-                ),
-                io.Combo.Input(
-                    "expression",
-                    options=list(EXPRESSION_CHOICES),
-                    default=UNCHANGED,
-                    optional=True,
-                    tooltip="Expression to steer to; unchanged keeps the photograph's.",
-                ),
-                io.Combo.Input(
-                    "hair",
-                    options=list(HAIR_CHOICES),
-                    default=UNCHANGED,
-                    optional=True,
-                    tooltip="Hair to steer to; unchanged keeps the photograph's.",
-                ),
+                _choice("age", AGE_CHOICES, f"Age to steer to. {kept}"),
+                _choice("sex", SEX_CHOICES, f"Sex to steer to. {kept}"),
+                _choice("ethnicity", ETHNICITY_CHOICES, "Looks to steer to, in the words that image captions use."),
+                _choice("expression", EXPRESSION_CHOICES, "Expression to steer to; unchanged keeps the photograph's."),
+                _choice("hair", HAIR_CHOICES, "Hair to steer to; unchanged keeps the photograph's."),
                 io.String.Input(
                     "text",
                     default="",
@@ -116,3 +87,7 @@ class AttributePrompt(io.ComfyNode):
         else:
             texts = [sentence(attributes, face) for face in faces]
         return io.NodeOutput(encode_texts(clip, texts), "\n".join(texts))
+
+
+def _choice(name: str, choices: Sequence[str], tooltip: str) -> io.Combo.Input:
+    return io.Combo.Input(name, options=list(choices), default=UNCHANGED, optional=True, tooltip=tooltip)
