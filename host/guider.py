@@ -28,6 +28,23 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
     def __init__(self, model: ModelPatcher) -> None:
         attached_adapter(model)
         super().__init__(model)
+        self.texts: dict[str, Conditioning] = {}
+
+    def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """The host's, which repeats or cuts texts that do not fit the batch.
+
+        Raises:
+            ValueError: there are several texts, but not one for each latent.
+        """
+        batch = latent_image.shape[0]
+        for name, conditioning in self.texts.items():
+            for text, _ in conditioning:
+                if text.shape[0] not in (1, batch):
+                    raise ValueError(
+                        f"the {name} conditioning holds {text.shape[0]} texts for {batch} latents; expected one for "
+                        "all or one for each"
+                    )
+        return super().sample(noise, latent_image, *args, **kwargs)
 
     def predict_noise(
         self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] | None = None, seed: int | None = None
@@ -75,10 +92,12 @@ class NullIdentityGuider(_IdentityGuider):
     def __init__(self, model: ModelPatcher, source: Conditioning, negative: Conditioning | None, cfg: float) -> None:
         super().__init__(model)
         null = null_identity()
+        self.texts["source"] = source
         branches = {"positive": with_identity(source, null)}
         if negative is None:
             cfg = 1.0  # guidance between a text and itself is that text's own prediction
         elif cfg != 1.0:
+            self.texts["negative"] = negative
             branches["negative"] = with_identity(negative, null)
         self.inner_set_conds(branches)
         self.set_cfg(cfg)
@@ -109,8 +128,7 @@ class NegativeIdentityGuider(_IdentityGuider):
         super().__init__(model)
         self.batch = identities.shape[0]
         null_text = source if attributes is None else attributes
-        for name, conditioning in (("source", source), ("attribute", null_text)):
-            _check_rows(name, conditioning, self.batch)
+        self.texts.update(source=source, attribute=null_text)
         self.set_conds(with_identity(source, identities), with_identity(null_text, null_identity()))
         self.set_cfg(cfg)
 
@@ -177,12 +195,3 @@ def reverse_identity_guider(
         attributes,
         cfg,
     )
-
-
-def _check_rows(name: str, conditioning: Conditioning, batch: int) -> None:
-    for text, _ in conditioning:
-        if text.shape[0] not in (1, batch):
-            raise ValueError(
-                f"the {name} conditioning holds {text.shape[0]} texts for {batch} faces; expected one for all "
-                "or one for each"
-            )

@@ -318,12 +318,16 @@ def test_every_latent_needs_its_face(small: SmallModel, count: int) -> None:
         small.sample(trajectory, small.faces(count), -10.0)
 
 
-def test_attribute_texts_must_fit_the_faces(small: SmallModel) -> None:
+def test_texts_must_fit_the_latents(small: SmallModel) -> None:
     trajectory = small.invert(small.latent(batch=2), steps=2)
     [[embeds, options]] = small.text()
     three = [[embeds.repeat(3, 1, 1), {"pooled_output": options["pooled_output"].repeat(3, 1)}]]
-    with pytest.raises(ValueError, match="attribute conditioning holds 3 texts for 2 faces"):
+    with pytest.raises(ValueError, match="attribute conditioning holds 3 texts for 2 latents"):
         small.sample(trajectory, small.faces(2), -10.0, attributes=three)
+    with pytest.raises(ValueError, match="source conditioning holds 3 texts for 2 latents"):
+        small.invert(small.latent(batch=2), steps=2, source=three)
+    with pytest.raises(ValueError, match="negative conditioning holds 3 texts for 2 latents"):
+        small.invert(small.latent(batch=2), steps=2, negative=three, cfg=-5.0)
 
 
 def advanced(small: SmallModel, latent: Any, sigmas: Any = None, faces: int = 1) -> Any:
