@@ -65,10 +65,14 @@ def test_texts_of_different_length_share_a_batch(clip: Any) -> None:
     assert torch.equal(both[0][0][:1], short[0][0].repeat(1, 2, 1))
 
 
-def test_one_text_for_all_faces_is_encoded_once(clip: Any) -> None:
+def test_one_text_for_all_faces_is_encoded_once(clip: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+    encode = clip.encode_from_tokens_scheduled
+    monkeypatch.setattr(clip, "encode_from_tokens_scheduled", lambda tokens: encoded.append(tokens) or encode(tokens))
     conditioning, text = run_node("AttributePrompt", clip, sex="female", faces=people(30, None))
     assert text == "a photo of a woman\na photo of a woman"
-    assert conditioning[0][0].shape[0] == 1
+    assert conditioning[0][0].shape[0] == 2
+    assert len(encoded) == 1
 
 
 def test_it_says_what_is_missing(clip: Any) -> None:
