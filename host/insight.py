@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..reverse_personalization.face_search import Look, fragments, search_plan, visible_part
 from ..reverse_personalization.faces import EMBEDDING_WIDTH, Detection, Face, HeadPose
+from .model_folders import INSIGHTFACE_FOLDER
 
 DEFAULT_PACK = "buffalo_l"
 
@@ -85,7 +86,7 @@ def installed_packs() -> list[str]:
     `DEFAULT_PACK` is among them even where it is not installed: executing says what is missing and where.
     """
     packs = {DEFAULT_PACK}
-    for root in folder_paths.get_folder_paths("insightface"):
+    for root in folder_paths.get_folder_paths(INSIGHTFACE_FOLDER):
         models = Path(root, "models")
         if models.is_dir():
             packs.update(entry.name for entry in models.iterdir() if entry.is_dir())
@@ -104,7 +105,7 @@ def find_pack(name: str) -> Path:
         FileNotFoundError: no registered InsightFace folder has such a pack.
     """
     searched = []
-    for root in folder_paths.get_folder_paths("insightface"):
+    for root in folder_paths.get_folder_paths(INSIGHTFACE_FOLDER):
         folder = Path(root, "models", name)
         if not folder.is_dir():
             searched.append(f"  {folder} (no such folder)")

@@ -50,13 +50,11 @@ class InversionSampler(comfy.samplers.Sampler):
     """Finds the noise z_t of a latent; `z` and `x_T` hold the result once the host has run it.
 
     Args:
-        sigmas: float32 [N + 1].
         seed: of the noisy copies.
         batch: timesteps evaluated together; 0 lets the free memory decide.
     """
 
-    def __init__(self, sigmas: Tensor, seed: int, batch: int) -> None:
-        self.levels = [float(sigma) for sigma in sigmas]
+    def __init__(self, seed: int, batch: int) -> None:
         self.seed = seed
         self.batch = batch
         self.z: Tensor | None = None
@@ -74,20 +72,21 @@ class InversionSampler(comfy.samplers.Sampler):
         disable_pbar: bool = False,
     ) -> Tensor:
         """Called by the host with the clean latent in model space, [B, C, h, w]."""
-        steps = len(self.levels) - 1
+        levels = sigmas.tolist()
+        steps = len(levels) - 1
         conds = [cond for branch in model_wrap.conds.values() for cond in branch]
         batch = self.batch or _batch_that_fits(model_wrap, conds, latent_image.shape)
         if any(_depends_on_timestep(cond) for cond in conds):
             batch = 1
         copies = timestep_noise(latent_image.shape[1:], steps, self.seed)
-        x_T = noisiest_copy(latent_image, copies, self.levels)  # noqa: N806 - the paper's symbol
+        x_T = noisiest_copy(latent_image, copies, levels)  # noqa: N806 - the paper's symbol
         with tqdm(total=steps, disable=disable_pbar, desc="inversion") as bar:
             z = invert(
                 _denoiser(model_wrap, extra_args),
                 latent_image,
                 x_T,
                 copies,
-                self.levels,
+                levels,
                 batch=min(batch, steps),
                 arithmetic=_arithmetic(latent_image.device),
                 progress=_progress(bar, callback, steps),
@@ -174,7 +173,7 @@ def record_trajectory(
         callback: of the host, for previews and progress.
         disable_pbar: no progress bar on the console.
     """
-    sampler = InversionSampler(sigmas, seed, batch)
+    sampler = InversionSampler(seed, batch)
     # The host reserves memory for the batch of the noise that it is handed.
     reserved = torch.zeros(max(1, batch) * latent.shape[0], *latent.shape[1:])
     guider.sample(reserved, latent, sampler, sigmas, callback=callback, disable_pbar=disable_pbar, seed=seed)

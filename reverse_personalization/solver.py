@@ -122,11 +122,12 @@ def invert(
     y = x_T.to(arithmetic) / alpha(sigmas[0])
     for first in range(0, steps, batch):
         chunk = range(first, min(first + batch, steps))
-        copies = torch.stack([y, *(copy(i) for i in chunk[1:])]).float()
+        targets = [copy(i + 1) for i in chunk]
+        copies = torch.stack([y, *targets[:-1]]).float()
         levels = torch.tensor([float(sigmas[i]) for i in chunk], device=x0.device)
-        for i, denoised in zip(chunk, denoise(copies, levels), strict=True):
+        for i, target, denoised in zip(chunk, targets, denoise(copies, levels), strict=True):
             mu, std = solver.step(i, y, denoised)
-            z[i] = (copy(i + 1) - mu) / std
+            z[i] = (target - mu) / std
             y = mu + std * z[i].to(arithmetic)
             if progress is not None:
                 progress(i, denoised, y)

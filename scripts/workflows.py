@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.demo import REPLACEABLE, running_server
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "workflows"
 
@@ -101,12 +103,12 @@ reuses the inversion.
 WORKFLOWS: Mapping[str, Workflow] = {
     "portrait": Workflow(
         nodes={
-            "1": Node("CheckpointLoaderSimple", (0, 0), 340, inputs={"ckpt_name": "miniature.safetensors"}),
+            "1": Node("CheckpointLoaderSimple", (0, 0), 340, inputs={"ckpt_name": REPLACEABLE["checkpoint"]}),
             "2": Node(
                 "IdentityAdapterLoader",
                 (405, 0),
                 285,
-                inputs={"model": Link("1"), "adapter_name": "ip-adapter-faceid_miniature.bin"},
+                inputs={"model": Link("1"), "adapter_name": REPLACEABLE["adapter"]},
             ),
             "3": Node("LoadImage", (0, 226), 340, 370, "Photograph", {"image": "portrait.png"}),
             "4": Node("VAEEncode", (405, 372), 285, inputs={"pixels": Link("3"), "vae": Link("1", 2)}),
@@ -119,7 +121,10 @@ WORKFLOWS: Mapping[str, Workflow] = {
                 {"clip": Link("1", 1), "text": ""},
             ),
             "6": Node(
-                "FaceEmbed", (405, 535), 285, inputs={"image": Link("3"), "model_pack": "miniature", "provider": "auto"}
+                "FaceEmbed",
+                (405, 535),
+                285,
+                inputs={"image": Link("3"), "model_pack": REPLACEABLE["model_pack"], "provider": "auto"},
             ),
             "7": Node(
                 "AttributePrompt",
@@ -339,8 +344,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.workflows", description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a file differs")
     check = parser.parse_args().check
-    from scripts.demo import running_server
-
     with running_server() as server:
         wanted = list(files(server.object_info()))
     stale = [path for path, text in wanted if not path.is_file() or path.read_text(encoding="utf-8") != text]

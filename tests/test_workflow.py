@@ -46,6 +46,19 @@ def picture(data: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB")).astype(np.int16)
 
 
+def run_beside_the_vae(server: ComfyServer, workflow: Workflow) -> list[np.ndarray]:
+    """The workflow's picture, and the photograph as the VAE alone gives it back."""
+    history = server.run(
+        {
+            **workflow,
+            "20": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+            "21": {"class_type": "SaveImage", "inputs": {"images": ["20", 0], "filename_prefix": "vae"}},
+        }
+    )
+    saved = (node_of(workflow, "SaveImage"), "21")
+    return [picture(server.images({"outputs": {key: history["outputs"][key]}})[0]) for key in saved]
+
+
 def probe(server: ComfyServer) -> int:
     """Adapters alive in the server."""
     history = server.run({"1": {"class_type": "ProbeCountAdapters", "inputs": {}}})
@@ -66,15 +79,8 @@ def test_a_portrait_goes_in_and_an_image_comes_out(server: ComfyServer) -> None:
 
 def test_scale_zero_gives_the_portrait_back_as_the_vae_sees_it(server: ComfyServer) -> None:
     workflow = quick(cfg=0.0)
-    workflow["20"] = {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}}
-    workflow["21"] = {"class_type": "SaveImage", "inputs": {"images": ["20", 0], "filename_prefix": "vae"}}
-    history = server.run(workflow)
-    pictures = {
-        key: picture(server.images({"outputs": {key: output}})[0])
-        for key, output in history["outputs"].items()
-        if "images" in output
-    }
-    assert np.abs(pictures["11"] - pictures["21"]).max() <= 1
+    back, plain = run_beside_the_vae(server, workflow)
+    assert np.abs(back - plain).max() <= 1
 
 
 def test_a_negative_scale_changes_the_picture(server: ComfyServer) -> None:
@@ -300,11 +306,8 @@ def test_host_options(models: Path, tmp_path: Path, flags: list[str]) -> None:
     """
     folder = make_workspace(tmp_path / "base", models)
     workflow = quick(cfg=0.0)
-    workflow["20"] = {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}}
-    workflow["21"] = {"class_type": "SaveImage", "inputs": {"images": ["20", 0], "filename_prefix": "vae"}}
     with ComfyServer(folder, comfyui=comfyui_folder(), arguments=flags) as running:
-        history = running.run(workflow)
-        back, plain = (picture(running.images({"outputs": {key: history["outputs"][key]}})[0]) for key in ("11", "21"))
+        back, plain = run_beside_the_vae(running, workflow)
         assert np.abs(back - plain).max() <= 2
         away = picture(running.images(running.run(quick()))[0])
         assert np.abs(away - plain).mean() > 1
