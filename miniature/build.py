@@ -14,6 +14,8 @@ from .insight import write_pack
 CHECKPOINT = Path("checkpoints") / "miniature.safetensors"
 ADAPTER = Path("ipadapter") / "ip-adapter-faceid_miniature.bin"
 FACE_PACK = Path("insightface") / "models" / "miniature"
+JUDGE_PACK = FACE_PACK.with_name("miniature-judge")
+"""The pack that scores and never guides; only trained ones have it."""
 
 
 def build(directory: Path, seed: int = 0) -> None:

@@ -55,8 +55,13 @@ def build_unet(sizes: UNetSizes) -> nn.Module:
     return unet
 
 
+def text_encoder_widths(sizes: ModelSizes) -> dict[str, dict[str, int]]:
+    """The two text encoders' widths, as the host's classes take them."""
+    return {f"{name}_model_config": asdict(getattr(sizes, name)) for name in ("clip_l", "clip_g")}
+
+
 def _text_encoders(sizes: ModelSizes) -> dict[str, Tensor]:
-    widths = {f"{name}_model_config": asdict(getattr(sizes, name)) for name in ("clip_l", "clip_g")}
+    widths = text_encoder_widths(sizes)
     pair = host.module("comfy.sdxl_clip").SDXLClipModel(device="meta", dtype=torch.float16, model_options=widths)
     # The host's own way back from its names to the file's: CLIP's layout for one encoder, OpenCLIP's for the other.
     sdxl = host.module("comfy.supported_models").SDXL

@@ -181,7 +181,9 @@ class TestAdapter:
         for group, specs in adapter_specs(MINIATURE).items():
             assert {name: TensorSpec(tuple(t.shape), t.dtype) for name, t in groups[group].items()} == specs
         numbers = {int(name.split(".")[0]) for name in groups["ip_adapter"]}
-        assert numbers == set(range(22))
+        unet = MINIATURE.unet
+        blocks = sum(unet.transformer_depth) + sum(unet.transformer_depth_output) + unet.transformer_depth_middle
+        assert numbers == set(range(2 * blocks))
 
     def test_the_null_identity_has_tokens_of_its_own(self, models):
         projection = {k: v.float() for k, v in torch.load(models / ADAPTER, weights_only=True)["image_proj"].items()}
@@ -334,7 +336,7 @@ class TestInHost:
     def test_it_is_small(self, loaded):
         parameters = sum(weight.numel() for weight in loaded[0].model.diffusion_model.parameters())
         assert type(loaded[0].model).__name__ == "SDXL"
-        assert 10e6 < parameters < 11e6
+        assert 7e6 < parameters < 8e6
 
     def test_text_becomes_conditioning_of_order_one(self, nodes, loaded):
         with torch.inference_mode():

@@ -1,0 +1,165 @@
+"""Train the whole miniature from nothing: `python -m miniature.train WORKSHOP`.
+
+Renders what it needs, trains part by part and writes the finished files, each part with a manifest. It can be stopped
+at any point and goes on from there when it is started again; what is finished is not repeated. Takes hours on two
+cores, and about 5 GB for the workshop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scripts.comfyui import WEIGHTS
+
+from .build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
+from .files import whole_file
+from .meter import METER_FILE
+from .training import autoencoder, detector, diffusion, genderage, meter, recogniser
+from .training.loop import Workshop
+
+MANIFESTS = Path("manifests")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training.
+
+    Attributes:
+        train: trains, writes `files` below the workshop's models and returns the figures.
+        recipe: its numbers, full and smoke.
+        files: that it makes.
+        needs: names of the parts that must be there before.
+    """
+
+    train: Callable[[Workshop], dict[str, Any]]
+    recipe: tuple[Any, Any]
+    files: tuple[Path, ...]
+    needs: tuple[str, ...] = ()
+
+
+def train_diffusion(shop: Workshop) -> dict[str, Any]:
+    """Denoiser and adapter, and the checkpoint around them."""
+    model, figures = diffusion.trained_denoiser(shop)
+    diffusion.write_checkpoint(model, shop.directory / autoencoder.FILE, shop.models)
+    return figures
+
+
+def train_autoencoder(shop: Workshop) -> dict[str, Any]:
+    """The light autoencoder, which the checkpoint will hold."""
+    return autoencoder.trained_autoencoder(shop)[1]
+
+
+def train_detector(shop: Workshop) -> dict[str, Any]:
+    """The detector, which both packs have."""
+    figures = detector.train_detector(shop)
+    source = shop.models / FACE_PACK / "detection.onnx"
+    with whole_file(shop.models / JUDGE_PACK / "detection.onnx") as stream, source.open("rb") as original:
+        shutil.copyfileobj(original, stream)
+    return figures
+
+
+PARTS: dict[str, Part] = {
+    "recogniser": Part(
+        recogniser.train_recogniser, recogniser.RECIPES["recogniser"], (FACE_PACK / "recognition.onnx",)
+    ),
+    "autoencoder": Part(train_autoencoder, (autoencoder.RECIPE, autoencoder.SMOKE), (), ("recogniser",)),
+    "diffusion": Part(
+        train_diffusion, (diffusion.RECIPE, diffusion.SMOKE), (CHECKPOINT, ADAPTER), ("recogniser", "autoencoder")
+    ),
+    "detector": Part(
+        train_detector,
+        (detector.FULL, detector.SMOKE),
+        (FACE_PACK / "detection.onnx", JUDGE_PACK / "detection.onnx"),
+    ),
+    "meter": Part(meter.train_meter, (meter.RECIPE, meter.SMOKE), (METER_FILE,)),
+    "judge": Part(recogniser.train_judge, recogniser.RECIPES["judge"], (JUDGE_PACK / "recognition.onnx",)),
+    "genderage": Part(genderage.train_genderage, (genderage.RECIPE, genderage.SMOKE), (FACE_PACK / "genderage.onnx",)),
+}
+"""In the order in which they are trained."""
+
+
+def manifest_file(models: Path, name: str) -> Path:
+    """Where a part's manifest is kept."""
+    return models / MANIFESTS / f"{name}.json"
+
+
+def described(path: Path) -> dict[str, Any]:
+    """Hash and size of a finished file."""
+    content = path.read_bytes()
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def finished(shop: Workshop, name: str) -> bool:
+    """Whether a part's manifest tells of this recipe and of the files that are there."""
+    file = manifest_file(shop.models, name)
+    part = PARTS[name]
+    if not file.exists():
+        return False
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    files = {path.as_posix(): shop.models / path for path in part.files}
+    return bool(
+        manifest["recipe"] == plain(part.recipe[shop.smoke])
+        and all(path.exists() for path in files.values())
+        and manifest["files"] == {key: described(path) for key, path in files.items()}
+    )
+
+
+def plain(recipe: Any) -> Any:
+    """A recipe as JSON has it."""
+    return json.loads(json.dumps(asdict(recipe), default=str))
+
+
+def train_part(shop: Workshop, name: str) -> None:
+    """Train one part and write its manifest.
+
+    Raises:
+        FileNotFoundError: a part that it needs has not been trained.
+    """
+    part = PARTS[name]
+    began = time.time()
+    figures = part.train(shop)
+    manifest = {
+        "part": name,
+        "command": f"python -m miniature.train WORKSHOP --part {name}" + (" --smoke" if shop.smoke else ""),
+        "recipe": plain(part.recipe[shop.smoke]),
+        "files": {path.as_posix(): described(shop.models / path) for path in part.files},
+        "figures": figures,
+        "torch": torch.__version__,
+        "finished": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+    with whole_file(manifest_file(shop.models, name)) as stream:
+        stream.write((json.dumps(manifest, indent=2, default=float) + "\n").encode())
+    print(f"{name}: done in {time.time() - began:.0f} s of this sitting", file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m miniature.train", description=__doc__)
+    parser.add_argument("workshop", type=Path, help="folder for rendered data and states")
+    parser.add_argument("--models", type=Path, default=WEIGHTS, help="models folder to write (default: %(default)s)")
+    parser.add_argument("--part", action="append", choices=tuple(PARTS), help="only this part; may be repeated")
+    parser.add_argument("--smoke", action="store_true", help="seconds instead of hours: shows that all fits together")
+    parser.add_argument("--threads", type=int, default=2, help="of torch, and processes that render")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    shop = Workshop(options.workshop, options.models, options.smoke, options.threads)
+    for name in PARTS:
+        if options.part is None and finished(shop, name):
+            print(f"{name}: finished before", file=sys.stderr, flush=True)
+        elif options.part is None or name in options.part:
+            train_part(shop, name)
+
+
+if __name__ == "__main__":
+    main()

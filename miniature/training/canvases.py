@@ -1,0 +1,322 @@
+"""Pictures that the detector learns from, put together from rendered ones: faces of all sizes and turns.
+
+A canvas is a piece of a scene, portraits on top of a scene, or one picture in a black frame as the pack shows it to
+the detector, at one of the scales at which that looks at it. Coordinates are pixels, (0, 0) the top left corner of
+the top left pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .portraits import Arrays
+from .spoiling import Picture, blurred, noisy, spoiled
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+MIRRORED = np.array([1, 0, 2, 4, 3])
+"""Which landmark of a mirrored face is which of the face."""
+
+MIN_VISIBLE, MIN_INSIDE = 0.5, 0.6
+"""Parts of a face that must be seen for it to count; with less it may be found or not."""
+
+HIDDEN = 0.15
+"""Part of a face up to which nothing of it can be found."""
+
+UNCOVERED = 0.75
+"""Part of a face that later layers must leave for it to count: they hide its middle as easily as its side."""
+
+MIN_HEIGHT = 15.0
+"""Pixels of a face that counts."""
+
+STEEPEST = 55.0
+"""Degrees of roll of a face that counts."""
+
+USUAL_FACE = (17.0, 52.0)
+"""Heights in pixels of most faces: around those that the network is to find at one scale."""
+
+USUAL = 0.75
+"""Part of the faces that are of such a height; the others are larger, for the network to leave alone."""
+
+BORDERS = (0.0, 0.25, 0.75)
+"""Black frames in which the pack shows pictures, see `reverse_personalization.face_search`."""
+
+
+class Source(NamedTuple):
+    """A rendered picture and its F faces.
+
+    Attributes:
+        image: [H, W, 3].
+        boxes: [F, 4].
+        landmarks: [F, 5, 2].
+        visible: [F] in [0, 1].
+        rolls: [F] degrees.
+    """
+
+    image: Picture
+    boxes: F32
+    landmarks: F32
+    visible: F32
+    rolls: F32
+
+
+class Canvas(NamedTuple):
+    """What is learned from.
+
+    Attributes:
+        image: [side, side, 3] uint8.
+        boxes: [F, 4].
+        landmarks: [F, 5, 2].
+        counted: [F], False for faces that may be found or not.
+    """
+
+    image: Picture
+    boxes: F32
+    landmarks: F32
+    counted: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Stock:
+    """Rendered pictures to choose from: loaded sets, see `SceneSet.load` and `PortraitSet.load`."""
+
+    scenes: Arrays
+    portraits: Arrays
+
+    def scene(self, rng: np.random.Generator) -> Source:
+        """Any scene."""
+        number = int(rng.integers(len(self.scenes["image"])))
+        count = int(self.scenes["people"][number])
+        rows = {name: self.scenes[name][number, :count] for name in ("box", "landmarks", "visible", "angles")}
+        visible = np.where(self.scenes["inside"][number, :count] >= MIN_INSIDE, rows["visible"], 0)
+        return Source(
+            self.scenes["image"][number], rows["box"], rows["landmarks"], visible, rows["angles"][:, 1].copy()
+        )
+
+    def portrait(self, rng: np.random.Generator) -> Source:
+        """Any portrait."""
+        number = int(rng.integers(len(self.portraits["image"])))
+        row = slice(number, number + 1)
+        return Source(
+            self.portraits["image"][number],
+            self.portraits["box"][row],
+            self.portraits["landmarks"][row],
+            np.ones(1, np.float32),
+            self.portraits["pose"][row, 2],
+        )
+
+
+def mirrored(source: Source) -> Source:
+    """The same with left and right exchanged."""
+    width = source.image.shape[1]
+    boxes = source.boxes.copy()
+    boxes[:, [0, 2]] = width - source.boxes[:, [2, 0]]
+    landmarks = source.landmarks[:, MIRRORED].copy()
+    landmarks[..., 0] = width - landmarks[..., 0]
+    return Source(np.ascontiguousarray(source.image[:, ::-1]), boxes, landmarks, source.visible, -source.rolls)
+
+
+def turned_boxes(boxes: F32, rolls: F32, view: F64) -> F32:
+    """Boxes [F, 4] of faces that stood at `rolls` [F] degrees, after a similarity [2, 3].
+
+    A face is taken for an ellipse; if the view does not turn, that makes no difference.
+    """
+    turn = np.degrees(np.arctan2(view[1, 0], view[0, 0]))
+    factor = np.hypot(view[0, 0], view[1, 0])
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2 @ view[:, :2].T + view[:, 2]
+    squares = ((boxes[:, 2:] - boxes[:, :2]) / 2) ** 2
+    total, difference = squares.sum(1), squares[:, 0] - squares[:, 1]
+    before = np.cos(np.radians(2 * np.clip(rolls, -38, 38)))
+    after = np.cos(np.radians(2 * np.clip(rolls + turn, -80, 80))) if turn else before
+    difference = np.clip(difference * after / before, -0.9 * total, 0.9 * total)
+    halves = factor * np.sqrt(np.stack([total + difference, total - difference], axis=-1) / 2)
+    return np.concatenate([middle - halves, middle + halves], axis=1).astype(np.float32)
+
+
+class Easel:
+    """A canvas in the making."""
+
+    def __init__(self, side: int, colour: NDArray[np.uint8]) -> None:
+        self.side = side
+        self.image: Picture = np.empty((side, side, 3), np.uint8)
+        self.image[:] = colour
+        self.owner: NDArray[np.uint8] = np.zeros((side, side), np.uint8)
+        self.layers = 0
+        self.faces: list[tuple[F32, F32, F32, F32, int]] = []
+
+    def paste(self, source: Source, view: F64, rng: np.random.Generator) -> None:
+        """Lay a picture over what is there; `view` [2, 3] is a similarity from its pixels to the canvas's."""
+        self.layers += 1
+        factor = float(np.hypot(view[0, 0], view[1, 0]))
+        image, inner = source.image, view.copy()
+        if factor < 0.8 and rng.random() < 0.85:
+            # As the pack and the detector shrink pictures; otherwise as InsightFace does.
+            size = np.maximum(np.round(np.array(image.shape[1::-1]) * factor), 2).astype(int)
+            inner[:, :2] = view[:, :2] * (np.array(image.shape[1::-1]) / size)
+            image = np.asarray(cv2.resize(image, size.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
+        window, shape, corner = self._reached(image.shape[:2], inner)
+        # OpenCV counts from the middle of the first pixel.
+        inner[:, 2] += inner[:, :2] @ [0.5, 0.5] - 0.5 - corner
+        way = cv2.INTER_CUBIC if factor > 1.2 and rng.random() < 0.3 else cv2.INTER_LINEAR
+        warped = cv2.warpAffine(image, inner, shape, flags=way)
+        full = np.full(image.shape[:2], 255, np.uint8)
+        cover = cv2.warpAffine(full, inner, shape, flags=cv2.INTER_NEAREST)
+        cv2.copyTo(warped, cover, self.image[window])
+        self.owner[window][cover > 0] = self.layers
+        turn = np.degrees(np.arctan2(view[1, 0], view[0, 0]))
+        boxes = turned_boxes(source.boxes, source.rolls, view)
+        landmarks = source.landmarks @ view[:, :2].T.astype(np.float32) + view[:, 2].astype(np.float32)
+        self.faces.append((boxes, landmarks, source.visible, source.rolls + np.float32(turn), self.layers))
+
+    def _reached(self, shape: tuple[int, ...], view: F64) -> tuple[tuple[slice, slice], tuple[int, int], F64]:
+        """The part of the canvas that a picture of a shape can reach: window, (width, height) and corner (x, y)."""
+        height, width = shape
+        corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ view[:, :2].T + view[:, 2]
+        x0, y0 = np.clip(np.floor(corners.min(0)).astype(int), 0, self.side - 1).tolist()
+        x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int), [x0 + 1, y0 + 1], self.side).tolist()
+        return (slice(y0, y1), slice(x0, x1)), (x1 - x0, y1 - y0), np.array([x0, y0], float)
+
+    def canvas(self) -> Canvas:
+        """The picture and its faces, boxes cut off at its border; those hidden or outside count for nothing."""
+        boxes, landmarks, counted = [], [], []
+        for layer_boxes, layer_landmarks, visible, rolls, layer in self.faces:
+            for box, points, seen, roll in zip(layer_boxes, layer_landmarks, visible, rolls, strict=True):
+                cut = np.clip(box, 0, self.side)
+                width, height = float(cut[2] - cut[0]), float(cut[3] - cut[1])
+                if min(width, height) < 2:
+                    continue
+                x0, y0, x1, y1 = np.round(cut).astype(int).tolist()
+                own = float((self.owner[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] == layer).mean())
+                inside = width * height / float((box[2] - box[0]) * (box[3] - box[1]))
+                if own * inside < HIDDEN:
+                    continue
+                boxes.append(cut)
+                landmarks.append(points)
+                counted.append(
+                    bool(seen >= MIN_VISIBLE)
+                    and own >= UNCOVERED
+                    and inside >= MIN_INSIDE
+                    and height >= MIN_HEIGHT
+                    and abs(float(roll)) <= STEEPEST
+                )
+        return Canvas(
+            self.image,
+            np.array(boxes, np.float32).reshape(-1, 4),
+            np.array(landmarks, np.float32).reshape(-1, 5, 2),
+            np.array(counted, bool),
+        )
+
+
+def _height(rng: np.random.Generator, side: int) -> float:
+    """Height in pixels of a face on a canvas."""
+    if rng.random() < USUAL:
+        return _log_uniform(rng, *USUAL_FACE)
+    return _log_uniform(rng, USUAL_FACE[1], 2 * side)
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(max(high, low * 1.01)))))
+
+
+def _view(factor: float, degrees: float, middle: F64, place: F64) -> F64:
+    """Similarity [2, 3] that takes `middle` to `place`."""
+    turn = factor * np.exp(1j * np.radians(degrees))
+    view = np.array([[turn.real, -turn.imag, 0.0], [turn.imag, turn.real, 0.0]])
+    view[:, 2] = place - view[:, :2] @ middle
+    return view
+
+
+def _scene_view(source: Source, side: int, rng: np.random.Generator) -> F64:
+    """A piece of a scene around one of its faces, or any piece."""
+    height, width = source.image.shape[:2]
+    degrees = float(rng.uniform(-18, 18)) if rng.random() < 0.35 else 0.0
+    seen = np.flatnonzero(source.visible >= MIN_VISIBLE)
+    if len(seen) and rng.random() < 0.9:
+        box = source.boxes[rng.choice(seen)]
+        face = float(box[3] - box[1])
+        factor = min(_height(rng, side) / face, 3.5)
+        middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+        reach = max(side / 2 - 0.45 * factor * face, 0)
+        return _view(factor, degrees, middle, side / 2 + rng.uniform(-reach, reach, 2))
+    factor = _log_uniform(rng, side / max(height, width), 3 * side / max(height, width))
+    return _view(factor, degrees, rng.uniform(0.2, 0.8, 2) * [width, height], np.full(2, side / 2))
+
+
+def _wide_view(source: Source, side: int, rng: np.random.Generator) -> F64:
+    """A scene, or a piece of it, that fills the canvas."""
+    height, width = source.image.shape[:2]
+    factor = side / min(height, width) * float(np.exp(rng.uniform(0, 0.9)))
+    low = np.array([side - width * factor, side - height * factor])
+    shift = rng.uniform(low, 0.0)
+    return np.array([[factor, 0.0, shift[0]], [0.0, factor, shift[1]]])
+
+
+def _framed_view(source: Source, side: int, rng: np.random.Generator) -> F64:
+    """The whole picture in a frame, as the pack or InsightFace shows it."""
+    border = float(rng.choice(BORDERS)) if rng.random() < 0.7 else float(rng.uniform(0, 0.8))
+    tallest = float((source.boxes[:, 3] - source.boxes[:, 1]).max(initial=24.0))
+    factor = _log_uniform(rng, *USUAL_FACE) / tallest
+    shift = min(border * max(source.image.shape[:2]) * factor, side / 2)
+    return np.array([[factor, 0.0, shift], [0.0, factor, shift]])
+
+
+def _portrait_view(source: Source, side: int, rng: np.random.Generator) -> F64:
+    """A portrait anywhere."""
+    box = source.boxes[0]
+    face = float(box[3] - box[1])
+    factor = _height(rng, side) / face
+    middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+    reach = max(side / 2 - 0.45 * factor * face, 0)
+    degrees = float(np.clip(12 * rng.normal(), -30, 30))
+    return _view(factor, degrees, middle, side / 2 + rng.uniform(-reach, reach, 2))
+
+
+def _varied(rng: np.random.Generator, source: Source) -> Source:
+    """Sometimes mirrored."""
+    return mirrored(source) if rng.random() < 0.5 else source
+
+
+def _worn(rng: np.random.Generator, source: Source) -> Source:
+    """Sometimes mirrored, sometimes spoiled before its size changes."""
+    source = _varied(rng, source)
+    if rng.random() < 0.25:
+        source = source._replace(image=blurred(source.image, rng, 1.6))
+    if rng.random() < 0.15:
+        source = source._replace(image=noisy(source.image, rng))
+    return source
+
+
+def draw_canvas(stock: Stock, side: int, rng: np.random.Generator) -> Canvas:
+    """A new picture of `side` pixels from the stock."""
+    black = rng.random() < 0.6
+    easel = Easel(side, np.zeros(3, np.uint8) if black else rng.integers(0, 255, 3).astype(np.uint8))
+    kind = rng.random()
+    if kind < 0.2:
+        framed = _worn(rng, stock.portrait(rng)) if rng.random() < 0.8 else _varied(rng, stock.scene(rng))
+        easel.paste(framed, _framed_view(framed, side, rng), rng)
+    else:
+        if kind < 0.92:
+            scene = _varied(rng, stock.scene(rng))
+            if rng.random() < 0.8:
+                easel.paste(scene, _wide_view(scene, side, rng), rng)
+                scene = _varied(rng, stock.scene(rng))
+            if kind < 0.7:
+                easel.paste(scene, _scene_view(scene, side, rng), rng)
+        if kind >= 0.45:
+            portraits = [_worn(rng, stock.portrait(rng)) for _ in range(int(rng.integers(2, 8)))]
+            views = [_portrait_view(portrait, side, rng) for portrait in portraits]
+            order = np.argsort([-np.hypot(view[0, 0], view[1, 0]) for view in views])
+            for number in order.tolist():
+                easel.paste(portraits[number], views[number], rng)
+    canvas = easel.canvas()
+    image = spoiled(canvas.image, rng, strongest_blur=0.8)
+    if black:
+        # Nothing happens to a frame that is put around the picture last.
+        image[easel.owner == 0] = 0
+    return canvas._replace(image=image)

@@ -1,0 +1,237 @@
+"""Training of the face detector: `train_detector` makes `insightface/models/miniature/detection.onnx`.
+
+It learns from canvases (see `canvases`) put together anew in every step. They stand for pictures at any of the scales
+at which the finished detector looks at them, so they can be small.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..files import whole_file
+from .anchors import EITHER, F32, assign, decode_boxes, decode_landmarks, points_of
+from .canvases import Canvas, Stock, draw_canvas
+from .detector_figures import detector_figures
+from .detector_network import DetectorNetwork, detector_file
+from .loop import Workshop, train
+from .portraits import Arrays, PortraitSet, shard_file
+from .scenes import SceneSet
+
+FILE = Path("insightface/models/miniature/detection.onnx")
+"""Of the models folder."""
+
+NAME = "detector"
+"""Of the training's state."""
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """All numbers of the training.
+
+    Attributes:
+        scenes: that are learned from.
+        portraits: that are learned from, the first `portrait_shards` shards of them.
+        portrait_shards: see there.
+        test_scenes: that are measured.
+        large_test_scenes: that are measured, larger ones.
+        test_portraits: that are measured, of which the first `tested` people.
+        tested: see there.
+        steps: of training.
+        settled: part of the steps after which the normalisation's statistics stay as they are, so that the network
+            is trained in the form in which it is used.
+        rate: peak of the learning rate.
+        seed: of weights and canvases.
+        side: pixels of a canvas.
+        batch: canvases in a step.
+        box_weight: of the boxes' loss against that of the scores.
+        landmark_weight: of the landmarks' loss against that of the scores.
+    """
+
+    scenes: SceneSet
+    portraits: PortraitSet
+    portrait_shards: int
+    test_scenes: SceneSet
+    large_test_scenes: SceneSet
+    test_portraits: PortraitSet
+    tested: int
+    steps: int = 3000
+    settled: float = 0.8
+    rate: float = 3e-3
+    seed: int = 4
+    side: int = 128
+    batch: int = 16
+    box_weight: float = 1.0
+    landmark_weight: float = 20.0
+
+
+FULL = DetectorRecipe(
+    scenes=SceneSet("train", 0, 1600),
+    portraits=PortraitSet("train", 0, 6000, 4),
+    portrait_shards=30,
+    test_scenes=SceneSet("test", 0, 300),
+    large_test_scenes=SceneSet("test", 1000, 40, 768, 1152),
+    test_portraits=PortraitSet("test", 900_000, 300, 6),
+    tested=100,
+)
+SMOKE = DetectorRecipe(
+    scenes=SceneSet("train", 0, 4, 96, 128),
+    portraits=PortraitSet("train", 0, 2, 2, 64),
+    portrait_shards=1,
+    test_scenes=SceneSet("test", 0, 2, 96, 128),
+    large_test_scenes=SceneSet("test", 1000, 1, 128, 192),
+    test_portraits=PortraitSet("test", 900_000, 2, 1, 64),
+    tested=2,
+    steps=6,
+    side=64,
+    batch=2,
+)
+
+
+class Targets:
+    """What the network is to say about the canvases of a step; B canvases with N points each, P of them positive."""
+
+    def __init__(self, canvases: list[Canvas], places: F32) -> None:
+        labels = [assign(places, canvas.boxes, canvas.counted) for canvas in canvases]
+        self.label = torch.from_numpy(np.stack(labels))
+        """[B, N], see `anchors.assign`."""
+        self.positive = self.label >= 0
+        """[B, N] bool; everything else here is in its order."""
+        boxes = [canvas.boxes[label[label >= 0]] for canvas, label in zip(canvases, labels, strict=True)]
+        points = [canvas.landmarks[label[label >= 0]] for canvas, label in zip(canvases, labels, strict=True)]
+        self.boxes = torch.from_numpy(np.concatenate(boxes))
+        """[P, 4]."""
+        self.landmarks = torch.from_numpy(np.concatenate(points))
+        """[P, 5, 2]."""
+
+
+def batch_of(canvases: list[Canvas]) -> Tensor:
+    """[B, 3, side, side], as InsightFace gives pictures to a detector."""
+    stacked: NDArray[np.uint8] = np.stack([canvas.image for canvas in canvases])
+    values = (torch.from_numpy(stacked).permute(0, 3, 1, 2).float() - 127.5) / 128
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each two boxes [P, 4] the part of their union that they share, in [0, 1], and the same by GIoU, in [-1, 1]."""
+    low, high = torch.maximum(first, second), torch.minimum(first, second)
+    shared = (high[:, 2:] - low[:, :2]).clamp(min=0).prod(1)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) for boxes in (first, second)]
+    union = areas[0] + areas[1] - shared + 1e-6
+    around = (low[:, 2:].maximum(high[:, 2:]) - torch.minimum(low[:, :2], high[:, :2])).clamp(min=0).prod(1) + 1e-6
+    part = shared / union
+    return part, part - (around - union) / around
+
+
+def detector_loss(
+    outputs: tuple[Tensor, Tensor, Tensor], targets: Targets, places: F32, recipe: DetectorRecipe
+) -> Tensor:
+    """Quality focal loss of the scores, GIoU of the boxes, and the landmarks' distance in sizes of the face.
+
+    The score of a point that is to find a face goes to between a half and 1, the better its box the higher.
+    """
+    logits, boxes, marks = outputs
+    count = max(len(targets.boxes), 1)
+    quality = torch.zeros_like(logits)
+    box_loss = landmark_loss = logits.new_zeros(())
+    if len(targets.boxes):
+        at = torch.from_numpy(places)[torch.nonzero(targets.positive)[:, 1]]
+        found = decode_boxes(boxes[targets.positive], at)
+        part, generalised = overlap(found, targets.boxes)
+        quality[targets.positive] = 0.5 + 0.5 * part.detach()
+        box_loss = (1 - generalised).sum() / count
+        size = (targets.boxes[:, 2:] - targets.boxes[:, :2]).prod(1).sqrt()
+        away = (decode_landmarks(marks[targets.positive], at) - targets.landmarks) / size[:, None, None]
+        landmark_loss = nn.functional.smooth_l1_loss(away, torch.zeros_like(away), beta=0.01)
+    surprise = nn.functional.binary_cross_entropy_with_logits(logits, quality, reduction="none")
+    focal = (quality - logits.detach().sigmoid()).square() * surprise
+    score_loss = focal[targets.label != EITHER].sum() / count
+    return score_loss + recipe.box_weight * box_loss + recipe.landmark_weight * landmark_loss
+
+
+def settle(network: nn.Module) -> None:
+    """Let normalisations use their statistics and not change them."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def first_shards(portraits: PortraitSet, data: Path, shards: int) -> Arrays:
+    """Image, box, landmarks and pose of the first portraits of a set."""
+    parts: list[Arrays] = []
+    for number in range(min(shards, portraits.shards)):
+        with np.load(shard_file(data / portraits.name, number)) as stored:
+            parts.append({name: stored[name] for name in ("image", "box", "landmarks", "pose")})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def trained_detector(shop: Workshop, recipe: DetectorRecipe) -> tuple[DetectorNetwork, float]:
+    """The trained network, in the form it is used in, and the seconds of its training."""
+    recipe.scenes.render(shop.data)
+    recipe.portraits.render(shop.data, shop.threads)
+    portraits = first_shards(recipe.portraits, shop.data, recipe.portrait_shards)
+    stock = Stock(recipe.scenes.load(shop.data), portraits)
+    torch.manual_seed(recipe.seed)
+    network = DetectorNetwork().to(memory_format=torch.channels_last)
+    average = copy.deepcopy(network)
+    cv2.setNumThreads(1)
+
+    def loss_of(step: int, rng: np.random.Generator) -> Tensor:
+        if step >= recipe.settled * recipe.steps:
+            settle(network)
+        canvases = [draw_canvas(stock, recipe.side, rng) for _ in range(recipe.batch)]
+        places = points_of(recipe.side, recipe.side)
+        return detector_loss(network(batch_of(canvases)), Targets(canvases, places), places, recipe)
+
+    seconds = train(
+        shop.state(NAME),
+        network,
+        loss_of,
+        steps=recipe.steps,
+        rate=recipe.rate,
+        seed=recipe.seed,
+        average=average,
+        clip=5.0,
+    )
+    return average.eval(), seconds
+
+
+def train_detector(shop: Workshop) -> dict[str, Any]:
+    """Train the detector, write its file to the models folder, and measure it through InsightFace.
+
+    Returns:
+        See `detector_figures`, and `seconds`, `parameters`, `bytes`.
+
+    Raises:
+        RuntimeError: the training failed, see `loop.train`.
+        OSError: a file cannot be written.
+    """
+    recipe = SMOKE if shop.smoke else FULL
+    network, seconds = trained_detector(shop, recipe)
+    content = detector_file(network)
+    path = shop.models / FILE
+    with whole_file(path) as stream:
+        stream.write(content)
+    for scenes in (recipe.test_scenes, recipe.large_test_scenes):
+        scenes.render(shop.data)
+    recipe.test_portraits.render(shop.data, shop.threads)
+    portraits = recipe.test_portraits.load(shop.data)
+    count = recipe.tested * recipe.test_portraits.each
+    return {
+        "seconds": round(seconds),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "bytes": len(content),
+        **detector_figures(
+            path,
+            [recipe.test_scenes.load(shop.data), recipe.large_test_scenes.load(shop.data)],
+            {name: values[:count] for name, values in portraits.items()},
+        ),
+    }

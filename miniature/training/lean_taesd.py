@@ -1,0 +1,211 @@
+"""The light autoencoder, trained narrower than its file says.
+
+TAESD's form has 64 channels at every size, and most of its work is done at full size, where a CPU pays the most and a
+picture gains the least. So the encoder's first two stages only gather pixels, and the decoder's last two use few of
+their channels; what is left out stands as zeros in the file (`taesd_tensors`), which the host runs as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+WIDTH = 64
+"""Channels of TAESD's form."""
+
+DECODER_WIDTHS = (64, 48, 32, 16)
+"""Channels used by the decoder at an eighth, a quarter, half and the whole of the size."""
+
+ENCODER_BLOCKS = (7, 11, 12, 13)
+"""Residual blocks of the encoder that are used."""
+
+GATHERED = 48
+"""Values of 4 x 4 pixels of three colours."""
+
+COMPONENTS = WIDTH // 2
+"""Principal components of 8 x 8 pixels that the encoder starts from: each needs a channel for either sign."""
+
+BRANCH_GAIN = 0.3
+"""Gain of a residual branch's last layer at the start."""
+
+
+class Clamp(nn.Module):
+    """Soft limit of the latent to +-3, as in TAESD."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Limit."""
+        return torch.tanh(x / 3) * 3
+
+
+class Block(nn.Module):
+    """TAESD's residual block at a width of its own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        convolutions = [nn.Conv2d(width, width, 3, padding=1) for _ in range(3)]
+        self.conv = nn.Sequential(convolutions[0], nn.ReLU(), convolutions[1], nn.ReLU(), convolutions[2])
+        for layer in convolutions:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(_bias(layer))
+        with torch.no_grad():
+            convolutions[2].weight *= BRANCH_GAIN
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, width, H, W] to the same."""
+        return F.relu(self.conv(x) + x)
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    bias = layer.bias
+    assert bias is not None
+    return bias
+
+
+def _convolution(layer: nn.Module) -> nn.Conv2d:
+    assert isinstance(layer, nn.Conv2d)
+    return layer
+
+
+def _branch_end(block: nn.Module) -> nn.Conv2d:
+    assert isinstance(block, Block)
+    return _convolution(block.conv[4])
+
+
+def gathered(image: Tensor) -> Tensor:
+    """[N, 3, H, W] to [N, 48, H / 4, W / 4]: what the encoder's fixed stages give, before zeros to 64 channels."""
+    return F.pixel_unshuffle(F.pixel_unshuffle(image, 2), 2)
+
+
+class LeanTAESD(nn.Module):
+    """Encoder and decoder; images are [N, 3, H, W] in [0, 1], sides divisible by 8, latents [N, 4, H / 8, W / 8].
+
+    Layers carry the numbers that they have in TAESD.
+    """
+
+    def __init__(self, latent_channels: int = 4) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleDict({str(n): Block(WIDTH) for n in ENCODER_BLOCKS})
+        self.encoder["10"] = nn.Conv2d(WIDTH, WIDTH, 3, 2, 1, bias=False)
+        self.encoder["14"] = nn.Conv2d(WIDTH, latent_channels, 3, padding=1)
+        layers: dict[str, nn.Module] = {"1": nn.Conv2d(latent_channels, DECODER_WIDTHS[0], 3, padding=1)}
+        for stage, width in enumerate(DECODER_WIDTHS):
+            first = 3 + 5 * stage
+            if stage:
+                layers[str(first - 1)] = nn.Conv2d(DECODER_WIDTHS[stage - 1], width, 3, padding=1, bias=False)
+            blocks = 3 if width != DECODER_WIDTHS[-1] else 1
+            layers |= {str(first + n): Block(width) for n in range(blocks)}
+        layers["19"] = nn.Conv2d(DECODER_WIDTHS[-1], 3, 3, padding=1)
+        self.decoder = nn.ModuleDict(layers)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Image to latent."""
+        x = F.pad(gathered(image), (0, 0, 0, 0, 0, WIDTH - GATHERED))
+        for number in (*ENCODER_BLOCKS[:1], 10, *ENCODER_BLOCKS[1:], 14):
+            x = self.encoder[str(number)](x)
+        return x
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Latent to image, which may leave [0, 1] a little."""
+        x = F.relu(self.decoder["1"](Clamp()(latent)))
+        for stage in range(len(DECODER_WIDTHS)):
+            first = 3 + 5 * stage
+            if stage:
+                x = self.decoder[str(first - 1)](F.interpolate(x, scale_factor=2))
+            for number in range(first, first + 3):
+                if str(number) in self.decoder and number < 19:
+                    x = self.decoder[str(number)](x)
+        return self.decoder["19"](x)
+
+    @torch.no_grad()
+    def start_from(self, images: Tensor) -> None:
+        """Make the encoder give the first principal components of patches, with unit variance.
+
+        Args:
+            images: [N, 3, H, W] in [0, 1], a few hundred faces.
+        """
+        patches = F.pixel_unshuffle(gathered(images), 2).permute(0, 2, 3, 1).flatten(0, 2).double()
+        mean = patches.mean(0)
+        variances, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
+        basis = vectors.flip(1)[:, :COMPONENTS].float()
+        spread = variances.flip(0)[:COMPONENTS].clamp(min=1e-8).sqrt().float()
+        down, last = _convolution(self.encoder["10"]), _convolution(self.encoder["14"])
+        down.weight.zero_()
+        components = basis.T.reshape(COMPONENTS, GATHERED, 2, 2)
+        down.weight[:COMPONENTS, :GATHERED, 1:, 1:] = components
+        down.weight[COMPONENTS:, :GATHERED, 1:, 1:] = -components
+        for number in ENCODER_BLOCKS:
+            _branch_end(self.encoder[str(number)]).weight.zero_()
+        last.weight.zero_()
+        for k in range(last.out_channels):
+            last.weight[k, k, 1, 1] = 1 / spread[k]
+            last.weight[k, COMPONENTS + k, 1, 1] = -1 / spread[k]
+        _bias(last).copy_(-(basis.T[: last.out_channels] @ mean.float()) / spread[: last.out_channels])
+        self._start_decoder(basis, spread, mean.float())
+
+    def _start_decoder(self, basis: Tensor, spread: Tensor, mean: Tensor) -> None:
+        """The decoder starts as smooth interpolation of each patch's mean colour."""
+        count = _convolution(self.encoder["14"]).out_channels
+        smooth = torch.tensor([0.25, 0.5, 0.25])
+        colours = basis.reshape(3, -1, COMPONENTS).mean(1)[:, :count] * spread[:count]
+        for number in ("1", "7", "12", "17"):
+            layer = _convolution(self.decoder[number])
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            layer.weight[: 2 * count] = 0
+            for k in range(2 * count):
+                if number == "1":
+                    layer.weight[k, k % count, 1, 1] = 1.0 if k < count else -1.0
+                    _bias(layer)[k] = 0
+                else:
+                    layer.weight[k, k] = torch.outer(smooth, smooth)
+        for block in self.decoder.values():
+            if isinstance(block, Block):
+                _branch_end(block).weight[: 2 * count] = 0
+        last = _convolution(self.decoder["19"])
+        last.weight *= 0.1
+        last.weight[:, : 2 * count] = 0
+        last.weight[:, :count, 1, 1] = colours
+        last.weight[:, count : 2 * count, 1, 1] = -colours
+        _bias(last).copy_(mean.reshape(3, -1).mean(1))
+
+
+def gathering_tensors() -> Iterator[tuple[str, Tensor]]:
+    """The layers of TAESD's encoder that are not in `LeanTAESD`, as they must be to do nothing but `gathered`."""
+    first = torch.zeros(WIDTH, 3, 3, 3)
+    first[range(3), range(3), 1, 1] = 1
+    yield "0.weight", first
+    yield "0.bias", torch.zeros(WIDTH)
+    for block in (1, 3, 4, 5, 8, 9):
+        for part in (0, 2, 4):
+            yield f"{block}.conv.{part}.weight", torch.zeros(WIDTH, WIDTH, 3, 3)
+            yield f"{block}.conv.{part}.bias", torch.zeros(WIDTH)
+    for layer, channels in ((2, 3), (6, 12)):
+        down = torch.zeros(WIDTH, WIDTH, 3, 3)
+        for c in range(channels):
+            for row in range(2):
+                for column in range(2):
+                    # With stride 2 and padding 1 the last two rows and columns of the kernel see the two by two pixels.
+                    down[c * 4 + row * 2 + column, c, 1 + row, 1 + column] = 1
+        yield f"{layer}.weight", down
+
+
+def padded(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The tensor with zeros added behind, to `shape`."""
+    whole = torch.zeros(shape, dtype=tensor.dtype)
+    whole[tuple(slice(size) for size in tensor.shape)] = tensor
+    return whole
+
+
+def taesd_tensors(model: LeanTAESD) -> dict[str, Tensor]:
+    """The model as tensors of the host's `TAESD`, float32, without its scale and shift."""
+    tensors = {f"taesd_encoder.{name}": tensor for name, tensor in gathering_tensors()}
+    tensors |= {f"taesd_encoder.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
+    for name, tensor in model.decoder.state_dict().items():
+        layer, _, kind = name.rpartition(".")
+        rows = 3 if layer == "19" else WIDTH
+        columns = tensor.shape[1] if layer == "1" and kind == "weight" else WIDTH
+        shape = (rows,) if kind == "bias" else (rows, columns, 3, 3)
+        tensors[f"taesd_decoder.{name}"] = padded(tensor, shape)
+    return {name: tensor.detach().float().contiguous() for name, tensor in tensors.items()}

@@ -1,0 +1,124 @@
+"""Scenes on disk: pictures of several people, or of nobody, that the detector learns from and is measured on.
+
+A set is a folder of shards like those of `portraits`, and goes on where it stopped in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import whole_file
+from ..render.scene import MOST_PEOPLE, Placement, Scene, SceneSpec, draw_scene, draw_scene_spec
+from ..render.seeds import SPLITS, Split, identity_seed
+from .portraits import Arrays, shard_file
+
+SHARD = 50
+"""Scenes in a shard."""
+
+TURNED = 0.5
+"""Part of the people whose pose is drawn evenly from all that the detector is asked for, not from the usual ones."""
+
+WIDEST_YAW, WIDEST_ROLL = 45.0, 30.0
+"""Degrees."""
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """A set of scenes.
+
+    Attributes:
+        split: of the people, see `render.seeds`; scenes of different splits have different seeds, too.
+        first: number of the first scene within the split.
+        count: how many.
+        height: pixels.
+        width: pixels.
+    """
+
+    split: Split
+    first: int
+    count: int
+    height: int = 320
+    width: int = 480
+
+    @property
+    def name(self) -> str:
+        """Folder of the set."""
+        return f"scenes-{self.split}-{self.first}-{self.count}-{self.height}x{self.width}"
+
+    @property
+    def shards(self) -> int:
+        """Shards in all."""
+        return -(-self.count // SHARD)
+
+    def spec(self, index: int) -> SceneSpec:
+        """Layout of the scene of a number below `count`: the seed's, with some of the people turned further."""
+        seed = identity_seed(self.split, self.first + index)
+        spec = draw_scene_spec(seed, self.height, self.width, split=self.split, widest=WIDEST_YAW)
+        rng = np.random.default_rng([len(SPLITS), seed])
+        return replace(spec, people=tuple(turned(place, rng) for place in spec.people))
+
+    def shard(self, number: int) -> Arrays:
+        """Draw one shard. See `facts` for what it holds beside `image` [n, height, width, 3] uint8."""
+        drawn = [draw_scene(self.spec(i)) for i in range(number * SHARD, min(self.count, (number + 1) * SHARD))]
+        columns = [facts(scene) for scene in drawn]
+        arrays = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
+        return {"image": np.stack([scene.image for scene in drawn])} | arrays
+
+    def render(self, directory: Path) -> None:
+        """Draw the shards that are not there yet."""
+        for number in range(self.shards):
+            path = shard_file(directory / self.name, number)
+            if not path.exists():
+                arrays: dict[str, Any] = self.shard(number)
+                with whole_file(path) as stream:
+                    np.savez(stream, **arrays)
+
+    def load(self, directory: Path) -> Arrays:
+        """All shards in one.
+
+        Raises:
+            FileNotFoundError: a shard has not been drawn.
+        """
+        parts: list[Arrays] = []
+        for number in range(self.shards):
+            with np.load(shard_file(directory / self.name, number)) as stored:
+                parts.append({name: stored[name] for name in stored.files})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def turned(place: Placement, rng: np.random.Generator) -> Placement:
+    """The same person, TURNED of the time with another yaw and roll."""
+    further, yaw, roll = rng.random(), rng.uniform(-WIDEST_YAW, WIDEST_YAW), rng.uniform(-WIDEST_ROLL, WIDEST_ROLL)
+    if further >= TURNED:
+        return place
+    pose = replace(place.nuisance.pose, yaw=float(yaw), roll=float(roll))
+    return replace(place, nuisance=replace(place.nuisance, pose=pose))
+
+
+def facts(scene: Scene) -> dict[str, NDArray[Any]]:
+    """What is known of a scene's faces, as numbers in MOST_PEOPLE rows of which the first `people` are faces.
+
+    Returns:
+        `people` uint8; `box` [rows, 4], `landmarks` [rows, 5, 2] (pixels), `visible` [rows], `inside` [rows] (in
+        [0, 1]), `angles` [rows, 2] (yaw, roll in degrees), float32.
+    """
+    truths = scene.truths
+    arrays = {
+        "box": np.zeros((MOST_PEOPLE, 4), np.float32),
+        "landmarks": np.zeros((MOST_PEOPLE, 5, 2), np.float32),
+        "visible": np.zeros(MOST_PEOPLE, np.float32),
+        "inside": np.zeros(MOST_PEOPLE, np.float32),
+        "angles": np.zeros((MOST_PEOPLE, 2), np.float32),
+    }
+    for row, truth in enumerate(truths):
+        arrays["box"][row] = truth.box
+        arrays["landmarks"][row] = truth.landmarks
+        arrays["visible"][row] = truth.visible
+        arrays["inside"][row] = truth.inside
+        arrays["angles"][row] = truth.yaw, truth.roll
+    return arrays | {"people": np.array(len(truths), np.uint8)}
