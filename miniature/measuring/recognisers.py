@@ -1,0 +1,78 @@
+"""Whom recognisers see in pictures: the one that guides the method, and the judge that nothing was trained with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scores import grey
+
+Pictures = NDArray[np.uint8]
+Embeddings = NDArray[np.floating[Any]]
+WIDTH = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What recognisers make of N pictures. Each is [N, 512], unit rows, NaN where no face was found.
+
+    Attributes:
+        judge: by the judge.
+        judge_grey: by the judge, of the picture turned grey.
+        guide: by the recogniser that guides.
+    """
+
+    judge: Embeddings
+    judge_grey: Embeddings
+    guide: Embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class Recognisers:
+    """Two packs of `host.insight.FacePack`.
+
+    Attributes:
+        guide: finds the faces for both.
+        judge: the other recogniser.
+        size: pixels at which faces are searched.
+        score: of the detector, from which on a picture has a face.
+    """
+
+    guide: Any
+    judge: Any
+    size: int
+    score: float
+
+    def find(self, picture: NDArray[np.uint8]) -> Any | None:
+        """The largest face of a picture [H, W, 3] RGB that is sure enough, or None."""
+        found = [face for face in self.guide.search(_bgr(picture), self.size) if face.score >= self.score]
+        return max(found, key=lambda face: face.area, default=None)
+
+    def see(self, pictures: Pictures) -> Seen:
+        """Find and embed the face of every picture; the grey one at the places found in colour."""
+        nobody = np.full(WIDTH, np.nan)
+        rows = []
+        for picture, without_colour in zip(pictures, grey(pictures), strict=True):
+            face = self.find(picture)
+            rows.append(
+                [nobody] * 3
+                if face is None
+                else [
+                    self.judge.embed(_bgr(picture), face).embedding.numpy(),
+                    self.judge.embed(_bgr(without_colour), face).embedding.numpy(),
+                    self.guide.embed(_bgr(picture), face).embedding.numpy(),
+                ]
+            )
+        judge, judge_grey, guide = np.array(rows, np.float64).transpose(1, 0, 2)
+        return Seen(judge, judge_grey, guide)
+
+    def found(self, pictures: Pictures) -> NDArray[np.bool_]:
+        """[N], whether a picture has a face."""
+        return np.array([self.find(picture) is not None for picture in pictures])
+
+
+def _bgr(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(picture[..., ::-1])
