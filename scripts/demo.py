@@ -1,8 +1,8 @@
 """Anonymises a portrait in a real ComfyUI that it sets up itself: `python3 scripts/demo.py`.
 
-Needs a Python and a network for the first run, nothing else. Without arguments it runs on miniature models
-that it writes: they show that everything works together, not what the method can do. For that, name a folder
-with your ComfyUI's models and the files in it:
+Needs a Python and a network for the first run, nothing else. Without arguments it runs on the miniature, small
+models of rendered faces, and saves pictures side by side: before and after, an attribute changed, and the person at
+several guidance scales. For real faces, name a folder with your ComfyUI's models and the files in it:
 
     python3 scripts/demo.py --models ~/ComfyUI/models --checkpoint sd_xl_base_1.0.safetensors \\
         --adapter ip-adapter-faceid_sdxl.bin --model-pack buffalo_l --gpu --portrait me.jpg
@@ -18,11 +18,12 @@ from pathlib import Path
 # Python puts this file's own folder on the path, not the clone's.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import comfyui, environment
+from scripts import comfyui, environment, showcase
 from scripts.comfy_server import ComfyServer, Workflow, WorkflowFailed, WorkflowRejected
 
 WORKFLOW = environment.ROOT / "workflows" / "api" / "portrait.json"
 SAMPLE = environment.ROOT / "workflows" / "samples" / "portrait.png"
+"""The portrait for real models; the miniature has its own, of the size and kind that it knows."""
 
 # The miniature's files, which the shipped workflow names, by the argument that replaces each.
 REPLACEABLE = {
@@ -37,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--portrait", type=Path, default=SAMPLE, metavar="FILE", help="the picture to anonymise")
+    parser.add_argument("--portrait", type=Path, metavar="FILE", help="the picture to anonymise, else a sample")
     parser.add_argument("--models", type=Path, metavar="DIR", help="a ComfyUI models folder to use as well")
     parser.add_argument("--checkpoint", metavar="NAME", help="an SDXL checkpoint in checkpoints/")
     parser.add_argument("--adapter", metavar="NAME", help="an IP-Adapter FaceID file in ipadapter/")
@@ -115,25 +116,29 @@ def running_server(models: Path | None = None, cpu: bool = True) -> ComfyServer:
 
 
 def main() -> int:
-    """Run the shipped workflow once and say where the picture is."""
+    """Run the shipped workflow, on the miniature with everything that can be shown, and say where the pictures are."""
     arguments = parse_arguments()
-    if not arguments.portrait.is_file():
-        raise environment.SetupError(f"--portrait {arguments.portrait} is not a file; expected a picture.")
     names = {
         miniature: getattr(arguments, option)
         for option, miniature in REPLACEABLE.items()
         if getattr(arguments, option) is not None
     }
+    on_miniature = not names
+    portrait = arguments.portrait or (showcase.PORTRAIT if on_miniature else SAMPLE)
+    if not portrait.is_file():
+        raise environment.SetupError(f"--portrait {portrait} is not a file; expected a picture.")
     workflow: Workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
+    if on_miniature:
+        workflow = showcase.showcase(workflow)
 
     with running_server(arguments.models, cpu=not arguments.gpu) as server:
-        print(f"Queueing {WORKFLOW.relative_to(environment.ROOT)} on {arguments.portrait}", flush=True)
+        print(f"Queueing {WORKFLOW.relative_to(environment.ROOT)} on {portrait}", flush=True)
         # A fixed name: a portrait's own file name often is the name of the person.
-        image = server.upload(arguments.portrait, f"portrait{arguments.portrait.suffix}")
+        image = server.upload(portrait, f"portrait{portrait.suffix}")
         prompt_id = server.queue(fill_in(workflow, image, names))
         history = server.wait(prompt_id, timeout=3600, on_wait=Ticker())
         for path in server.image_files(history):
-            print(f"Picture: {path}", flush=True)
+            print(f"{showcase.title(path) if on_miniature else 'Picture'}: {path}", flush=True)
         if arguments.keep_running:
             print(f"ComfyUI is at {server.url} until you press Ctrl+C", flush=True)
             server.process.wait()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import install
-from scripts import comfyui, demo, environment
+from scripts import comfyui, demo, environment, showcase
 from scripts import test as checks
 
 
@@ -291,6 +293,7 @@ def test_the_workspace_links_this_clone_and_corrects_a_link_that_leads_elsewhere
 
 
 def test_models_are_written_once_and_again_after_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(comfyui, "WEIGHTS", tmp_path / "no weights")
     (tmp_path / "models").mkdir()
     calls: list[list] = []
 
@@ -306,6 +309,28 @@ def test_models_are_written_once_and_again_after_a_failure(tmp_path, monkeypatch
     comfyui.provide_models(Path("python"), tmp_path, tmp_path)
     comfyui.provide_models(Path("python"), tmp_path, tmp_path)
     assert len(calls) == 2
+
+
+def test_shipped_weights_are_installed_in_place_of_random_ones(tmp_path, monkeypatch):
+    weights = tmp_path / "weights"
+    pack = Path("insightface", "models", "miniature", "recognition.onnx")
+    (weights / pack).parent.mkdir(parents=True)
+    (weights / pack).write_bytes(b"trained")
+    monkeypatch.setattr(comfyui, "WEIGHTS", weights)
+    monkeypatch.setattr(comfyui, "run", lambda *_: pytest.fail("nothing is to be built"))
+    other = tmp_path / "models" / "checkpoints" / "mine.safetensors"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    comfyui.provide_models(Path("python"), tmp_path, tmp_path)
+    assert (tmp_path / "models" / pack).read_bytes() == b"trained"
+    assert other.exists()
+    # The same version is not copied again; another is.
+    (tmp_path / "models" / pack).write_bytes(b"mine")
+    comfyui.provide_models(Path("python"), tmp_path, tmp_path)
+    assert (tmp_path / "models" / pack).read_bytes() == b"mine"
+    monkeypatch.setattr(comfyui, "miniature_version", lambda: "another")
+    comfyui.provide_models(Path("python"), tmp_path, tmp_path)
+    assert (tmp_path / "models" / pack).read_bytes() == b"trained"
 
 
 def test_a_comfyui_of_ones_own_gets_no_bytecode_written_into_it(tmp_path, monkeypatch):
@@ -332,6 +357,29 @@ def test_the_demo_sets_the_portrait_and_the_models_and_leaves_the_rest():
     assert filled["2"]["inputs"] == {"ckpt_name": "sdxl.safetensors", "link": ["1", 0], "steps": 3}
     assert filled["2"]["_meta"] == {"title": "Checkpoint"}
     assert workflow["1"]["inputs"] == {"image": "sample.png"}
+
+
+def test_the_showcase_is_one_graph_on_one_inversion():
+    workflow = json.loads(demo.WORKFLOW.read_text())
+    before = copy.deepcopy(workflow)
+    graph = showcase.showcase(workflow)
+    assert workflow == before
+    for node in graph.values():
+        links = [value for value in node["inputs"].values() if isinstance(value, list)]
+        assert all(key in graph for key, _ in links)
+    kinds = [node["class_type"] for node in graph.values()]
+    assert kinds.count("DPMSolverInversion") == kinds.count("FaceEmbed") == kinds.count("VAEEncode") == 1
+    samplers = [node["inputs"] for node in graph.values() if node["class_type"] == "ReverseIdentityKSampler"]
+    scales = {*showcase.SWEEP, showcase.DEFAULT_SCALE}
+    assert {inputs["cfg"] for inputs in samplers} == scales
+    assert len(samplers) == len(scales) + 1
+    texts = {tuple(inputs["attributes"]) for inputs in samplers}
+    assert len(texts) == 2
+    saved = [n["inputs"]["filename_prefix"] for n in graph.values() if n["class_type"] == "SaveImage"]
+    assert [Path(name).name for name in saved] == list(showcase.TITLES)
+    for name in showcase.TITLES:
+        assert showcase.title(Path(f"out/{name}_00012_.png")) == showcase.TITLES[name]
+    assert showcase.PORTRAIT.is_file()
 
 
 def test_a_models_folder_that_is_not_there_is_refused(tmp_path):

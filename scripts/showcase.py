@@ -1,0 +1,117 @@
+"""What the demo shows on the miniature: one graph that saves pictures side by side.
+
+Before and after, the same with an attribute asked for, and the guidance scales as a strip.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, SIDE, STEPS, SWEEP
+from scripts.comfy_server import Workflow
+from scripts.environment import ROOT
+
+PORTRAIT = ROOT / "workflows" / "samples" / "miniature.png"
+"""The renderer's portrait (128 px) of person 890,006 of its test split, whom no training saw."""
+
+ATTRIBUTE = {"age": "elderly"}
+ATTRIBUTE_WORDS = "an elderly one"
+GAP = 4
+ENLARGED = 2.0
+"""Times that the pictures are shown larger than the miniature makes them."""
+
+TITLES = {
+    "before-after": "Before, and after",
+    "attribute": f"Before, after, and after with {ATTRIBUTE_WORDS} asked for",
+    "sweep": f"Before, and at the scales {', '.join(f'{scale:g}' for scale in SWEEP)}",
+}
+"""What each picture shows, by the name of its file."""
+
+
+def node_of(workflow: Workflow, kind: str) -> str:
+    """Id of the only node of a class."""
+    [key] = [key for key, node in workflow.items() if node["class_type"] == kind]
+    return key
+
+
+def showcase(workflow: Workflow) -> Workflow:
+    """The shipped workflow of a portrait, made to show what the miniature does.
+
+    Args:
+        workflow: in API form, with one node each for loading, encoding, inverting, sampling and saving.
+
+    Returns:
+        A workflow that saves one picture for each of TITLES.
+    """
+    graph = _Graph(copy.deepcopy(workflow))
+    photograph = graph.add(
+        "ImageScale",
+        image=[node_of(workflow, "LoadImage"), 0],
+        upscale_method="area",
+        width=SIDE,
+        height=SIDE,
+        crop="center",
+    )
+    encoder, finder = node_of(workflow, "VAEEncode"), node_of(workflow, "FaceEmbed")
+    graph.nodes[encoder]["inputs"]["pixels"] = graph.nodes[finder]["inputs"]["image"] = photograph
+    # The face fills the picture: the standard places are right even where the detector is not sure.
+    graph.nodes[finder]["inputs"]["detect"] = False
+    inversion = graph.nodes[node_of(workflow, "DPMSolverInversion")]["inputs"]
+    inversion.update(steps=STEPS, denoise=DENOISE)
+    prompt = node_of(workflow, "AttributePrompt")
+    decoder = graph.nodes[node_of(workflow, "VAEDecode")]
+    sampler = graph.nodes.pop(node_of(workflow, "ReverseIdentityKSampler"))
+    for kind in ("VAEDecode", "SaveImage"):
+        graph.nodes.pop(node_of(workflow, kind))
+
+    def regenerated(scale: float, **changes: Any) -> list[Any]:
+        latent = graph.add(sampler["class_type"], **{**sampler["inputs"], "cfg": scale, **changes})
+        return graph.add("VAEDecode", samples=latent, vae=decoder["inputs"]["vae"])
+
+    asked = graph.add("AttributePrompt", **{**graph.nodes[prompt]["inputs"], **ATTRIBUTE})
+    by_scale = {scale: regenerated(scale) for scale in dict.fromkeys((DEFAULT_SCALE, *SWEEP))}
+    after = by_scale[DEFAULT_SCALE]
+    graph.save("before-after", [photograph, after])
+    graph.save("attribute", [photograph, after, regenerated(DEFAULT_SCALE, attributes=asked)])
+    graph.save("sweep", [photograph, *(by_scale[scale] for scale in SWEEP)])
+    return graph.nodes
+
+
+def title(path: Path) -> str:
+    """What a picture that `showcase` saved shows."""
+    # The host numbers the files behind an underscore.
+    return TITLES[path.name.partition("_")[0]]
+
+
+class _Graph:
+    """A workflow that grows."""
+
+    def __init__(self, nodes: Workflow) -> None:
+        self.nodes = nodes
+        self._next = 1 + max(int(key) for key in nodes)
+
+    def add(self, kind: str, /, **inputs: Any) -> list[Any]:
+        """Add a node; returns its first output as a link."""
+        key = str(self._next)
+        self._next += 1
+        self.nodes[key] = {"class_type": kind, "inputs": inputs}
+        return [key, 0]
+
+    def save(self, name: str, pictures: Sequence[list[Any]]) -> None:
+        """Put pictures next to each other and save them under a name of TITLES."""
+        row = pictures[0]
+        for picture in pictures[1:]:
+            row = self.add(
+                "ImageStitch",
+                image1=row,
+                direction="right",
+                match_image_size=True,
+                spacing_width=GAP,
+                spacing_color="white",
+                image2=picture,
+            )
+        large = self.add("ImageScaleBy", image=row, upscale_method="bicubic", scale_by=ENLARGED)
+        self.add("SaveImage", images=large, filename_prefix=f"reverse-personalization/{name}")
