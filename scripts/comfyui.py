@@ -162,18 +162,19 @@ def miniature_version() -> str:
 def provide_models(python: Path, comfyui: Path, workspace: Path) -> None:
     """Put the miniature models into the workspace, unless this version of them is there.
 
-    They are the shipped weights; a clone without them gets random ones, which show only that everything works.
+    They are the shipped weights. Where these lack the checkpoint, random models are written first, which show only that
+    everything works together.
     """
     stamp = workspace / "models" / "miniature.version"
     version = miniature_version()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == version:
         return
-    if WEIGHTS.is_dir():
-        print("Installing the miniature's weights", flush=True)
-        shutil.copytree(WEIGHTS, workspace / "models", dirs_exist_ok=True)
-    else:
+    if not list(WEIGHTS.glob("checkpoints/*")):
         print("Writing miniature models with random weights", flush=True)
         environment = child_environment(comfyui)
         environment["PYTHONPATH"] = str(ROOT)
         run([python, "-m", "miniature.build", workspace / "models"], environment)
+    if WEIGHTS.is_dir():
+        print("Installing the miniature's weights", flush=True)
+        shutil.copytree(WEIGHTS, workspace / "models", dirs_exist_ok=True)
     stamp.write_text(version, encoding="utf-8")

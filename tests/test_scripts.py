@@ -316,6 +316,8 @@ def test_shipped_weights_are_installed_in_place_of_random_ones(tmp_path, monkeyp
     pack = Path("insightface", "models", "miniature", "recognition.onnx")
     (weights / pack).parent.mkdir(parents=True)
     (weights / pack).write_bytes(b"trained")
+    (weights / "checkpoints").mkdir()
+    (weights / "checkpoints" / "miniature.safetensors").write_bytes(b"trained")
     monkeypatch.setattr(comfyui, "WEIGHTS", weights)
     monkeypatch.setattr(comfyui, "run", lambda *_: pytest.fail("nothing is to be built"))
     other = tmp_path / "models" / "checkpoints" / "mine.safetensors"
@@ -331,6 +333,23 @@ def test_shipped_weights_are_installed_in_place_of_random_ones(tmp_path, monkeyp
     monkeypatch.setattr(comfyui, "miniature_version", lambda: "another")
     comfyui.provide_models(Path("python"), tmp_path, tmp_path)
     assert (tmp_path / "models" / pack).read_bytes() == b"trained"
+
+
+def test_weights_without_a_checkpoint_are_laid_over_random_models(tmp_path, monkeypatch):
+    weights, models = tmp_path / "weights", tmp_path / "models"
+    weights.mkdir()
+    (weights / "recognition.onnx").write_bytes(b"trained")
+    models.mkdir()
+
+    def build(*_: object) -> None:
+        for name in ("recognition.onnx", "checkpoint"):
+            (models / name).write_bytes(b"random")
+
+    monkeypatch.setattr(comfyui, "WEIGHTS", weights)
+    monkeypatch.setattr(comfyui, "run", build)
+    comfyui.provide_models(Path("python"), tmp_path, tmp_path)
+    assert (models / "recognition.onnx").read_bytes() == b"trained"
+    assert (models / "checkpoint").read_bytes() == b"random"
 
 
 def test_a_comfyui_of_ones_own_gets_no_bytecode_written_into_it(tmp_path, monkeypatch):

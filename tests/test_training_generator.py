@@ -14,10 +14,13 @@ from safetensors.torch import save_file
 from miniature import host
 from miniature.build import ADAPTER, CHECKPOINT
 from miniature.config import MINIATURE
-from miniature.training.autoencoder import psnr
+from miniature.render.portrait import portrait
+from miniature.training.autoencoder import as_images, picture_loss, psnr
 from miniature.training.captions import OLD, YOUNG, caption
+from miniature.training.crops import RECOGNITION_SIDE, similarity, warp
 from miniature.training.denoiser import Denoiser, encoded, token_numbers
 from miniature.training.diffusion import RECIPE, lesson, signal_powers, write_checkpoint
+from miniature.training.face_comparison import aligned
 from miniature.training.lean_taesd import LeanTAESD, taesd_tensors
 from reverse_personalization.attributes import ETHNICITIES
 from tests.golden import predict_eps
@@ -150,6 +153,29 @@ def test_written_autoencoder_is_what_the_host_loads(written: Any) -> None:
     with torch.no_grad():
         wanted = autoencoder.encode(image.permute(0, 3, 1, 2))
     assert (model_space - wanted).abs().max() < 0.02 * wanted.abs().max()
+
+
+def test_faces_are_compared_in_insightfaces_crops() -> None:
+    drawn = [portrait(i, i) for i in range(3)]
+    images = np.stack([one.image for one in drawn])
+    maps = similarity(np.stack([one.truth.landmarks for one in drawn]))
+    wanted = as_images(warp(images, maps, RECOGNITION_SIDE))
+    # The border of a crop may lie outside the picture, where the two differ in how they fade out.
+    middle = (..., slice(8, -8), slice(8, -8))
+    assert (aligned(as_images(images), maps) - wanted)[middle].abs().max() < 0.02
+    image = as_images(images).requires_grad_()
+    aligned(image, maps).square().sum().backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
+
+
+def test_colours_that_are_off_cost_more_than_brightness() -> None:
+    weights = torch.ones(1, 1, 8, 8)
+    grey = torch.full((1, 3, 8, 8), 0.5)
+    brighter = grey + 0.1
+    tinted = grey + 0.1 * torch.tensor([1.0, -1.0, 0.0]).reshape(1, 3, 1, 1)
+    assert picture_loss(tinted, grey, weights) > picture_loss(brighter, grey, weights) > 0
+    assert picture_loss(grey, grey, weights) < 2e-3
 
 
 def test_start_of_the_autoencoder_is_whitened() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..files import whole_file
 from .face_comparison import FaceComparison
-from .lean_taesd import LeanTAESD, taesd_tensors
+from .lean_taesd import OPPONENT, LeanTAESD, taesd_tensors
 from .loop import Workshop, train
 from .portraits import PortraitSet
 
@@ -26,10 +26,6 @@ GRADIENT_WEIGHT = 0.5
 
 IDENTITY_WEIGHT = 0.05
 """Of the angle between what the recogniser says of the face before and after."""
-
-OPPONENT = ((0.333, 0.333, 0.333), (0.8, -0.8, 0.0), (0.4, 0.4, -0.8))
-"""Brightness and two differences of colours, stronger than their share of the variance: a picture whose colours are
-off is not its original's."""
 
 SHARPNESS = 1e-3
 """Below this error (of 1) the loss is quadratic, above it absolute."""
@@ -64,7 +60,7 @@ class AutoencoderRecipe:
 
 
 RECIPE = AutoencoderRecipe(
-    PortraitSet("train", 0, 6000, 4), PortraitSet("test", 900_000, 300, 6), together=2400, alone=2000
+    PortraitSet("train", 0, 6000, 4), PortraitSet("test", 900_000, 300, 6), together=2350, alone=2000
 )
 SMOKE = AutoencoderRecipe(PortraitSet("train", 0, 2, 4), PortraitSet("test", 900_000, 2, 2), together=3, alone=3)
 

@@ -63,7 +63,7 @@ class DetectorRecipe:
     large_test_scenes: SceneSet
     test_portraits: PortraitSet
     tested: int
-    steps: int = 3000
+    steps: int = 2400
     settled: float = 0.8
     rate: float = 3e-3
     seed: int = 4
@@ -80,7 +80,7 @@ FULL = DetectorRecipe(
     test_scenes=SceneSet("test", 0, 300),
     large_test_scenes=SceneSet("test", 1000, 40, 768, 1152),
     test_portraits=PortraitSet("test", 900_000, 300, 6),
-    tested=100,
+    tested=40,
 )
 SMOKE = DetectorRecipe(
     scenes=SceneSet("train", 0, 4, 96, 128),

@@ -28,6 +28,10 @@ GATHERED = 48
 COMPONENTS = WIDTH // 2
 """Principal components of 8 x 8 pixels that the encoder starts from: each needs a channel for either sign."""
 
+OPPONENT = ((0.333, 0.333, 0.333), (0.8, -0.8, 0.0), (0.4, 0.4, -0.8))
+"""Brightness and two differences of red, green and blue, stronger than their share of the variance: a picture whose
+colours are off is not its original's."""
+
 BRANCH_GAIN = 0.3
 """Gain of a residual branch's last layer at the start."""
 
@@ -121,16 +125,19 @@ class LeanTAESD(nn.Module):
 
     @torch.no_grad()
     def start_from(self, images: Tensor) -> None:
-        """Make the encoder give the first principal components of patches, with unit variance.
+        """Make the encoder give principal components of patches, with unit variance.
+
+        The last latent channel carries two at once: one that changes from patch to patch (a slope of the brightness)
+        and one that hardly does (the last of the three mean colours), which the decoder can tell apart by that.
 
         Args:
             images: [N, 3, H, W] in [0, 1], a few hundred faces.
         """
         patches = F.pixel_unshuffle(gathered(images), 2).permute(0, 2, 3, 1).flatten(0, 2).double()
-        mean = patches.mean(0)
-        variances, vectors = torch.linalg.eigh((patches - mean).T @ (patches - mean) / len(patches))
-        basis = vectors.flip(1)[:, :COMPONENTS].float()
-        spread = variances.flip(0)[:COMPONENTS].clamp(min=1e-8).sqrt().float()
+        colours = torch.tensor(OPPONENT, dtype=torch.float64)
+        seen = torch.einsum("oc,ncp->nop", colours, patches.unflatten(1, (3, -1))).flatten(1)
+        vectors = torch.linalg.eigh(torch.cov(seen.T))[1].flip(1)[:, :COMPONENTS]
+        basis = torch.einsum("oc,opk->cpk", colours, vectors.unflatten(0, (3, -1))).flatten(0, 1)
         down, last = _convolution(self.encoder["10"]), _convolution(self.encoder["14"])
         down.weight.zero_()
         components = basis.T.reshape(COMPONENTS, GATHERED, 2, 2)
@@ -138,18 +145,24 @@ class LeanTAESD(nn.Module):
         down.weight[COMPONENTS:, :GATHERED, 1:, 1:] = -components
         for number in ENCODER_BLOCKS:
             _branch_end(self.encoder[str(number)]).weight.zero_()
+        values = patches @ basis
+        count = last.out_channels
+        mixed = torch.zeros(count, COMPONENTS, dtype=torch.float64)
+        mixed[:, : count + 1] = torch.eye(count, count + 1) / values.std(0)[: count + 1]
+        mixed[-1, count] = 1 / values.std(0)[count]
+        mixed[-1] /= 2**0.5
         last.weight.zero_()
-        for k in range(last.out_channels):
-            last.weight[k, k, 1, 1] = 1 / spread[k]
-            last.weight[k, COMPONENTS + k, 1, 1] = -1 / spread[k]
-        _bias(last).copy_(-(basis.T[: last.out_channels] @ mean.float()) / spread[: last.out_channels])
-        self._start_decoder(basis, spread, mean.float())
+        last.weight[:, :COMPONENTS, 1, 1] = mixed
+        last.weight[:, COMPONENTS:, 1, 1] = -mixed
+        _bias(last).copy_(-(mixed @ values.mean(0)))
+        latents = (values - values.mean(0)) @ mixed.T
+        means = patches.unflatten(1, (3, -1)).mean(2)
+        self._start_decoder(torch.linalg.lstsq(latents, means - means.mean(0)).solution.T.float(), means.mean(0))
 
-    def _start_decoder(self, basis: Tensor, spread: Tensor, mean: Tensor) -> None:
-        """The decoder starts as smooth interpolation of each patch's mean colour."""
-        count = _convolution(self.encoder["14"]).out_channels
+    def _start_decoder(self, colours: Tensor, mean: Tensor) -> None:
+        """The decoder starts as smooth interpolation of each patch's mean colour: `colours` @ latent + `mean`."""
+        count = colours.shape[1]
         smooth = torch.tensor([0.25, 0.5, 0.25])
-        colours = basis.reshape(3, -1, COMPONENTS).mean(1)[:, :count] * spread[:count]
         for number in ("1", "7", "12", "17"):
             layer = _convolution(self.decoder[number])
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -168,7 +181,7 @@ class LeanTAESD(nn.Module):
         last.weight[:, : 2 * count] = 0
         last.weight[:, :count, 1, 1] = colours
         last.weight[:, count : 2 * count, 1, 1] = -colours
-        _bias(last).copy_(mean.reshape(3, -1).mean(1))
+        _bias(last).copy_(mean)
 
 
 def gathering_tensors() -> Iterator[tuple[str, Tensor]]:
