@@ -63,7 +63,7 @@ class DetectorRecipe:
     large_test_scenes: SceneSet
     test_portraits: PortraitSet
     tested: int
-    steps: int = 2400
+    steps: int = 8000
     settled: float = 0.8
     rate: float = 3e-3
     seed: int = 4
