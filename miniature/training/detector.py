@@ -226,7 +226,7 @@ def train_detector(shop: Workshop) -> dict[str, Any]:
     portraits = recipe.test_portraits.load(shop.data)
     count = recipe.tested * recipe.test_portraits.each
     return {
-        "seconds": round(seconds),
+        "seconds": seconds,
         "parameters": sum(p.numel() for p in network.parameters()),
         "bytes": len(content),
         **detector_figures(
