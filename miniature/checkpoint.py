@@ -32,8 +32,8 @@ KL_AUTOENCODER = {
 """SDXL's autoencoder, in the words of the host's `AutoencoderKL`."""
 
 
-def build_unet(sizes: UNetSizes) -> nn.Module:
-    """The host's own UNet of these sizes, on the meta device: shapes without values.
+def build_unet(sizes: UNetSizes, dtype: torch.dtype = torch.float16, device: str = "meta") -> nn.Module:
+    """The host's own UNet of these sizes, without values: on the meta device it has shapes alone.
 
     Raises:
         scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
@@ -48,8 +48,8 @@ def build_unet(sizes: UNetSizes) -> nn.Module:
         use_spatial_transformer=True,
         use_linear_in_transformer=True,
         legacy=False,
-        dtype=torch.float16,
-        device="meta",
+        dtype=dtype,
+        device=device,
         operations=host.module("comfy.ops").disable_weight_init,
     )
     return unet

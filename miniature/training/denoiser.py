@@ -8,7 +8,6 @@ files. That both ways of running give the same prediction is tested.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -20,7 +19,7 @@ from reverse_personalization.adapter import IdentityProjection
 from reverse_personalization.attention_layout import LORA_TARGETS, transformer_sites
 
 from .. import host
-from ..checkpoint import UNET_PREFIX, text_encoder_widths
+from ..checkpoint import UNET_PREFIX, build_unet, text_encoder_widths
 from ..config import IDENTITY_WIDTH, ModelSizes
 from ..weights import sane
 
@@ -96,23 +95,8 @@ class Denoiser(nn.Module):
 
     def __init__(self, sizes: ModelSizes, seed: int) -> None:
         super().__init__()
-        network = host.module("comfy.ldm.modules.diffusionmodules.openaimodel")
         operations = host.module("comfy.ops").disable_weight_init
-        config = {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(sizes.unet).items()
-        }
-        self.unet = network.UNetModel(
-            **config,
-            image_size=32,
-            num_classes="sequential",
-            num_heads=-1,
-            use_spatial_transformer=True,
-            use_linear_in_transformer=True,
-            legacy=False,
-            dtype=torch.float32,
-            device="cpu",
-            operations=operations,
-        )
+        self.unet: Any = build_unet(sizes.unet, torch.float32, "cpu")
         widths = text_encoder_widths(sizes)
         self.text = host.module("comfy.sdxl_clip").SDXLClipModel(
             device="cpu", dtype=torch.float32, model_options={**widths, "custom_operations": operations}
