@@ -39,13 +39,11 @@ class Part:
         train: trains, writes `files` below the workshop's models and returns the figures.
         recipe: its numbers, full and smoke.
         files: that it makes.
-        needs: names of the parts that must be there before.
     """
 
     train: Callable[[Workshop], dict[str, Any]]
     recipe: tuple[Any, Any]
     files: tuple[Path, ...]
-    needs: tuple[str, ...] = ()
 
 
 def train_diffusion(shop: Workshop) -> dict[str, Any]:
@@ -73,10 +71,8 @@ PARTS: dict[str, Part] = {
     "recogniser": Part(
         recogniser.train_recogniser, recogniser.RECIPES["recogniser"], (FACE_PACK / "recognition.onnx",)
     ),
-    "autoencoder": Part(train_autoencoder, (autoencoder.RECIPE, autoencoder.SMOKE), (), ("recogniser",)),
-    "diffusion": Part(
-        train_diffusion, (diffusion.RECIPE, diffusion.SMOKE), (CHECKPOINT, ADAPTER), ("recogniser", "autoencoder")
-    ),
+    "autoencoder": Part(train_autoencoder, (autoencoder.RECIPE, autoencoder.SMOKE), ()),
+    "diffusion": Part(train_diffusion, (diffusion.RECIPE, diffusion.SMOKE), (CHECKPOINT, ADAPTER)),
     "detector": Part(
         train_detector,
         (detector.FULL, detector.SMOKE),
@@ -86,7 +82,7 @@ PARTS: dict[str, Part] = {
     "judge": Part(recogniser.train_judge, recogniser.RECIPES["judge"], (JUDGE_PACK / "recognition.onnx",)),
     "genderage": Part(genderage.train_genderage, (genderage.RECIPE, genderage.SMOKE), (FACE_PACK / "genderage.onnx",)),
 }
-"""In the order in which they are trained."""
+"""In the order in which they are trained: later ones need what earlier ones made."""
 
 
 def manifest_file(models: Path, name: str) -> Path:
