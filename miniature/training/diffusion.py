@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from reverse_personalization.face_template import FFHQ_BOX
+
 from .. import host
 from ..build import ADAPTER, CHECKPOINT
 from ..checkpoint import VAE_PREFIX
@@ -29,12 +31,16 @@ from .autoencoder import as_images, both_trained
 from .captions import captions
 from .denoiser import Denoiser, adapter_groups, checkpoint_tensors
 from .embeddings import embedded
+from .latent_reader import ReaderRecipe
 from .loop import Workshop, train
 from .portraits import Arrays, PortraitSet
+from .teachers import KEPT_BY_STEPS, trained_teachers
+from .traits import traits
 
 TIMESTEPS = 1000
-KEPT_BY_STEPS = 600
-"""Timestep below which most of the training with the adapter happens: anonymisation starts no higher."""
+IDENTITY_READER = ReaderRecipe(width=48, steps=1200)
+TRAIT_READER = ReaderRecipe(width=32, steps=600)
+SMOKE_READER = ReaderRecipe(width=8, steps=2, batch=4, kept=0.5)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,14 @@ class DiffusionRecipe:
         other_size: part of the portraits that claim to have another size, so that nothing hangs on it.
         jitter: standard deviation of each number of an embedding.
         anonymous: first steps, in which nobody has an identity: noise and text are learnt before faces.
+        face: weight of the loss at the face against `rest` elsewhere; identities differ there only. About 1 on average.
+        rest: see there.
+        likeness: weight of `Teachers.unlikeness`.
+        likeness_from: step from which it counts: before, nothing looks like a face.
+        identity_reader: training of its reader.
+        truth: weight of `Teachers.untruth`.
+        truth_from: step from which it counts.
+        trait_reader: training of its reader.
         seed: of everything random.
     """
 
@@ -69,11 +83,28 @@ class DiffusionRecipe:
     other_size: float = 0.1
     jitter: float = 0.005
     anonymous: int = 100
+    face: float = 2.2
+    rest: float = 0.5
+    likeness: float = 0.05
+    likeness_from: int = 600
+    identity_reader: ReaderRecipe = IDENTITY_READER
+    truth: float = 0.2
+    truth_from: int = 1400
+    trait_reader: ReaderRecipe = TRAIT_READER
     seed: int = 21
 
 
-RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=7000)
-SMOKE = DiffusionRecipe(PortraitSet("train", 0, 2, 4), steps=3, batch=4, anonymous=1)
+RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=3000)
+SMOKE = DiffusionRecipe(
+    PortraitSet("train", 0, 2, 4),
+    steps=3,
+    batch=4,
+    anonymous=1,
+    likeness_from=1,
+    identity_reader=SMOKE_READER,
+    truth_from=1,
+    trait_reader=SMOKE_READER,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +164,14 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
     )
 
 
+def loss_weights(recipe: DiffusionRecipe, height: int, width: int) -> Tensor:
+    """[height, width] weights of a latent's places: an ellipse over the face that the portraits are framed around."""
+    (x0, y0), (x1, y1) = FFHQ_BOX
+    x = ((torch.arange(width) + 0.5) / width - (x0 + x1) / 2) / (x1 - x0) * 2
+    y = ((torch.arange(height) + 0.5) / height - (y0 + y1) / 2) / (y1 - y0) * 2
+    return torch.where(x.square() + y.square()[:, None] <= 1, recipe.face, recipe.rest)
+
+
 def signal_powers() -> Tensor:
     """[1000] abar of every timestep, from the host's own schedule for SDXL."""
     util = host.module("comfy.ldm.modules.diffusionmodules.util")
@@ -163,9 +202,12 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
     latents = encoded_portraits(shop, recipe.portraits)
     identities = embedded(shop, recipe.portraits)
     arrays = recipe.portraits.load(shop.data, images=False)
+    truth = traits(arrays)
+    teachers = trained_teachers(shop, recipe.identity_reader, recipe.trait_reader, latents, identities, truth)
     model = Denoiser(MINIATURE, recipe.seed)
     average = copy.deepcopy(model).requires_grad_(False)
     alphas = signal_powers()
+    weights = loss_weights(recipe, *latents.shape[2:])
 
     def loss_of(step: int, rng: np.random.Generator) -> Tensor:
         shown = lesson(recipe, step, arrays, identities, rng)
@@ -173,12 +215,22 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
         noise = torch.randn_like(latent)
         signal = alphas[shown.timestep][:, None, None, None]
         noisy = signal.sqrt() * latent + (1 - signal).sqrt() * noise
-        return F.mse_loss(model(noisy, shown.timestep, shown.texts, shown.sizes, shown.identity), noise)
+        predicted = model(noisy, shown.timestep, shown.texts, shown.sizes, shown.identity)
+        loss = (weights * (predicted - noise).square()).mean()
+        clean = (noisy - (1 - signal).sqrt() * predicted) / signal.sqrt()
+        counts = signal.flatten()
+        if step >= recipe.likeness_from and shown.identity is not None:
+            loss = loss + recipe.likeness * teachers.unlikeness(clean, shown.identity, shown.timestep, counts)
+        if step >= recipe.truth_from:
+            told = truth[torch.from_numpy(shown.rows)]
+            loss = loss + recipe.truth * teachers.untruth(clean, shown.texts, told, counts)
+        return loss
 
     seconds = train(
         shop.state("diffusion"), model, loss_of, steps=recipe.steps, rate=recipe.rate, seed=recipe.seed, average=average
     )
-    return average, {"steps": recipe.steps, "portraits": recipe.steps * recipe.batch, "seconds": seconds}
+    figures = {"steps": recipe.steps, "portraits": recipe.steps * recipe.batch, "seconds": seconds}
+    return average, {**figures, **teachers.figures}
 
 
 def write_checkpoint(model: Denoiser, autoencoder: Path, models: Path) -> None:
