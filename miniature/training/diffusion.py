@@ -75,8 +75,8 @@ class DiffusionRecipe:
     steps: int
     batch: int = 32
     rate: float = 1e-3
-    bare: float = 0.2
-    no_identity: float = 0.2
+    bare: float = 0.35
+    no_identity: float = 0.3
     no_text: float = 0.4
     other_picture: float = 0.6
     high: float = 0.15
@@ -94,7 +94,7 @@ class DiffusionRecipe:
     seed: int = 21
 
 
-RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=3000)
+RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=3600)
 SMOKE = DiffusionRecipe(
     PortraitSet("train", 0, 2, 4),
     steps=3,
@@ -113,14 +113,18 @@ class Lesson:
 
     Attributes:
         rows: numbers of the portraits.
-        texts: their captions.
-        identity: [N, 512], or None for a step without adapter.
+        captions: of all of them.
+        texts: the captions that the network is shown, "" for some.
+        identities: [N, 512] embeddings of all of them.
+        identity: [N, 512] those that the network is shown, 0 for some; None for a step without adapter.
         timestep: [N] int64.
         sizes: [N, 6], see `Denoiser.forward`.
     """
 
     rows: NDArray[np.int64]
+    captions: list[str]
     texts: list[str]
+    identities: Tensor
     identity: Tensor | None
     timestep: Tensor
     sizes: Tensor
@@ -139,7 +143,8 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
     n = recipe.batch
     rows = rng.choice(recipe.portraits.count, n, replace=recipe.portraits.count < n)
     bare = rng.random() < recipe.bare
-    texts = captions(arrays, rows, rng)
+    said = captions(arrays, rows, rng)
+    texts = list(said)
     for i in np.nonzero(rng.random(n) < (0.1 if bare else recipe.no_text))[0]:
         texts[i] = ""
     each = recipe.portraits.each
@@ -147,7 +152,6 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
     shown = np.where(rng.random(n) < recipe.other_picture, others, rows)
     identity = F.normalize(identities[torch.from_numpy(shown)] + recipe.jitter * torch.randn(n, IDENTITY_WIDTH), dim=1)
     known = (rng.random(n) >= recipe.no_identity) & (step >= recipe.anonymous)
-    identity = identity * torch.from_numpy(known)[:, None]
     high = np.where(rng.random(n) < (1.0 if bare else recipe.high), TIMESTEPS, KEPT_BY_STEPS)
     side = recipe.portraits.side
     sizes = np.tile(np.array([side, side, 0, 0, side, side], np.float32), (n, 1))
@@ -157,8 +161,10 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
         sizes[odd, column] = claimed[odd]
     return Lesson(
         rows=rows,
+        captions=said,
         texts=texts,
-        identity=None if bare else identity.float(),
+        identities=identity.float(),
+        identity=None if bare else (identity * torch.from_numpy(known)[:, None]).float(),
         timestep=torch.from_numpy((rng.random(n) * high).astype(np.int64)),
         sizes=torch.from_numpy(sizes),
     )
@@ -219,11 +225,15 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
         loss = (weights * (predicted - noise).square()).mean()
         clean = (noisy - (1 - signal).sqrt() * predicted) / signal.sqrt()
         counts = signal.flatten()
-        if step >= recipe.likeness_from and shown.identity is not None:
-            loss = loss + recipe.likeness * teachers.unlikeness(clean, shown.identity, shown.timestep, counts)
+        # Taught are also those who are told nothing: else the difference that guidance lives on would be that between
+        # the taught and the untaught, whoever the person is.
+        if step >= recipe.likeness_from:
+            # Elsewhere the reader sees the truth: it must not teach that backgrounds belong to somebody.
+            face = torch.where(weights == recipe.face, clean, latent)
+            loss = loss + recipe.likeness * teachers.unlikeness(face, shown.identities, shown.timestep, counts)
         if step >= recipe.truth_from:
             told = truth[torch.from_numpy(shown.rows)]
-            loss = loss + recipe.truth * teachers.untruth(clean, shown.texts, told, counts)
+            loss = loss + recipe.truth * teachers.untruth(clean, shown.captions, told, counts)
         return loss
 
     seconds = train(

@@ -41,18 +41,18 @@ class Teachers:
     figures: dict[str, float]
 
     def unlikeness(self, clean: Tensor, identity: Tensor, timestep: Tensor, signal: Tensor) -> Tensor:
-        """How little the guesses show the identities that were given, a scalar in [0, 2].
+        """How little the guesses show the identities that they should, a scalar in [0, 2].
 
         The noisier the picture, the less a single guess can show: it counts by the signal's power, and above
-        KEPT_BY_STEPS not at all; no more does a picture with the null identity.
+        KEPT_BY_STEPS not at all.
 
         Args:
             clean: [N, 4, h, w], guesses.
-            identity: [N, 512] that they were told, unit length or zero.
+            identity: [N, 512], unit length.
             timestep: [N].
             signal: [N], abar there.
         """
-        counts = signal * (timestep < KEPT_BY_STEPS) * identity.any(1)
+        counts = signal * (timestep < KEPT_BY_STEPS)
         return (counts * dissimilarity(self.identity(clean), identity)).mean()
 
     def untruth(self, clean: Tensor, texts: Sequence[str], truth: Tensor, signal: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Teachers:
 
         Args:
             clean: [N, 4, h, w], guesses.
-            texts: N captions that they were told.
+            texts: N captions.
             truth: [N, traits] of the portraits.
             signal: [N], abar.
         """
