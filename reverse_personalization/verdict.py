@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .faces import Sex
@@ -104,11 +106,24 @@ class Verdict:
         return all(face.status in SAFE for face in self)
 
 
+def eight_bits(image: Tensor) -> NDArray[np.uint8]:
+    """An image as a file holds it.
+
+    Args:
+        image: float [H, W, C] in [0, 1] (clipped).
+
+    Returns:
+        uint8 [H, W, C], rounded, contiguous.
+    """
+    levels = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(levels.cpu().numpy())
+
+
 def pixels_digest(image: Tensor) -> str:
-    """sha256 over an image's shape and its pixels rounded to 8 bits, which is what a saved file holds.
+    """sha256 over an image's shape and its `eight_bits`.
 
     Args:
         image: float [H, W, C] in [0, 1] (clipped).
     """
-    levels = (image.detach().float().clamp(0, 1) * 255).round().cpu().numpy().astype(np.uint8)
-    return hashlib.sha256(repr(levels.shape).encode() + np.ascontiguousarray(levels).tobytes()).hexdigest()
+    levels = eight_bits(image)
+    return hashlib.sha256(repr(levels.shape).encode() + levels.tobytes()).hexdigest()
