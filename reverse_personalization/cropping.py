@@ -92,4 +92,5 @@ def _blurred(picture: NDArray[np.float32], radius: float) -> NDArray[np.float32]
     small = max(1, round(width / factor)), max(1, round(height / factor))
     reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(reduced, (0, 0), HIDING_BLUR * radius / factor, borderType=cv2.BORDER_REFLECT)
-    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR).reshape(picture.shape)
+    enlarged = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(enlarged, np.float32).reshape(picture.shape)

@@ -5,6 +5,8 @@ Pictures are float32 [H, W, C]; transforms are float64 [2, 3] between middles of
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,9 @@ KERNEL_REACH = 4.0
 """Pixels, of the source or the target, whichever are larger, within which `resample` reads."""
 
 
-def smoothstep(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def smoothstep(x: NDArray[Any]) -> NDArray[np.float32]:
     """From exactly 0 at 0 and below to exactly 1 at 1 and above, with a horizontal tangent at both."""
-    t = np.clip(x, 0, 1)
+    t: NDArray[np.float32] = np.clip(x, 0, 1).astype(np.float32, copy=False)
     return t * t * (3 - 2 * t)
 
 
@@ -51,11 +53,11 @@ def resample(
         source, transform = _reduced(source, transform, reduction)
     scale = scale_of(transform)
     if scale < 1:
-        source = cv2.GaussianBlur(
-            source, (0, 0), APERTURE * (scale**-2 - 1) ** 0.5 + 1e-6, borderType=cv2.BORDER_REFLECT
-        )
+        width_of_blur = APERTURE * (scale**-2 - 1) ** 0.5 + 1e-6
+        source = np.asarray(cv2.GaussianBlur(source, (0, 0), width_of_blur, borderType=cv2.BORDER_REFLECT), np.float32)
     target = cv2.warpAffine(source, transform, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
-    return np.clip(target, lowest, highest).reshape(height, width, -1)
+    clipped: NDArray[np.float32] = np.clip(np.asarray(target, np.float32), lowest, highest)
+    return clipped.reshape(height, width, -1)
 
 
 def source_window(to_crop: NDArray[np.float64], side: int, height: int, width: int) -> Window:
@@ -84,7 +86,7 @@ def _reduced(
     height, width = source.shape[:2]
     small = max(1, round(width / factor)), max(1, round(height / factor))
     ratio = np.array([width / small[0], height / small[1]])
-    reduced = cv2.resize(source, small, interpolation=cv2.INTER_AREA)
+    reduced = np.asarray(cv2.resize(source, small, interpolation=cv2.INTER_AREA), np.float32)
     linear = transform[:, :2] * ratio
     offset = transform[:, 2] + transform[:, :2] @ ((ratio - 1) / 2)
     return reduced, np.concatenate([linear, offset[:, None]], axis=1)

@@ -112,7 +112,9 @@ def vae() -> Any:
     torch.manual_seed(0)
     # The host leaves weights uninitialised, as it loads them from files.
     weights = {
-        name: torch.randn(tensor.shape) * tensor[0].numel() ** -0.5 if tensor.ndim > 1 else torch.zeros_like(tensor)
+        name: 0.6 * torch.randn(tensor.shape) * tensor[0].numel() ** -0.5
+        if tensor.ndim > 1
+        else torch.zeros_like(tensor)
         for name, tensor in TAESD(latent_channels=4).state_dict().items()
     }
     return comfy.sd.VAE(sd=weights | {"vae_scale": torch.tensor(1.0), "vae_shift": torch.tensor(0.0)})

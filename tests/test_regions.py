@@ -228,9 +228,10 @@ def test_a_part_covers_its_landmarks_and_no_other_parts(
     mask = marked(part, points, side=160)
     assert ((mask >= 0) & (mask <= 1)).all()
     at = mask[tuple(np.round(points).astype(int).T[::-1])]
-    assert (at[LANDMARK_OF[part]] == 1).all()
+    # The edge is a pixel wide at least, and a landmark lies between pixels.
+    assert (at[LANDMARK_OF[part]] > 0.9).all()
     others = set(range(5)) - set(LANDMARK_OF[part])
-    assert (at[sorted(others)] == 0).all()
+    assert (at[sorted(others)] < 0.1).all()
 
 
 def test_a_part_turns_moves_and_grows_with_the_face() -> None:
