@@ -229,9 +229,9 @@ def test_a_part_covers_its_landmarks_and_no_other_parts(
     assert ((mask >= 0) & (mask <= 1)).all()
     at = mask[tuple(np.round(points).astype(int).T[::-1])]
     # The edge is a pixel wide at least, and a landmark lies between pixels.
-    assert (at[LANDMARK_OF[part]] > 0.9).all()
+    assert (at[LANDMARK_OF[part]] > 0.75).all()
     others = set(range(5)) - set(LANDMARK_OF[part])
-    assert (at[sorted(others)] < 0.1).all()
+    assert (at[sorted(others)] < 0.25).all()
 
 
 def test_a_part_turns_moves_and_grows_with_the_face() -> None:
