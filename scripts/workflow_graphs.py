@@ -151,7 +151,7 @@ def _check_only() -> Workflow:
     return Workflow(
         nodes={
             "photograph": parts.photograph(title="The original"),
-            "finished": parts.photograph("finished.png", "The same picture, anonymised by whatever means"),
+            "finished": parts.photograph("finished.png", "The anonymised picture"),
             "embed": parts.everybody(original),
             **parts.checked(original, result),
             **parts.saved(),

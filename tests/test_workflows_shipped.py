@@ -33,7 +33,7 @@ PHOTOGRAPH, FINISHED, FOLDER = "aunt-mathilda.png", "without-mathilda.png", "wed
 
 NOBODY = "sky.png"
 
-SIZES = {"first.png": (256, 320), "second.png": (320, 256)}
+SIZES = {"traunsee.png": (256, 320), "traunstein.png": (320, 256)}
 """Width and height of the pictures in the folder; beside them there is one that nobody is in, which is left out."""
 
 QUICK: dict[str, dict[str, Any]] = {
@@ -201,7 +201,7 @@ def check_files(server: ComfyServer, history: Mapping[str, Any], sizes: list[tup
 @pytest.mark.parametrize("name", CHECKED)
 def test_a_shipped_graph_runs_to_the_end(server, name):
     history = server.run(quick(workflow_file(name)), timeout=1200)
-    check_files(server, history, list(SIZES.values()) if name == "batch-folder" else [SIZES["first.png"]])
+    check_files(server, history, list(SIZES.values()) if name == "batch-folder" else [SIZES["traunsee.png"]])
     shown = history["outputs"][node_of(workflow_file(name), "PreviewAny")]["text"]
     assert all("image 1 face 1: " in text for text in shown)
 
@@ -235,7 +235,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
         own, theirs = (graph[node_of(graph, kind)]["inputs"] for graph in (inner, group))
         values = {key: value for key, value in theirs.items() if not isinstance(value, list)}
         assert values.items() <= own.items()
-    check_files(server, server.run(workflow, timeout=1200), [SIZES["first.png"]])
+    check_files(server, server.run(workflow, timeout=1200), [SIZES["traunsee.png"]])
 
 
 @pytest.mark.server
