@@ -244,10 +244,10 @@ def test_lessons_have_all_that_guidance_needs() -> None:
     identities = torch.nn.functional.normalize(torch.randn(count, 512), dim=1)
     lessons = [lesson(RECIPE, RECIPE.anonymous + i, arrays, identities, rng) for i in range(60)]
     adapted = [one for one in lessons if one.identity is not None]
-    assert 2 <= len(lessons) - len(adapted) <= 30
+    assert 10 <= len(lessons) - len(adapted) <= 35
     identity = torch.cat([one.identity for one in adapted if one.identity is not None])
     null = (identity == 0).all(1)
-    assert 0.1 < null.float().mean() < 0.3
+    assert 0.2 < null.float().mean() < 0.4
     torch.testing.assert_close(identity[~null].norm(dim=1), torch.ones(int((~null).sum())))
     empty = np.mean([text == "" for one in adapted for text in one.texts])
     assert 0.3 < empty < 0.6

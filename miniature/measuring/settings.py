@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 DEFAULT_SCALE = -3.0
 """Guidance scale at which the miniature is used; real SDXL needs about -10."""
 
-SWEEP = tuple(sorted({0.0, -1.0, -2.0, -3.0, -5.0, -7.0, -10.0, DEFAULT_SCALE}, reverse=True))
+SWEEP = tuple(sorted({0.0, -1.0, -2.0, -3.0, -5.0, -8.0, DEFAULT_SCALE}, reverse=True))
 """Guidance scales that are measured, from "the picture comes back" to far beyond the default."""
 
-STRANGER_SCALES = (DEFAULT_SCALE, -10.0)
+STRANGER_SCALES = (DEFAULT_SCALE, -8.0)
 """Guidance scales of the control, in which somebody else's embedding guides."""
 
-STEPS = 16
+STEPS = 12
 """Of inversion and generation each."""
 
 DENOISE = 0.5

@@ -60,7 +60,7 @@ class AutoencoderRecipe:
 
 
 RECIPE = AutoencoderRecipe(
-    PortraitSet("train", 0, 6000, 4), PortraitSet("test", 900_000, 300, 6), together=2350, alone=2000
+    PortraitSet("train", 0, 6000, 4), PortraitSet("test", 900_000, 300, 6), together=2350, alone=1200
 )
 SMOKE = AutoencoderRecipe(PortraitSet("train", 0, 2, 4), PortraitSet("test", 900_000, 2, 2), together=3, alone=3)
 

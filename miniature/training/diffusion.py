@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from reverse_personalization.face_template import FFHQ_BOX
+
 from .. import host
 from ..build import ADAPTER, CHECKPOINT
 from ..checkpoint import VAE_PREFIX
@@ -29,12 +31,16 @@ from .autoencoder import as_images, both_trained
 from .captions import captions
 from .denoiser import Denoiser, adapter_groups, checkpoint_tensors
 from .embeddings import embedded
+from .latent_reader import ReaderRecipe
 from .loop import Workshop, train
 from .portraits import Arrays, PortraitSet
+from .teachers import KEPT_BY_STEPS, trained_teachers
+from .traits import traits
 
 TIMESTEPS = 1000
-KEPT_BY_STEPS = 600
-"""Timestep below which most of the training with the adapter happens: anonymisation starts no higher."""
+IDENTITY_READER = ReaderRecipe(width=48, steps=1200)
+TRAIT_READER = ReaderRecipe(width=32, steps=600)
+SMOKE_READER = ReaderRecipe(width=8, steps=2, batch=4, kept=0.5)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,14 @@ class DiffusionRecipe:
         other_size: part of the portraits that claim to have another size, so that nothing hangs on it.
         jitter: standard deviation of each number of an embedding.
         anonymous: first steps, in which nobody has an identity: noise and text are learnt before faces.
+        face: weight of the loss at the face against `rest` elsewhere; identities differ there only. About 1 on average.
+        rest: see there.
+        likeness: weight of `Teachers.unlikeness`.
+        likeness_from: step from which it counts: before, nothing looks like a face.
+        identity_reader: training of its reader.
+        truth: weight of `Teachers.untruth`.
+        truth_from: step from which it counts.
+        trait_reader: training of its reader.
         seed: of everything random.
     """
 
@@ -61,19 +75,36 @@ class DiffusionRecipe:
     steps: int
     batch: int = 32
     rate: float = 1e-3
-    bare: float = 0.2
-    no_identity: float = 0.2
+    bare: float = 0.35
+    no_identity: float = 0.3
     no_text: float = 0.4
     other_picture: float = 0.6
     high: float = 0.15
     other_size: float = 0.1
     jitter: float = 0.005
     anonymous: int = 100
+    face: float = 2.2
+    rest: float = 0.5
+    likeness: float = 0.05
+    likeness_from: int = 600
+    identity_reader: ReaderRecipe = IDENTITY_READER
+    truth: float = 0.2
+    truth_from: int = 1400
+    trait_reader: ReaderRecipe = TRAIT_READER
     seed: int = 21
 
 
-RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=7000)
-SMOKE = DiffusionRecipe(PortraitSet("train", 0, 2, 4), steps=3, batch=4, anonymous=1)
+RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=3600)
+SMOKE = DiffusionRecipe(
+    PortraitSet("train", 0, 2, 4),
+    steps=3,
+    batch=4,
+    anonymous=1,
+    likeness_from=1,
+    identity_reader=SMOKE_READER,
+    truth_from=1,
+    trait_reader=SMOKE_READER,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +113,18 @@ class Lesson:
 
     Attributes:
         rows: numbers of the portraits.
-        texts: their captions.
-        identity: [N, 512], or None for a step without adapter.
+        captions: of all of them.
+        texts: the captions that the network is shown, "" for some.
+        identities: [N, 512] embeddings of all of them.
+        identity: [N, 512] those that the network is shown, 0 for some; None for a step without adapter.
         timestep: [N] int64.
         sizes: [N, 6], see `Denoiser.forward`.
     """
 
     rows: NDArray[np.int64]
+    captions: list[str]
     texts: list[str]
+    identities: Tensor
     identity: Tensor | None
     timestep: Tensor
     sizes: Tensor
@@ -108,7 +143,8 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
     n = recipe.batch
     rows = rng.choice(recipe.portraits.count, n, replace=recipe.portraits.count < n)
     bare = rng.random() < recipe.bare
-    texts = captions(arrays, rows, rng)
+    said = captions(arrays, rows, rng)
+    texts = list(said)
     for i in np.nonzero(rng.random(n) < (0.1 if bare else recipe.no_text))[0]:
         texts[i] = ""
     each = recipe.portraits.each
@@ -116,7 +152,6 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
     shown = np.where(rng.random(n) < recipe.other_picture, others, rows)
     identity = F.normalize(identities[torch.from_numpy(shown)] + recipe.jitter * torch.randn(n, IDENTITY_WIDTH), dim=1)
     known = (rng.random(n) >= recipe.no_identity) & (step >= recipe.anonymous)
-    identity = identity * torch.from_numpy(known)[:, None]
     high = np.where(rng.random(n) < (1.0 if bare else recipe.high), TIMESTEPS, KEPT_BY_STEPS)
     side = recipe.portraits.side
     sizes = np.tile(np.array([side, side, 0, 0, side, side], np.float32), (n, 1))
@@ -126,11 +161,21 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
         sizes[odd, column] = claimed[odd]
     return Lesson(
         rows=rows,
+        captions=said,
         texts=texts,
-        identity=None if bare else identity.float(),
+        identities=identity.float(),
+        identity=None if bare else (identity * torch.from_numpy(known)[:, None]).float(),
         timestep=torch.from_numpy((rng.random(n) * high).astype(np.int64)),
         sizes=torch.from_numpy(sizes),
     )
+
+
+def loss_weights(recipe: DiffusionRecipe, height: int, width: int) -> Tensor:
+    """[height, width] weights of a latent's places: an ellipse over the face that the portraits are framed around."""
+    (x0, y0), (x1, y1) = FFHQ_BOX
+    x = ((torch.arange(width) + 0.5) / width - (x0 + x1) / 2) / (x1 - x0) * 2
+    y = ((torch.arange(height) + 0.5) / height - (y0 + y1) / 2) / (y1 - y0) * 2
+    return torch.where(x.square() + y.square()[:, None] <= 1, recipe.face, recipe.rest)
 
 
 def signal_powers() -> Tensor:
@@ -163,9 +208,12 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
     latents = encoded_portraits(shop, recipe.portraits)
     identities = embedded(shop, recipe.portraits)
     arrays = recipe.portraits.load(shop.data, images=False)
+    truth = traits(arrays)
+    teachers = trained_teachers(shop, recipe.identity_reader, recipe.trait_reader, latents, identities, truth)
     model = Denoiser(MINIATURE, recipe.seed)
     average = copy.deepcopy(model).requires_grad_(False)
     alphas = signal_powers()
+    weights = loss_weights(recipe, *latents.shape[2:])
 
     def loss_of(step: int, rng: np.random.Generator) -> Tensor:
         shown = lesson(recipe, step, arrays, identities, rng)
@@ -173,12 +221,26 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
         noise = torch.randn_like(latent)
         signal = alphas[shown.timestep][:, None, None, None]
         noisy = signal.sqrt() * latent + (1 - signal).sqrt() * noise
-        return F.mse_loss(model(noisy, shown.timestep, shown.texts, shown.sizes, shown.identity), noise)
+        predicted = model(noisy, shown.timestep, shown.texts, shown.sizes, shown.identity)
+        loss = (weights * (predicted - noise).square()).mean()
+        clean = (noisy - (1 - signal).sqrt() * predicted) / signal.sqrt()
+        counts = signal.flatten()
+        # Taught are also those who are told nothing: else the difference that guidance lives on would be that between
+        # the taught and the untaught, whoever the person is.
+        if step >= recipe.likeness_from:
+            # Elsewhere the reader sees the truth: it must not teach that backgrounds belong to somebody.
+            face = torch.where(weights == recipe.face, clean, latent)
+            loss = loss + recipe.likeness * teachers.unlikeness(face, shown.identities, shown.timestep, counts)
+        if step >= recipe.truth_from:
+            told = truth[torch.from_numpy(shown.rows)]
+            loss = loss + recipe.truth * teachers.untruth(clean, shown.captions, told, counts)
+        return loss
 
     seconds = train(
         shop.state("diffusion"), model, loss_of, steps=recipe.steps, rate=recipe.rate, seed=recipe.seed, average=average
     )
-    return average, {"steps": recipe.steps, "portraits": recipe.steps * recipe.batch, "seconds": seconds}
+    figures = {"steps": recipe.steps, "portraits": recipe.steps * recipe.batch, "seconds": seconds}
+    return average, {**figures, **teachers.figures}
 
 
 def write_checkpoint(model: Denoiser, autoencoder: Path, models: Path) -> None:

@@ -57,7 +57,7 @@ class GenderAgePlan:
     depths: tuple[int, ...] = (0, 0, 1, 1)
     hidden: int = 64
     batch: int = 96
-    steps: int = 700
+    steps: int = 2000
     rate: float = 3e-3
     seed: int = 41
     by_age: float = 2.0

@@ -1,0 +1,56 @@
+"""What captions can say of a portrait, as numbers: for the teacher of the denoiser's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..render.appearance import BEARDS
+from ..render.identity import ETHNICITIES
+from .captions import OLD, YOUNG
+from .portraits import HAIR_COLOUR_NAMES, Arrays
+
+GROUPS: dict[str, tuple[str, int]] = {
+    "age": (r"young|middle-aged|elderly|year-old", 2),
+    "sex": (r"\b(wo)?man\b|\b(fe)?male\b", 1),
+    "ethnicity": ("|".join(name.capitalize() for name in ETHNICITIES), len(ETHNICITIES)),
+    "expression": (r"expression|smiling|laughing|mouth|neutral|serious|angry|sad|surprised", 2),
+    "glasses": (r"glasses", 1),
+    "beard": (r"beard|moustache|goatee|stubble|shaven", 1),
+    "hair": ("|".join((*HAIR_COLOUR_NAMES, "white")), len(HAIR_COLOUR_NAMES)),
+}
+"""By group of traits the words that speak of it, and how many traits it has."""
+
+COUNT = sum(count for _, count in GROUPS.values())
+
+
+def traits(arrays: Arrays) -> Tensor:
+    """float32 [N, COUNT] of 0 and 1: what is true of each portrait, in the order of GROUPS.
+
+    Young, old; male; the ethnicities; smiling, open mouth; glasses; beard; the hair colours.
+    """
+    columns = [
+        arrays["age"] < YOUNG,
+        arrays["age"] >= OLD,
+        arrays["sex"] == 1,
+        *(arrays["ethnicity"] == i for i in range(len(ETHNICITIES))),
+        arrays["smile"] != 0,
+        arrays["open_mouth"] != 0,
+        arrays["glasses"] != 0,
+        arrays["beard"] != BEARDS.index("none"),
+        *(arrays["hair_colour"] == i for i in range(len(HAIR_COLOUR_NAMES))),
+    ]
+    return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
+
+
+def mentioned(texts: Sequence[str]) -> Tensor:
+    """float32 [N, COUNT]: 1 for the traits that each text speaks of, else 0."""
+    rows = [
+        [float(bool(re.search(words, text))) for words, count in GROUPS.values() for _ in range(count)]
+        for text in texts
+    ]
+    return torch.tensor(rows)
