@@ -8,9 +8,17 @@ from .host.model_folders import register_model_folders
 from .nodes.attribute_prompt import AttributePrompt
 from .nodes.compose import NoiseTrajectorySampler, NoiseTrajectorySigmas, ReverseIdentityGuider
 from .nodes.dpm_solver_inversion import DPMSolverInversion
+from .nodes.face_cover import FaceCover
+from .nodes.face_crop import FaceCrop
 from .nodes.face_embed import FaceEmbed
+from .nodes.face_paste import FacePaste
+from .nodes.face_region_mask import FaceRegionMask
 from .nodes.identity_adapter_loader import IdentityAdapterLoader
+from .nodes.identity_check import IdentityCheck
+from .nodes.keep_region import KeepRegion
 from .nodes.reverse_identity_ksampler import ReverseIdentityKSampler
+from .nodes.reverse_identity_ladder import ReverseIdentityLadder
+from .nodes.save_anonymized_image import SaveAnonymizedImage
 
 
 class ReversePersonalization(ComfyExtension):
@@ -25,12 +33,20 @@ class ReversePersonalization(ComfyExtension):
         return [
             IdentityAdapterLoader,
             FaceEmbed,
+            FaceCrop,
+            FacePaste,
             AttributePrompt,
             DPMSolverInversion,
             ReverseIdentityKSampler,
             ReverseIdentityGuider,
             NoiseTrajectorySampler,
             NoiseTrajectorySigmas,
+            IdentityCheck,
+            FaceCover,
+            SaveAnonymizedImage,
+            KeepRegion,
+            FaceRegionMask,
+            ReverseIdentityLadder,
         ]
 
 

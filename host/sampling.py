@@ -13,6 +13,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..reverse_personalization.regions import hold_region
 from ..reverse_personalization.schedule import timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.solver import Denoiser, Progress, invert, noisiest_copy, replay
 from ..reverse_personalization.trajectory import Conditioning, ModelFingerprint, NoiseTrajectory
@@ -47,7 +48,7 @@ def sampling_sigmas(model: ModelPatcher, steps: int, denoise: float) -> Tensor:
 
 
 class InversionSampler(comfy.samplers.Sampler):
-    """Finds the noise z_t of a latent; `z` and `x_T` hold the result once the host has run it.
+    """Finds the noise z_t of a latent; `z`, `x_T` and `x0` hold the result once the host has run it.
 
     Args:
         seed: of the noisy copies.
@@ -59,6 +60,7 @@ class InversionSampler(comfy.samplers.Sampler):
         self.batch = batch
         self.z: Tensor | None = None
         self.x_T: Tensor | None = None
+        self.x0: Tensor | None = None
 
     def sample(
         self,
@@ -91,7 +93,7 @@ class InversionSampler(comfy.samplers.Sampler):
                 arithmetic=_arithmetic(latent_image.device),
                 progress=_progress(bar, callback, steps),
             )
-        self.z, self.x_T = z.cpu(), x_T.cpu()
+        self.z, self.x_T, self.x0 = z.cpu(), x_T.cpu(), latent_image.float().cpu()
         return latent_image
 
 
@@ -137,14 +139,16 @@ class ReplaySampler(comfy.samplers.Sampler):
             raise ValueError(
                 "the latent has a noise mask, which a replay cannot honour; remove the mask from the latent"
             )
+        arithmetic = _arithmetic(noise.device)
         with tqdm(total=trajectory.steps, disable=disable_pbar, desc="generation") as bar:
             return replay(
                 _denoiser(model_wrap, extra_args),
                 trajectory.x_T.to(noise.device),
                 trajectory.z,
                 trajectory.sigmas.tolist(),
-                arithmetic=_arithmetic(noise.device),
+                arithmetic=arithmetic,
                 progress=_progress(bar, callback, trajectory.steps),
+                hold=hold_region(trajectory, noise.device, arithmetic),
             )
 
 
@@ -179,8 +183,41 @@ def record_trajectory(
     guider.sample(reserved, latent, sampler, sigmas, callback=callback, disable_pbar=disable_pbar, seed=seed)
     assert sampler.z is not None
     assert sampler.x_T is not None
+    assert sampler.x0 is not None
     return NoiseTrajectory(
-        sigmas=sigmas, z=sampler.z, x_T=sampler.x_T, source=source, seed=seed, fingerprint=fingerprint
+        sigmas=sigmas,
+        z=sampler.z,
+        x_T=sampler.x_T,
+        x0=sampler.x0,
+        source=source,
+        seed=seed,
+        fingerprint=fingerprint,
+    )
+
+
+def replay_trajectory(
+    guider: comfy.samplers.CFGGuider, trajectory: NoiseTrajectory, *, callback: Callback | None, disable_pbar: bool
+) -> Tensor:
+    """Generate every latent of a trajectory.
+
+    Args:
+        guider: that predicts.
+        trajectory: to replay.
+        callback: of the host, for previews and progress.
+        disable_pbar: no progress bar on the console.
+
+    Returns:
+        as ComfyUI's LATENT holds it, [B, C, h, w].
+    """
+    nothing = torch.zeros_like(trajectory.x_T)  # the sampler brings its own noise and start
+    return guider.sample(
+        nothing,
+        nothing,
+        ReplaySampler(trajectory),
+        trajectory.sigmas,
+        callback=callback,
+        disable_pbar=disable_pbar,
+        seed=trajectory.seed,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from reverse_personalization.operating_point import OPERATING_POINT_FILE
 from scripts.comfyui import WEIGHTS
 
 from .build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
@@ -69,7 +70,9 @@ def train_detector(shop: Workshop) -> dict[str, Any]:
 
 PARTS: dict[str, Part] = {
     "recogniser": Part(
-        recogniser.train_recogniser, recogniser.RECIPES["recogniser"], (FACE_PACK / "recognition.onnx",)
+        recogniser.train_recogniser,
+        recogniser.RECIPES["recogniser"],
+        (FACE_PACK / "recognition.onnx", FACE_PACK / OPERATING_POINT_FILE),
     ),
     "autoencoder": Part(train_autoencoder, (autoencoder.RECIPE, autoencoder.SMOKE), ()),
     "diffusion": Part(train_diffusion, (diffusion.RECIPE, diffusion.SMOKE), (CHECKPOINT, ADAPTER)),
@@ -79,7 +82,11 @@ PARTS: dict[str, Part] = {
         (FACE_PACK / "detection.onnx", JUDGE_PACK / "detection.onnx"),
     ),
     "meter": Part(meter.train_meter, (meter.RECIPE, meter.SMOKE), (METER_FILE,)),
-    "judge": Part(recogniser.train_judge, recogniser.RECIPES["judge"], (JUDGE_PACK / "recognition.onnx",)),
+    "judge": Part(
+        recogniser.train_judge,
+        recogniser.RECIPES["judge"],
+        (JUDGE_PACK / "recognition.onnx", JUDGE_PACK / OPERATING_POINT_FILE),
+    ),
     "genderage": Part(genderage.train_genderage, (genderage.RECIPE, genderage.SMOKE), (FACE_PACK / "genderage.onnx",)),
 }
 """In the order in which they are trained: later ones need what earlier ones made."""

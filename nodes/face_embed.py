@@ -10,14 +10,9 @@ from comfy_api.latest import io, ui
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..host.insight import (
-    DEFAULT_PACK,
-    PROVIDERS,
-    FacePack,
-    installed_packs,
-    load_pack,
-)
-from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
+from ..host.face_packs import DEFAULT_PACK, PROVIDERS, installed_packs
+from ..host.insight import FacePack, load_pack
+from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
 from ..reverse_personalization.face_template import template_detection
 from ..reverse_personalization.faces import (
     Detection,
@@ -137,6 +132,16 @@ class FaceEmbed(io.ComfyNode):
                         "where that is expected. Such an image is not anonymised."
                     ),
                 ),
+                io.Boolean.Input(
+                    "search_turned",
+                    optional=True,
+                    default=True,
+                    advanced=True,
+                    tooltip=(
+                        "Also search the image turned by quarters, for people who lie or are upside down. Off "
+                        "takes a quarter of the time and misses them."
+                    ),
+                ),
             ],
             outputs=[
                 FacesSocket.Output("faces", tooltip="Each image's chosen faces: place, landmarks, identity."),
@@ -157,6 +162,7 @@ class FaceEmbed(io.ComfyNode):
         det_size: int = DEFAULT_DETECTOR_SIZE,
         select: str = DEFAULT_CHOICE,
         no_face: str = ON_NO_FACE[0],
+        search_turned: bool = True,
     ) -> io.NodeOutput:
         """Find and embed.
 
@@ -169,6 +175,7 @@ class FaceEmbed(io.ComfyNode):
             det_size: multiple of 32, in pixels.
             select: see `parse_choice`.
             no_face: "error" or "empty list".
+            search_turned: whether images are searched as in `turned_search_plan`, not only as in `search_plan`.
 
         Returns:
             `Faces` of the same batch length, and the report.
@@ -179,6 +186,7 @@ class FaceEmbed(io.ComfyNode):
         """
         check_images(image)
         parse_choice(select)
+        plan = turned_search_plan if search_turned else search_plan
         pack = load_pack(model_pack, provider, threshold)
         images: list[tuple[Face, ...]] = []
         lines = []
@@ -187,7 +195,7 @@ class FaceEmbed(io.ComfyNode):
             comfy.model_management.throw_exception_if_processing_interrupted()
             picture = to_picture(one)
             if detect:
-                found = in_stable_order(pack.search(picture, det_size))
+                found = in_stable_order(pack.search(picture, det_size, plan))
                 note = f"{len(found)} found"
             else:
                 found = (aligned_face(pack, picture, det_size),)
@@ -213,23 +221,27 @@ class FaceEmbed(io.ComfyNode):
         return io.NodeOutput(faces, report, ui=ui.PreviewText(report))
 
 
-def check_images(image: Tensor) -> None:
+def check_images(image: Tensor, name: str = "image") -> None:
     """Refuse what has no faces to find.
+
+    Args:
+        image: of the user.
+        name: what the error calls it.
 
     Raises:
         ValueError: not [B, H, W, C] with C in 1, 3, 4; nothing in it; or values that are not finite.
     """
     if image.ndim != 4 or image.shape[3] not in (1, 3, 4):
         raise ValueError(
-            f"the image has shape {list(image.shape)}; expected [batch, height, width, channels] with 1, 3 or "
+            f"the {name} has shape {list(image.shape)}; expected [batch, height, width, channels] with 1, 3 or "
             "4 channels"
         )
     if 0 in image.shape:
-        raise ValueError(f"the image batch is empty (shape {list(image.shape)}); connect at least one image")
+        raise ValueError(f"the {name} batch is empty (shape {list(image.shape)}); connect at least one image")
     bad = [str(number) for number, one in enumerate(image, start=1) if not torch.isfinite(one).all()]
     if bad:
         raise ValueError(
-            f"image {', '.join(bad)} of {len(image)} has values that are not finite (NaN or infinity); the "
+            f"{name} {', '.join(bad)} of {len(image)} has values that are not finite (NaN or infinity); the "
             "node that made it failed: if that is a VAE, run it in float32"
         )
 

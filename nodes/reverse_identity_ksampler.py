@@ -5,12 +5,11 @@ from __future__ import annotations
 import comfy.model_management
 import comfy.utils
 import latent_preview
-import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ..host.guider import reverse_identity_guider
-from ..host.sampling import ReplaySampler
+from ..host.sampling import replay_trajectory
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, NoiseTrajectorySocket
@@ -98,14 +97,10 @@ class ReverseIdentityKSampler(io.ComfyNode):
         guider = reverse_identity_guider(
             model, trajectory, faces, attributes, cfg=cfg, identity_scale=identity_scale, source=source
         )
-        nothing = torch.zeros_like(trajectory.x_T)  # the sampler brings its own noise and start
-        samples = guider.sample(
-            nothing,
-            nothing,
-            ReplaySampler(trajectory),
-            trajectory.sigmas,
+        samples = replay_trajectory(
+            guider,
+            trajectory,
             callback=latent_preview.prepare_callback(model, trajectory.steps),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=trajectory.seed,
         )
         return io.NodeOutput({"samples": samples.to(comfy.model_management.intermediate_device())})

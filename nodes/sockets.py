@@ -21,3 +21,9 @@ FacesSocket = io.Custom("FACES")
 
 NoiseTrajectorySocket = io.Custom("NOISE_TRAJECTORY")
 """Carries `reverse_personalization.trajectory.NoiseTrajectory`."""
+
+FacePlacementsSocket = io.Custom("FACE_PLACEMENTS")
+"""Carries `reverse_personalization.placement.Placements`."""
+
+IdentityVerdictSocket = io.Custom("IDENTITY_VERDICT")
+"""Carries `reverse_personalization.verdict.Verdict`."""

@@ -5,7 +5,8 @@ Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,16 @@ MAX_DETECTOR_SIZE = 4096
 SAME_FACE = 0.4
 """Boxes whose intersection is more than this part of their union show one face, as InsightFace counts."""
 
+MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
+"""Where a face's landmarks (see `Detection`) are among those of its mirror image."""
+
 FRAGMENT = 0.5
 """A box of which more than this part lies in a larger one may be a piece of that face."""
+
+
+UPRIGHT_BONUS = 0.02
+"""Of two looks that saw a face about equally well, the upright one is believed: most people are upright, and only a
+look that shows a face upright tells which of its eyes is which."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +39,49 @@ class Look:
     Attributes:
         size: side in pixels of the square that the detector gets.
         border: black border around the picture, as a part of the picture's longer side.
+        mirrored: left and right are exchanged.
+        turns: quarter turns counter-clockwise, 0 to 3, after the exchange.
     """
 
     size: int
     border: float
+    mirrored: bool = False
+    turns: int = 0
+
+    @property
+    def upright(self) -> bool:
+        """Whether the picture is shown as it is."""
+        return not self.mirrored and self.turns == 0
 
     def scale(self, height: int, width: int) -> float:
         """Detector pixels per picture pixel."""
         return self.size / (max(height, width) * (1 + 2 * self.border))
+
+    def show(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A square [size, size, 3] with the picture as it is, as the detector gets it."""
+        exchanged = canvas[:, ::-1] if self.mirrored else canvas
+        return np.ascontiguousarray(np.rot90(exchanged, self.turns))
+
+    def points_back(self, points: NDArray[Any]) -> NDArray[Any]:
+        """Points [..., 2] of the shown square in pixels of the square with the picture as it is."""
+        x, y = points[..., 0], points[..., 1]
+        for _ in range(self.turns):
+            x, y = self.size - y, x
+        return np.stack([self.size - x if self.mirrored else x, y], axis=-1)
+
+    def boxes_back(self, boxes: NDArray[Any]) -> NDArray[Any]:
+        """Boxes [F, 5] of the shown square in the square with the picture as it is."""
+        corners = self.points_back(boxes[:, :4].reshape(-1, 2, 2))
+        return np.concatenate([corners.min(axis=1), corners.max(axis=1), boxes[:, 4:]], axis=1)
+
+    def landmarks_back(self, landmarks: NDArray[Any]) -> NDArray[Any]:
+        """Landmarks [F, 5, 2] likewise; in a mirror a person's eyes, and mouth corners, have changed places."""
+        points = self.points_back(landmarks)
+        return points[:, MIRRORED_LANDMARKS] if self.mirrored else points
+
+
+Plan = Callable[[int, int, int, "int | None"], tuple[Look, ...]]
+"""Looks for a picture, see `search_plan`."""
 
 
 def search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[Look, ...]:
@@ -65,7 +109,7 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
         raise ValueError(f"det_size is {det_size}; expected a multiple of {SIZE_STEP}")
     if fixed_size is not None:
         return tuple(Look(fixed_size, border) for border in (0.0, 0.25, 0.75))
-    half = max(det_size // 2 // SIZE_STEP, 1) * SIZE_STEP
+    half = _whole(det_size / 2)
     looks = [Look(det_size, 0.0), Look(det_size, 0.25), Look(half, 0.0), Look(half, 0.75)]
     # Beyond the picture's own pixels there is nothing to see.
     useful = -(-max(height, width) // SIZE_STEP) * SIZE_STEP
@@ -73,6 +117,39 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     if double > det_size:
         looks.append(Look(double, 0.0))
     return tuple(dict.fromkeys(looks))
+
+
+def turned_search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[Look, ...]:
+    """The looks of `search_plan` (see there), and all of them turned: for people who lie or hang upside down.
+
+    Detectors see faces that are tilted by 45 degrees or so; four times as many looks see them at every angle.
+    """
+    upright = search_plan(height, width, det_size, fixed_size)
+    return tuple(replace(look, turns=turns) for turns in range(4) for look in upright)
+
+
+def second_search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[Look, ...]:
+    """The looks for faces that an earlier search has missed: those of `turned_search_plan` (see there) and others.
+
+    The others are the upright looks mirrored, and looks at sizes between the first ones, as they are and mirrored: a
+    detector that misses a face by little finds it when its pixels fall otherwise.
+    """
+    first = turned_search_plan(height, width, det_size, fixed_size)
+    upright = [look for look in first if look.upright]
+    if fixed_size is not None:
+        between = [Look(fixed_size, border) for border in (0.1, 0.5)]
+    else:
+        longest = -(-max(height, width) // SIZE_STEP) * SIZE_STEP
+        larger = min(_whole(det_size * 3 / 2), MAX_DETECTOR_SIZE)
+        between = [Look(_whole(det_size * 3 / 4), 0.1)]
+        if longest > det_size:
+            between.append(Look(larger, 0.0))
+    mirrored = [replace(look, mirrored=True) for look in [*upright, *between]]
+    return tuple(dict.fromkeys([*first, *between, *mirrored]))
+
+
+def _whole(size: float) -> int:
+    return max(int(size) // SIZE_STEP, 1) * SIZE_STEP
 
 
 def visible_part(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:

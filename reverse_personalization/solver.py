@@ -26,6 +26,9 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 Progress = Callable[[int, Tensor, Tensor], None]
 """Called after each step with its number from 0, its denoised prediction and the new y, each [B, C, h, w]."""
 
+Hold = Callable[[int, Tensor], Tensor]
+"""What a replay goes on with after a step: (level i from 1 to N, y there, [B, C, h, w]) -> the same shape and dtype."""
+
 
 class DPMSolverSDE:
     """The solver with its memory, the previous denoised prediction, which starts empty.
@@ -80,6 +83,23 @@ def noisiest_copy(x0: Tensor, noise: Tensor, sigmas: Sequence[float]) -> Tensor:
     return (alpha(sigma) * (x0.double() + sigma * noise[0].to(x0.device).double())).float()
 
 
+def noisy_copy(clean: Tensor, noise: Tensor, sigmas: Sequence[float], i: int) -> Tensor:
+    """The noisy copy of x_0 at level i, y there; at the last level, which the last step leads to, x_0 itself.
+
+    Args:
+        clean: x_0 in model space, [B, C, h, w], in the dtype to compute in.
+        noise: `schedule.timestep_noise`, [N, 1, C, h, w].
+        sigmas: S at the N + 1 levels.
+        i: 0 to N.
+
+    Returns:
+        [B, C, h, w], dtype and device of `clean`.
+    """
+    if i == len(sigmas) - 1:
+        return clean / alpha(sigmas[i])
+    return clean + float(sigmas[i]) * noise[i].to(clean.device, clean.dtype)
+
+
 def invert(
     denoise: Denoiser,
     x0: Tensor,
@@ -111,18 +131,12 @@ def invert(
     """
     steps = len(sigmas) - 1
     clean = x0.to(arithmetic)
-
-    def copy(i: int) -> Tensor:
-        if i == steps:
-            return clean / alpha(sigmas[steps])
-        return clean + float(sigmas[i]) * noise[i].to(x0.device, arithmetic)
-
     solver = DPMSolverSDE(sigmas)
     z = torch.empty(steps, *x0.shape, dtype=torch.float32, device=x0.device)
     y = x_T.to(arithmetic) / alpha(sigmas[0])
     for first in range(0, steps, batch):
         chunk = range(first, min(first + batch, steps))
-        targets = [copy(i + 1) for i in chunk]
+        targets = [noisy_copy(clean, noise, sigmas, i + 1) for i in chunk]
         copies = torch.stack([y, *targets[:-1]]).float()
         levels = torch.tensor([float(sigmas[i]) for i in chunk], device=x0.device)
         for i, target, denoised in zip(chunk, targets, denoise(copies, levels), strict=True):
@@ -142,6 +156,7 @@ def replay(
     *,
     arithmetic: torch.dtype = torch.float64,
     progress: Progress | None = None,
+    hold: Hold | None = None,
 ) -> Tensor:
     """Generate from x_T with recorded noise (eqs. 6 and 7).
 
@@ -152,6 +167,8 @@ def replay(
         sigmas: S at the N + 1 levels, descending.
         arithmetic: as in the inversion.
         progress: called after each step.
+        hold: called after each step for what the next one starts from, or what is returned. The solver's memory
+            is of predictions, which are what they are wherever y came from.
 
     Returns:
         the latent at t = 0, in model space and not rescaled (alpha_0 y_0), [B, C, h, w] in `arithmetic`.
@@ -163,6 +180,8 @@ def replay(
         denoised = denoise(y.float()[None], level)[0]
         mu, std = solver.step(i, y, denoised)
         y = mu + std * z[i].to(y.device, arithmetic)
+        if hold is not None:
+            y = hold(i + 1, y)
         if progress is not None:
             progress(i, denoised, y)
     return alpha(sigmas[-1]) * y

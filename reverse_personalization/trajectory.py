@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -28,6 +29,19 @@ class ModelFingerprint:
 
 
 @dataclass(frozen=True, eq=False)
+class KeptRegion:
+    """The part of a trajectory's pictures that a replay gives back as it was, see `regions`.
+
+    Attributes:
+        mask: float32 [B, 1, h, w] in [0, 1], of the latent's size; 1 stays, 0 is free.
+        first: number, 0 to N - 1, of the first step after which it is held.
+    """
+
+    mask: Tensor
+    first: int
+
+
+@dataclass(frozen=True, eq=False)
 class NoiseTrajectory:
     """The wire type NOISE_TRAJECTORY: an inversion's record, never modified.
 
@@ -38,17 +52,21 @@ class NoiseTrajectory:
         sigmas: float32 [N + 1], ComfyUI's noise levels, noisiest first; the last is the level of t = 0.
         z: float32 [N, B, C, h, w], the noise of each generation step.
         x_T: float32 [B, C, h, w], where generation starts, in model space, variance preserving.
+        x0: float32 [B, C, h, w], the latent that was inverted, in model space.
         source: the text conditioning that the inversion used.
         seed: of the noisy copies.
         fingerprint: of the model and the adapter.
+        region: what a replay must not change; None where it may change everything.
     """
 
     sigmas: Tensor
     z: Tensor
     x_T: Tensor  # noqa: N815 - the paper's symbol
+    x0: Tensor
     source: Conditioning
     seed: int
     fingerprint: ModelFingerprint
+    region: KeptRegion | None = None
 
     @property
     def steps(self) -> int:
@@ -59,3 +77,40 @@ class NoiseTrajectory:
     def batch(self) -> int:
         """B, the number of latents."""
         return self.x_T.shape[0]
+
+    def select(self, rows: Sequence[int]) -> NoiseTrajectory:
+        """The trajectory of some of the latents: each replays as it does among the others.
+
+        Args:
+            rows: numbers of latents from 0, in the order wanted.
+        """
+        chosen = list(rows)
+        region = self.region
+        return replace(
+            self,
+            z=self.z[:, chosen],
+            x_T=self.x_T[chosen],
+            x0=self.x0[chosen],
+            source=select_rows(self.source, chosen, self.batch),
+            region=None if region is None else replace(region, mask=region.mask[chosen]),
+        )
+
+
+def select_rows(conditioning: Conditioning, rows: Sequence[int], batch: int) -> Conditioning:
+    """A conditioning for some latents of a batch.
+
+    Args:
+        conditioning: whose embeddings and options (pooled outputs, masks) are one for all latents or one for each.
+        rows: numbers of latents from 0, in the order wanted.
+        batch: B, the number of latents it was made for.
+
+    Returns:
+        Every tensor with B rows is cut down to the wanted ones; everything else is the same object.
+    """
+
+    def chosen(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.ndim and value.shape[0] == batch:
+            return value[list(rows)]
+        return value
+
+    return [[chosen(text), {key: chosen(value) for key, value in options.items()}] for text, options in conditioning]

@@ -13,11 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 # Python puts this file's own folder on the path, not the clone's.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, SIDE, STEPS, SWEEP
 from scripts import comfyui, environment, showcase
 from scripts.comfy_server import ComfyServer, Workflow, WorkflowFailed, WorkflowRejected
 
@@ -25,12 +28,30 @@ WORKFLOW = environment.ROOT / "workflows" / "api" / "portrait.json"
 SAMPLE = environment.ROOT / "workflows" / "samples" / "portrait.png"
 """The portrait for real models; the miniature has its own, of the size and kind that it knows."""
 
-# The miniature's files, which the shipped workflow names, by the argument that replaces each.
 REPLACEABLE = {
+    "checkpoint": "sd_xl_base_1.0.safetensors",
+    "adapter": "ip-adapter-faceid_sdxl.bin",
+    "model_pack": "buffalo_l",
+    "checker": "antelopev2",
+}
+"""The files that the shipped workflows name, by the argument that replaces each."""
+
+MINIATURE = {
     "checkpoint": "miniature.safetensors",
     "adapter": "ip-adapter-faceid_miniature.bin",
     "model_pack": "miniature",
+    "checker": "miniature-judge",
 }
+"""The miniature's files in their places."""
+
+MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
+    "FaceCrop": {"side": SIDE},
+    "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
+    "ReverseIdentityKSampler": {"cfg": DEFAULT_SCALE},
+    "ReverseIdentityGuider": {"cfg": DEFAULT_SCALE},
+    "ReverseIdentityLadder": {"scales": ", ".join(f"{scale:g}" for scale in SWEEP if scale <= DEFAULT_SCALE)},
+}
+"""How the miniature is used, by node class: it is smaller than SDXL and obeys weaker scales."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -48,17 +69,32 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def renamed(inputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Inputs of a node, with each value that is a key of `names` replaced."""
+    return {key: names.get(value, value) if isinstance(value, str) else value for key, value in inputs.items()}
+
+
 def fill_in(workflow: Workflow, image: str, names: dict[str, str]) -> Workflow:
     """The workflow with every LoadImage set to `image`, and each value that is a key of `names` replaced."""
     filled = {}
     for node_id, node in workflow.items():
-        inputs = {
-            key: names.get(value, value) if isinstance(value, str) else value for key, value in node["inputs"].items()
-        }
+        inputs = renamed(node["inputs"], names)
         if node["class_type"] == "LoadImage":
             inputs["image"] = image
         filled[node_id] = {**node, "inputs": inputs}
     return filled
+
+
+def on_miniature(workflow: Workflow) -> Workflow:
+    """A shipped workflow with the miniature's files and settings."""
+    names = {REPLACEABLE[option]: name for option, name in MINIATURE.items()}
+    return {
+        node_id: {
+            **node,
+            "inputs": {**renamed(node["inputs"], names), **MINIATURE_INPUTS.get(node["class_type"], {})},
+        }
+        for node_id, node in workflow.items()
+    }
 
 
 def extra_models_config(models: Path, path: Path) -> Path:
@@ -119,17 +155,15 @@ def main() -> int:
     """Run the shipped workflow, on the miniature with everything that can be shown, and say where the pictures are."""
     arguments = parse_arguments()
     names = {
-        miniature: getattr(arguments, option)
-        for option, miniature in REPLACEABLE.items()
-        if getattr(arguments, option) is not None
+        shipped: value for option, shipped in REPLACEABLE.items() if (value := vars(arguments).get(option)) is not None
     }
-    on_miniature = not names
-    portrait = arguments.portrait or (showcase.PORTRAIT if on_miniature else SAMPLE)
+    is_showcase = not names
+    portrait = arguments.portrait or (showcase.PORTRAIT if is_showcase else SAMPLE)
     if not portrait.is_file():
         raise environment.SetupError(f"--portrait {portrait} is not a file; expected a picture.")
     workflow: Workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
-    if on_miniature:
-        workflow = showcase.showcase(workflow)
+    if is_showcase:
+        workflow = showcase.showcase(on_miniature(workflow))
 
     with running_server(arguments.models, cpu=not arguments.gpu) as server:
         print(f"Queueing {WORKFLOW.relative_to(environment.ROOT)} on {portrait}", flush=True)
@@ -138,7 +172,7 @@ def main() -> int:
         prompt_id = server.queue(fill_in(workflow, image, names))
         history = server.wait(prompt_id, timeout=3600, on_wait=Ticker())
         for path in server.image_files(history):
-            print(f"{showcase.title(path) if on_miniature else 'Picture'}: {path}", flush=True)
+            print(f"{showcase.title(path) if is_showcase else 'Picture'}: {path}", flush=True)
         if arguments.keep_running:
             print(f"ComfyUI is at {server.url} until you press Ctrl+C", flush=True)
             server.process.wait()

@@ -54,7 +54,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary, demo.running_server(FOLDER) as server:
         portrait = Path(temporary) / "portrait.png"
         environment.run([python, "-c", SMALLER, demo.SAMPLE, portrait])
-        names = {demo.REPLACEABLE["checkpoint"]: CHECKPOINT, demo.REPLACEABLE["adapter"]: ADAPTER}
+        files = {**demo.MINIATURE, "checkpoint": CHECKPOINT, "adapter": ADAPTER}
+        names = {demo.REPLACEABLE[option]: name for option, name in files.items()}
         workflow: Workflow = json.loads(demo.WORKFLOW.read_text(encoding="utf-8"))
         workflow = demo.fill_in(workflow, server.upload(portrait, "full_size.png"), names)
         for node in workflow.values():

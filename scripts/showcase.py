@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, SIDE, STEPS, SWEEP
+from miniature.measuring.settings import DEFAULT_SCALE, SIDE, SWEEP
 from scripts.comfy_server import Workflow
 from scripts.environment import ROOT
 
@@ -41,7 +41,8 @@ def showcase(workflow: Workflow) -> Workflow:
     """The shipped workflow of a portrait, made to show what the miniature does.
 
     Args:
-        workflow: in API form, with one node each for loading, encoding, inverting, sampling and saving.
+        workflow: in API form and set to the miniature, with one node each for loading, encoding, inverting, sampling
+            and saving.
 
     Returns:
         A workflow that saves one picture for each of TITLES.
@@ -59,8 +60,6 @@ def showcase(workflow: Workflow) -> Workflow:
     graph.nodes[encoder]["inputs"]["pixels"] = graph.nodes[finder]["inputs"]["image"] = photograph
     # The face fills the picture: the standard places are right even where the detector is not sure.
     graph.nodes[finder]["inputs"]["detect"] = False
-    inversion = graph.nodes[node_of(workflow, "DPMSolverInversion")]["inputs"]
-    inversion.update(steps=STEPS, denoise=DENOISE)
     prompt = node_of(workflow, "AttributePrompt")
     decoder = graph.nodes[node_of(workflow, "VAEDecode")]
     sampler = graph.nodes.pop(node_of(workflow, "ReverseIdentityKSampler"))

@@ -16,6 +16,7 @@ DEFAULTS = {
     "det_size": 640,
     "select": "all",
     "no_face": "error",
+    "search_turned": True,
 }
 
 

@@ -33,8 +33,12 @@ def _row(values: NDArray[np.float64]) -> str:
     return ", ".join(f"{value:.9f}" for value in values)
 
 
-def detector(size: int | None = None, landmarks: bool = True) -> onnx.ModelProto:
-    """SCRFD's form: strides 8, 16, 32, two anchors a cell; all finds are in stride 8's first three rows."""
+def detector(size: int | None = None, landmarks: bool = True, upright: bool = False) -> onnx.ModelProto:
+    """SCRFD's form: strides 8, 16, 32, two anchors a cell; all finds are in stride 8's first three rows.
+
+    With `upright` a face is seen only if the white in the picture, of which there must be some, lies in the upper left
+    quarter of its square and nearer to the top than to the left (see `with_mark`), so neither turned nor mirrored.
+    """
     height, width = (size, size) if size else ("height", "width")
     outputs = ["score", "box", "point"] if landmarks else ["score", "box"]
     widths = {"score": 1, "box": 4, "point": 10}
@@ -60,6 +64,32 @@ def detector(size: int | None = None, landmarks: bool = True) -> onnx.ModelProto
         )
         for s in (8, 16, 32)
     )
+    mark = """
+        rg_b = And (rg, b)
+        white_x = Where (rg_b, xs, near)
+        white_y = Where (rg_b, ys, near)
+        white_right = ReduceMax <keepdims = 0> (white_x)
+        white_bottom = ReduceMax <keepdims = 0> (white_y)
+        half = Constant <value = float {0.5}> ()
+        half_w = Mul (w, half)
+        half_h = Mul (h, half)
+        middle_x = Add (x0, half_w)
+        middle_y = Add (y0, half_h)
+        right_of_left = Greater (white_right, x0)
+        left_of_middle = Less (white_right, middle_x)
+        below_top = Greater (white_bottom, y0)
+        above_middle = Less (white_bottom, middle_y)
+        across_fits = And (right_of_left, left_of_middle)
+        down_fits = And (below_top, above_middle)
+        in_quarter = And (across_fits, down_fits)
+        from_left = Sub (white_right, x0)
+        from_top = Sub (white_bottom, y0)
+        nearer_to_top = Less (from_top, from_left)
+        placed = And (in_quarter, nearer_to_top)
+        seen = And (sized, placed)
+    """
+    if not upright:
+        mark = "seen = Identity (sized)"
     padded = "\n".join(f"{o}8 = Pad ({o}s, pads)" for o in outputs)
     text = f"""
     <ir_version: 8, opset_import: ["": 17]>
@@ -127,7 +157,8 @@ def detector(size: int | None = None, landmarks: bool = True) -> onnx.ModelProto
         best = Constant <value = float {{0.9}}> ()
         large_enough = GreaterOrEqual (side, smallest)
         small_enough = LessOrEqual (part, largest)
-        seen = And (large_enough, small_enough)
+        sized = And (large_enough, small_enough)
+        {mark}
         off = Sub (part, surest)
         loss = Abs (off)
         sureness = Sub (best, loss)
@@ -227,6 +258,14 @@ def write(folder: Path, **models: onnx.ModelProto) -> Path:
     for name, model in models.items():
         onnx.save(model, str(folder / f"{name}.onnx"))
     return folder
+
+
+def with_mark(face: NDArray[np.float32], turns: int = 0, mirrored: bool = False) -> NDArray[np.float32]:
+    """A square [side, side, 3] with a white mark that tells where its upper left is, turned as in `Look`."""
+    marked = face.copy()
+    side = len(face)
+    marked[side // 16 : side // 6, side // 4 : side * 3 // 8] = 1
+    return np.ascontiguousarray(np.rot90(marked[:, ::-1] if mirrored else marked, turns))
 
 
 def scene(height: int, width: int, **squares: tuple[int, int, int]) -> NDArray[np.float32]:

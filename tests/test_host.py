@@ -31,10 +31,12 @@ def node_classes() -> list[Any]:
 def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
     asked = {"FaceEmbed", "DPMSolverInversion", "ReverseIdentityKSampler", "AttributePrompt", "IdentityAdapterLoader"}
     composing = {"ReverseIdentityGuider", "NoiseTrajectorySampler", "NoiseTrajectorySigmas"}
-    assert pack.node_classes.keys() == asked | composing
+    photographs = {"FaceCrop", "FacePaste", "IdentityCheck", "FaceCover", "SaveAnonymizedImage"}
+    steering = {"KeepRegion", "FaceRegionMask", "ReverseIdentityLadder"}
+    assert pack.node_classes.keys() == asked | composing | photographs | steering
 
 
-@pytest.mark.parametrize("index", range(8))
+@pytest.mark.parametrize("index", range(16))
 def test_schema_and_execute_agree(index: int) -> None:
     node = node_classes()[index]
     schema = node.GET_SCHEMA()
@@ -42,9 +44,9 @@ def test_schema_and_execute_agree(index: int) -> None:
     assert {entry.id for entry in schema.inputs} == parameters.keys()
     for entry in schema.inputs:
         default = parameters[entry.id].default
-        assert (default is not inspect.Parameter.empty) == bool(entry.optional), entry.id
-        if entry.optional:
-            assert default == getattr(entry, "default", None), entry.id
+        given = default is not inspect.Parameter.empty
+        assert given or not entry.optional, entry.id
+        assert not given or default == getattr(entry, "default", None), entry.id
         assert entry.tooltip, f"{schema.node_id}.{entry.id} has no tooltip"
     assert all(output.tooltip for output in schema.outputs)
     assert schema.description

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from scripts import demo, showcase
+from scripts import showcase
 from scripts.comfy_server import ComfyServer
 from scripts.comfyui import comfyui_folder
-from tests.workspace import make_workspace, with_inputs
+from tests.workspace import make_workspace, shipped, with_inputs
 
 pytestmark = pytest.mark.server
 
@@ -32,7 +31,7 @@ def tiles(data: bytes) -> list[np.ndarray]:
 
 def test_the_pictures_of_the_showcase(models: Path, tmp_path: Path) -> None:
     folder = make_workspace(tmp_path / "base", models)
-    workflow = showcase.showcase(json.loads(demo.WORKFLOW.read_text(encoding="utf-8")))
+    workflow = showcase.showcase(shipped())
     workflow = with_inputs(workflow, DPMSolverInversion={"steps": 3}, LoadImage={"image": "sample.png"})
     with ComfyServer(folder, comfyui=comfyui_folder()) as server:
         server.upload(showcase.PORTRAIT, "sample.png")

@@ -274,7 +274,7 @@ def test_only_the_required_inputs_are_required(server: ComfyServer) -> None:
     """A service may leave out whatever has a default."""
     workflow = quick()
     for kind, optional in {
-        "FaceEmbed": ["provider", "detect", "threshold", "det_size", "select", "no_face"],
+        "FaceEmbed": ["provider", "detect", "threshold", "det_size", "select", "no_face", "search_turned"],
         "AttributePrompt": ["age", "sex", "ethnicity", "expression", "hair", "text", "faces"],
         "DPMSolverInversion": ["cfg", "batch"],
         "ReverseIdentityKSampler": ["identity_scale", "attributes"],

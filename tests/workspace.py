@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from scripts.comfy_server import Workflow
+from scripts.demo import on_miniature
 from tests.in_host import ROOT
 
 PORTRAIT = "portrait.png"
@@ -49,9 +50,8 @@ def make_workspace(folder: Path, models: Path) -> Path:
 
 
 def shipped(name: str = "portrait") -> Workflow:
-    """A shipped workflow in API form."""
-    workflow: Workflow = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
-    return workflow
+    """A shipped workflow in API form, on the miniature."""
+    return on_miniature(json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def with_inputs(workflow: Workflow, **changes: dict[str, Any]) -> Workflow:

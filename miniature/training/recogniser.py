@@ -6,6 +6,7 @@ that a picture is compared not only with the others of its batch but with the co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from reverse_personalization.operating_point import OPERATING_POINT_FILE, OperatingPoint
 
 from ..build import FACE_PACK, JUDGE_PACK
 from ..config import IDENTITY_WIDTH
@@ -27,7 +30,7 @@ from .loop import Workshop, train
 from .networks import plain_network, residual_network, settle
 from .onnx_export import CompactGraph, append
 from .portraits import Arrays, PortraitSet
-from .verification import verification
+from .verification import FALSE_MATCH_RATE, verification
 
 CELLS = 49
 """Of the last maps: RECOGNITION_SIDE halved four times, squared."""
@@ -262,11 +265,29 @@ def export_embedding(path: Path, plan: RecogniserPlan, network: nn.Sequential) -
 
 
 def export_and_measure(shop: Workshop, plan: RecogniserPlan, model: RecogniserTraining) -> dict[str, Any]:
-    """Write a recogniser and return its figures in colour and in grey, see `verification`."""
+    """Write a recogniser and where it decides, and return its figures in colour and in grey, see `verification`."""
     path = pack_file(shop, plan)
     export_embedding(path, plan, model.network)
     plan.validation.render(shop.data, shop.threads)
-    return measure_embedding(path, plan.validation.load(shop.data))
+    figures = measure_embedding(path, plan.validation.load(shop.data))
+    with whole_file(path.with_name(OPERATING_POINT_FILE)) as stream:
+        stream.write(operating_point(figures, plan.validation).as_json())
+    return figures
+
+
+def operating_point(figures: Mapping[str, Any], portraits: PortraitSet) -> OperatingPoint:
+    """Where a recogniser decides, whether pictures have colour or not: the larger of the two thresholds.
+
+    Args:
+        figures: of `measure_embedding`.
+        portraits: that it measured.
+    """
+    return OperatingPoint(
+        threshold=round(max(figures[name]["threshold"] for name in ("colour", "grey")), 4),
+        false_match_rate=FALSE_MATCH_RATE,
+        measured_on=f"rendered portraits, {portraits.people} people with {portraits.each} pictures each, "
+        "in colour and in grey",
+    )
 
 
 def measure_embedding(path: Path, data: Arrays) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..files import whole_file
 from ..render.scene import MOST_PEOPLE, Placement, Scene, SceneSpec, draw_scene, draw_scene_spec
-from ..render.seeds import SPLITS, Split, identity_seed
+from ..render.seeds import Split, identity_seed
 from .portraits import Arrays, shard_file
 
 SHARD = 50
@@ -25,6 +25,9 @@ TURNED = 0.5
 
 WIDEST_YAW, WIDEST_ROLL = 45.0, 30.0
 """Degrees."""
+
+TURNS = 3
+"""First number of the generators of `turned`, which keeps them apart from all others."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class SceneSet:
         """Layout of the scene of a number below `count`: the seed's, with some of the people turned further."""
         seed = identity_seed(self.split, self.first + index)
         spec = draw_scene_spec(seed, self.height, self.width, split=self.split, widest=WIDEST_YAW)
-        rng = np.random.default_rng([len(SPLITS), seed])
+        rng = np.random.default_rng([TURNS, seed])
         return replace(spec, people=tuple(turned(place, rng) for place in spec.people))
 
     def shard(self, number: int) -> Arrays:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+FALSE_MATCH_RATE = 1e-3
+"""Part of two people's pairs that is accepted at the threshold."""
+
 Flags = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
@@ -50,12 +53,12 @@ def verification(
         alike: [N, K], numbers that are equal in pictures of people that look alike at a glance.
 
     Returns:
-        `eer`; `eer_alike` against impostors of whom all of `alike` is equal; `threshold` at a false-match rate of
-        1e-3 and `missed` at it; mean and standard deviation of `genuine` and `impostor` cosines.
+        `eer`; `eer_alike` against impostors of whom all of `alike` is equal; `threshold` at `FALSE_MATCH_RATE`
+        and `missed` at it; mean and standard deviation of `genuine` and `impostor` cosines.
     """
     scores, same, (left, right) = pairs(embeddings, people)
     genuine, impostor = scores[same], scores[~same]
-    threshold = float(np.quantile(impostor, 1 - 1e-3))
+    threshold = float(np.quantile(impostor, 1 - FALSE_MATCH_RATE))
     figures = {
         "eer": equal_error_rate(genuine, impostor),
         "threshold": threshold,

@@ -1,0 +1,70 @@
+"""sha256 of model files, for reports that say what a result was made with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import comfy.model_management
+import folder_paths
+
+_CHUNK = 1 << 24
+
+_MODEL_EXTENSIONS = {*folder_paths.supported_pt_extensions, ".gguf", ".onnx"}
+
+# By path, size and time of change: seconds for a checkpoint of seven gigabytes, once in the host's life.
+_known: dict[tuple[str, int, int], str] = {}
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """sha256 of a file as 64 hexadecimal digits; known again as long as its path, size and time of change stay.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError: it cannot be read.
+        comfy.model_management.InterruptProcessingException: the user cancelled the run.
+    """
+    state = os.stat(path)
+    key = (os.path.realpath(path), state.st_size, state.st_mtime_ns)
+    if key not in _known:
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                digest.update(chunk)
+        _known[key] = digest.hexdigest()
+    return _known[key]
+
+
+def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
+    """The model files that a graph names.
+
+    Args:
+        prompt: the host's, in API form: node ids with `class_type` and `inputs`.
+
+    Returns:
+        Paths by "folder type/file name", such as "checkpoints/sd_xl_base_1.0.safetensors"; a name that several of
+        the host's model folders hold is in it once for each.
+    """
+    names = {
+        value
+        for node in prompt.values()
+        for value in node["inputs"].values()
+        if isinstance(value, str) and os.path.splitext(value)[1].lower() in _MODEL_EXTENSIONS
+    }
+    found = {}
+    for kind in sorted(folder_paths.folder_names_and_paths):
+        for name in sorted(names):
+            path = folder_paths.get_full_path(kind, name)
+            if path is not None and path not in found.values():
+                found[f"{kind}/{os.path.basename(path)}"] = path
+    return found
+
+
+def model_hashes(prompt: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of every model file that a graph names, by "folder type/file name" (see `named_models`)."""
+    return {name: file_sha256(path) for name, path in named_models(prompt).items()}

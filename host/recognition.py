@@ -1,0 +1,221 @@
+"""A second recogniser that says whether a person can still be recognised: opening it, its threshold, and its use.
+
+A picture is uint8 [H, W, 3] in BGR, as InsightFace takes it. A judge that guided cannot judge: a recogniser whose file
+is the one that made the guiding embeddings is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import numpy as np
+from numpy.typing import NDArray
+
+from ..reverse_personalization.face_search import search_plan, second_search_plan
+from ..reverse_personalization.faces import Detection, in_stable_order
+from ..reverse_personalization.matching import match_faces, measurable, status_of, what_was_kept
+from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, pack_threshold
+from ..reverse_personalization.verdict import FaceVerdict
+from .face_packs import (
+    EXPECTED_RECOGNISER,
+    available_providers,
+    classify,
+    find_pack,
+    installed_packs,
+    open_model,
+)
+from .insight import FacePack, load_pack
+from .model_folders import INSIGHTFACE_FOLDER
+from .model_hashes import file_sha256
+
+DEFAULT_CHECKER = "antelopev2"
+"""InsightFace's other published pack: its recogniser is neither buffalo_l's nor trained on the same pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checker:
+    """An open recogniser that checks, with what it finds faces and describes them by.
+
+    Attributes:
+        pack: its recogniser checks; its other models are its own, else those of the pack that guided.
+        threshold: cosine from which on two faces count as one person's.
+        name: of the pack, or of the recogniser's file.
+        model_hashes: sha256 of the files of recogniser and detector here and in the pack that guided, by
+            "PACK: FILE".
+    """
+
+    pack: FacePack
+    threshold: float
+    name: str
+    model_hashes: dict[str, str] = field(default_factory=dict)
+
+    def similarity(
+        self, original: NDArray[np.uint8], face: Detection, result: NDArray[np.uint8], found: Detection | None
+    ) -> float | None:
+        """How much a face of the result is still the original's.
+
+        Detectors err, and an error in aligning lowers the cosine. So the result is aligned by the landmarks that were
+        found in it and by those of the original, and with the found ones the original as well: whoever was at that
+        place before. The largest cosine counts.
+
+        Args:
+            original: the picture before.
+            face: of it.
+            result: the picture after, of the same size.
+            found: the same face there, or None.
+
+        Returns:
+            Cosine in [-1, 1]; None if nothing can be measured: a face is too small, its landmarks are degenerate, or
+            an embedding has no direction or is not finite.
+        """
+        places = [face] if found is None else [face, found]
+        if not all(measurable(place) for place in places):
+            return None
+        before = [self._unit(original, place) for place in places]
+        after = [self._unit(result, place) for place in places]
+        pairs = [(before[0], after[0])]
+        if found is not None:
+            pairs += [(before[0], after[1]), (before[1], after[1])]
+        cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
+        # One face that cannot be embedded might have been the one that tells.
+        return max(cosines) if len(cosines) == len(pairs) else None
+
+    def _unit(self, picture: NDArray[np.uint8], face: Detection) -> NDArray[np.float64] | None:
+        embedding = self.pack.embedding(picture, face)
+        norm = float(np.linalg.norm(embedding))
+        return embedding / norm if np.isfinite(norm) and norm > 0 else None
+
+    def check(
+        self,
+        original: NDArray[np.uint8],
+        faces: Sequence[Detection],
+        result: NDArray[np.uint8],
+        det_size: int,
+        second_search: bool,
+    ) -> tuple[FaceVerdict, ...]:
+        """What has become of every face of one picture.
+
+        Args:
+            original: the picture before.
+            faces: of it, those that were to be changed.
+            result: the picture after, of the same size.
+            det_size: pixels, see `search_plan`.
+            second_search: whether the result gets the looks of `second_search_plan`.
+
+        Returns:
+            `faces` in their order, then what was found in the result and belongs to none of them.
+        """
+        plan = second_search_plan if second_search else search_plan
+        finds = in_stable_order(self.pack.search(result, det_size, plan))
+        matches = match_faces(faces, finds)
+        verdicts = [
+            self._verdict(original, face, result, None if match is None else finds[match])
+            for face, match in zip(faces, matches, strict=True)
+        ]
+        strangers = [find for number, find in enumerate(finds) if number not in matches]
+        unhandled = [
+            FaceVerdict(
+                status="unhandled",
+                boxes=(find.box,),
+                landmarks=(find.landmarks,),
+                reason="a face that was not to be changed",
+            )
+            for find in strangers
+        ]
+        return (*verdicts, *unhandled)
+
+    def _verdict(
+        self, original: NDArray[np.uint8], face: Detection, result: NDArray[np.uint8], found: Detection | None
+    ) -> FaceVerdict:
+        similarity = self.similarity(original, face, result, found)
+        status, reason = status_of(similarity, found is not None, self.threshold)
+        places = [face] if found is None else [face, found]
+        kept = None
+        if found is not None and similarity is not None:
+            kept = what_was_kept(face, found, self.pack.appearance(original, face), self.pack.appearance(result, found))
+        return FaceVerdict(
+            status=status,
+            boxes=tuple(place.box for place in places),
+            landmarks=tuple(place.landmarks for place in places),
+            similarity=None if status == "unmeasurable" else similarity,
+            kept=kept,
+            reason=reason,
+        )
+
+
+def checker_names() -> list[str]:
+    """What `open_checker` opens: installed packs, and recognisers' files beside their folders.
+
+    `DEFAULT_CHECKER` is among them even where it is not installed: executing says what is missing and where.
+    """
+    files = {file.name for folder in _models_folders() for file in folder.glob("*.onnx") if file.is_file()}
+    return sorted({DEFAULT_CHECKER, *installed_packs()}) + sorted(files)
+
+
+def open_checker(name: str, provider: str, threshold: float, det_threshold: float, guide: str) -> Checker:
+    """Open a recogniser that checks.
+
+    Args:
+        name: as `checker_names` lists it: a pack's folder, or an ONNX file of a recogniser of 112x112 crops with 512
+            outputs, which finds faces by the guide's detector.
+        provider: see `choose_providers`.
+        threshold: cosine from which on two faces count as one person's; 0 takes the pack's own (see
+            `pack_threshold`), which a single file has not.
+        det_threshold: lowest score of a face, in [0, 1].
+        guide: name of the pack whose embeddings guided (`Faces.model_pack`).
+
+    Raises:
+        FileNotFoundError: see `load_pack`; the file is missing.
+        RuntimeError: see `load_pack`.
+        ValueError: the file is no such recogniser, it is the guide's own, or see `load_pack` and
+            `pack_threshold`.
+    """
+    guiding = load_pack(guide, provider, det_threshold)
+    own_threshold = CAUTIOUS_THRESHOLD
+    if name.endswith(".onnx"):
+        pack = replace(guiding, name=name, **_single_recogniser(name, provider))
+    else:
+        pack = guiding if name == guide else load_pack(name, provider, det_threshold)
+        own_threshold = pack_threshold(find_pack(name))
+    if _hash(pack.recogniser) == _hash(guiding.recogniser):
+        raise ValueError(
+            f'the checker "{name}" has the very recogniser that guided ("{guide}"), which can only say that it was '
+            "followed; choose a pack or file with another recogniser"
+        )
+    hashes = {
+        f"{one.name}: {Path(model.model_file).name}": _hash(model)
+        for one in (guiding, pack)
+        for model in (one.recogniser, one.detector)
+    }
+    pack = replace(
+        pack,
+        genderage=pack.genderage or guiding.genderage,
+        landmarker=pack.landmarker or guiding.landmarker,
+    )
+    return Checker(pack=pack, threshold=threshold or own_threshold, name=name, model_hashes=hashes)
+
+
+def _single_recogniser(name: str, provider: str) -> dict[str, Any]:
+    """The fields of `FacePack` that a recogniser's own file replaces."""
+    searched = _models_folders()
+    file = next((folder / name for folder in searched if (folder / name).is_file()), None)
+    if file is None:
+        folders = "\n".join(f"  {folder}" for folder in searched)
+        raise FileNotFoundError(f'the recogniser "{name}" is not there. Searched:\n{folders}')
+    model = open_model(file, available_providers(provider))
+    kind, found = classify(model)
+    if kind != "recognition":
+        raise ValueError(f"{file} is no recogniser that can check ({found}); expected {EXPECTED_RECOGNISER}")
+    return {"recogniser": model, "provider": model.session.get_providers()[0]}
+
+
+def _models_folders() -> list[Path]:
+    return [Path(root, "models") for root in folder_paths.get_folder_paths(INSIGHTFACE_FOLDER)]
+
+
+def _hash(model: Any) -> str:
+    return file_sha256(model.model_file)

@@ -1,0 +1,247 @@
+"""Cover faces: what could not be made unrecognisable is hidden, or the run stops."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import comfy.model_management
+import comfy.utils
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..reverse_personalization.covering import METHODS, Method, cover_, place_cover
+from ..reverse_personalization.faces import Face, Faces
+from ..reverse_personalization.report import name_faces
+from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, pixels_digest
+from .face_embed import check_images
+from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
+
+ON_FAILURE = ("cover", "block")
+"""What becomes of a face that was to be changed and is recognisable or unmeasurable."""
+
+ON_UNHANDLED = ("cover", "keep")
+"""What becomes of a face that was not to be changed."""
+
+DEFAULT_GROW = 0.15
+
+NO_CHECKER = ""
+"""Name of the checker in a verdict over pictures that nobody checked."""
+
+
+class FaceCover(io.ComfyNode):
+    """IMAGE + IDENTITY_VERDICT or FACES -> IMAGE with those faces hidden."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        return io.Schema(
+            node_id="FaceCover",
+            display_name="Cover Faces",
+            category=CATEGORY,
+            description=(
+                "Hides every face that Identity Check did not find to be anonymised, or, without a verdict, every "
+                "face it is given. All other pixels stay as they are."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "redact", "censor", "blur faces", "mosaic", "pixelate"],
+            inputs=[
+                io.Image.Input("image", tooltip="The pictures that were checked, one or a batch."),
+                IdentityVerdictSocket.Input(
+                    "verdict",
+                    optional=True,
+                    tooltip="From Identity Check on these pictures: what is not anonymised is covered.",
+                ),
+                FacesSocket.Input(
+                    "faces",
+                    optional=True,
+                    tooltip="From Embed Faces on these pictures: all of them are covered, whatever the verdict says.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=list(METHODS),
+                    default=METHODS[0],
+                    tooltip=(
+                        "solid leaves nothing of the face. mosaic and blur look milder, but are made of the face and "
+                        "can in part be undone: recognisers and restoring networks see through them."
+                    ),
+                ),
+                io.Combo.Input(
+                    "on_failure",
+                    options=list(ON_FAILURE),
+                    default=ON_FAILURE[0],
+                    optional=True,
+                    tooltip=(
+                        "What a face does that was to be changed and is still recognisable or could not be measured: "
+                        "it is covered, or the run stops and says which it is."
+                    ),
+                ),
+                io.Combo.Input(
+                    "unhandled",
+                    options=list(ON_UNHANDLED),
+                    default=ON_UNHANDLED[0],
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Faces that were not chosen to be changed, such as people in the background. keep: they stay "
+                        "as they are, recognisable; Save Anonymized Image has to be told too."
+                    ),
+                ),
+                io.Float.Input(
+                    "grow",
+                    default=DEFAULT_GROW,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "How much larger the cover is than the head from hairline to chin and ear to ear, as a part "
+                        "of it. Raise it to hide hair and outline as well."
+                    ),
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The pictures with the covers on them."),
+                IdentityVerdictSocket.Output(
+                    display_name="verdict",
+                    tooltip=(
+                        "The same verdict over these pictures. From faces alone: one that nobody checked, for Identity "
+                        "Check is the node that searches a picture for those who were missed."
+                    ),
+                ),
+                io.Mask.Output(display_name="mask", tooltip="1 where a cover is."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        verdict: Verdict | None = None,
+        faces: Faces | None = None,
+        method: Method = METHODS[0],
+        on_failure: str = ON_FAILURE[0],
+        unhandled: str = ON_UNHANDLED[0],
+        grow: float = DEFAULT_GROW,
+    ) -> io.NodeOutput:
+        """Cover.
+
+        Args:
+            image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept.
+            verdict: over these very pixels.
+            faces: of these pictures.
+            method: see `cover_`.
+            on_failure: "cover" or "block".
+            unhandled: "cover" or "keep".
+            grow: see `place_cover`.
+
+        Returns:
+            The pictures, the verdict over them, and a mask, float [B, H, W].
+
+        Raises:
+            ValueError: an input does not fit or does not belong to the pictures, a face cannot be placed, or faces
+                failed that block the run.
+        """
+        check_images(image)
+        if verdict is None and faces is None:
+            raise ValueError(
+                "neither a verdict nor faces are connected, so there is nothing to say what is to be covered; "
+                "connect the verdict of Identity Check, or the faces of Embed Faces"
+            )
+        if verdict is None:
+            verdict = _unchecked(image, faces.model_pack)
+        check_verdict(verdict, image)
+        if faces is not None:
+            _check_faces(faces, image)
+        if on_failure == "block":
+            _block_failures(verdict)
+
+        result, mask = image.clone(), torch.zeros(image.shape[:3])
+        images, digests = [], []
+        progress = comfy.utils.ProgressBar(len(image))
+        for number, picture in enumerate(result):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            after = []
+            for index, (face, cover_it) in enumerate(
+                _plan(verdict.images[number], faces.images[number] if faces else (), unhandled), start=1
+            ):
+                if not cover_it:
+                    after.append(face)
+                    continue
+                try:
+                    cover = place_cover(face.boxes, face.landmarks, *image.shape[1:3], grow)
+                except ValueError as error:
+                    raise ValueError(f"image {number + 1}: face {index} cannot be covered: {error}") from None
+                cover_(picture, cover, method)
+                mask[number, cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
+                after.append(dataclasses.replace(face, status="covered", method=method, reason=""))
+            images.append(tuple(after))
+            digests.append(pixels_digest(picture) if mask[number].any() else verdict.results[number])
+            progress.update(1)
+        return io.NodeOutput(result, dataclasses.replace(verdict, images=tuple(images), results=tuple(digests)), mask)
+
+
+def check_verdict(verdict: Verdict, images: Tensor) -> None:
+    """Refuse a verdict over other pictures.
+
+    Args:
+        verdict: of any pictures.
+        images: float [B, H, W, C] in [0, 1].
+
+    Raises:
+        ValueError: the verdict is over another number of pictures, or one of them has other pixels.
+    """
+    if not len(verdict.images) == len(verdict.results) == len(verdict.originals) == len(images):
+        raise ValueError(
+            f"the verdict is over {len(verdict.images)} pictures, but {len(images)} are connected; connect the "
+            "pictures that Identity Check or Cover Faces was given or gave out together with its verdict"
+        )
+    others = [
+        str(number)
+        for number, (image, digest) in enumerate(zip(images, verdict.results, strict=True), start=1)
+        if pixels_digest(image) != digest
+    ]
+    if others:
+        raise ValueError(
+            f"image {', '.join(others)} of {len(images)} is not the one the verdict is over: its pixels were changed "
+            "after the check; connect the checked pictures themselves, or put Identity Check after the last change"
+        )
+
+
+def _unchecked(image: Tensor, guide: str) -> Verdict:
+    """A verdict that says nothing, over pictures that nobody changed or checked yet."""
+    digests = tuple(pixels_digest(one) for one in image)
+    # Below every cosine: by this verdict nobody would be unrecognisable.
+    return Verdict(
+        images=((),) * len(image), originals=digests, results=digests, threshold=-1.0, guide=guide, checker=NO_CHECKER
+    )
+
+
+def _check_faces(faces: Faces, image: Tensor) -> None:
+    batch, height, width = image.shape[:3]
+    if (len(faces.images), faces.height, faces.width) != (batch, height, width):
+        raise ValueError(
+            f"the faces are of {len(faces.images)} pictures of {faces.width}x{faces.height}, but {batch} of "
+            f"{width}x{height} are connected; connect the faces that Embed Faces found in these pictures"
+        )
+
+
+def _block_failures(verdict: Verdict) -> None:
+    failed = name_faces(verdict, lambda face: face.status in ("recognisable", "unmeasurable"))
+    if failed:
+        raise ValueError(
+            f"not anonymised: {failed}. Nothing was passed on, because on_failure is block; lower the scale (cfg), "
+            'raise denoise, or set on_failure to "cover"'
+        )
+
+
+def _plan(checked: tuple[FaceVerdict, ...], asked: tuple[Face, ...], unhandled: str) -> list[tuple[FaceVerdict, bool]]:
+    """The faces of one picture, each with whether it is to be covered; faces that only `asked` knows come last."""
+    boxes = {face.box for face in asked}
+    plan = []
+    for face in checked:
+        kept = face.status in SAFE or (face.status == "unhandled" and unhandled == "keep")
+        plan.append((face, not kept or not boxes.isdisjoint(face.boxes)))
+    known = {box for face in checked for box in face.boxes}
+    new = [FaceVerdict("unhandled", (face.box,), (face.landmarks,)) for face in asked if face.box not in known]
+    return plan + [(face, True) for face in new]

@@ -1,0 +1,179 @@
+"""Crop Faces: an aligned crop of every face, and where it belongs."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import comfy.utils
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from comfy_execution.graph_utils import ExecutionBlocker
+from torch import Tensor
+
+from ..reverse_personalization.alignment import crop_transform, face_in_crop, landmark_fault
+from ..reverse_personalization.cropping import take_crops
+from ..reverse_personalization.face_mask import face_area
+from ..reverse_personalization.faces import Face, Faces
+from ..reverse_personalization.placement import Placement, Placements
+from .face_embed import check_images
+from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
+
+DEFAULT_SIDE = 1024
+SIDE_STEP = 8
+SMALLEST_SIDE = 64
+LARGEST_SIDE = 4096
+LARGEST_MARGIN = 1.0
+
+
+class FaceCrop(io.ComfyNode):
+    """IMAGE + FACES -> one aligned IMAGE for each face, FACE_PLACEMENTS."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="FaceCrop",
+            display_name="Crop Faces",
+            category=CATEGORY,
+            description=(
+                "Cuts every face out of its photograph, upright and in the middle as FFHQ has it, and remembers where "
+                "it belongs for Paste Faces. Without any face, everything up to Paste Faces is skipped."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "face align", "FFHQ", "face detailer"],
+            inputs=[
+                io.Image.Input("image", tooltip="The photographs, as Embed Faces got them."),
+                FacesSocket.Input(
+                    "faces", tooltip='From Embed Faces; with its select at "all", every face is cropped.'
+                ),
+                io.Int.Input(
+                    "side",
+                    default=DEFAULT_SIDE,
+                    min=SMALLEST_SIDE,
+                    max=LARGEST_SIDE,
+                    step=SIDE_STEP,
+                    tooltip="Of the square crops, pixels: what the model was trained at, 1024 for SDXL, 512 for SD1.5.",
+                ),
+                io.Float.Input(
+                    "margin",
+                    optional=True,
+                    default=0.0,
+                    min=0.0,
+                    max=LARGEST_MARGIN,
+                    step=0.05,
+                    round=0.01,
+                    advanced=True,
+                    tooltip=(
+                        "What the crop shows around the face beyond FFHQ's framing, as a part of its side. More gives "
+                        "room for a wide feather and takes pixels from the face."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "hide_neighbours",
+                    optional=True,
+                    default=True,
+                    advanced=True,
+                    tooltip=(
+                        "Show only a strong blur of other faces that reach into a crop, so that nothing of an original "
+                        "comes back with its neighbour's crop."
+                    ),
+                ),
+            ],
+            outputs=[
+                io.Image.Output("crops", tooltip="One square picture for each face, photograph by photograph."),
+                FacesSocket.Output("crop_faces", display_name="faces", tooltip="The same faces, one for each crop."),
+                FacePlacementsSocket.Output("placements", tooltip="Where the crops belong, for Paste Faces."),
+                io.String.Output("report", tooltip="Crops per image, and the faces that could not be cropped."),
+            ],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        faces: Faces,
+        side: int = DEFAULT_SIDE,
+        margin: float = 0.0,
+        hide_neighbours: bool = True,
+    ) -> io.NodeOutput:
+        """Crop every face.
+
+        Args:
+            image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
+            faces: of these images.
+            side: of the crops, pixels; a multiple of 8 from 64 to 4096.
+            margin: in [0, 1], see `crop_transform`.
+            hide_neighbours: see `take_crops`.
+
+        Returns:
+            Crops float32 [F, side, side, 3], their faces as a batch of F with one face each, placements and report.
+            Without any crop the first two are silent blockers.
+
+        Raises:
+            ValueError: an input does not fit.
+        """
+        check_images(image)
+        check_photographs(image, faces)
+        if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % SIDE_STEP:
+            raise ValueError(
+                f"the side is {side}; expected a multiple of {SIDE_STEP} from {SMALLEST_SIDE} to {LARGEST_SIDE}"
+            )
+        if not 0 <= margin <= LARGEST_MARGIN:
+            raise ValueError(f"the margin is {margin:g}; expected 0 to {LARGEST_MARGIN:g}")
+        placements: list[Placement] = []
+        crops: list[Tensor] = []
+        crop_faces: list[tuple[Face, ...]] = []
+        lines: list[str] = []
+        progress = comfy.utils.ProgressBar(len(image))
+        for number, (one, found) in enumerate(zip(image, faces.images, strict=True)):
+            placed, faults = _placed(found, number, side, margin, faces)
+            photo = one[..., :3].expand(-1, -1, 3).float().cpu().numpy()
+            areas = [
+                face_area(np.array(found[placement.face].landmarks), placement.to_crop, side, *photo.shape[:2])
+                for placement in placed
+            ]
+            for placement, crop in zip(placed, take_crops(photo, areas, hide_neighbours), strict=True):
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                crops.append(torch.from_numpy(crop))
+                crop_faces.append((face_in_crop(found[placement.face], placement.to_crop),))
+            placements += placed
+            lines += [f"image {number + 1}: {len(placed)} of {len(found)} cropped", *faults]
+            progress.update(1)
+        report = "\n".join(lines)
+        where = Placements(crops=tuple(placements), side=side, faces=faces)
+        if not crops:
+            nothing = ExecutionBlocker(None)
+            return io.NodeOutput(nothing, nothing, where, report, ui=ui.PreviewText(report))
+        shown = Faces(
+            images=tuple(crop_faces), height=side, width=side, model_pack=faces.model_pack, provider=faces.provider
+        )
+        return io.NodeOutput(torch.stack(crops), shown, where, report, ui=ui.PreviewText(report))
+
+
+def check_photographs(image: Tensor, faces: Faces) -> None:
+    """Refuse faces of other photographs.
+
+    Raises:
+        ValueError: another number or size of images.
+    """
+    expected = (len(faces.images), faces.height, faces.width)
+    if tuple(image.shape[:3]) != expected:
+        raise ValueError(
+            "the faces were found in {} image(s) of height {} and width {}, but the image has {} of {} and {}; connect "
+            "the same images to both".format(*expected, *image.shape[:3])
+        )
+
+
+def _placed(
+    found: tuple[Face, ...], image: int, side: int, margin: float, faces: Faces
+) -> tuple[list[Placement], list[str]]:
+    """Placements of one image's faces, and a line for the report about each that cannot be cropped."""
+    placed, faults = [], []
+    for number, face in enumerate(found):
+        landmarks = np.array(face.landmarks)
+        fault = landmark_fault(landmarks, faces.height, faces.width)
+        if fault:
+            faults.append(f"image {image + 1}: face {number + 1} left out, {fault}; it has to be covered")
+        else:
+            placed.append(Placement(image=image, face=number, to_crop=crop_transform(landmarks, side, margin)))
+    return placed, faults

@@ -1,0 +1,214 @@
+"""Paste Faces: put changed crops back where they were taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import comfy.model_management
+import comfy.utils
+import numpy as np
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..reverse_personalization.alignment import resized_transform
+from ..reverse_personalization.compositing import paste
+from ..reverse_personalization.face_mask import face_area
+from ..reverse_personalization.placement import Placements
+from .face_crop import check_photographs
+from .face_embed import check_images
+from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
+
+DEFAULT_FEATHER = 0.12
+NARROWEST_FEATHER = 0.01
+WIDEST = 1.0
+
+
+class FacePaste(io.ComfyNode):
+    """IMAGE + FACE_PLACEMENTS + crops -> IMAGE."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="FacePaste",
+            display_name="Paste Faces",
+            category=CATEGORY,
+            description=(
+                "Puts changed crops back into their photographs through a soft mask. Everything outside the mask stays "
+                "as it was to the last bit; where faces overlap, no original shows through."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "composite", "stitch", "uncrop", "face detailer"],
+            inputs=[
+                io.Image.Input("image", tooltip="The photographs that Crop Faces got."),
+                FacePlacementsSocket.Input("placements", tooltip="From Crop Faces."),
+                io.Image.Input(
+                    "crops",
+                    lazy=True,
+                    tooltip="The changed crops, in Crop Faces' order; any size, square. Not computed without faces.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    lazy=True,
+                    advanced=True,
+                    tooltip=(
+                        "Drawn in the crops, one for each or one for all: what to paste, instead of the ellipse "
+                        "around the landmarks. What it leaves out of a face stays as it was."
+                    ),
+                ),
+                io.Float.Input(
+                    "feather",
+                    optional=True,
+                    default=DEFAULT_FEATHER,
+                    min=NARROWEST_FEATHER,
+                    max=WIDEST,
+                    step=0.01,
+                    tooltip=(
+                        "Width of the soft rim around the face, as a part of the face's radius. Wide hides the seam "
+                        "and changes more of the surroundings."
+                    ),
+                ),
+                io.Float.Input(
+                    "grow",
+                    optional=True,
+                    default=0.0,
+                    min=0.0,
+                    max=WIDEST,
+                    step=0.01,
+                    advanced=True,
+                    tooltip=(
+                        "How far beyond the face everything is replaced, as a part of its radius. For more than a "
+                        "little, give Crop Faces a margin: the mask ends with the crop."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "colour_match",
+                    optional=True,
+                    default=True,
+                    tooltip="Shift the crop's colours smoothly so that they agree with the photograph along the rim.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("pasted", display_name="image", tooltip="As many images as there were, in their size."),
+                io.Mask.Output("changed", display_name="mask", tooltip="What was changed, and how much."),
+            ],
+        )
+
+    @classmethod
+    def check_lazy_status(cls, placements: Placements, **others: object) -> list[str]:
+        """Ask for crops and mask only if there is something to paste; what nothing is connected to is absent."""
+        if not len(placements):
+            return []
+        return [name for name in ("crops", "mask") if name in others and others[name] is None]
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        placements: Placements,
+        crops: Tensor | None = None,
+        mask: Tensor | None = None,
+        feather: float = DEFAULT_FEATHER,
+        grow: float = 0.0,
+        colour_match: bool = True,
+    ) -> io.NodeOutput:
+        """Paste every crop.
+
+        Args:
+            image: float [B, H, W, C] in [0, 1], C is 1, 3 or 4.
+            placements: of these images.
+            crops: float [F, s, s, C], one for each placement; not looked at without placements.
+            mask: float [F, m, m] or [1, m, m] in [0, 1] in the crops' frames, or None for the landmarks' masks.
+            feather: see `landmark_mask`.
+            grow: see `landmark_mask`.
+            colour_match: see `paste`.
+
+        Returns:
+            Images of the same shape and dtype, and float32 [B, H, W], how much was changed.
+
+        Raises:
+            ValueError: an input does not fit.
+        """
+        check_images(image)
+        check_photographs(image, placements.faces)
+        if not len(placements):
+            return io.NodeOutput(image, torch.zeros(image.shape[:3]))
+        if not NARROWEST_FEATHER <= feather <= WIDEST or not 0 <= grow <= WIDEST:
+            raise ValueError(
+                f"the feather is {feather:g} and grow is {grow:g}; expected {NARROWEST_FEATHER:g} to {WIDEST:g} and 0 "
+                f"to {WIDEST:g}"
+            )
+        _check_crops(crops, len(placements))
+        if mask is not None:
+            _check_masks(mask, len(placements))
+        side = crops.shape[1]
+        pictures, changed = [], []
+        progress = comfy.utils.ProgressBar(len(image))
+        for number, photo in enumerate(image):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            here = [index for index, placement in enumerate(placements.crops) if placement.image == number]
+            areas = [
+                face_area(
+                    np.array(placements.face_of(placement).landmarks),
+                    resized_transform(placement.to_crop, side / placements.side),
+                    side,
+                    *photo.shape[:2],
+                )
+                for placement in (placements.crops[index] for index in here)
+            ]
+            picture, alpha = paste(
+                photo,
+                areas,
+                [crops[index, ..., :3].expand(-1, -1, 3).float().cpu().numpy() for index in here],
+                None if mask is None else list(_masks(mask, here, side)),
+                feather=feather,
+                grow=grow,
+                colour_match=colour_match,
+            )
+            pictures.append(picture)
+            changed.append(alpha)
+            progress.update(1)
+        return io.NodeOutput(torch.stack(pictures), torch.stack(changed))
+
+
+def _check_crops(crops: Tensor | None, expected: int) -> None:
+    if crops is None:
+        raise ValueError(f"there are {expected} crops to paste but none is connected; connect the changed crops")
+    if crops.ndim != 4 or crops.shape[3] not in (1, 3, 4) or crops.shape[1] != crops.shape[2] or 0 in crops.shape:
+        raise ValueError(
+            f"the crops have shape {list(crops.shape)}; expected [crops, side, side, channels] with 1, 3 or 4 channels"
+        )
+    if len(crops) != expected:
+        raise ValueError(
+            f"there are {len(crops)} crops for {expected} placements; connect one changed crop for each that Crop "
+            "Faces made, in the same order"
+        )
+    _check_finite("crop", crops)
+
+
+def _check_masks(mask: Tensor, expected: int) -> None:
+    if mask.ndim != 3 or mask.shape[1] != mask.shape[2] or len(mask) not in (1, expected) or 0 in mask.shape:
+        raise ValueError(
+            f"the mask has shape {list(mask.shape)}; expected [{expected}, side, side] or [1, side, side], drawn in "
+            "the crops"
+        )
+    _check_finite("mask", mask)
+
+
+def _check_finite(name: str, batch: Tensor) -> None:
+    bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.isfinite(one).all()]
+    if bad:
+        raise ValueError(
+            f"{name} {', '.join(bad)} of {len(batch)} has values that are not finite (NaN or infinity); the node that "
+            "made it failed: if that is a VAE, run it in float32"
+        )
+
+
+def _masks(mask: Tensor, numbers: list[int], side: int) -> Iterator[np.ndarray]:
+    """The masks of some crops, float32 [side, side] in [0, 1]."""
+    resized = torch.nn.functional.interpolate(
+        mask[:, None].float().cpu().clamp(0, 1), (side, side), mode="bilinear", antialias=True
+    )[:, 0]
+    for number in numbers:
+        yield resized[number if len(mask) > 1 else 0].numpy()

@@ -1,0 +1,218 @@
+"""Identity Check: say of every face of a result whether its person can still be recognised, and whether one was missed.
+
+"No face found" is no success here: a face that cannot be measured is a face that nobody has checked.
+"""
+
+from __future__ import annotations
+
+import comfy.model_management
+import comfy.utils
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..host.face_packs import PROVIDERS
+from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
+from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
+from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.verdict import FaceVerdict, Kept, Verdict, pixels_digest
+from .face_embed import DEFAULT_DETECTOR_SIZE, DEFAULT_PROVIDER, DEFAULT_THRESHOLD, check_images, to_picture
+from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
+
+
+class IdentityCheck(io.ComfyNode):
+    """Originals, their FACES and results -> IDENTITY_VERDICT."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Inputs and outputs."""
+        return io.Schema(
+            node_id="IdentityCheck",
+            display_name="Identity Check (InsightFace)",
+            category=CATEGORY,
+            description=(
+                "Checks every face of the result with a recogniser other than the one that guided: anonymised, still "
+                "recognisable, or unmeasurable, which is not a success. Also searches the result again for faces that "
+                "were missed. Runs on this computer and downloads nothing."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "verify", "similarity", "re-identification", "InsightFace", "ArcFace"],
+            inputs=[
+                io.Image.Input("original", tooltip="The photographs before."),
+                FacesSocket.Input("faces", tooltip="The originals' faces that were to be changed."),
+                io.Image.Input("result", tooltip="The photographs after, of the same size and in the same order."),
+                io.Combo.Input(
+                    "checker",
+                    options=checker_names(),
+                    default=DEFAULT_CHECKER,
+                    tooltip=(
+                        "Who checks: a folder under models/insightface/models, or an ONNX recogniser beside the "
+                        "folders. Must not be the recogniser that guided. InsightFace licenses its packs for "
+                        "non-commercial research only."
+                    ),
+                ),
+                io.Float.Input(
+                    "threshold",
+                    optional=True,
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip=(
+                        "Similarity (cosine) from which on a face counts as recognisable. Lower is stricter. 0 takes "
+                        "what was measured for the checker, else a strict value for all."
+                    ),
+                ),
+                io.Combo.Input(
+                    "provider",
+                    options=[DEFAULT_PROVIDER, *PROVIDERS],
+                    optional=True,
+                    default=DEFAULT_PROVIDER,
+                    advanced=True,
+                    tooltip="What ONNX Runtime computes on. auto takes the fastest there is except TensorRT.",
+                ),
+                io.Float.Input(
+                    "det_threshold",
+                    optional=True,
+                    default=DEFAULT_THRESHOLD,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip=(
+                        "Lowest confidence of a face in the result. Low misses fewer faces and reports more things "
+                        "as faces that were missed."
+                    ),
+                ),
+                io.Int.Input(
+                    "det_size",
+                    optional=True,
+                    default=DEFAULT_DETECTOR_SIZE,
+                    min=64,
+                    max=MAX_DETECTOR_SIZE,
+                    step=SIZE_STEP,
+                    advanced=True,
+                    tooltip="Size in pixels at which faces are searched; smaller and larger ones are searched too.",
+                ),
+                io.Boolean.Input(
+                    "second_search",
+                    optional=True,
+                    default=True,
+                    advanced=True,
+                    tooltip=(
+                        "Search the result also mirrored, turned and at sizes between, for faces that the first "
+                        "search missed. Off is several times faster and finds no face that was missed before."
+                    ),
+                ),
+            ],
+            outputs=[
+                IdentityVerdictSocket.Output("verdict", tooltip="What became of every face, for covering and saving."),
+                io.String.Output("report", tooltip="A line for each face."),
+                io.Boolean.Output("passed", tooltip="Whether every face was measured and none can be recognised."),
+            ],
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        original: Tensor,
+        faces: Faces,
+        result: Tensor,
+        checker: str,
+        threshold: float = 0.0,
+        provider: str = DEFAULT_PROVIDER,
+        det_threshold: float = DEFAULT_THRESHOLD,
+        det_size: int = DEFAULT_DETECTOR_SIZE,
+        second_search: bool = True,
+    ) -> io.NodeOutput:
+        """Check.
+
+        Args:
+            original: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
+            faces: of the originals; images without faces are searched for missed ones all the same.
+            result: float [B, H, W, C] in [0, 1], C likewise but not necessarily the same.
+            checker: see `open_checker`.
+            threshold: see `open_checker`.
+            provider: see `choose_providers`.
+            det_threshold: lowest score of a face in the result, in [0, 1].
+            det_size: multiple of 32, in pixels.
+            second_search: see `Checker.check`.
+
+        Returns:
+            `Verdict`, a report, and whether the verdict is safe.
+
+        Raises:
+            ValueError: an input does not fit another; see also `check_images` and `open_checker`.
+            FileNotFoundError: see `open_checker`; also RuntimeError from there.
+        """
+        check_images(original, "original")
+        check_images(result, "result")
+        check_same_pictures(original, faces, result)
+        judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
+        images = []
+        progress = comfy.utils.ProgressBar(len(result))
+        for before, known, after in zip(original, faces.images, result, strict=True):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            images.append(judge.check(to_picture(before), known, to_picture(after), det_size, second_search))
+            progress.update(1)
+        verdict = Verdict(
+            images=tuple(images),
+            originals=tuple(map(pixels_digest, original)),
+            results=tuple(map(pixels_digest, result)),
+            threshold=judge.threshold,
+            guide=faces.model_pack,
+            checker=judge.name,
+            model_hashes=judge.model_hashes,
+        )
+        report = describe(verdict, judge.pack.provider)
+        return io.NodeOutput(verdict, report, verdict.safe, ui=ui.PreviewText(report))
+
+
+def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
+    """Refuse originals, faces and results that do not belong together.
+
+    Raises:
+        ValueError: their batches or sizes differ.
+    """
+    sizes = {
+        "original": tuple(original.shape[:3]),
+        "faces": (len(faces.images), faces.height, faces.width),
+        "result": tuple(result.shape[:3]),
+    }
+    if len(set(sizes.values())) > 1:
+        given = ", ".join(f"{name} {count} of {width}x{height}" for name, (count, height, width) in sizes.items())
+        raise ValueError(
+            f"these do not belong together: {given} pixels; expected as many images of the same size: connect the "
+            "originals in which the faces were found, and the results pasted back into them"
+        )
+
+
+def describe(verdict: Verdict, provider: str) -> str:
+    """The report: a line for each face."""
+    lines = [f"{verdict.checker} on {provider}, recognisable from {verdict.threshold:.2f}"]
+    for number, image in enumerate(verdict.images, start=1):
+        if not image:
+            lines.append(f"image {number}: no faces to change, and none found")
+        lines += [f"image {number} face {place}: {_describe_face(face)}" for place, face in enumerate(image, start=1)]
+    return "\n".join(lines)
+
+
+def _describe_face(face: FaceVerdict) -> str:
+    said = face.status
+    if face.reason:
+        said += f" ({face.reason})"
+    if face.similarity is not None:
+        said += f", similarity {face.similarity:.2f}"
+    return said if face.kept is None else f"{said}, {_describe_kept(face.kept)}"
+
+
+def _describe_kept(kept: Kept) -> str:
+    parts = [f"box overlap {kept.box_overlap:.2f}", f"landmarks moved {kept.landmark_change:.2f} of the eyes' distance"]
+    for name, change in (("yaw", kept.yaw_change), ("pitch", kept.pitch_change), ("roll", kept.roll_change)):
+        if change is not None:
+            parts.append(f"{name} {change:+.0f} degrees")
+    if kept.ages is not None:
+        parts.append("age {} to {}".format(*kept.ages))
+    if kept.sexes is not None:
+        before, after = kept.sexes
+        parts.append("sex kept" if before == after else "sex changed")
+    return ", ".join(parts)

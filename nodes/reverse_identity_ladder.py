@@ -1,0 +1,160 @@
+"""Generate, check, and generate again with a stronger scale what is still recognisable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_management
+import comfy.utils
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..host.face_packs import PROVIDERS
+from ..host.ladder import check_crops, generator
+from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
+from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.ladder import climb, parse_scales
+from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from .face_embed import DEFAULT_DETECTOR_SIZE, DEFAULT_PROVIDER, DEFAULT_THRESHOLD, check_images, to_picture
+from .reverse_identity_ksampler import guidance_inputs
+from .sockets import CATEGORY, SEARCH_ALIASES
+
+DEFAULT_SCALES = "-10, -14, -20"
+
+GREY = 0.5
+"""What a face comes out as that never came out finite."""
+
+
+class ReverseIdentityLadder(io.ComfyNode):
+    """NOISE_TRAJECTORY + FACES + their crops -> crops of somebody else, at the weakest scale that is enough."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        guidance = {entry.id: entry for entry in guidance_inputs()}
+        return io.Schema(
+            node_id="ReverseIdentityLadder",
+            display_name="Reverse Identity Sampler with Retry",
+            category=CATEGORY,
+            description=(
+                "Generates all faces at the first scale, checks them with a second recogniser, and generates those "
+                "that it still recognises again at the next scale, on the same record. A face that fails at every "
+                "scale is passed on as it is: Identity Check on the whole photograph finds it, Cover Faces covers it."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "negative guidance", "KSampler", "retry", "verify"],
+            inputs=[
+                guidance["model"],
+                io.Vae.Input("vae", tooltip="Decodes the faces; the one that encoded them."),
+                guidance["trajectory"],
+                guidance["faces"],
+                io.Image.Input("crops", tooltip="The crops that were inverted, which the results are compared with."),
+                io.String.Input(
+                    "scales",
+                    default=DEFAULT_SCALES,
+                    tooltip=(
+                        "Scales in the order they are tried, weakest first. More negative is less recognisable and "
+                        "keeps expression, gaze and pose less well."
+                    ),
+                ),
+                io.Combo.Input(
+                    "checker",
+                    options=checker_names(),
+                    default=DEFAULT_CHECKER,
+                    tooltip=(
+                        "Recogniser that checks: a pack under models/insightface/models or an ONNX file there, other "
+                        "than the one that embedded the faces. Mind its licence."
+                    ),
+                ),
+                io.Float.Input(
+                    "threshold",
+                    optional=True,
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Similarity from which on a face counts as recognisable. 0: the checker's own.",
+                ),
+                guidance["attributes"],
+                guidance["identity_scale"],
+                guidance["source"],
+                io.Combo.Input(
+                    "provider",
+                    options=[DEFAULT_PROVIDER, *PROVIDERS],
+                    optional=True,
+                    default=DEFAULT_PROVIDER,
+                    advanced=True,
+                    tooltip="What ONNX Runtime computes the check on. auto takes the fastest there is except TensorRT.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("crops", tooltip="One for each of the input's, decoded; grey if none came out finite."),
+                io.String.Output("report", tooltip="For each face the scales that were tried and their similarity."),
+            ],
+            # The report stays on the node when the crops come from the cache.
+            has_intermediate_output=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        vae: Any,
+        trajectory: NoiseTrajectory,
+        faces: Faces,
+        crops: Tensor,
+        scales: str,
+        checker: str,
+        threshold: float = 0.0,
+        attributes: Conditioning | None = None,
+        identity_scale: float = 1.0,
+        source: Conditioning | None = None,
+        provider: str = DEFAULT_PROVIDER,
+    ) -> io.NodeOutput:
+        """Climb the ladder.
+
+        Returns:
+            crops, float [B, H, W, 3], and the report.
+
+        Raises:
+            ValueError: an input does not fit, see `parse_scales`, `check_images`, `check_crops`,
+                `reverse_identity_guider` and `open_checker`.
+            FileNotFoundError: see `open_checker`; also RuntimeError from there.
+        """
+        ladder = parse_scales(scales)
+        check_images(crops)
+        check_crops(trajectory, vae, faces, crops)
+        judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
+        everyone = tuple(faces)
+        progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
+
+        def similarity(row: int, crop: Tensor) -> float | None:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            verdict, *_ = judge.check(
+                to_picture(crops[row]), [everyone[row]], to_picture(crop), DEFAULT_DETECTOR_SIZE, second_search=False
+            )
+            return verdict.similarity
+
+        generate = generator(
+            model,
+            vae,
+            trajectory,
+            faces,
+            attributes,
+            identity_scale=identity_scale,
+            source=source,
+            callback=lambda step, denoised, y, steps: progress.update(1),
+        )
+        outcomes = climb(len(everyone), ladder, generate, similarity, judge.threshold)
+        progress.update_absolute(progress.total)
+        report = "\n".join(
+            [
+                f"checked by {judge.name} on {judge.pack.provider}, threshold {judge.threshold:.2f}",
+                *(f"face {number}: {outcome}" for number, outcome in enumerate(outcomes, start=1)),
+            ]
+        )
+        grey = torch.full((*crops.shape[1:3], 3), GREY)
+        result = torch.stack([grey if one.crop is None else one.crop[..., :3].float().cpu() for one in outcomes])
+        result = result.to(comfy.model_management.intermediate_device())
+        return io.NodeOutput(result, report, ui=ui.PreviewText(report))

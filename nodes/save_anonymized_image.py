@@ -1,0 +1,275 @@
+"""Save anonymised pictures: only what was checked, without metadata, with a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.utils
+import comfyui_version
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..host.image_files import FILE_FORMATS, encode, numbered, save_numbered
+from ..host.model_hashes import model_hashes
+from ..host.node_classes import output_types, own_settings
+from ..reverse_personalization.report import build_report, name_faces, software_versions
+from ..reverse_personalization.scrub import Scrubber
+from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, eight_bits
+from .face_cover import NO_CHECKER, check_verdict
+from .face_embed import check_images
+from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
+
+ON_UNCHECKED = ("block", "save")
+"""What a picture without a face, or an unhandled face in one, does."""
+
+DEFAULT_PREFIX = "anonymised"
+DEFAULT_QUALITY = 95
+
+_PROJECT_FILE = Path(__file__).parents[1] / "pyproject.toml"
+
+
+class SaveAnonymizedImage(io.ComfyNode):
+    """IMAGE + IDENTITY_VERDICT -> files in the output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        return io.Schema(
+            node_id="SaveAnonymizedImage",
+            display_name="Save Anonymized Image",
+            category=CATEGORY,
+            description=(
+                "Saves pictures whose every face was checked and is anonymised or covered, and stops the run for all "
+                "others. The files hold no workflow and no metadata, and never replace a file. A report is saved "
+                "beside each."
+            ),
+            search_aliases=[*SEARCH_ALIASES, "save image", "export", "strip metadata", "EXIF", "report"],
+            inputs=[
+                io.Image.Input("images", tooltip="The pictures as Identity Check or Cover Faces passed them on."),
+                IdentityVerdictSocket.Input(
+                    "verdict", tooltip="Over these very pictures, from Identity Check or from Cover Faces after it."
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default=DEFAULT_PREFIX,
+                    tooltip=(
+                        "Beginning of the files' names, with folders below the output folder if it holds slashes. It "
+                        "must not hold the name of the original."
+                    ),
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=list(FILE_FORMATS),
+                    default=next(iter(FILE_FORMATS)),
+                    tooltip="png stores the checked pixels exactly. jpeg has no transparency.",
+                ),
+                io.Int.Input(
+                    "quality",
+                    default=DEFAULT_QUALITY,
+                    min=1,
+                    max=100,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Of webp and jpeg; webp is lossless at 100. png ignores it.",
+                ),
+                io.Boolean.Input(
+                    "keep_workflow",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Store the workflow in the png, without names of files, folders and loaded pictures. Prompts "
+                        "stay in it, so look whether they name somebody. webp and jpeg never carry it."
+                    ),
+                ),
+                io.Combo.Input(
+                    "no_face",
+                    options=list(ON_UNCHECKED),
+                    default=ON_UNCHECKED[0],
+                    optional=True,
+                    tooltip=(
+                        "A picture in which neither Embed Faces nor Identity Check found a face: either there is none, "
+                        "or all were missed. Look at it before you choose save."
+                    ),
+                ),
+                io.Combo.Input(
+                    "unhandled",
+                    options=list(ON_UNCHECKED),
+                    default=ON_UNCHECKED[0],
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Faces that were not to be changed and are not covered. save: these people stay recognisable "
+                        "in the file."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "report",
+                    default=True,
+                    optional=True,
+                    tooltip=(
+                        "Save a JSON report beside each picture: versions, hashes, settings and every face's result; "
+                        "no embedding, no crop, no name."
+                    ),
+                ),
+            ],
+            outputs=[],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: Tensor,
+        verdict: Verdict,
+        filename_prefix: str = DEFAULT_PREFIX,
+        format: str = next(iter(FILE_FORMATS)),
+        quality: int = DEFAULT_QUALITY,
+        keep_workflow: bool = False,
+        no_face: str = ON_UNCHECKED[0],
+        unhandled: str = ON_UNCHECKED[0],
+        report: bool = True,
+    ) -> io.NodeOutput:
+        """Check everything, then save.
+
+        Args:
+            images: float [B, H, W, C] in [0, 1], C in 1, 3, 4.
+            verdict: over these very pixels.
+            filename_prefix: as the host's Save Image takes it.
+            format: key of `FILE_FORMATS`.
+            quality: 1 to 100.
+            keep_workflow: store the graph, see `Scrubber`.
+            no_face: "block" or "save".
+            unhandled: "block" or "save".
+            report: write the report.
+
+        Raises:
+            ValueError: an input does not fit, a picture is not the checked one, or a face in it may not leave; nothing
+                is written.
+            RuntimeError: a file could not be written; neither the picture nor its report is there, those of the batch
+                before it are.
+        """
+        check_images(images)
+        check_verdict(verdict, images)
+        _check_faces(verdict, no_face, unhandled)
+        _check_format(images, format)
+        prompt = getattr(cls.hidden, "prompt", None) or {}
+        scrubber = Scrubber(
+            prompt, output_types, folder_paths.recursive_search(folder_paths.get_input_directory(), [])[0]
+        )
+        if scrubber.holds_private_name(filename_prefix):
+            raise ValueError(
+                "filename_prefix holds the name of a picture or folder that this workflow loads; choose one that says "
+                "nothing about the original"
+            )
+        texts = {}
+        if keep_workflow and FILE_FORMATS[format].text and not args.disable_metadata:
+            texts["prompt"] = json.dumps(scrubber.prompt())
+            workflow = (getattr(cls.hidden, "extra_pnginfo", None) or {}).get("workflow")
+            if workflow is not None:
+                texts["workflow"] = json.dumps(scrubber.workflow(workflow))
+        made_with = _made_with(prompt) if report else None
+
+        height, width = images.shape[1:3]
+        folder, stem, number, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix, folder_paths.get_output_directory(), width, height
+        )
+        suffix = FILE_FORMATS[format].suffix
+        saved = []
+        progress = comfy.utils.ProgressBar(len(images))
+        for index, image in enumerate(images):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            picture = encode(eight_bits(image), format, quality, texts)
+            written = None
+            if made_with is not None:
+                sha256 = hashlib.sha256(picture).hexdigest()
+                written = _json(build_report(verdict, index, file_format=format, file_sha256=sha256, **made_with))
+            own_stem = stem.replace("%batch_num%", str(index))
+            try:
+                number = save_numbered(Path(folder), own_stem, number, suffix, picture, written)
+            except OSError as error:
+                raise RuntimeError(
+                    f"image {index + 1} of {len(images)} was not saved ({error.strerror}): nothing of it is left, "
+                    f"{index} before it {'is' if index == 1 else 'are'} saved; make room or choose another "
+                    "filename_prefix and run again"
+                ) from error
+            saved.append(ui.SavedResult(f"{numbered(own_stem, number)}{suffix}", subfolder, io.FolderType.output))
+            number += 1
+            progress.update(1)
+        return io.NodeOutput(ui=ui.SavedImages(saved))
+
+
+def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:
+    """Refuse whatever may not leave.
+
+    Raises:
+        ValueError: nobody checked, a face is not safe, or a picture has no face and that is not allowed.
+    """
+    if verdict.checker == NO_CHECKER:
+        raise ValueError(
+            "the verdict is of Cover Faces without a check: nobody looked whether there are other faces. Put Identity "
+            "Check after it, and Cover Faces once more after that, with its verdict"
+        )
+
+    def blocks(face: FaceVerdict) -> bool:
+        if face.status == "anonymised":
+            # A similarity that is no number is not below anything.
+            return face.similarity is None or not face.similarity <= verdict.threshold
+        return face.status not in SAFE and not (face.status == "unhandled" and unhandled == "save")
+
+    unsafe = name_faces(verdict, blocks)
+    if unsafe:
+        raise ValueError(
+            f"not saved, nothing of the batch: {unsafe}. Put Cover Faces between Identity Check and this node, or "
+            "change these faces again with a lower scale (cfg); to keep people who were not to be changed set "
+            'unhandled to "save"'
+        )
+    empty = [str(number) for number, faces in enumerate(verdict.images, start=1) if not faces]
+    if empty and no_face == "block":
+        raise ValueError(
+            f"not saved, nothing of the batch: no face was found in image {', '.join(empty)} of {len(verdict.images)}, "
+            "neither before nor after, so nothing was checked there. Look for faces that were missed (a lower "
+            'threshold, a higher det_size); if there is none, set no_face to "save"'
+        )
+
+
+def _check_format(images: Tensor, file_format: str) -> None:
+    height, width, channels = images.shape[1:]
+    limits = FILE_FORMATS[file_format]
+    if channels == 4 and not limits.alpha:
+        raise ValueError(
+            f"the images have an alpha channel, which {file_format} cannot store; choose png or webp, or remove it"
+        )
+    if max(height, width) > limits.longest:
+        raise ValueError(
+            f"the images are {width}x{height}, but {file_format} ends at {limits.longest} pixels a side; choose png"
+        )
+
+
+def _made_with(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    """What all reports of a batch say of its making: arguments of `build_report`."""
+    project = _PROJECT_FILE.read_text(encoding="utf-8")
+    return {
+        "created_by": {key: _project_value(project, key) for key in ("name", "version")},
+        "software": software_versions(comfyui_version.__version__),
+        "model_hashes": model_hashes(prompt),
+        "settings": own_settings(prompt),
+    }
+
+
+def _project_value(project: str, key: str) -> str:
+    # A regular expression, because Python 3.10 has no tomllib.
+    return re.findall(rf'^{key} = "(.+)"$', project, re.MULTILINE)[0]
+
+
+def _json(report: Mapping[str, Any]) -> bytes:
+    return (json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,127 @@
+"""Paste changed crops back into their photograph.
+
+Where nothing is pasted the photograph is copied, not blended. Every pixel shows at most one crop, its owner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .alignment import Window
+from .face_mask import FaceArea, drawn_mask, landmark_mask, ownership
+from .resampling import resample
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in a grey picture (ITU-R BT.601)."""
+
+STEADINESS = 1e-3
+"""Weight of no change of colour across the face against the rim's colours: decides where little of the rim is seen."""
+
+
+def paste(
+    photo: Tensor,
+    areas: Sequence[FaceArea],
+    crops: Sequence[NDArray[np.float32]],
+    masks: Sequence[NDArray[np.float32]] | None,
+    *,
+    feather: float,
+    grow: float,
+    colour_match: bool,
+) -> tuple[Tensor, Tensor]:
+    """Paste all crops of one photograph.
+
+    Args:
+        photo: float [H, W, C] in [0, 1], C is 1, 3 or 4; of 4 the last, alpha, stays as it is.
+        areas: of the crops' faces.
+        crops: for each face [side, side, 3] in [0, 1], side as in its area.
+        masks: for each face [side, side] in [0, 1], to be pasted instead of the landmarks' mask.
+        feather: see `landmark_mask`.
+        grow: see `landmark_mask`.
+        colour_match: shift each crop's colours smoothly to the photograph's along its rim.
+
+    Returns:
+        The picture, of the photograph's shape, dtype and device; and float32 [H, W] on the CPU, how much of each
+        pixel is from a crop. Where that is 0 the picture is the photograph to the last bit.
+    """
+    height, width = photo.shape[:2]
+    owned = ownership(areas, height, width)
+    alpha = np.zeros((height, width), np.float32)
+    for number, area in enumerate(areas):
+        if not area.window.empty:
+            soft = (
+                landmark_mask(area, feather, grow) if masks is None else drawn_mask(area, masks[number], feather, grow)
+            )
+            # The larger mask decides how much, the owner decides of what: no overlap lets an original through.
+            np.maximum(alpha[area.window.slices], soft, out=alpha[area.window.slices])
+    result = photo.clone()
+    colours = min(photo.shape[2], 3)
+    for number, area in enumerate(areas):
+        window = _bounds(owned.of(number, area.window) & (alpha[area.window.slices] > 0), area.window)
+        if window.empty:
+            continue
+        weight = np.where(owned.of(number, window), alpha[window.slices], np.float32(0))
+        source = crops[number] if colours == 3 else crops[number] @ LUMA[:, None]
+        content = resample(source, area.from_crop(window), window.height, window.width)
+        here = result[window.slices]
+        before = here[..., :colours].float().cpu().numpy()
+        if colour_match:
+            x, y = (coordinate / (1 + grow + feather) for coordinate in area.disc(window))
+            content = content + _colour_shift(before - content, weight, x, y)
+        blend = before + weight[..., None] * (content.clip(0, 1) - before)
+        # Not from the sum: in the core not even rounding may tell of the original.
+        blend[weight == 1] = content[weight == 1].clip(0, 1)
+        changed = weight > 0
+        here[..., :colours][torch.from_numpy(changed)] = torch.from_numpy(blend[changed]).to(here)
+    return result, torch.from_numpy(alpha)
+
+
+def _bounds(selected: NDArray[np.bool_], window: Window) -> Window:
+    """The smallest window around what is selected in a window; empty if nothing is."""
+    rows, columns = np.flatnonzero(selected.any(axis=1)), np.flatnonzero(selected.any(axis=0))
+    if not len(rows):
+        return Window(0, 0, 0, 0)
+    x, y = window.x0, window.y0
+    return Window(x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1)
+
+
+def _colour_shift(
+    difference: NDArray[np.float32], alpha: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The smooth shift of colours that fits a difference along the mask's rim.
+
+    Fitted are the harmonic polynomials of degree 0, 1 and 2, the lowest waves of the membrane that is clamped at the
+    rim in Poisson cloning (Perez, Gangnet, Blake, "Poisson Image Editing", 2003). A harmonic function is inside
+    never larger than at the rim, and is known from there alone: the original face's inside has no part in it, and
+    noise averages out.
+
+    Args:
+        difference: [h, w, C], photograph less crop.
+        alpha: [h, w] in [0, 1]; only where it is between, the difference is looked at.
+        x: [h, w], 0 in the face's middle and 1 at its rim.
+        y: see x.
+
+    Returns:
+        [h, w, C], within the range of the difference along the rim; 0 if there is no rim to see.
+    """
+    weight = alpha * (1 - alpha)
+    rim = weight > 0
+    if not rim.any():
+        return np.zeros_like(difference)
+    along, target = _harmonics(x[rim], y[rim]), difference[rim]
+    weighted = along * weight[rim][:, None]
+    steady = STEADINESS * weight[rim].sum() * np.diag([0.0, 1.0, 1.0, 1.0, 1.0])
+    coefficients = np.linalg.lstsq(weighted.T @ along + steady, weighted.T @ target, rcond=None)[0]
+    shift = np.empty_like(difference)
+    for channel, (level, along_x, along_y, stretch, skew) in enumerate(coefficients.T.astype(np.float32)):
+        shift[..., channel] = level + x * (along_x + stretch * x + 2 * skew * y) + y * (along_y - stretch * y)
+    return np.clip(shift, target.min(axis=0), target.max(axis=0), out=shift)
+
+
+def _harmonics(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Harmonic polynomials up to degree 2 of points [P], as [P, 5]."""
+    return np.stack([np.ones_like(x), x, y, x * x - y * y, 2 * x * y], axis=-1)

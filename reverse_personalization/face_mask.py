@@ -1,0 +1,193 @@
+"""Which pixels of a photograph are a face's: its core, the feather around it, and who owns what several claim.
+
+A face is an ellipse in its FFHQ-aligned crop. A pixel's distance from the face is measured in radii of that ellipse:
+0 in its middle, 1 at its rim. Whatever is nearer than 1 is the core, forehead to chin and ear to ear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment import Window, ffhq_transform, footprint, inverted, scale_of
+from .resampling import resample, smoothstep
+
+CENTRE = (0.5, 0.545)
+"""Of the core of a face that looks into the camera, in fractions of the FFHQ crop's side."""
+
+RADII = (0.36, 0.405)
+"""Of the core, across and down, in the same fractions.
+
+In an FFHQ crop the eyes are 0.24 apart, 63 mm on average, so that its side is about 260 mm. From there the extents of
+an adult head (eyes to chin 0.45, to the hairline 0.3, ears 0.35 from the middle) lie inside.
+"""
+
+TURN = 1.1
+"""How far the core moves away from where the nose points, per offset of the nose from the line eyes to mouth.
+
+Of a turned head the ear that is seen lies further from the eyes than the other cheek.
+"""
+
+MOST_TURN = 0.09
+"""Largest such shift, in fractions of the FFHQ crop's side: the core stays in the crop."""
+
+REACH = 1.12
+"""Distance up to which pixels count as a face's where crops of its neighbours are made; still inside its own crop."""
+
+EDGE = 0.04
+"""Part of a crop's side over which every mask falls to 0 at the crop's edge; no core comes so near to it."""
+
+
+@dataclass(frozen=True, eq=False)
+class FaceArea:
+    """Where one face and its crop are in a photograph.
+
+    Attributes:
+        to_crop: float64 [2, 3], from pixels of the photograph to pixels of the crop.
+        side: of the crop, pixels.
+        to_disc: float64 [2, 3], from pixels of the photograph to where the core is the unit disc.
+        window: the pixels of the photograph that the crop may show; may be empty.
+    """
+
+    to_crop: NDArray[np.float64]
+    side: int
+    to_disc: NDArray[np.float64]
+    window: Window
+
+    @property
+    def radius(self) -> float:
+        """Of the core, pixels of the photograph (geometric mean of both)."""
+        return 1 / scale_of(self.to_disc)
+
+    def from_crop(self, window: Window) -> NDArray[np.float64]:
+        """From pixels of the crop to those of a window of the photograph, counted from its corner."""
+        transform = inverted(self.to_crop)
+        transform[:, 2] -= (window.x0, window.y0)
+        return transform
+
+    def disc(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Coordinates of pixels, each [h, w], in which the core is the unit disc."""
+        return _coordinates(self.to_disc, window)
+
+    def distance(self, window: Window) -> NDArray[np.float32]:
+        """Of pixels from the face, [h, w], in radii of the core; infinite outside the crop."""
+        distance = np.hypot(*self.disc(window))
+        distance[self._to_edge(window) < 0] = np.inf
+        return distance
+
+    def edge(self, window: Window) -> NDArray[np.float32]:
+        """[h, w]: exactly 0 outside the crop, rising to 1 over `EDGE` of its side."""
+        return smoothstep(self._to_edge(window) / (EDGE * self.side))
+
+    def _to_edge(self, window: Window) -> NDArray[np.float32]:
+        """Distance of pixels from the crop's edge in its pixels, [h, w]; negative outside."""
+        x, y = _coordinates(self.to_crop, window)
+        middle = (self.side - 1) / 2
+        return self.side / 2 - np.maximum(np.abs(x - middle), np.abs(y - middle))
+
+
+def face_area(
+    landmarks: NDArray[np.float64], to_crop: NDArray[np.float64], side: int, height: int, width: int
+) -> FaceArea:
+    """Lay out a face.
+
+    Args:
+        landmarks: [5, 2] pixels of the photograph, without a `landmark_fault`.
+        to_crop: from pixels of the photograph to pixels of the face's crop.
+        side: of the crop, pixels.
+        height: of the photograph, pixels.
+        width: of the photograph, pixels.
+    """
+    fractions = ffhq_transform(landmarks)
+    x = landmarks @ fractions[0, :2] + fractions[0, 2]
+    nose = x[2] - (x[0] + x[1] + x[3] + x[4]) / 4
+    turned = np.clip(-TURN * nose, -MOST_TURN, MOST_TURN)
+    to_disc = fractions.copy()
+    to_disc[:, 2] += fractions[:, :2].sum(axis=1) / 2 - np.add(CENTRE, (turned, 0.0))
+    to_disc /= np.array(RADII)[:, None]
+    window = footprint(to_crop, side).within(Window(0, 0, width, height))
+    return FaceArea(to_crop=to_crop, side=side, to_disc=to_disc, window=window)
+
+
+def landmark_mask(area: FaceArea, feather: float, grow: float) -> NDArray[np.float32]:
+    """Soft mask of a face over its window.
+
+    Args:
+        area: of the face.
+        feather: width of the fall from 1 to exactly 0, in radii of the core, above 0.
+        grow: how far beyond the core the mask stays at 1, in the same radii, at least 0.
+
+    Returns:
+        [h, w] in [0, 1], exactly 1 in the core, exactly 0 beyond the feather and outside the crop.
+    """
+    beyond = (np.hypot(*area.disc(area.window)) - 1 - grow) / feather
+    return (1 - smoothstep(beyond)) * area.edge(area.window)
+
+
+def drawn_mask(area: FaceArea, mask: NDArray[np.float32], feather: float, grow: float) -> NDArray[np.float32]:
+    """Soft mask over a face's window from one that was drawn in its crop.
+
+    Args:
+        area: of the face; its side is the mask's.
+        mask: [side, side] in [0, 1]; what is above a half is the face.
+        feather: see `landmark_mask`; the fall lies outside the drawn face.
+        grow: see `landmark_mask`.
+
+    Returns:
+        [h, w] in [0, 1], exactly 0 outside the crop.
+    """
+    radius = area.radius * scale_of(area.to_crop)
+    outside = cv2.distanceTransform((mask <= 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Without any face in the mask every distance would be counted from nowhere.
+    soft = 1 - smoothstep((outside / radius - grow) / feather) if (mask > 0.5).any() else np.zeros_like(mask)
+    window = area.window
+    shown = resample(np.maximum(soft, mask)[..., None], area.from_crop(window), window.height, window.width)
+    return shown[..., 0] * area.edge(window)
+
+
+@dataclass(frozen=True, eq=False)
+class Ownership:
+    """Whose every pixel of a photograph is.
+
+    Attributes:
+        owner: int16 [H, W], number of the face from 0, or -1.
+        distance: float32 [H, W], from the owner, in radii of its core; infinite where nobody's crop is.
+    """
+
+    owner: NDArray[np.int16]
+    distance: NDArray[np.float32]
+
+    def of(self, number: int, window: Window) -> NDArray[np.bool_]:
+        """Which pixels of a window one face owns, [h, w]."""
+        return self.owner[window.slices] == number
+
+
+def ownership(areas: Sequence[FaceArea], height: int, width: int) -> Ownership:
+    """Give every pixel to the face it is nearest to among those whose crops show it; at a tie to the first.
+
+    Args:
+        areas: of all faces of the photograph.
+        height: of the photograph, pixels.
+        width: of the photograph, pixels.
+    """
+    owner = np.full((height, width), -1, np.int16)
+    nearest = np.full((height, width), np.inf, np.float32)
+    for number, area in enumerate(areas):
+        distance = area.distance(area.window)
+        closer = distance < nearest[area.window.slices]
+        nearest[area.window.slices][closer] = distance[closer]
+        owner[area.window.slices][closer] = number
+    return Ownership(owner, nearest)
+
+
+def _coordinates(transform: NDArray[np.float64], window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where a transform takes a window's pixels: x and y, each [h, w]."""
+    x, y = np.arange(window.x0, window.x1), np.arange(window.y0, window.y1)
+    across, down = (
+        np.add.outer((row[1] * y + row[2]).astype(np.float32), (row[0] * x).astype(np.float32)) for row in transform
+    )
+    return across, down

@@ -1,0 +1,120 @@
+"""The ladder of scales: faces that are still recognisable are generated again with a stronger one, and only they."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Generate = Callable[[Sequence[int], float], Tensor]
+"""(numbers of faces from 0, scale) -> their crops, float [F, H, W, 3]."""
+
+Measure = Callable[[int, Tensor], "float | None"]
+"""(number of a face from 0, its crop [H, W, 3]) -> cosine with its original, None if it cannot be measured."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One face at one scale.
+
+    Attributes:
+        scale: of the guidance.
+        finite: whether the crop came out finite.
+        similarity: cosine with the original; None if it could not be measured.
+        anonymised: whether it was measured and is below the threshold.
+    """
+
+    scale: float
+    finite: bool
+    similarity: float | None
+    anonymised: bool
+
+    def __str__(self) -> str:
+        if not self.finite:
+            return f"{self.scale:g}: not finite"
+        if self.similarity is None:
+            return f"{self.scale:g}: not measurable"
+        return f"{self.scale:g}: similarity {self.similarity:.2f}"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the ladder made of one face.
+
+    Attributes:
+        attempts: in their order; only the last can be anonymised.
+        crop: of the last attempt that came out finite, [H, W, 3]; None if none did.
+    """
+
+    attempts: tuple[Attempt, ...]
+    crop: Tensor | None
+
+    @property
+    def anonymised(self) -> bool:
+        """Whether the crop was measured and is below the threshold."""
+        return self.attempts[-1].anonymised
+
+    def __str__(self) -> str:
+        tried = ", ".join(map(str, self.attempts))
+        if self.anonymised:
+            return f"anonymised ({tried})"
+        shown = [attempt.scale for attempt in self.attempts if attempt.finite]
+        kept = f"the result at {shown[-1]:g} is passed on" if shown else "a grey crop is passed on"
+        return f"NOT anonymised ({tried}); {kept}: Identity Check will find it, and Cover Faces must cover it"
+
+
+def parse_scales(text: str) -> tuple[float, ...]:
+    """Read a list of scales, the weakest first.
+
+    Args:
+        text: negative numbers separated by commas, each below the one before: "-10, -14, -20".
+
+    Raises:
+        ValueError: `text` is no such list.
+    """
+    parts = text.split(",")
+    try:
+        scales = tuple(float(part) for part in parts)
+    except ValueError:
+        scales = ()
+    falling = all(after < before for before, after in zip((0.0, *scales), scales, strict=False))
+    if not scales or not all(map(math.isfinite, scales)) or not falling:
+        raise ValueError(
+            f'the scales are "{text}"; expected negative numbers separated by commas, the weakest first and each '
+            'further below 0 than the one before, such as "-10, -14, -20"'
+        )
+    return scales
+
+
+def climb(
+    count: int, scales: Sequence[float], generate: Generate, similarity: Measure, threshold: float
+) -> list[Outcome]:
+    """Generate all faces at the first scale, then at each next one those that are not anonymised yet.
+
+    Args:
+        count: number of faces.
+        scales: one or more, the weakest first.
+        generate: called once a scale, with the faces that are left, in their order.
+        similarity: called once for every finite crop.
+        threshold: cosine from which on a face counts as recognisable.
+
+    Returns:
+        one for each face, in their order.
+    """
+    attempts: list[list[Attempt]] = [[] for _ in range(count)]
+    crops: list[Tensor | None] = [None] * count
+    left = list(range(count))
+    for scale in scales:
+        if not left:
+            break
+        for row, crop in zip(left, generate(left, scale), strict=True):
+            finite = bool(torch.isfinite(crop).all())
+            cosine = similarity(row, crop) if finite else None
+            if finite:
+                crops[row] = crop
+            attempts[row].append(Attempt(scale, finite, cosine, cosine is not None and cosine < threshold))
+        left = [row for row in left if not attempts[row][-1].anonymised]
+    return [Outcome(tuple(tried), crop) for tried, crop in zip(attempts, crops, strict=True)]

@@ -1,0 +1,136 @@
+"""Which face of a result is which face of its original, and what was kept of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .faces import Detection, HeadPose, Sex
+from .verdict import Kept, Status
+
+MIN_MEASURABLE = 20.0
+"""Pixels of the shorter side of a face's box; in less a recogniser sees nobody."""
+
+MIN_SPREAD = 0.05
+"""Landmarks that lie nearer to one another than this part of the box's side (root mean square) are no face's."""
+
+MIN_OVERLAP = 0.2
+"""Intersection over union of the boxes from which on a face of the result may be the original's at that place."""
+
+
+class Appearance(NamedTuple):
+    """What a model pack sees of a face beside its identity.
+
+    Attributes:
+        age: years, or None where the pack cannot tell.
+        sex: None where the pack cannot tell.
+        pose: None where the pack cannot tell.
+    """
+
+    age: int | None = None
+    sex: Sex | None = None
+    pose: HeadPose | None = None
+
+
+def overlap(a: Detection, b: Detection) -> float:
+    """Intersection over union of two boxes, in [0, 1]."""
+    across = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
+    down = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
+    shared = max(across, 0.0) * max(down, 0.0)
+    together = a.area + b.area - shared
+    return shared / together if together > 0 else 0.0
+
+
+def landmark_distance(a: Detection, b: Detection) -> float:
+    """Mean distance of the five landmarks, pixels."""
+    return float(np.linalg.norm(np.subtract(a.landmarks, b.landmarks), axis=1).mean())
+
+
+def measurable(face: Detection) -> bool:
+    """Whether a face is large enough to be recognised, and its landmarks can align a crop of it."""
+    x0, y0, x1, y1 = face.box
+    points = np.array(face.landmarks)
+    if not (np.isfinite(face.box).all() and np.isfinite(points).all() and min(x1 - x0, y1 - y0) >= MIN_MEASURABLE):
+        return False
+    return bool(np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
+
+
+def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> list[int | None]:
+    """Find every original face's place taken again in the result: one to one, the best pair first.
+
+    A pair is the better the more its boxes overlap and the nearer its landmarks are to one another. Boxes that
+    overlap by less than `MIN_OVERLAP` are no pair.
+
+    Args:
+        originals: faces of the original.
+        found: faces of the result, in pixels of the same frame.
+
+    Returns:
+        For every original the number of its face among `found`, or None. Numbers that are not in it belong to
+        no original.
+    """
+    pairs = []
+    for i, face in enumerate(originals):
+        for j, find in enumerate(found):
+            shared = overlap(face, find)
+            if shared >= MIN_OVERLAP:
+                distance = landmark_distance(face, find) / math.sqrt(face.area)
+                # Landmarks that are not finite cannot be compared: such a pair comes last.
+                pairs.append((distance - shared if math.isfinite(distance) else math.inf, i, j))
+    matches: list[int | None] = [None] * len(originals)
+    for _, i, j in sorted(pairs):
+        if matches[i] is None and j not in matches:
+            matches[i] = j
+    return matches
+
+
+def what_was_kept(face: Detection, find: Detection, before: Appearance, after: Appearance) -> Kept:
+    """Compare a face of the original with its face in the result.
+
+    Args:
+        face: of the original.
+        find: of the result, in pixels of the same frame.
+        before: of `face`.
+        after: of `find`, by the same models.
+    """
+    eye, other_eye = np.array(face.landmarks)[:2]
+    return Kept(
+        box_overlap=overlap(face, find),
+        landmark_change=landmark_distance(face, find) / max(float(np.linalg.norm(eye - other_eye)), 1.0),
+        yaw_change=_turn(before.pose.yaw, after.pose.yaw) if before.pose and after.pose else None,
+        pitch_change=_turn(before.pose.pitch, after.pose.pitch) if before.pose and after.pose else None,
+        roll_change=_turn(before.pose.roll, after.pose.roll) if before.pose and after.pose else None,
+        ages=(before.age, after.age) if before.age is not None and after.age is not None else None,
+        sexes=(before.sex, after.sex) if before.sex is not None and after.sex is not None else None,
+    )
+
+
+def _turn(before: float, after: float) -> float:
+    """From one angle to another the shorter way round, degrees in [-180, 180)."""
+    return (after - before + 180) % 360 - 180
+
+
+def status_of(similarity: float | None, found: bool, threshold: float) -> tuple[Status, str]:
+    """What a measurement says of a face that was to be changed.
+
+    A similarity that tells the person counts wherever it comes from; one that does not tell counts only if the face
+    was found: "nothing there" is no proof.
+
+    Args:
+        similarity: see `FaceVerdict.similarity`.
+        found: whether the face was found again in the result.
+        threshold: cosine from which on a face counts as recognisable.
+
+    Returns:
+        The status, and its reason if it is not "anonymised".
+    """
+    if similarity is not None and similarity >= threshold:
+        return "recognisable", "not below the threshold"
+    if not found:
+        return "unmeasurable", "not found in the result"
+    if similarity is None:
+        return "unmeasurable", "too small, or the recogniser cannot read it"
+    return "anonymised", ""

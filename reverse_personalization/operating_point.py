@@ -1,0 +1,61 @@
+"""The cosine from which on a recogniser takes two faces for one person's, as it was measured, in the pack's folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+OPERATING_POINT_FILE = "verification.json"
+"""In a pack's folder, with the fields of `OperatingPoint`."""
+
+CAUTIOUS_THRESHOLD = 0.2
+"""Cosine for recognisers without that file. The published operating points of ArcFace models are between 0.25 and
+0.45: this is below them all, so that more faces count as recognisable, not fewer."""
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Where a recogniser decides.
+
+    Attributes:
+        threshold: cosine, above 0 and below 1.
+        false_match_rate: part of the pairs of two people that it takes for one, in [0, 1].
+        measured_on: which pictures, in words.
+    """
+
+    threshold: float
+    false_match_rate: float
+    measured_on: str
+
+    def as_json(self) -> bytes:
+        """The file's content."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+
+def pack_threshold(folder: Path) -> float:
+    """The threshold that was measured for a pack's recogniser, or the cautious one if none was.
+
+    Args:
+        folder: of the pack.
+
+    Raises:
+        ValueError: the file is there, but has no threshold above 0 and below 1.
+    """
+    file = folder / OPERATING_POINT_FILE
+    if not file.exists():
+        return CAUTIOUS_THRESHOLD
+    try:
+        threshold = float(json.loads(file.read_text(encoding="utf-8"))["threshold"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(_unusable(file, f"{type(error).__name__}: {error}")) from error
+    if not 0 < threshold < 1:
+        raise ValueError(_unusable(file, f"threshold {threshold}"))
+    return threshold
+
+
+def _unusable(file: Path, found: str) -> str:
+    return (
+        f'{file} cannot be used ({found}); expected {{"threshold": a cosine above 0 and below 1, ...}}: correct it, '
+        "or remove it and set the threshold on the node"
+    )

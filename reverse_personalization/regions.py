@@ -1,0 +1,105 @@
+"""Region control: the part of a picture that a replay gives back, held in the latent during generation.
+
+After each step the latent inside the region is put back on the inverted picture's own noisy copy of that level, as
+masked diffusion samplers do (Avrahami, Lischinski, Fried, "Blended Latent Diffusion", 2023); here the copies are those
+that the inversion made, so what is around the region fits to it at every level, and at the end it is the original's
+latent. NullFace (Kung, Varanka, Sim, Sebe, 2025) keeps eyes, mouth or glasses this way while the identity changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .schedule import timestep_noise
+from .solver import Hold, noisy_copy
+from .trajectory import KeptRegion, NoiseTrajectory
+
+
+def keep_region(trajectory: NoiseTrajectory, mask: Tensor, *, change: bool, start: float) -> NoiseTrajectory:
+    """The same trajectory, replayed with a region held.
+
+    Args:
+        trajectory: without a region.
+        mask: float [M, H, W] or [H, W] in [0, 1] (clipped), M 1 for all pictures or B; H and W a whole multiple of the
+            latent's height and width, the same for both. White stays.
+        change: white may change instead, black stays.
+        start: part of the run, in [0, 1], before the region is held; at 1 it is held after the last step alone.
+
+    Raises:
+        ValueError: the trajectory has a region, the mask does not fit its pictures or has values that are not finite,
+            or `start` is outside [0, 1].
+    """
+    if trajectory.region is not None:
+        raise ValueError(
+            "the trajectory already keeps a region, and it can keep only one; join the masks (FaceRegionMask marks "
+            "several parts at once, MaskComposite adds masks) and use one Keep Region node"
+        )
+    if not 0.0 <= start <= 1.0:
+        raise ValueError(f"start is {start}; expected a part of the run from 0 (all steps) to 1 (the last step)")
+    kept = latent_mask(mask, tuple(trajectory.x_T.shape), change=change)
+    return replace(trajectory, region=KeptRegion(mask=kept, first=round(start * (trajectory.steps - 1))))
+
+
+def latent_mask(mask: Tensor, shape: tuple[int, ...], *, change: bool) -> Tensor:
+    """A mask in a latent's size; a latent pixel gets the mean of the pixels that it stands for.
+
+    Args:
+        mask: see `keep_region`.
+        shape: of the latent, [B, C, h, w].
+        change: see `keep_region`.
+
+    Returns:
+        float32 [B, 1, h, w] in [0, 1] on the CPU, 1 stays.
+
+    Raises:
+        ValueError: see `keep_region`.
+    """
+    batch, _, height, width = shape
+    if mask.ndim not in (2, 3):
+        raise ValueError(f"the mask has the shape {tuple(mask.shape)}; expected [batch, height, width]")
+    masks = mask.detach().float().cpu().reshape(-1, 1, *mask.shape[-2:])
+    if masks.shape[0] not in (1, batch):
+        raise ValueError(
+            f"there are {masks.shape[0]} masks for {batch} pictures in the trajectory; expected one for all or one "
+            "for each, in the same order"
+        )
+    scale = masks.shape[2] // height
+    if scale == 0 or tuple(masks.shape[2:]) != (scale * height, scale * width):
+        raise ValueError(
+            f"the mask is {masks.shape[3]}x{masks.shape[2]} pixels, but the latent is {width}x{height}; expected a "
+            f"whole multiple of it, as the picture is that was encoded ({8 * width}x{8 * height} with an SDXL or SD1.5 "
+            "VAE); make the mask from that picture, or resize it"
+        )
+    if not torch.isfinite(masks).all():
+        raise ValueError("the mask has values that are not finite (NaN or infinity); the node that made it failed")
+    white = F.avg_pool2d(masks.clamp(0, 1), scale)
+    return (1 - white if change else white).expand(batch, -1, -1, -1).contiguous()
+
+
+def hold_region(trajectory: NoiseTrajectory, device: torch.device, arithmetic: torch.dtype) -> Hold | None:
+    """What holds a trajectory's region in `solver.replay`; None if it has no region.
+
+    Args:
+        trajectory: to be replayed.
+        device: to compute on.
+        arithmetic: dtype of the replay's sums.
+    """
+    region = trajectory.region
+    if region is None:
+        return None
+    clean = trajectory.x0.to(device, arithmetic)
+    noise = timestep_noise(clean.shape[1:], trajectory.steps, trajectory.seed)
+    sigmas = trajectory.sigmas.tolist()
+    stays = region.mask.to(device, arithmetic)
+
+    def hold(i: int, y: Tensor) -> Tensor:
+        if i <= region.first:
+            return y
+        # In this form 0 and 1 give the one or the other to the last bit.
+        return stays * noisy_copy(clean, noise, sigmas, i) + (1 - stays) * y
+
+    return hold

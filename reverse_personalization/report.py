@@ -1,0 +1,148 @@
+"""What is told about a result: the JSON report beside a saved picture, and the faces that an error names.
+
+A report can be passed on with the picture. It says what was done and how well, and nothing that leads back to the
+original: no embedding, no crop, no place, no file name, no text and no time. `report.schema.json` is its definition.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .verdict import FaceVerdict, Kept, Verdict
+
+SCHEMA_VERSION = 1
+
+SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
+
+_DIGITS = 4
+"""Decimals of scores: what a threshold has, and no fingerprint of the computation."""
+
+_ONNX_RUNTIMES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-rocm",
+    "onnxruntime-directml",
+    "onnxruntime-openvino",
+    "onnxruntime-silicon",
+)
+"""Distributions that ONNX Runtime comes in."""
+
+
+def software_versions(comfyui: str) -> dict[str, str | None]:
+    """What the result was made with; None for what is not installed.
+
+    Args:
+        comfyui: the host's version.
+    """
+    return {
+        "comfyui": comfyui,
+        "torch": str(torch.__version__),
+        "insightface": _version("insightface"),
+        "onnxruntime": _version(*_ONNX_RUNTIMES),
+    }
+
+
+def _version(*distributions: str) -> str | None:
+    for name in distributions:
+        for found in importlib.metadata.distributions(name=name):
+            return found.version
+    return None
+
+
+def build_report(
+    verdict: Verdict,
+    number: int,
+    *,
+    file_format: str,
+    file_sha256: str,
+    created_by: Mapping[str, str],
+    software: Mapping[str, str | None],
+    model_hashes: Mapping[str, str],
+    settings: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The report over one saved picture.
+
+    Args:
+        verdict: over its batch.
+        number: of the picture in the batch, from 0.
+        file_format: of the file: "png", "webp" or "jpeg".
+        file_sha256: of the file's bytes.
+        created_by: "name" and "version" of the pack.
+        software: see `software_versions`.
+        model_hashes: sha256 of models that were named in the graph, beside those of the verdict.
+        settings: of each node that took part its "node" (class) and "inputs" (numbers, booleans, choices).
+
+    Returns:
+        Plain data that `report.schema.json` describes.
+    """
+    faces = verdict.images[number]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "created_by": dict(created_by),
+        "software": dict(software),
+        "file": {"format": file_format, "sha256": file_sha256},
+        "pixels": {"input_sha256": verdict.originals[number], "output_sha256": verdict.results[number]},
+        "check": {"checker": verdict.checker, "guide": verdict.guide, "threshold": verdict.threshold},
+        "models": {**model_hashes, **verdict.model_hashes},
+        "settings": [dict(node) for node in settings],
+        "result": _overall(faces),
+        "faces": [_face(face) for face in faces],
+    }
+
+
+def _overall(faces: Sequence[FaceVerdict]) -> str:
+    """The least of what holds for all faces."""
+    statuses = {face.status for face in faces}
+    if not statuses:
+        return "no face"
+    if "unhandled" in statuses:
+        return "unhandled faces kept"
+    return "covered" if "covered" in statuses else "anonymised"
+
+
+def _face(face: FaceVerdict) -> dict[str, Any]:
+    return {
+        "status": face.status,
+        "similarity": _rounded(face.similarity),
+        "cover": face.method or None,
+        "kept": None if face.kept is None else _kept(face.kept),
+    }
+
+
+def _kept(kept: Kept) -> dict[str, Any]:
+    return {
+        "box_overlap": _rounded(kept.box_overlap),
+        "landmark_change": _rounded(kept.landmark_change),
+        "yaw_change": _rounded(kept.yaw_change),
+        "pitch_change": _rounded(kept.pitch_change),
+        "roll_change": _rounded(kept.roll_change),
+        "ages": None if kept.ages is None else list(kept.ages),
+        "sexes": None if kept.sexes is None else list(kept.sexes),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)
+
+
+def name_faces(verdict: Verdict, wanted: Callable[[FaceVerdict], bool]) -> str:
+    """Some of a verdict's faces in words, for an error: where, what and why; "" if none is wanted.
+
+    Args:
+        verdict: whose images and faces are numbered from 1.
+        wanted: which faces.
+    """
+    words = []
+    for image_number, faces in enumerate(verdict.images, start=1):
+        for number, face in enumerate(faces, start=1):
+            if not wanted(face):
+                continue
+            known = [] if face.similarity is None else [f"similarity {face.similarity:.2f} of {verdict.threshold:.2f}"]
+            why = ", ".join([*known, *filter(None, [face.reason])])
+            words.append(f"image {image_number} face {number} is {face.status}" + (f" ({why})" if why else ""))
+    return "; ".join(words)

@@ -1,0 +1,92 @@
+"""Pictures through similarity transforms: between photographs and crops, larger or smaller, with subpixel accuracy.
+
+Pictures are float32 [H, W, C]; transforms are float64 [2, 3] between middles of pixels (see `alignment`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .alignment import Window, footprint, scale_of
+
+APERTURE = 0.5
+"""Standard deviation, in target pixels, of the Gaussian that a target pixel sees the source through when shrinking.
+
+At three quarters of the sampling rate 6 % are left, at the sampling rate 0.7 %: no moire, little softness.
+"""
+
+KERNEL_REACH = 4.0
+"""Pixels, of the source or the target, whichever are larger, within which `resample` reads."""
+
+
+def smoothstep(x: NDArray[Any]) -> NDArray[np.float32]:
+    """From exactly 0 at 0 and below to exactly 1 at 1 and above, with a horizontal tangent at both."""
+    t: NDArray[np.float32] = np.clip(x, 0, 1).astype(np.float32, copy=False)
+    return t * t * (3 - 2 * t)
+
+
+def resample(
+    source: NDArray[np.float32], transform: NDArray[np.float64], height: int, width: int
+) -> NDArray[np.float32]:
+    """A picture as a transform shows it.
+
+    Interpolated with Lanczos' kernel; where the target has fewer pixels, the source is averaged first. Beyond its
+    edges the source is mirrored.
+
+    Args:
+        source: [h, w, C].
+        transform: from pixels of the source to pixels of the target.
+        height: of the target, pixels.
+        width: of the target, pixels.
+
+    Returns:
+        [height, width, C], within the range of the source's values.
+    """
+    lowest, highest = source.min(), source.max()
+    reduction = int(1 / scale_of(transform) / 2)
+    if reduction > 1:
+        # The Gaussian alone would do, but its cost grows with the factor.
+        source, transform = _reduced(source, transform, reduction)
+    scale = scale_of(transform)
+    if scale < 1:
+        width_of_blur = APERTURE * (scale**-2 - 1) ** 0.5 + 1e-6
+        source = np.asarray(cv2.GaussianBlur(source, (0, 0), width_of_blur, borderType=cv2.BORDER_REFLECT), np.float32)
+    target = cv2.warpAffine(source, transform, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
+    clipped: NDArray[np.float32] = np.clip(np.asarray(target, np.float32), lowest, highest)
+    return clipped.reshape(height, width, -1)
+
+
+def source_window(to_crop: NDArray[np.float64], side: int, height: int, width: int) -> Window:
+    """The pixels of the photograph that its crop is computed from, the mirrored ones included; never empty."""
+    reach = int(np.ceil(KERNEL_REACH * max(1.0, 1 / scale_of(to_crop)))) + 1
+    x0, y0, x1, y1 = footprint(to_crop, side)
+    left, right = _mirrored(x0 - reach, x1 + reach, width)
+    top, bottom = _mirrored(y0 - reach, y1 + reach, height)
+    return Window(left, top, right, bottom)
+
+
+def _mirrored(start: int, stop: int, size: int) -> tuple[int, int]:
+    """The part of 0..size that start..stop reads if beyond both ends the picture is mirrored."""
+    low, high = start, stop
+    if start < 0:
+        high = max(high, -start)
+    if stop > size:
+        low = min(low, 2 * size - stop)
+    return max(low, 0), min(high, size)
+
+
+def _reduced(
+    source: NDArray[np.float32], transform: NDArray[np.float64], factor: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The source averaged over about `factor` pixels in both directions, and the transform from there."""
+    height, width = source.shape[:2]
+    small = max(1, round(width / factor)), max(1, round(height / factor))
+    ratio = np.array([width / small[0], height / small[1]])
+    reduced = np.asarray(cv2.resize(source, small, interpolation=cv2.INTER_AREA), np.float32)
+    linear = transform[:, :2] * ratio
+    offset = transform[:, 2] + transform[:, :2] @ ((ratio - 1) / 2)
+    return reduced, np.concatenate([linear, offset[:, None]], axis=1)

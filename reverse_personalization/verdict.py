@@ -1,0 +1,129 @@
+"""What IDENTITY_VERDICT carries: for every face of every result whether its person can still be recognised."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .faces import Sex
+
+Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
+"""anonymised: measured, and below the threshold. recognisable: above it. unmeasurable: one of the two faces could not
+be found again, or not be embedded. unhandled: a face in the result that belongs to none of the faces that were to be
+changed. covered: one of the last three, under a cover since."""
+
+SAFE: frozenset[Status] = frozenset({"anonymised", "covered"})
+"""What may leave. Everything else is covered or blocks the run."""
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was kept of a face, from the original to the result.
+
+    Attributes:
+        box_overlap: intersection over union of the boxes, in [0, 1].
+        landmark_change: mean distance of the five landmarks, as a part of the distance between the eyes.
+        yaw_change: of the head, degrees; None where the pack has no model of it.
+        pitch_change: see there.
+        roll_change: see there.
+        ages: years before and after, or None.
+        sexes: before and after, or None.
+    """
+
+    box_overlap: float
+    landmark_change: float
+    yaw_change: float | None = None
+    pitch_change: float | None = None
+    roll_change: float | None = None
+    ages: tuple[int, int] | None = None
+    sexes: tuple[Sex, Sex] | None = None
+
+
+@dataclass(frozen=True)
+class FaceVerdict:
+    """One face.
+
+    Attributes:
+        status: see `Status`.
+        boxes: where it is, in pixels of the photograph: in the original, in the result, or both. A cover covers all.
+        landmarks: of the same faces, five (x, y) each.
+        similarity: largest cosine between original and result by the checking recogniser; None if unmeasurable or
+            unhandled.
+        kept: None if the face was not found again.
+        method: of its cover, "" if it is not covered.
+        reason: of a status that is not safe, a few words for people.
+    """
+
+    status: Status
+    boxes: tuple[Box, ...]
+    landmarks: tuple[tuple[tuple[float, float], ...], ...]
+    similarity: float | None = None
+    kept: Kept | None = None
+    method: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The wire type IDENTITY_VERDICT.
+
+    Attributes:
+        images: of every result its faces: those that were to be changed in their order, then the unhandled.
+        originals: `pixels_digest` of every original.
+        results: `pixels_digest` of every result that was checked; a picture with another digest was not.
+        threshold: cosine above which a face counts as recognisable.
+        guide: name of the pack whose embeddings guided.
+        checker: name of the pack or file that checked.
+        model_hashes: sha256 of the model files that took part, by a name without folders.
+    """
+
+    images: tuple[tuple[FaceVerdict, ...], ...]
+    originals: tuple[str, ...]
+    results: tuple[str, ...]
+    threshold: float
+    guide: str
+    checker: str
+    model_hashes: dict[str, str] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[FaceVerdict]:
+        """All faces of all results."""
+        for image in self.images:
+            yield from image
+
+    @property
+    def safe(self) -> bool:
+        """Whether every face is anonymised or covered."""
+        return all(face.status in SAFE for face in self)
+
+
+def eight_bits(image: Tensor) -> NDArray[np.uint8]:
+    """An image as a file holds it.
+
+    Args:
+        image: float [H, W, C] in [0, 1] (clipped).
+
+    Returns:
+        uint8 [H, W, C], rounded, contiguous.
+    """
+    levels = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(levels.cpu().numpy())
+
+
+def pixels_digest(image: Tensor) -> str:
+    """sha256 over an image's shape and its `eight_bits`.
+
+    Args:
+        image: float [H, W, C] in [0, 1] (clipped).
+    """
+    levels = eight_bits(image)
+    return hashlib.sha256(repr(levels.shape).encode() + levels.tobytes()).hexdigest()

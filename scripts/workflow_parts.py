@@ -1,0 +1,168 @@
+"""Parts that the shipped graphs share: nodes under fixed keys, and what their notes say.
+
+Values are the defaults of the nodes, which are the paper's for SDXL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scripts.demo import REPLACEABLE
+from scripts.workflow_model import Link, Node
+
+CHECKPOINT_FILE = {
+    "name": REPLACEABLE["checkpoint"],
+    "url": (
+        "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/" + REPLACEABLE["checkpoint"]
+    ),
+    "directory": "checkpoints",
+}
+ADAPTER_FILE = {
+    "name": REPLACEABLE["adapter"],
+    "url": "https://huggingface.co/h94/IP-Adapter-FaceID/resolve/main/" + REPLACEABLE["adapter"],
+    "directory": "ipadapter",
+}
+
+BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#a13c4a"
+"""Colours of the frames: models and photograph, faces, inversion, regeneration, checking."""
+
+TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 112, 180, 260
+
+SCALES_NOTE = """**scales** of *Reverse Identity Sampler with Retry*: every face runs at the first; one that the \
+checker still recognises runs again at the next. More negative is less recognisable and keeps expression, gaze and \
+pose less well. What stays recognisable at the last, or cannot be measured, is covered."""
+
+ORIGINALS_NOTE = """The original stays in ComfyUI's `input` folder."""
+
+SAVING_NOTE = f"""*Save Anonymized Image* writes only what was checked, without metadata, and a report beside it. It \
+stops the run where no face was found before or after: look at the picture, and set no_face to save if nobody is in \
+it. {ORIGINALS_NOTE}"""
+
+
+def models_note(checked: bool) -> str:
+    """Which files a graph needs."""
+    packs = f"the InsightFace pack `{REPLACEABLE['model_pack']}`, which guides"
+    if checked:
+        packs += f", and `{REPLACEABLE['checker']}`, which checks"
+    return (
+        f"**Models**: an SDXL checkpoint (`models/checkpoints`), its FaceID adapter (`models/ipadapter`), and below "
+        f"`models/insightface/models` {packs}. With a checkpoint and an adapter of SD1.5, a face is 512 pixels wide. "
+        "The published FaceID and InsightFace weights are for non-commercial research."
+    )
+
+
+def note_text(title: str, *paragraphs: str) -> str:
+    """A note under its heading."""
+    return "\n\n".join((f"## {title}", *paragraphs))
+
+
+def models() -> dict[str, Node]:
+    """Checkpoint, adapter and the text of the inversion."""
+    return {
+        "checkpoint": Node(
+            "CheckpointLoaderSimple", {"ckpt_name": REPLACEABLE["checkpoint"]}, models=(CHECKPOINT_FILE,)
+        ),
+        "adapter": Node(
+            "IdentityAdapterLoader",
+            {"model": Link("checkpoint", "MODEL"), "adapter_name": REPLACEABLE["adapter"]},
+            models=(ADAPTER_FILE,),
+        ),
+        "text": Node(
+            "CLIPTextEncode",
+            {"clip": Link("checkpoint", "CLIP"), "text": ""},
+            title="Text of the photograph (none)",
+            room=TEXT_ROOM,
+        ),
+    }
+
+
+def photograph(file: str = "photograph.png", title: str = "Photograph") -> Node:
+    """A picture of the input folder."""
+    return Node("LoadImage", {"image": file}, title=title, room=PICTURE_ROOM)
+
+
+def everybody(image: Link) -> Node:
+    """All faces; a picture without any goes on to the check, which searches it again."""
+    return Node(
+        "FaceEmbed",
+        {"image": image, "model_pack": REPLACEABLE["model_pack"], "select": "all", "no_face": "empty list"},
+    )
+
+
+def encode(pixels: Link) -> Node:
+    """Pictures as latents."""
+    return Node("VAEEncode", {"pixels": pixels, "vae": Link("checkpoint", "VAE")})
+
+
+def invert() -> Node:
+    """The record of the latents "encode"."""
+    return Node(
+        "DPMSolverInversion",
+        {"model": Link("adapter", "MODEL"), "latent": Link("encode", "LATENT"), "source": Link("text", "CONDITIONING")},
+    )
+
+
+def inverted_crops(image: Link) -> dict[str, Node]:
+    """Every face of an image as a crop and as a record of noise."""
+    return {
+        "embed": everybody(image),
+        "crop": Node("FaceCrop", {"image": image, "faces": Link("embed", "faces")}),
+        "encode": encode(Link("crop", "crops")),
+        "invert": invert(),
+    }
+
+
+def retry(trajectory: Link, **inputs: Any) -> Node:
+    """The sampler that checks every crop."""
+    return Node(
+        "ReverseIdentityLadder",
+        {
+            "model": Link("adapter", "MODEL"),
+            "vae": Link("checkpoint", "VAE"),
+            "trajectory": trajectory,
+            "faces": Link("crop", "faces"),
+            "crops": Link("crop", "crops"),
+            "checker": REPLACEABLE["checker"],
+            **inputs,
+        },
+    )
+
+
+def attribute_prompt(faces: Link, **wanted: str) -> Node:
+    """What the new faces are to be like."""
+    return Node("AttributePrompt", {"clip": Link("checkpoint", "CLIP"), "faces": faces, **wanted}, room=ATTRIBUTE_ROOM)
+
+
+def pasted(image: Link, crops: Link) -> dict[str, Node]:
+    """New crops in their photographs."""
+    return {"paste": Node("FacePaste", {"image": image, "placements": Link("crop", "placements"), "crops": crops})}
+
+
+def checked(original: Link, result: Link) -> dict[str, Node]:
+    """Whether everybody in a result is unrecognisable, and covers on those who are not."""
+    return {
+        "check": Node(
+            "IdentityCheck",
+            {
+                "original": original,
+                "faces": Link("embed", "faces"),
+                "result": result,
+                "checker": REPLACEABLE["checker"],
+            },
+        ),
+        "cover": Node("FaceCover", {"image": result, "verdict": Link("check", "verdict")}),
+    }
+
+
+def saved() -> dict[str, Node]:
+    """The report on the screen, and the files."""
+    return {
+        "report": Node(
+            "PreviewAny", {"source": Link("check", "report")}, title="What became of every face", room=REPORT_ROOM
+        ),
+        "save": Node(
+            "SaveAnonymizedImage",
+            {"images": Link("cover", "image"), "verdict": Link("cover", "verdict")},
+            room=PICTURE_ROOM,
+        ),
+    }

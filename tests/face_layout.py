@@ -1,0 +1,55 @@
+"""Faces laid out at will, and photographs that are known between their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from reverse_personalization.face_template import FFHQ_LANDMARKS
+from reverse_personalization.faces import EMBEDDING_WIDTH, Face, Faces
+
+Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def landmarks_at(x: float, y: float, frame: float, degrees: float = 0.0) -> np.ndarray:
+    """Of an average face whose FFHQ crop has its middle at (x, y) and a side of `frame` pixels, turned clockwise."""
+    turn = np.exp(1j * np.radians(degrees))
+    points = (FFHQ_LANDMARKS - 0.5) @ (1, 1j) * frame * turn + (x + 1j * y)
+    return np.stack([points.real, points.imag], axis=1)
+
+
+def face_at(x: float, y: float, frame: float, degrees: float = 0.0, direction: int = 0) -> Face:
+    landmarks = landmarks_at(x, y, frame, degrees)
+    return face_of(landmarks, (x - frame / 4, y - frame / 3, x + frame / 4, y + frame / 3), direction)
+
+
+def face_of(landmarks: Sequence[Sequence[float]] | np.ndarray, box: tuple[float, ...], direction: int = 0) -> Face:
+    embedding = torch.zeros(EMBEDDING_WIDTH)
+    embedding[direction] = 1.0
+    points = tuple((float(x), float(y)) for x, y in landmarks)
+    return Face(box=box, landmarks=points, score=0.9, embedding=embedding, age=30, sex="female")
+
+
+def faces_of(height: int, width: int, *images: Sequence[Face]) -> Faces:
+    return Faces(tuple(map(tuple, images)), height, width, "fake", "CPUExecutionProvider")
+
+
+def waves(period: float, seed: int = 0) -> Field:
+    """A smooth picture of any size in colour, no wave shorter than `period`; x and y in pixels' middles."""
+    random = np.random.default_rng(seed)
+    angles, phases = random.uniform(0, 2 * np.pi, (2, 3, 3))
+    lengths = period * random.uniform(1, 3, (3, 3))
+
+    def field(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        along = x[..., None, None] * np.cos(angles) + y[..., None, None] * np.sin(angles)
+        return 0.5 + 0.15 * np.sin(2 * np.pi * along / lengths + phases).sum(axis=-1)
+
+    return field
+
+
+def photograph(field: Field, height: int, width: int) -> torch.Tensor:
+    """float32 [1, H, W, 3]."""
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    return torch.from_numpy(field(x, y).astype(np.float32))[None]

@@ -1,0 +1,256 @@
+"""What became of every face that was drawn, judged by the saved file alone against what the renderer knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from miniature.build import FACE_PACK
+from miniature.render.portrait import portrait
+from tests.in_host import part
+
+from .cases import Case
+from .files import leaks, read_saved
+from .photographs import Photograph
+from .pipeline import Item, Run
+
+GALLERY_SIDE = 256
+"""Pixels of the other picture that is taken of everybody."""
+
+MATCHED = 0.3
+"""Part of their union that a found box and a face's share."""
+
+COVERED = 0.9
+"""Part of what is to be seen of a face that a cover hides."""
+
+SEEN = 0.5
+"""Part of a face that nobody and no border hides, from which on it has to be found."""
+
+DETECTION_THRESHOLD = 0.1
+
+
+@dataclass(frozen=True)
+class FaceRecord:
+    """One face that was drawn.
+
+    Attributes:
+        size: pixels.
+        yaw: degrees.
+        roll: degrees.
+        seen: part of it that nobody and no border hides.
+        found: which search found it, "first", "second" or "".
+        status: the verdict's, "" if the face is in none.
+        hidden: part of it that is under a cover.
+        similarity: cosine of what was saved with the same face in the original, None if nothing was saved.
+        gallery: cosines with another picture of the person: of the original, of the first scale's result, of what
+            was saved; None where there is none.
+        recognisable: whether `similarity` reaches the judge's threshold.
+    """
+
+    size: float
+    yaw: float
+    roll: float
+    seen: float
+    found: str
+    status: str = ""
+    hidden: float = 0.0
+    similarity: float | None = None
+    gallery: tuple[float | None, float | None, float | None] = (None, None, None)
+    recognisable: bool = False
+
+    @property
+    def unprotected(self) -> bool:
+        """Whether it was found, saved without a cover, and is still recognisable."""
+        return bool(self.found) and self.recognisable and self.hidden < COVERED
+
+    @property
+    def unhandled(self) -> bool:
+        """Whether both searches missed it and it was saved, although there was enough of it to be seen."""
+        return not self.found and self.similarity is not None and self.seen >= SEEN
+
+
+@dataclass(frozen=True)
+class PhotoRecord:
+    """One photograph.
+
+    Attributes:
+        case: its number.
+        kind: of the case.
+        outcome: "saved", "blocked" (an error, nothing saved), "refused" (an error that was right), "accepted" (saved
+            where an error would have been right) or "lost" (neither a file nor an error).
+        error: of the run.
+        faces: everybody who was drawn.
+        false_finds: faces in the verdict that nobody drew.
+        outside: pixels that changed outside of both masks.
+        rim: pixels just inside the mask's rim.
+        seam: sum over these of the mean absolute change at scale 0, in 1/255.
+        leaks: secrets in what was saved.
+        seconds: of the run.
+    """
+
+    case: int
+    kind: str
+    outcome: str
+    error: str = ""
+    faces: tuple[FaceRecord, ...] = ()
+    false_finds: int = 0
+    outside: int = 0
+    rim: int = 0
+    seam: float = 0.0
+    leaks: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """In types that `json` can write."""
+        return asdict(self)
+
+
+@dataclass(eq=False)
+class Judge:
+    """A recogniser that is told by the renderer where the faces are.
+
+    Attributes:
+        name: of its pack.
+    """
+
+    name: str
+    _gallery: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        recognition = part("host.recognition")
+        opened = recognition.open_checker(self.name, "CPU", 0.0, DETECTION_THRESHOLD, FACE_PACK.name)
+        self._pack, self.threshold = opened.pack, opened.threshold
+        self._detection = part("reverse_personalization.faces").Detection
+
+    def judge(self, case: Case, run: Run, seconds: float) -> list[PhotoRecord]:
+        """Records of a case's photographs."""
+        leaked = tuple(sorted({word for file in run.files for word in leaks(file)}))
+        common = {"case": case.number, "kind": case.kind, "error": run.error, "leaks": leaked}
+        each = seconds / len(case.photographs)
+        if case.refused:
+            outcome = "accepted" if run.files else "refused" if run.error else "lost"
+            return [PhotoRecord(**common, outcome=outcome, seconds=each)]
+        pictures = [(item, row) for item in run.items for row in range(len(item.original))]
+        pictures += [(None, 0)] * (len(case.photographs) - len(pictures))
+        records = []
+        for photograph, (item, row) in zip(case.photographs, pictures, strict=True):
+            if item is None or not item.saved:
+                outcome = "blocked" if run.error else "lost"
+                records.append(PhotoRecord(**common, outcome=outcome, faces=_drawn(photograph), seconds=each))
+            else:
+                records.append(
+                    PhotoRecord(**common, outcome="saved", seconds=each, **self._saved(photograph, item, row))
+                )
+        return records
+
+    def _saved(self, photograph: Photograph, item: Item, row: int) -> dict[str, Any]:
+        original = levels(item.original[row])
+        saved = read_saved(item.saved[row])
+        changed, cover = item.changed[row].numpy() > 0, item.cover[row].numpy() > 0
+        verdicts = item.verdict.images[row]
+        handled = [face.box for face in item.faces.images[row]]
+        boxes = [face.boxes[0] for face in verdicts]
+        matches = match([face.box for face in photograph.faces], boxes)
+        faces = []
+        for face, number in zip(photograph.faces, matches, strict=True):
+            found = "" if number is None else "first" if number < len(handled) else "second"
+            before = self._embedding(original, face.landmarks)
+            after = self._embedding(saved, face.landmarks)
+            first = None if item.first is None else self._embedding(levels(item.first[row]), face.landmarks)
+            known = self._known(face.identity)
+            similarity = _cosine(before, after)
+            faces.append(
+                FaceRecord(
+                    size=face.size,
+                    yaw=face.yaw,
+                    roll=face.roll,
+                    seen=face.visible * face.inside,
+                    found=found,
+                    status="" if number is None else verdicts[number].status,
+                    hidden=float(cover[face.mask].mean()),
+                    similarity=similarity,
+                    gallery=(_cosine(known, before), _cosine(known, first), _cosine(known, after)),
+                    recognisable=similarity >= self.threshold,
+                )
+            )
+        rim, seam = (0, 0.0) if item.unchanged is None else at_the_rim(item, row)
+        return {
+            "faces": tuple(faces),
+            "false_finds": len(boxes) - sum(number is not None for number in matches),
+            "outside": outside(original, saved, changed | cover),
+            "rim": rim,
+            "seam": seam,
+        }
+
+    def similarity(self, before: NDArray[np.uint8], after: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> float:
+        """Cosine of the same place in two pictures [H, W, C]."""
+        return float(self._embedding(before, landmarks) @ self._embedding(after, landmarks))
+
+    def _known(self, identity: int) -> NDArray[np.float64]:
+        """Of another picture of a person, in another light and pose."""
+        if identity not in self._gallery:
+            other = portrait(identity, identity, GALLERY_SIDE)
+            self._gallery[identity] = self._embedding(other.image, other.truth.landmarks - 0.5)
+        return self._gallery[identity]
+
+    def _embedding(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+        rgb = np.broadcast_to(picture[..., :3], (*picture.shape[:2], 3))
+        place = self._detection(box=(0.0, 0.0, 1.0, 1.0), landmarks=tuple(map(tuple, landmarks)), score=0.0)
+        embedding = self._pack.embedding(np.ascontiguousarray(rgb[..., ::-1]), place)
+        return embedding / np.linalg.norm(embedding)
+
+
+def levels(image: torch.Tensor) -> NDArray[np.uint8]:
+    """A picture [H, W, C] in [0, 1] in the 8 bits in which it would be saved."""
+    return (image.float().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+
+
+def outside(original: NDArray[np.uint8], saved: NDArray[np.uint8], changed: NDArray[np.bool_]) -> int:
+    """Pixels that differ although no mask has them, or whose alpha does."""
+    if original.shape != saved.shape:
+        return int(np.prod(original.shape[:2]))
+    differs = original != saved
+    colours = differs[..., :3].any(-1) & ~changed
+    return int((colours | differs[..., 3:].any(-1)).sum())
+
+
+def at_the_rim(item: Item, row: int) -> tuple[int, float]:
+    """How many pixels the rim of Paste Faces' mask has, and the sum of the changes there at scale 0 in 1/255."""
+    mask = item.changed[row].numpy() > 0
+    edge = np.pad(mask, 1, mode="edge")
+    surrounded = edge[:-2, 1:-1] & edge[2:, 1:-1] & edge[1:-1, :-2] & edge[1:-1, 2:]
+    rim = mask & ~surrounded
+    change = (item.unchanged[row] - item.original[row]).abs()[..., :3].mean(-1).numpy() * 255
+    return int(rim.sum()), float(change[rim].sum())
+
+
+def match(true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]]) -> list[int | None]:
+    """Which found box is whose, one to one, best first; None for who was not found."""
+    matches: list[int | None] = [None] * len(true)
+    if not true or not found:
+        return matches
+    a, b = np.array(true), np.array(found)
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (a, b)]
+    parts = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+    while parts.max() >= MATCHED:
+        face, number = np.unravel_index(parts.argmax(), parts.shape)
+        matches[int(face)] = int(number)
+        parts[face, :] = parts[:, number] = -1
+    return matches
+
+
+def _drawn(photograph: Photograph) -> tuple[FaceRecord, ...]:
+    return tuple(
+        FaceRecord(face.size, face.yaw, face.roll, face.visible * face.inside, found="") for face in photograph.faces
+    )
+
+
+def _cosine(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> float | None:
+    return None if one is None or other is None else float(one @ other)

@@ -1,0 +1,189 @@
+"""Counts over all photographs, as JSON and as a page."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .cases import WIDEST_ROLL, WIDEST_YAW
+from .judging import COVERED, SEEN, FaceRecord, PhotoRecord
+
+PROMISED_SIZE, SMALL_SIZE = 48.0, 24.0
+"""Pixels from which on nobody may be missed, and from which on one face in two hundred may."""
+
+SIZES = (0, 16, 24, 48, 96, 192, 100_000)
+ANGLES = (0, 15, 30, 45, 60, 90, 180)
+"""Limits of the classes in which misses are listed: pixels, and degrees of yaw or roll, whichever is more."""
+
+Figures = dict[str, Any]
+
+
+def promised(face: FaceRecord, smallest: float, largest: float = np.inf) -> bool:
+    """Whether a face has to be found: large enough, seen enough, and not turned too far."""
+    return (
+        smallest <= face.size < largest
+        and face.seen >= SEEN
+        and abs(face.yaw) <= WIDEST_YAW
+        and abs(face.roll) <= WIDEST_ROLL
+    )
+
+
+def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seconds: float) -> Figures:
+    """All figures.
+
+    Args:
+        records: of all photographs.
+        threshold: of the judge.
+        judge: name of its pack.
+        seconds: that all took.
+    """
+    outcomes = Counter(record.outcome for record in records)
+    saved = [face for record in records if record.outcome == "saved" for face in record.faces]
+    found = [face for face in saved if face.found]
+    missed = [face for face in saved if face.unhandled]
+    large = [face for face in saved if promised(face, PROMISED_SIZE)]
+    small = [face for face in saved if promised(face, SMALL_SIZE, PROMISED_SIZE)]
+    rims = [record for record in records if record.rim]
+    statuses = Counter(face.status for face in found)
+    return {
+        "photos": len(records),
+        "faces": sum(len(record.faces) for record in records),
+        "unprotected_faces": sum(face.unprotected for face in saved),
+        "unhandled_faces": sum(face.unhandled for face in large),
+        "unhandled_small_faces": sum(face.unhandled for face in small),
+        "unhandled_of_all_seen": len(missed),
+        "outside_pixels_changed": sum(record.outside for record in records),
+        "leaks": sorted({word for record in records for word in record.leaks}),
+        "saved": outcomes["saved"],
+        "blocked": outcomes["blocked"],
+        "refused": outcomes["refused"],
+        "accepted": outcomes["accepted"],
+        "lost": outcomes["lost"],
+        "errors": dict(Counter(f"{r.kind}: {r.error.splitlines()[0]}" for r in records if r.error)),
+        "faces_promised": len(large),
+        "faces_promised_small": len(small),
+        "found_first": sum(face.found == "first" for face in found),
+        "found_second": sum(face.found == "second" for face in found),
+        "false_finds": sum(record.false_finds for record in records),
+        "anonymised": statuses["anonymised"],
+        "covered": statuses["covered"],
+        "seam": _mean_of(sum(record.seam for record in rims), sum(record.rim for record in rims)),
+        "seam_worst_photo": max((record.seam / record.rim for record in rims), default=None),
+        "judge": judge,
+        "threshold": threshold,
+        "similarity": similarities(saved, threshold),
+        "misses": table(missed),
+        "seen": table(face for face in saved if face.seen >= SEEN),
+        "seconds": round(seconds, 1),
+        "seconds_median_photo": _quantile([record.seconds for record in records], 0.5),
+    }
+
+
+def similarities(saved: Sequence[FaceRecord], threshold: float) -> Figures:
+    """By what was compared: median, 95th percentile and share at or above the threshold.
+
+    Covered faces are left out of all rows but the first, so that covers do not count as successes of the method.
+    """
+    seen = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
+    bare = [face for face in seen if face.hidden < COVERED]
+    rows = {
+        "original, against another picture of the person": [face.gallery[0] for face in seen],
+        "first scale only, against another picture of the person": [face.gallery[1] for face in seen],
+        "saved without cover, against another picture of the person": [face.gallery[2] for face in bare],
+        "saved without cover, against the original": [face.similarity for face in bare],
+    }
+    return {name: _distribution(values, threshold) for name, values in rows.items()}
+
+
+def table(faces: Iterable[FaceRecord]) -> Figures:
+    """Faces by size and angle: {"24-48 px": {"0-15": count}}."""
+    counted: dict[str, Counter[str]] = {}
+    for face in faces:
+        size = _class(face.size, SIZES)
+        angle = _class(max(abs(face.yaw), abs(face.roll)), ANGLES)
+        counted.setdefault(f"{size} px", Counter())[angle] += 1
+    return {size: dict(sorted(counted[size].items(), key=_first_number)) for size in sorted(counted, key=_number)}
+
+
+def as_page(figures: Figures, command: str) -> str:
+    """The figures in Markdown."""
+    lines = [
+        "# Hostile photographs",
+        "",
+        f"Made, run and judged by `{command}`.",
+        "",
+        "Photographs from the miniature's renderer with everything that users' pictures have and do. Each went through",
+        "the whole graph in the host's own executor; what was saved is judged with the places that the renderer knows,",
+        f"by the recogniser `{figures['judge']}` at its threshold for one false match in a thousand,",
+        f"{figures['threshold']:.3f}. There are two trained recognisers, and one of them guides: the judge is also the",
+        "checker, told where the faces are instead of having to find them.",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
+    lines += [
+        f"| {name.replace('_', ' ')} | {_shown(value)} |"
+        for name, value in figures.items()
+        if not isinstance(value, dict)
+    ]
+    lines += ["", "Cosines of faces of 48 px or more:", "", "| | faces | median | 95th percentile | recognised |"]
+    lines += ["|---|---|---|---|---|"]
+    lines += [
+        f"| {name} | {row['faces']} | {_shown(row['median'])} | {_shown(row['p95'])} | {_shown(row['recognised'])} |"
+        for name, row in figures["similarity"].items()
+    ]
+    lines += ["", "Faces that both searches missed, of all that were seen, by size and by the larger of yaw and roll:"]
+    lines += ["", "| size | " + " | ".join(_names(ANGLES)) + " |", "|---" * len(ANGLES) + "|"]
+    for size, seen in figures["seen"].items():
+        missed = figures["misses"].get(size, {})
+        cells = [f"{missed.get(a, 0)} of {seen[a]}" if a in seen else "" for a in _names(ANGLES)]
+        lines.append(f"| {size} | " + " | ".join(cells) + " |")
+    lines += ["", "Errors:", ""]
+    lines += [f"- {count} x {error}" for error, count in figures["errors"].items()] or ["none"]
+    return "\n".join(lines) + "\n"
+
+
+def _distribution(values: Sequence[float | None], threshold: float) -> Figures:
+    measured = [value for value in values if value is not None]
+    return {
+        "faces": len(measured),
+        "median": _quantile(measured, 0.5),
+        "p95": _quantile(measured, 0.95),
+        "recognised": _mean_of(sum(value >= threshold for value in measured), len(measured)),
+    }
+
+
+def _quantile(values: Sequence[float], part: float) -> float | None:
+    return float(np.quantile(values, part)) if len(values) else None
+
+
+def _mean_of(total: float, count: int) -> float | None:
+    return total / count if count else None
+
+
+def _names(limits: Sequence[int]) -> list[str]:
+    return [f"{low}-{high}" for low, high in itertools.pairwise(limits)]
+
+
+def _class(value: float, limits: Sequence[int]) -> str:
+    return _names(limits)[int(np.clip(np.searchsorted(limits, value, "right") - 1, 0, len(limits) - 2))]
+
+
+def _number(name: str) -> int:
+    return int(name.split("-")[0])
+
+
+def _first_number(entry: tuple[str, Any]) -> int:
+    return _number(entry[0])
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "-" if value is None else str(value)

@@ -1,0 +1,200 @@
+"""Cover Faces: which faces it covers, what it says of them, and what it refuses."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.in_host import part, run_node
+
+BOXES = {"anonymised": 10.0, "recognisable": 60.0, "unmeasurable": 110.0, "unhandled": 160.0, "covered": 210.0}
+"""A face of each status in one row, 250x60 pixels: the left side of its box of 20x24 pixels."""
+
+
+def box_at(left: float) -> tuple[float, float, float, float]:
+    return left, 18.0, left + 20, 42.0
+
+
+def face_verdict(status: str, **values: Any) -> Any:
+    similarity = {"anonymised": 0.1, "recognisable": 0.6, "covered": 0.5}.get(status)
+    method = "solid" if status == "covered" else ""
+    place = {"boxes": (box_at(BOXES[status]),), "landmarks": ()}
+    known = {**place, "similarity": similarity, "method": method, **values}
+    return part("reverse_personalization.verdict").FaceVerdict(status, **known)
+
+
+def verdict_over(images: torch.Tensor, *rows: tuple[Any, ...]) -> Any:
+    """A verdict over these pictures, for each of them with faces that are given or named by a status of `BOXES`."""
+    module = part("reverse_personalization.verdict")
+    known = {
+        "images": tuple(tuple(face_verdict(face) if isinstance(face, str) else face for face in row) for row in rows),
+        "originals": tuple("0" * 64 for _ in images),
+        "results": tuple(module.pixels_digest(image) for image in images),
+        "threshold": 0.3,
+        "guide": "guide",
+        "checker": "checker",
+    }
+    return module.Verdict(**known)
+
+
+def faces_at(*lefts: tuple[float, ...], height: int = 60, width: int = 250) -> Any:
+    module = part("reverse_personalization.faces")
+    vector = torch.nn.functional.normalize(torch.ones(512), dim=0)
+    rows = tuple(
+        tuple(module.Face(box=box_at(left), landmarks=(), score=0.9, embedding=vector) for left in row) for row in lefts
+    )
+    return module.Faces(rows, height, width, "guide", "CPUExecutionProvider")
+
+
+@pytest.fixture
+def picture(pack: ModuleType) -> torch.Tensor:
+    return torch.rand(1, 60, 250, 3, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
+
+
+def centres(mask: torch.Tensor) -> list[str]:
+    """Statuses of the row's faces whose middle is under a cover."""
+    return [status for status, left in BOXES.items() if mask[30, round(left) + 10] == 1]
+
+
+def test_schema_names_what_execute_takes(pack):
+    node = pack.node_classes["FaceCover"]
+    schema = node.define_schema()
+    parameters = inspect.signature(node.execute).parameters
+    assert [item.id for item in schema.inputs] == list(parameters)
+    assert all(item.tooltip for item in schema.inputs)
+    assert all(item.tooltip for item in schema.outputs)
+    defaults = {item.id: item.default for item in schema.inputs[3:]}
+    assert defaults == {name: parameters[name].default for name in defaults}
+    assert (defaults["method"], defaults["on_failure"], defaults["unhandled"]) == ("solid", "cover", "cover")
+
+
+@pytest.mark.parametrize("method", ["solid", "mosaic", "blur"])
+def test_what_is_not_safe_is_covered_and_nothing_else(picture, method):
+    before, verdict = picture.clone(), verdict_over(picture, tuple(BOXES))
+    image, after, mask = run_node("FaceCover", picture, verdict, method=method)
+    assert torch.equal(picture, before)
+    assert centres(mask[0]) == ["recognisable", "unmeasurable", "unhandled"]
+    assert torch.equal(image[mask == 0], before[mask == 0])
+    assert (image[mask == 1] != before[mask == 1]).any(dim=1).float().mean() > 0.9
+    assert mask.shape == (1, 60, 250)
+    assert [face.status for face in after] == ["anonymised", "covered", "covered", "covered", "covered"]
+    assert [face.method for face in after] == ["", method, method, method, "solid"]
+    assert after.safe
+    assert [face.similarity for face in after] == [face.similarity for face in verdict]
+    assert after.results == (part("reverse_personalization.verdict").pixels_digest(image[0]),)
+    assert after.results != verdict.results
+    unchanged = ("originals", "threshold", "guide", "checker", "model_hashes")
+    assert all(getattr(after, name) == getattr(verdict, name) for name in unchanged)
+    assert [face.status for face in verdict] == list(BOXES)
+
+
+def test_original_and_result_of_a_face_are_both_covered(picture):
+    both = face_verdict("recognisable", boxes=(box_at(60), box_at(160)))
+    _, _, mask = run_node("FaceCover", picture, verdict_over(picture, (both,)))
+    assert centres(mask[0]) == ["recognisable", "unhandled"]
+
+
+def test_strangers_may_be_kept_and_stay_unhandled(picture):
+    verdict = verdict_over(picture, tuple(BOXES))
+    _, after, mask = run_node("FaceCover", picture, verdict, unhandled="keep")
+    assert centres(mask[0]) == ["recognisable", "unmeasurable"]
+    assert [face.status for face in after] == ["anonymised", "covered", "covered", "unhandled", "covered"]
+    assert not after.safe
+
+
+def test_a_safe_picture_passes_bit_for_bit(picture):
+    verdict = verdict_over(picture, ("anonymised",))
+    image, after, mask = run_node("FaceCover", picture, verdict)
+    assert torch.equal(image, picture)
+    assert (after.images, after.results) == (verdict.images, verdict.results)
+    assert not mask.any()
+
+
+def test_faces_alone_are_all_covered_and_checked_by_nobody(picture):
+    image, verdict, mask = run_node("FaceCover", picture, faces=faces_at((10.0, 160.0)))
+    digest = part("reverse_personalization.verdict").pixels_digest
+    assert centres(mask[0]) == ["anonymised", "unhandled"]
+    assert [(face.status, face.method) for face in verdict] == [("covered", "solid")] * 2
+    assert (verdict.originals, verdict.results) == ((digest(picture[0]),), (digest(image[0]),))
+    assert (verdict.guide, verdict.checker) == ("guide", "")
+
+
+def test_faces_beside_a_verdict_are_covered_whatever_it_says(picture):
+    verdict = verdict_over(picture, ("anonymised", "recognisable"))
+    _, after, mask = run_node("FaceCover", picture, verdict, faces_at((10.0, 210.0)), unhandled="keep")
+    assert centres(mask[0]) == ["anonymised", "recognisable", "covered"]
+    assert [face.status for face in after] == ["covered"] * 3
+
+
+def test_failures_may_block_the_run(picture):
+    verdict = verdict_over(picture, tuple(BOXES))
+    with pytest.raises(ValueError, match=r"face 2 is recognisable \(similarity 0\.60 of 0\.30\); image 1 face 3 is"):
+        run_node("FaceCover", picture, verdict, on_failure="block")
+    strangers = verdict_over(picture, ("anonymised", "unhandled"))
+    _, after, _ = run_node("FaceCover", picture, strangers, on_failure="block")
+    assert after.safe
+
+
+def test_batch_keeps_its_length_and_order(picture):
+    batch = torch.cat([picture, picture * 0.5, picture * 0.25])
+    verdict = verdict_over(batch, ("recognisable",), (), ("unhandled",))
+    image, after, mask = run_node("FaceCover", batch, verdict)
+    assert [centres(one) for one in mask] == [["recognisable"], [], ["unhandled"]]
+    assert torch.equal(image[1], batch[1])
+    assert after.results[1] == verdict.results[1]
+    assert [len(faces) for faces in after.images] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_grey_and_transparent_pictures(picture, channels):
+    image = picture[..., :1].expand(-1, -1, -1, channels).clone()
+    result, _, mask = run_node("FaceCover", image, verdict_over(image, ("recognisable",)))
+    assert result.shape == image.shape
+    assert torch.equal(result[..., 3:], image[..., 3:])
+    assert (result[..., 0][mask == 1] == 0).all()
+
+
+def test_a_verdict_over_other_pictures_is_refused(picture):
+    verdict = verdict_over(picture, ("recognisable",))
+    touched = picture.clone()
+    touched[0, 0, 0, 0] += 2 / 255
+    with pytest.raises(ValueError, match="image 1 of 1 is not the one the verdict is over"):
+        run_node("FaceCover", touched, verdict)
+    with pytest.raises(ValueError, match="the verdict is over 1 pictures, but 2 are connected"):
+        run_node("FaceCover", picture.repeat(2, 1, 1, 1), verdict)
+
+
+def test_faces_of_other_pictures_are_refused(picture):
+    with pytest.raises(ValueError, match="the faces are of 2 pictures of 250x60, but 1 of 250x60 are connected"):
+        run_node("FaceCover", picture, faces=faces_at((10.0,), ()))
+    with pytest.raises(ValueError, match="of 100x60"):
+        run_node("FaceCover", picture, faces=faces_at((10.0,), width=100))
+
+
+def test_a_face_that_cannot_be_placed_stops_the_run(picture):
+    lost = face_verdict("unmeasurable", boxes=((np.nan,) * 4,))
+    with pytest.raises(ValueError, match=r"image 1: face 2 cannot be covered: its box is \(nan"):
+        run_node("FaceCover", picture, verdict_over(picture, ("anonymised", lost)))
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (torch.zeros(0, 8, 8, 3), "empty"),
+        (torch.full((1, 8, 8, 3), torch.nan), "not finite"),
+        (torch.zeros(1, 8, 8, 2), "1, 3 or 4 channels"),
+    ],
+)
+def test_bad_pictures_are_refused(pack, image, message):
+    with pytest.raises(ValueError, match=message):
+        run_node("FaceCover", image, faces=faces_at(()))
+
+
+def test_nothing_connected_is_refused(picture):
+    with pytest.raises(ValueError, match="neither a verdict nor faces are connected"):
+        run_node("FaceCover", picture)

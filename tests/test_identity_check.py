@@ -1,0 +1,341 @@
+"""Identity Check on pictures whose faces, and whose recogniser's answers, are known."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx.numpy_helper
+import onnx.parser
+import pytest
+import torch
+
+from reverse_personalization.faces import Face, Faces
+from reverse_personalization.operating_point import pack_threshold
+from reverse_personalization.verdict import pixels_digest
+from tests import fake_insight
+from tests.face_embedding import images, run
+from tests.in_host import ROOT, part
+
+HEIGHT, WIDTH, DET_SIZE = 200, 260, 160
+PLACE, OTHER_PLACE = (20, 40, 90), (150, 60, 80)
+
+
+def scene(**squares: tuple[int, int, int]) -> np.ndarray:
+    return fake_insight.scene(HEIGHT, WIDTH, **squares)
+
+
+NOBODY, BEFORE, AFTER = scene(), scene(cyan=PLACE), scene(magenta=PLACE)
+"""A picture, the same with a face, and the same with another person's."""
+
+
+@pytest.fixture
+def judge_pack(packs_folder, fake_pack):
+    """Beside the guide "fake" a pack with the same answers from another file."""
+    return fake_insight.write(
+        packs_folder / "judge", detection=fake_insight.detector(), recognition=fake_insight.recogniser(gain=2.0)
+    )
+
+
+@pytest.fixture
+def check(pack, node, judge_pack):
+    """Find faces in the originals, unless they are given, and check the results."""
+
+    def checked(original, result, faces=None, **inputs):
+        if faces is None:
+            faces = run(node, original, det_size=DET_SIZE, no_face="empty list")
+        inputs = {"checker": "judge", "provider": "CPU", "det_size": DET_SIZE, **inputs}
+        return pack.node_classes["IdentityCheck"].execute(original=original, faces=faces, result=result, **inputs)
+
+    return checked
+
+
+def statuses(output) -> list[list[str]]:
+    verdict, _, passed = output.result
+    assert passed is verdict.safe
+    return [[face.status for face in image] for image in verdict.images]
+
+
+def nobody_of(count: int) -> Faces:
+    return Faces(images=((),) * count, height=HEIGHT, width=WIDTH, model_pack="fake", provider="CPU")
+
+
+def test_schema_names_what_execute_takes(pack):
+    node = pack.node_classes["IdentityCheck"]
+    schema = node.define_schema()
+    assert [item.id for item in schema.inputs] == list(inspect.signature(node.execute).parameters)
+    assert all(item.tooltip for item in schema.inputs)
+    assert [item.id for item in schema.inputs if item.advanced] == [
+        "provider",
+        "det_threshold",
+        "det_size",
+        "second_search",
+    ]
+
+
+def test_every_face_gets_what_became_of_it(check):
+    """Of a batch: changed; left as it was; taken away; with a stranger; nobody there."""
+    stranger = scene(magenta=PLACE, yellow=OTHER_PLACE)
+    output = check(images(BEFORE, BEFORE, BEFORE, BEFORE, NOBODY), images(AFTER, BEFORE, NOBODY, stranger, NOBODY))
+    assert statuses(output) == [["anonymised"], ["recognisable"], ["unmeasurable"], ["anonymised", "unhandled"], []]
+    verdict, report, passed = output.result
+    assert not passed
+    assert output.ui.as_dict() == {"text": (report,)}
+    (changed,), (same,), (gone,), (_, unknown), _ = verdict.images
+    assert changed.similarity < 0
+    assert changed.kept.box_overlap == pytest.approx(1, abs=0.01)
+    assert changed.kept.landmark_change == pytest.approx(0, abs=0.01)
+    assert len(changed.boxes) == len(changed.landmarks) == 2
+    assert same.similarity == pytest.approx(1)
+    assert (gone.similarity, gone.kept, len(gone.boxes)) == (None, None, 1)
+    assert unknown.boxes[0] == pytest.approx((150, 60, 230, 140), abs=2)
+    assert unknown.similarity is None
+    lines = report.splitlines()
+    assert lines[0] == "judge on CPUExecutionProvider, recognisable from 0.20"
+    assert lines[1].startswith("image 1 face 1: anonymised, similarity -0.")
+    assert lines[2].startswith("image 2 face 1: recognisable (not below the threshold), similarity 1.00, box")
+    assert lines[3] == "image 3 face 1: unmeasurable (not found in the result)"
+    assert lines[5] == "image 4 face 2: unhandled (a face that was not to be changed)"
+    assert lines[6] == "image 5: no faces to change, and none found"
+    assert verdict.originals == tuple(map(pixels_digest, images(BEFORE, BEFORE, BEFORE, BEFORE, NOBODY)))
+    assert verdict.results[0] == pixels_digest(images(AFTER)[0])
+
+
+def test_all_changed_and_nobody_missed_passes(check):
+    verdict, _, passed = check(images(BEFORE, NOBODY), images(AFTER, NOBODY)).result
+    assert passed
+    assert (verdict.guide, verdict.checker, verdict.threshold) == ("fake", "judge", 0.2)
+
+
+def test_a_face_that_the_search_loses_is_measured_where_it_was(check, judge_pack, monkeypatch):
+    """A blind detector is no way to pass, and where nothing was changed the reason is the person, not the detector."""
+    insight = part("host.insight")
+    verdict = check(images(BEFORE), images(AFTER)).result[0]
+    assert verdict.safe
+    monkeypatch.setattr(insight.FacePack, "search", lambda *_, **__: [])
+    known = replace(nobody_of(1), images=((_face(verdict),),))
+    assert statuses(check(images(BEFORE), images(AFTER), known)) == [["unmeasurable"]]
+    assert statuses(check(images(BEFORE), images(BEFORE), known)) == [["recognisable"]]
+
+
+def _face(verdict):
+    """The original's only face, as it was when the verdict was made."""
+    (face,) = verdict.images[0]
+    return Face(box=face.boxes[0], landmarks=face.landmarks[0], score=0.9, embedding=torch.eye(512)[0])
+
+
+def test_overlapping_faces_are_told_apart(check):
+    first, second = (20, 40, 90), (80, 70, 90)
+    before = scene(cyan=first, yellow=second)
+    after = before.copy()
+    # Cyan to magenta, above and left of the other.
+    for rows, columns in ((slice(40, 130), slice(20, 80)), (slice(40, 70), slice(80, 110))):
+        after[rows, columns] = after[rows, columns][..., [1, 0, 2]]
+    assert statuses(check(images(before), images(after))) == [["anonymised", "recognisable"]]
+
+
+def test_empty_faces_make_every_find_unhandled(check):
+    two = images(scene(cyan=PLACE, yellow=OTHER_PLACE))
+    assert statuses(check(two, two, nobody_of(1))) == [["unhandled", "unhandled"]]
+
+
+@pytest.mark.parametrize(("turns", "mirrored"), [(1, False), (2, False), (3, False), (0, True)])
+def test_a_missed_face_that_is_turned_or_seen_in_a_mirror_alone_is_found(check, judge_pack, turns, mirrored):
+    fake_insight.write(judge_pack, detection=fake_insight.detector(upright=True))
+    missed = scene(cyan=PLACE)
+    x, y, side = PLACE
+    square = missed[y : y + side, x : x + side]
+    missed[y : y + side, x : x + side] = fake_insight.with_mark(square, turns, mirrored)
+    picture = images(missed)
+    assert statuses(check(picture, picture, nobody_of(1))) == [["unhandled"]]
+    assert statuses(check(picture, picture, nobody_of(1), second_search=False)) == [[]]
+
+
+def test_a_face_too_small_to_be_recognised_is_not_called_anonymised(check):
+    small = (100, 90, 16)
+    output = check(images(scene(cyan=small)), images(scene(magenta=small)))
+    assert statuses(output) == [["unmeasurable"]]
+    assert output.result[0].images[0][0].reason.startswith("too small")
+
+
+@pytest.mark.parametrize("gain", [0.0, float("nan"), float("inf")])
+def test_a_recogniser_without_an_answer_measures_nothing(check, judge_pack, gain):
+    fake_insight.write(judge_pack, recognition=fake_insight.recogniser(gain=gain))
+    assert statuses(check(images(BEFORE), images(BEFORE))) == [["unmeasurable"]]
+
+
+def test_the_miniatures_thresholds_are_those_that_were_measured():
+    weights = ROOT / "miniature" / "weights"
+    for part_name, pack_name in (("recogniser", "miniature"), ("judge", "miniature-judge")):
+        figures = json.loads((weights / "manifests" / f"{part_name}.json").read_text(encoding="utf-8"))["figures"]
+        measured = max(figures[colour]["threshold"] for colour in ("colour", "grey"))
+        folder = weights / "insightface" / "models" / pack_name
+        assert pack_threshold(folder) == pytest.approx(measured, abs=1e-4)
+
+
+def test_degenerate_landmarks_measure_nothing(check):
+    known = nobody_of(1)
+    face = _face(check(images(BEFORE), images(AFTER)).result[0])
+    broken = replace(known, images=((replace(face, landmarks=((65.0, 85.0),) * 5),),))
+    assert statuses(check(images(BEFORE), images(AFTER), broken)) == [["unmeasurable"]]
+
+
+def test_a_stranger_at_the_place_of_a_face_that_is_gone_is_recognisable(check):
+    """Who overlaps with a face that was taken away is taken for it; that they are as before gives them away."""
+    first, second = (20, 40, 90), (50, 70, 90)
+    before = scene(cyan=first, yellow=second)
+    after = before.copy()
+    gone = NOBODY[40:130, 20:110].copy()
+    gone[30:, 30:] = before[70:130, 50:110]
+    after[40:130, 20:110] = gone
+    verdict = check(images(scene(cyan=first)), images(NOBODY)).result[0]
+    known = replace(nobody_of(1), images=((_face(verdict),),))
+    output = check(images(before), images(after), known)
+    assert statuses(output) == [["recognisable"]]
+    assert output.result[0].images[0][0].similarity == pytest.approx(1, abs=0.01)
+
+
+def test_grey_and_alpha_are_taken(check):
+    before, after = images(BEFORE), images(AFTER)
+    with_alpha = torch.cat([after, torch.ones(1, HEIGHT, WIDTH, 1)], dim=3)
+    assert statuses(check(before, with_alpha)) == [["anonymised"]]
+    assert statuses(check(before, after[..., 1:2])) == [["unmeasurable"]]
+
+
+@pytest.mark.parametrize(
+    ("original", "result", "message"),
+    [
+        (torch.zeros(0, 8, 8, 3), torch.zeros(1, 8, 8, 3), r"the original batch is empty"),
+        (torch.zeros(1, 8, 8, 3), torch.zeros(0, 8, 8, 3), r"the result batch is empty"),
+        (torch.zeros(1, HEIGHT, WIDTH, 3), torch.full((1, HEIGHT, WIDTH, 3), torch.nan), "result 1 of 1 has values"),
+        (torch.zeros(1, 1, 1, 3), torch.zeros(1, 1, 1, 3), "original 1 of 1x1, faces 1 of 260x200, result 1 of 1x1"),
+        (torch.zeros(1, HEIGHT, WIDTH, 3), torch.zeros(1, WIDTH, HEIGHT, 3), "result 1 of 200x260"),
+        (torch.zeros(2, HEIGHT, WIDTH, 3), torch.zeros(2, HEIGHT, WIDTH, 3), "original 2 of 260x200, faces 1"),
+    ],
+)
+def test_pictures_that_do_not_belong_together_are_refused(check, original, result, message):
+    with pytest.raises(ValueError, match=message):
+        check(original, result, nobody_of(1))
+
+
+def test_a_picture_of_one_pixel_is_checked(check):
+    pixel = torch.zeros(1, 1, 1, 3)
+    assert statuses(check(pixel, pixel, replace(nobody_of(1), height=1, width=1))) == [[]]
+
+
+def test_the_guide_cannot_judge(check, packs_folder, fake_pack):
+    faces = nobody_of(1)
+    copy = packs_folder / "copy.onnx"
+    copy.write_bytes((fake_pack / "recognition.onnx").read_bytes())
+    fake_insight.write(packs_folder / "twin", detection=fake_insight.detector(), recognition=fake_insight.recogniser())
+    for checker in ("fake", "twin", "copy.onnx"):
+        with pytest.raises(ValueError, match=f'checker "{checker}" has the very recogniser that guided'):
+            check(images(NOBODY), images(NOBODY), faces, checker=checker)
+
+
+def test_a_single_recogniser_borrows_what_else_it_needs(check, packs_folder, fake_pack):
+    onnx.save(fake_insight.recogniser(gain=3.0), str(packs_folder / "single.onnx"))
+    fake_insight.write(fake_pack, genderage=fake_insight.genderage(male=True, age=33))
+    assert "single.onnx" in part("host.recognition").checker_names()
+    verdict, report, passed = check(images(BEFORE), images(AFTER), checker="single.onnx").result
+    assert passed
+    assert verdict.images[0][0].kept.ages == (33, 33)
+    assert "age 33 to 33, sex kept" in report
+    files = {
+        "fake: detection.onnx": fake_pack / "detection.onnx",
+        "fake: recognition.onnx": fake_pack / "recognition.onnx",
+        "single.onnx: single.onnx": packs_folder / "single.onnx",
+    }
+    digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    assert digests.items() <= verdict.model_hashes.items()
+
+
+def test_what_is_no_recogniser_is_refused(check, packs_folder):
+    onnx.save(fake_insight.detector(), str(packs_folder / "detector.onnx"))
+    (packs_folder / "text.onnx").write_text("not a model")
+    picture, faces = images(NOBODY), nobody_of(1)
+    with pytest.raises(ValueError, match=r"detector\.onnx is no recogniser that can check \(face detector\)"):
+        check(picture, picture, faces, checker="detector.onnx")
+    with pytest.raises(RuntimeError, match=r"text\.onnx cannot be used"):
+        check(picture, picture, faces, checker="text.onnx")
+    with pytest.raises(FileNotFoundError, match=r'"gone\.onnx" is not there\. Searched'):
+        check(picture, picture, faces, checker="gone.onnx")
+
+
+def test_the_threshold_is_the_packs_unless_it_is_given(check, judge_pack):
+    picture, faces = images(NOBODY), nobody_of(1)
+    file = judge_pack / "verification.json"
+    file.write_text(json.dumps({"threshold": 0.41, "false_match_rate": 0.001, "measured_on": "squares"}))
+    assert check(picture, picture, faces).result[0].threshold == 0.41
+    assert check(picture, picture, faces, threshold=0.3).result[0].threshold == 0.3
+    for content in ("{", "{}", "[]", '{"threshold": 1.5}', '{"threshold": NaN}', '{"threshold": "x"}'):
+        file.write_text(content)
+        with pytest.raises(ValueError, match=r"verification\.json cannot be used .*or remove it"):
+            check(picture, picture, faces)
+
+
+def test_head_pose_is_compared(check, judge_pack):
+    fake_insight.write(judge_pack, landmark=fake_insight.landmarks_in_space(pitch=10, yaw=-25, roll=5))
+    ((face,),) = check(images(BEFORE), images(AFTER)).result[0].images
+    assert (face.kept.yaw_change, face.kept.pitch_change, face.kept.roll_change) == pytest.approx((0, 0, 0), abs=0.1)
+
+
+FAILS_AT_RUN_TIME = """
+<ir_version: 8, opset_import: ["": 17]>
+broken (float[1, 3, 112, 112] crop) => (float[1, 512] identity) {
+    flat = Flatten (crop)
+    far = Constant <value = float {100000.0}> ()
+    noise = ReduceMax <keepdims = 0> (crop)
+    shifted = Add (noise, far)
+    place = Cast <to = 7> (shifted)
+    axis = Constant <value = int64[1] {0}> ()
+    places = Unsqueeze (place, axis)
+    one = Gather <axis = 1> (flat, places)
+    shape = Constant <value = int64[2] {1, 512}> ()
+    identity = Expand (one, shape)
+}
+"""
+
+
+def test_a_model_that_fails_in_the_middle_fails_the_run(check, judge_pack):
+    from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
+
+    fake_insight.write(judge_pack, recognition=onnx.parser.parse_model(FAILS_AT_RUN_TIME))
+    with pytest.raises(InvalidArgument, match="out of data bounds"):
+        check(images(BEFORE), images(AFTER))
+
+
+def test_a_detector_that_miscalculates_is_not_taken_for_an_empty_picture(check, judge_pack):
+    model = fake_insight.detector()
+    # Every score, box and point is an output or is made from one; a row of NaN has no score above anything.
+    for node in model.graph.node:
+        if node.op_type == "ConstantOfShape":
+            node.attribute[0].t.CopyFrom(onnx.numpy_helper.from_array(np.array([np.nan], np.float32)))
+    fake_insight.write(judge_pack, detection=model)
+    with pytest.raises(RuntimeError, match=r"detection\.onnx gave values that are not finite"):
+        check(images(NOBODY), images(NOBODY), nobody_of(1))
+
+
+def test_a_detector_that_throws_fails_the_run(check, monkeypatch):
+    insight = part("host.insight")
+
+    def fail(*_, **__):
+        raise RuntimeError("the detector failed")
+
+    monkeypatch.setattr(insight.FacePack, "_look", fail)
+    with pytest.raises(RuntimeError, match="the detector failed"):
+        check(images(NOBODY), images(NOBODY), nobody_of(1))
+
+
+def test_cancelling_stops_between_images(check):
+    import comfy.model_management as management
+
+    management.interrupt_current_processing(True)
+    try:
+        with pytest.raises(management.InterruptProcessingException):
+            check(images(NOBODY), images(NOBODY), nobody_of(1))
+    finally:
+        management.interrupt_current_processing(False)

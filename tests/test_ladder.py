@@ -1,0 +1,298 @@
+"""The ladder of scales: its loop alone, and the node on a small model."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reverse_personalization.ladder import climb, parse_scales
+from tests import fake_insight
+from tests.in_host import load_pack, part, run_node
+from tests.small_model import SmallModel
+
+THRESHOLD = 0.3
+
+# What one attempt gives: a cosine, no measurement, or pixels that are not finite.
+ATTEMPTS = st.sampled_from([0.1, 0.2999, 0.3, 0.8, math.nan, None, "nan", "inf"])
+
+
+class Faces:
+    """Faces whose attempts are known, and a record of who was asked for what."""
+
+    def __init__(self, table: list[list[Any]], scales: list[float]) -> None:
+        self.table, self.scales = table, scales
+        self.generated: list[tuple[list[int], float]] = []
+        self.measured: list[tuple[int, float]] = []
+
+    def generate(self, rows: Any, scale: float) -> torch.Tensor:
+        self.generated.append((list(rows), scale))
+        crops = torch.stack([torch.full((2, 2, 3), row + scale / 1000) for row in rows])
+        for crop, row in zip(crops, rows, strict=True):
+            if isinstance(found := self.table[row][self.scales.index(scale)], str):
+                crop[0, 1, 2] = float(found)
+        return crops
+
+    def similarity(self, row: int, crop: torch.Tensor) -> float | None:
+        scale = self.generated[-1][1]
+        assert crop.eq(torch.tensor(row + scale / 1000)).all(), "another face's crop"
+        self.measured.append((row, scale))
+        return self.table[row][self.scales.index(scale)]
+
+
+def good(attempt: Any) -> bool:
+    return isinstance(attempt, float) and attempt < THRESHOLD
+
+
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(ATTEMPTS, min_size=n, max_size=n), max_size=5)))
+def test_only_failing_faces_are_run_again_and_the_first_success_is_kept(table: list[list[Any]]) -> None:
+    scales = [-10.0, -14.0, -20.0, -25.0][: len(table[0]) if table else 1]
+    faces = Faces(table, scales)
+    outcomes = climb(len(table), scales, faces.generate, faces.similarity, THRESHOLD)
+    assert len(outcomes) == len(table)
+    expected_calls = []
+    left = list(range(len(table)))
+    for step, scale in enumerate(scales):
+        if left:
+            expected_calls.append((left, scale))
+        left = [row for row in left if not good(table[row][step])]
+    assert faces.generated == expected_calls
+    for row, (attempts, outcome) in enumerate(zip(table, outcomes, strict=True)):
+        tried = next((i + 1 for i, attempt in enumerate(attempts) if good(attempt)), len(attempts))
+        finite = [i for i in range(tried) if not isinstance(attempts[i], str)]
+        assert [attempt.scale for attempt in outcome.attempts] == scales[:tried]
+        assert outcome.anonymised == good(attempts[tried - 1])
+        assert ("NOT anonymised" in str(outcome)) != outcome.anonymised
+        if finite:
+            assert outcome.crop is not None
+            assert outcome.crop.eq(torch.tensor(row + scales[finite[-1]] / 1000)).all()
+        else:
+            assert outcome.crop is None
+        assert [scale for measured, scale in faces.measured if measured == row] == [scales[i] for i in finite]
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=6, unique=True))
+def test_a_list_of_any_length_is_read(strengths: list[float]) -> None:
+    scales = sorted((-strength for strength in strengths), reverse=True)
+    assert parse_scales(" , ".join(map(repr, scales))) == tuple(scales)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", ",", "-10,", "-10;-14", "ten", "-10 -14", "nan", "-inf", "-10, nan", "0", "10", "-10, -10", "-20, -10"],
+)
+def test_nonsense_is_refused_with_the_text_given(text: str) -> None:
+    with pytest.raises(ValueError, match="weakest first") as refused:
+        parse_scales(text)
+    assert f'"{text}"' in str(refused.value)
+
+
+# --- the node --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small() -> SmallModel:
+    return SmallModel()
+
+
+@pytest.fixture(scope="module")
+def vae() -> Any:
+    """The host's own VAE, a TAESD with random weights: 8x8 latents to 64x64 pixels."""
+    load_pack()
+    import comfy.sd
+    from comfy.taesd.taesd import TAESD
+
+    torch.manual_seed(0)
+    # The host leaves weights uninitialised, as it loads them from files.
+    weights = {
+        name: 0.6 * torch.randn(tensor.shape) * tensor[0].numel() ** -0.5
+        if tensor.ndim > 1
+        else torch.zeros_like(tensor)
+        for name, tensor in TAESD(latent_channels=4).state_dict().items()
+    }
+    return comfy.sd.VAE(sd=weights | {"vae_scale": torch.tensor(1.0), "vae_shift": torch.tensor(0.0)})
+
+
+@pytest.fixture
+def packs(fake_pack: Path) -> Path:
+    """A guide and a checker whose recogniser is another one."""
+    return fake_insight.write(
+        fake_pack.parent / "judge", detection=fake_insight.detector(), recognition=fake_insight.recogniser(gain=2.0)
+    )
+
+
+def run(small: SmallModel, vae: Any, count: int, **given: Any) -> tuple[torch.Tensor, str]:
+    inputs = {
+        "faces": faces_in_crops(small, count),
+        "crops": torch.rand(count, 64, 64, 3, generator=torch.Generator().manual_seed(9)),
+        "scales": "-5, -8",
+        "checker": "judge",
+        **given,
+    }
+    trajectory = inputs.pop("trajectory", None) or small.invert(small.latent(count), steps=3)
+    return run_node("ReverseIdentityLadder", small.model, vae, trajectory, **inputs)
+
+
+def faces_in_crops(small: SmallModel, count: int) -> Any:
+    """FACES at the standard places of an aligned crop of 64 pixels."""
+    faces = small.faces(count)
+    place = part("reverse_personalization.face_template").template_detection(64, 64)
+    images = tuple((replace(face, box=place.box, landmarks=place.landmarks),) for face in faces)
+    return replace(faces, images=images, model_pack="fake")
+
+
+def test_schema_agrees_with_execute() -> None:
+    node = load_pack().node_classes["ReverseIdentityLadder"]
+    schema = node.GET_SCHEMA()
+    parameters = inspect.signature(node.execute).parameters
+    assert [entry.id for entry in schema.inputs] == list(parameters)
+    for entry in schema.inputs:
+        assert entry.tooltip
+        assert (parameters[entry.id].default is not inspect.Parameter.empty) == bool(entry.optional), entry.id
+    assert parse_scales(next(entry for entry in schema.inputs if entry.id == "scales").default)[0] == -10
+
+
+def test_unmeasurable_faces_try_every_scale_and_keep_the_last(small: SmallModel, vae: Any, packs: Path) -> None:
+    """The checker's detector sees nothing in random pictures: no face found is no success."""
+    trajectory = small.invert(small.latent(2), steps=3)
+    crops, report = run(small, vae, 2, trajectory=trajectory)
+    with torch.inference_mode():
+        expected = vae.decode(small.sample(trajectory, small.faces(2), -8.0))
+    assert crops.shape == (2, 64, 64, 3)
+    assert (crops - expected).abs().max() <= 1e-4
+    assert report.count("NOT anonymised (-5: not measurable, -8: not measurable); the result at -8") == 2
+    assert "checked by judge on CPUExecutionProvider" in report
+
+
+def test_a_face_that_never_comes_out_finite_is_grey_and_the_others_are_not(
+    small: SmallModel, vae: Any, packs: Path
+) -> None:
+    [[text, options]] = small.text("neg_gen")
+    spoilt = text.repeat(2, 1, 1)
+    spoilt[1] = math.nan
+    attributes = [[spoilt, {key: value.repeat(2, 1) for key, value in options.items()}]]
+    crops, report = run(small, vae, 2, attributes=attributes)
+    assert crops[1].eq(0.5).all()
+    assert crops[0].isfinite().all()
+    assert not crops[0].eq(0.5).all()
+    assert "face 2: NOT anonymised (-5: not finite, -8: not finite); a grey crop" in report
+
+
+class Pictures:
+    """A VAE that decodes to prepared pictures, batch by batch."""
+
+    def __init__(self, *batches: list[str]) -> None:
+        self.batches = list(batches)
+
+    def spacial_compression_decode(self) -> int:
+        return 8
+
+    def decode(self, samples: torch.Tensor) -> torch.Tensor:
+        colours = self.batches.pop(0)
+        assert len(colours) == len(samples), "not the faces that are left"
+        return torch.stack([picture(colour) for colour in colours])
+
+
+def picture(colour: str) -> torch.Tensor:
+    return torch.from_numpy(fake_insight.scene(64, 64, **{colour: (16, 16, 32)}))
+
+
+def test_who_is_still_recognisable_is_run_again_until_nobody_is(small: SmallModel, packs: Path) -> None:
+    """The fake recogniser tells magenta and yellow apart, and not magenta from itself."""
+    square = tuple(map(tuple, (fake_insight.LANDMARKS * 32 + 16).tolist()))
+    faces = small.faces(2)
+    images = tuple((replace(face, box=(16.0, 16.0, 48.0, 48.0), landmarks=square),) for face in faces)
+    vae = Pictures(["magenta", "yellow"], ["yellow"])
+    crops, report = run(
+        small,
+        vae,
+        2,
+        faces=replace(faces, images=images, model_pack="fake"),
+        crops=torch.stack([picture("magenta")] * 2),
+        scales="-5, -8, -11",
+    )
+    assert not vae.batches
+    assert torch.equal(crops, torch.stack([picture("yellow")] * 2))
+    assert "face 1: anonymised (-5: similarity 1.00, -8: similarity -0." in report
+    assert "face 2: anonymised (-5: similarity -0." in report
+
+
+def test_cancelling_takes_effect_before_the_next_face_is_checked(small: SmallModel, packs: Path) -> None:
+    import comfy.model_management
+
+    class Cancelling(Pictures):
+        def decode(self, samples: torch.Tensor) -> torch.Tensor:
+            comfy.model_management.interrupt_current_processing()
+            return super().decode(samples)
+
+    vae = Cancelling(["magenta"], ["magenta"])
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        run(small, vae, 1)
+    assert len(vae.batches) == 1
+
+
+def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
+    """With texts of their own and a region: what `select` cuts down."""
+    trajectory = small.invert(small.latent(3), steps=4)
+    mask = torch.zeros(3, 8, 8)
+    mask[1, :4] = 1
+    trajectory = run_node("KeepRegion", trajectory, mask)
+    [[text, options]] = small.text("neg_gen")
+    texts = torch.cat([text, text * 0.5, text * -1])
+    attributes = [[texts, {"pooled_output": torch.cat([options["pooled_output"] * s for s in (1, 0.5, -1)])}]]
+    generator = part("host.ladder").generator
+    with torch.inference_mode():
+        generate = generator(
+            small.model, Latents(small), trajectory, small.faces(3), attributes,
+            identity_scale=1.0, source=None, callback=lambda *step: None,
+        )  # fmt: skip
+        together = generate([0, 1, 2], -6.0)
+        for rows in ([1], [2, 0]):
+            apart = generate(rows, -6.0)
+            assert (apart - together[rows]).abs().max() <= 1e-4
+    assert (together[0] - together[1]).abs().max() > 1e-2
+
+
+class Latents:
+    """A VAE whose pictures are the latents in model space."""
+
+    def __init__(self, small: SmallModel) -> None:
+        self.decode = small.model_space
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"crops": torch.zeros(3, 64, 64, 3)}, "3 crops for 2 latents"),
+        ({"crops": torch.zeros(0, 64, 64, 3)}, "the image batch is empty"),
+        ({"crops": torch.full((2, 64, 64, 3), math.nan)}, "not finite"),
+        ({"crops": torch.zeros(2, 64, 64, 2)}, "1, 3 or 4 channels"),
+        ({"crops": torch.zeros(2, 1, 1, 3)}, "faces were found in pictures of 64x64 pixels, but the crops have 1x1"),
+        ({"scales": "-10; -20"}, '"-10; -20"'),
+        ({"checker": "fake"}, "very recogniser that guided"),
+    ],
+)
+def test_what_does_not_fit_is_refused(small: SmallModel, vae: Any, packs: Path, given: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(small, vae, 2, **given)
+
+
+def test_every_crop_needs_its_one_face(small: SmallModel, vae: Any, packs: Path) -> None:
+    faces = faces_in_crops(small, 2)
+    with pytest.raises(ValueError, match="2 crops, and by crop 2 faces"):
+        run(small, vae, 2, faces=replace(faces, images=(tuple(faces),)))
+    with pytest.raises(ValueError, match="decodes to 64x64"):
+        run(small, vae, 2, faces=replace(faces, height=72, width=72), crops=torch.zeros(2, 72, 72, 3))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_grey_and_rgba_originals_are_compared_too(small: SmallModel, vae: Any, packs: Path, channels: int) -> None:
+    crops, _ = run(small, vae, 1, crops=torch.rand(1, 64, 64, channels), scales="-3")
+    assert crops.shape == (1, 64, 64, 3)

@@ -1,0 +1,139 @@
+"""Which face of a result is which of its original, what was kept of it, and what a measurement says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reverse_personalization.face_template import ARCFACE_LANDMARKS, ARCFACE_SIDE
+from reverse_personalization.faces import Detection, HeadPose
+from reverse_personalization.matching import (
+    MIN_MEASURABLE,
+    Appearance,
+    landmark_distance,
+    match_faces,
+    measurable,
+    overlap,
+    status_of,
+    what_was_kept,
+)
+
+
+def face(x: float, y: float, side: float) -> Detection:
+    landmarks = ARCFACE_LANDMARKS / ARCFACE_SIDE * side + [x, y]
+    return Detection(box=(x, y, x + side, y + side), landmarks=tuple(map(tuple, landmarks.tolist())), score=0.9)
+
+
+@given(
+    places=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 5)), unique=True, max_size=8),
+    shift=st.tuples(st.floats(-8, 8), st.floats(-8, 8)),
+    data=st.data(),
+)
+def test_faces_that_moved_a_little_are_found_again_in_any_order(places, shift, data):
+    originals = [face(100 * x, 100 * y, 60) for x, y in places]
+    order = data.draw(st.permutations(range(len(places))))
+    found = [face(100 * places[i][0] + shift[0], 100 * places[i][1] + shift[1], 62) for i in order]
+    matches = match_faces(originals, found)
+    assert [order[match] for match in matches if match is not None] == list(range(len(places)))
+
+
+@given(
+    boxes=st.lists(st.tuples(st.floats(0, 90), st.floats(0, 90), st.floats(5, 60)), max_size=6),
+    finds=st.lists(st.tuples(st.floats(0, 90), st.floats(0, 90), st.floats(5, 60)), max_size=6),
+)
+def test_no_find_is_two_faces(boxes, finds):
+    matches = [
+        match for match in match_faces([face(*b) for b in boxes], [face(*f) for f in finds]) if match is not None
+    ]
+    assert len(set(matches)) == len(matches)
+
+
+def test_best_pair_comes_first():
+    """The find lies over both; the one that it fits better gets it, whichever comes first."""
+    near, far, find = face(0, 0, 100), face(25, 0, 100), face(3, 0, 100)
+    assert match_faces([far, near], [find]) == [None, 0]
+    assert match_faces([near, far], [find]) == [0, None]
+
+
+def test_landmarks_tell_two_faces_in_one_box_apart():
+    upright = face(0, 0, 100)
+    hanging = Detection(upright.box, tuple((100 - x, 100 - y) for x, y in upright.landmarks), 0.9)
+    assert match_faces([hanging, upright], [upright, hanging]) == [1, 0]
+
+
+def test_a_face_elsewhere_is_another_face():
+    assert match_faces([face(0, 0, 50)], [face(60, 0, 50)]) == [None]
+    assert match_faces([face(0, 0, 50)], []) == [None]
+    assert match_faces([], [face(0, 0, 50)]) == []
+
+
+def test_landmarks_that_are_not_finite_do_not_stop_matching():
+    broken = Detection((0, 0, 50, 50), ((math.nan, 0.0),) * 5, 0.9)
+    assert match_faces([face(0, 0, 50)], [broken]) == [0]
+
+
+def test_overlap_is_known():
+    assert overlap(face(0, 0, 10), face(0, 0, 10)) == 1
+    assert overlap(face(0, 0, 10), face(5, 0, 10)) == pytest.approx(1 / 3)
+    assert overlap(face(0, 0, 10), face(10, 0, 10)) == 0
+    assert overlap(face(0, 0, 0), face(0, 0, 0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (face(0, 0, MIN_MEASURABLE), True),
+        (face(0, 0, MIN_MEASURABLE - 0.5), False),
+        (Detection((0, 0, 100, 19), face(0, 0, 60).landmarks, 0.9), False),
+        (Detection((0, 0, 100, 100), ((50.0, 50.0),) * 5, 0.9), False),
+        (Detection((0, 0, 100, 100), ((math.nan, 50.0), *face(0, 0, 100).landmarks[1:]), 0.9), False),
+        (Detection((0, 0, math.inf, 100), face(0, 0, 100).landmarks, 0.9), False),
+        (Detection((0, 0, 0, 0), ((0.0, 0.0),) * 5, 0.9), False),
+    ],
+)
+def test_what_can_be_measured(one, expected):
+    assert measurable(one) is expected
+
+
+def test_what_was_kept_is_known():
+    before, after = face(10, 10, 112), face(13, 14, 112)
+    eyes = np.linalg.norm(ARCFACE_LANDMARKS[0] - ARCFACE_LANDMARKS[1])
+    kept = what_was_kept(
+        before,
+        after,
+        Appearance(30, "female", HeadPose(pitch=1, yaw=-20, roll=179)),
+        Appearance(34, "male", HeadPose(pitch=4, yaw=5, roll=-178)),
+    )
+    assert landmark_distance(before, after) == pytest.approx(5)
+    assert kept.landmark_change == pytest.approx(5 / eyes)
+    assert kept.box_overlap == pytest.approx(109 * 108 / (2 * 112**2 - 109 * 108))
+    assert (kept.pitch_change, kept.yaw_change, kept.roll_change) == pytest.approx((3, 25, 3))
+    assert (kept.ages, kept.sexes) == ((30, 34), ("female", "male"))
+
+
+def test_what_a_pack_cannot_tell_was_neither_kept_nor_lost():
+    kept = what_was_kept(face(0, 0, 50), face(0, 0, 50), Appearance(age=30), Appearance())
+    assert (kept.ages, kept.sexes, kept.yaw_change) == (None, None, None)
+    assert (kept.box_overlap, kept.landmark_change) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "found", "status"),
+    [
+        (0.19, True, "anonymised"),
+        (-0.5, True, "anonymised"),
+        (0.2, True, "recognisable"),
+        (0.9, False, "recognisable"),
+        (0.19, False, "unmeasurable"),
+        (None, True, "unmeasurable"),
+        (None, False, "unmeasurable"),
+    ],
+)
+def test_only_a_face_that_was_found_and_measured_is_anonymised(similarity, found, status):
+    said, reason = status_of(similarity, found, 0.2)
+    assert said == status
+    assert bool(reason) == (status != "anonymised")

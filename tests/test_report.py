@@ -1,0 +1,197 @@
+"""The report's form, the graph without names, and the hashes of models."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+import jsonschema
+import pytest
+
+from reverse_personalization.report import SCHEMA_FILE, build_report, name_faces, software_versions
+from reverse_personalization.scrub import Scrubber
+from reverse_personalization.verdict import FaceVerdict, Kept, Verdict
+from tests.in_host import part
+
+SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+BOX = (1.0, 2.0, 30.0, 40.0)
+KEPT = Kept(0.912345, 0.02, 1.0, -2.0, None, (30, 34), ("female", "male"))
+
+
+def verdict_of(*faces: FaceVerdict) -> Verdict:
+    return Verdict((faces,), ("a" * 64,), ("b" * 64,), 0.3, "guide", "judge.onnx", {"judge.onnx": "c" * 64})
+
+
+def report_of(*faces: FaceVerdict) -> dict:
+    return build_report(
+        verdict_of(*faces),
+        0,
+        file_format="png",
+        file_sha256="d" * 64,
+        created_by={"name": "reverse-personalization", "version": "0.1.0"},
+        software=software_versions("0.30.0"),
+        model_hashes={"checkpoints/model.safetensors": "e" * 64},
+        settings=[{"node": "ReverseIdentityKSampler", "inputs": {"cfg": -10.0}}],
+    )
+
+
+def face(status: str, **values) -> FaceVerdict:
+    return FaceVerdict(status, (BOX,), (), **values)
+
+
+FACES = {
+    "anonymised": [face("anonymised", similarity=0.123456, kept=KEPT)],
+    "covered": [face("anonymised", similarity=0.1, kept=KEPT), face("covered", method="mosaic")],
+    "unhandled faces kept": [face("unhandled", reason="not chosen"), face("covered", method="solid")],
+    "no face": [],
+}
+
+
+@pytest.mark.parametrize("result", FACES)
+def test_reports_follow_their_schema(result):
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    report = report_of(*FACES[result])
+    jsonschema.validate(json.loads(json.dumps(report, allow_nan=False)), SCHEMA)
+    assert report["result"] == result
+    assert len(report["faces"]) == len(FACES[result])
+
+
+def test_report_says_what_was_found_and_no_place():
+    report = report_of(*FACES["anonymised"])
+    [first] = report["faces"]
+    assert first["similarity"] == 0.1235
+    assert first["kept"]["box_overlap"] == 0.9123
+    assert first["kept"]["ages"] == [30, 34]
+    assert set(report["models"]) == {"checkpoints/model.safetensors", "judge.onnx"}
+    assert report["pixels"] == {"input_sha256": "a" * 64, "output_sha256": "b" * 64}
+    assert "box" not in first
+    assert "not chosen" not in json.dumps(report_of(*FACES["unhandled faces kept"]))
+
+
+@pytest.mark.parametrize("extra", [{"embedding": [0.1]}, {"file_name": "alice.png"}, {"created": "2026-11-23T00:00"}])
+def test_schema_allows_nothing_beside(extra):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**report_of(), **extra}, SCHEMA)
+
+
+def test_faces_are_named_for_errors():
+    verdict = verdict_of(face("anonymised"), face("recognisable", similarity=0.5), face("unmeasurable", reason="lost"))
+    assert name_faces(verdict, lambda face: face.status != "anonymised") == (
+        "image 1 face 2 is recognisable (similarity 0.50 of 0.30); image 1 face 3 is unmeasurable (lost)"
+    )
+    assert name_faces(verdict, lambda face: False) == ""
+
+
+CLASSES = {
+    "LoadImage": ("IMAGE", "MASK"),
+    "LoadFolder": ("IMAGE",),
+    "PrimitiveString": ("STRING",),
+    "CheckpointLoaderSimple": ("MODEL", "CLIP", "VAE"),
+    "CLIPTextEncode": ("CONDITIONING",),
+    "DPMSolverInversion": ("NOISE_TRAJECTORY",),
+    "ReverseIdentityKSampler": ("LATENT",),
+    "VAEDecode": ("IMAGE",),
+    "SaveAnonymizedImage": (),
+}
+
+PROMPT = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "clients/Alice Smith 2.jpg [input]", "upload": "image"}},
+    "2": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "SDXL/sd_xl_base_1.0.safetensors"}},
+    "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a person, and/or a friend", "clip": ["2", 1]}},
+    "4": {"class_type": "PrimitiveString", "inputs": {"value": "holiday in Rimini"}},
+    "5": {"class_type": "LoadFolder", "inputs": {"folder": ["4", 0], "sort": "name"}},
+    "6": {"class_type": "DPMSolverInversion", "inputs": {"model": ["2", 0], "source": ["3", 0], "steps": 25}},
+    "7": {
+        "class_type": "ReverseIdentityKSampler",
+        "inputs": {"model": ["2", 0], "trajectory": ["6", 0], "attributes": ["3", 0], "cfg": -10.0},
+        "_meta": {"title": "for ALICE SMITH 2"},
+    },
+    "8": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["2", 2]}},
+    "9": {
+        "class_type": "SaveAnonymizedImage",
+        "inputs": {"images": ["8", 0], "filename_prefix": "/home/bob/secret place/out", "note": "see bob_at_work.png"},
+    },
+}
+
+
+def scrubber() -> Scrubber:
+    return Scrubber(PROMPT, CLASSES.get, ["clients/Alice Smith 2.jpg", "other person.webp"])
+
+
+def test_prompt_keeps_its_graph_and_loses_its_names():
+    clean = scrubber().prompt()
+    text = json.dumps(clean).lower()
+    for name in ("alice", "smith", "clients", "rimini", "/home", "bob"):
+        assert name not in text
+    assert clean["1"] == {"class_type": "LoadImage", "inputs": {"image": "removed", "upload": "removed"}}
+    assert clean["2"] == PROMPT["2"]
+    assert clean["3"] == PROMPT["3"]
+    assert clean["7"]["inputs"] == PROMPT["7"]["inputs"]
+    assert clean["8"] == PROMPT["8"]
+
+
+def test_workflow_keeps_its_graph_and_loses_its_names():
+    slots = [{"name": "image", "type": "COMBO", "widget": {"name": "image"}, "link": None}]
+    muted = {"id": 11, "type": "LoadImage", "mode": 2, "inputs": slots, "widgets_values": ["carol", "image"]}
+    loader = {
+        "id": 2,
+        "type": "CheckpointLoaderSimple",
+        "properties": {"Node name for S&R": "CheckpointLoaderSimple", "somebody's": "dave"},
+        "widgets_values": ["SDXL/sd_xl_base_1.0.safetensors"],
+    }
+    note = {"id": 12, "type": "Note", "widgets_values": ["this is Erin"], "title": "other person.webp and more"}
+    workflow = {
+        "nodes": [muted, loader],
+        "links": [[1, 1, 0, 8, 0, "IMAGE"]],
+        "groups": [{"title": "Alice Smith 2"}],
+        "definitions": {"subgraphs": [{"nodes": [note], "name": "s", "extra": {"x": "frank"}}]},
+        "extra": {"author": "grace"},
+        "version": 0.4,
+    }
+    clean = scrubber().workflow(workflow)
+    text = json.dumps(clean).lower()
+    for name in ("alice", "carol", "dave", "erin", "other person", "frank", "grace"):
+        assert name not in text
+    assert clean["nodes"][0]["inputs"] == slots
+    assert clean["nodes"][1]["widgets_values"] == loader["widgets_values"]
+    assert clean["nodes"][1]["properties"] == {"Node name for S&R": "CheckpointLoaderSimple"}
+    assert clean["links"] == workflow["links"]
+    assert clean["definitions"]["subgraphs"][0]["nodes"][0]["type"] == "Note"
+    assert workflow["groups"] == [{"title": "Alice Smith 2"}]
+
+
+def test_a_picture_called_like_an_input_leaves_the_graph_whole():
+    prompt = {**PROMPT, "1": {"class_type": "LoadImage", "inputs": {"image": "image.png"}}}
+    clean = Scrubber(prompt, CLASSES.get, []).prompt()
+    assert clean["9"]["inputs"]["images"] == ["8", 0]
+    assert list(clean["1"]["inputs"]) == ["image"]
+
+
+@pytest.mark.parametrize(
+    ("text", "private"),
+    [("Alice Smith 2", True), ("x_alice smith 2_y", True), ("clients", True), ("anonymised", False)],
+)
+def test_private_names_are_recognised(text, private):
+    assert scrubber().holds_private_name(text) is private
+
+
+def test_models_are_hashed_once_until_they_change(pack, tmp_path, monkeypatch):
+    import folder_paths
+
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "checkpoints", ([str(tmp_path)], {".safetensors"}))
+    (tmp_path / "deep").mkdir()
+    path = tmp_path / "deep" / "model.safetensors"
+    path.write_bytes(b"weights")
+    hashes = part("host.model_hashes")
+    prompt = {"1": {"class_type": "X", "inputs": {"a": "deep/model.safetensors", "b": "none.safetensors", "c": 1}}}
+    first = hashes.model_hashes(prompt)
+    assert first == {"checkpoints/model.safetensors": hashlib.sha256(b"weights").hexdigest()}
+    os.utime(path, ns=(1, 1))
+    hashes.model_hashes(prompt)
+    state = path.stat()
+    path.write_bytes(b"WEIGHTS")
+    os.utime(path, ns=(1, state.st_mtime_ns))
+    assert hashes.model_hashes(prompt) == first
+    os.utime(path, ns=(1, 2))
+    assert hashes.model_hashes(prompt) == {"checkpoints/model.safetensors": hashlib.sha256(b"WEIGHTS").hexdigest()}

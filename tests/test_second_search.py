@@ -1,0 +1,116 @@
+"""Searching a picture mirrored and turned: what the detector is shown, and what becomes of what it finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reverse_personalization.face_search import (
+    MAX_DETECTOR_SIZE,
+    SIZE_STEP,
+    Look,
+    search_plan,
+    second_search_plan,
+    turned_search_plan,
+)
+from tests import fake_insight
+from tests.face_embedding import images, run
+
+looks = st.builds(
+    Look, size=st.just(32), border=st.just(0.0), mirrored=st.booleans(), turns=st.integers(min_value=0, max_value=3)
+)
+EIGHT_WAYS = {(mirrored, turns) for mirrored in (False, True) for turns in range(4)}
+sizes = st.integers(1, 9000)
+detector_sizes = st.integers(2, 64).map(lambda steps: steps * SIZE_STEP)
+
+
+@given(look=looks, row=st.integers(0, 31), column=st.integers(0, 31))
+def test_a_pixel_that_is_found_in_a_look_was_there_in_the_picture(look, row, column):
+    canvas = np.zeros((32, 32, 3), np.uint8)
+    canvas[row, column] = 255
+    shown_row, shown_column = np.argwhere(look.show(canvas)[..., 0])[0]
+    x, y = look.points_back(np.array([shown_column + 0.5, shown_row + 0.5]))
+    assert (x, y) == (column + 0.5, row + 0.5)
+    box = np.array([[shown_column, shown_row, shown_column + 1, shown_row + 1, 0.7]])
+    assert look.boxes_back(box).tolist() == [[column, row, column + 1, row + 1, 0.7]]
+
+
+@pytest.mark.parametrize(("mirrored", "turns"), sorted(EIGHT_WAYS))
+def test_a_face_keeps_its_right_and_left(mirrored, turns):
+    """From the first eye to the second and on to the mouth is clockwise, however a person is turned."""
+    shown_upright = fake_insight.LANDMARKS * 40 + [10, 20]
+    eye, other_eye, _, corner, other_corner = Look(100, 0.0, mirrored, turns).landmarks_back(shown_upright[None])[0]
+    for end in (corner, other_corner):
+        (x0, y0), (x1, y1) = other_eye - eye, end - eye
+        assert x0 * y1 - y0 * x1 > 0
+
+
+@given(height=sizes, width=sizes, det_size=detector_sizes)
+def test_later_plans_hold_the_earlier_ones(height, width, det_size):
+    first = search_plan(height, width, det_size)
+    turned = turned_search_plan(height, width, det_size)
+    second = second_search_plan(height, width, det_size)
+    assert set(first) <= set(turned) <= set(second)
+    assert len(set(second)) == len(second)
+    assert {look.turns for look in turned} == {0, 1, 2, 3}
+    assert any(look.mirrored for look in second)
+    assert {look.size for look in second} > {look.size for look in turned} or det_size == 2 * SIZE_STEP
+    assert all(look.size % SIZE_STEP == 0 and 0 < look.size <= MAX_DETECTOR_SIZE for look in second)
+
+
+def test_a_detector_of_fixed_size_keeps_it():
+    assert {look.size for look in second_search_plan(300, 400, 640, 160)} == {160}
+    assert {look.turns for look in second_search_plan(300, 400, 640, 160)} == {0, 1, 2, 3}
+
+
+def turned_scene(turns: int, mirrored: bool = False) -> np.ndarray:
+    picture = fake_insight.scene(200, 260, cyan=(90, 50, 96))
+    square = picture[50:146, 90:186]
+    picture[50:146, 90:186] = fake_insight.with_mark(square, turns, mirrored)
+    return picture
+
+
+@pytest.fixture
+def one_way_pack(packs_folder):
+    """A pack whose detector sees upright faces alone."""
+    return fake_insight.write(
+        packs_folder / "fake", detection=fake_insight.detector(upright=True), recognition=fake_insight.recogniser()
+    )
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_people_who_lie_are_found_and_their_eyes_too(node, one_way_pack, turns):
+    """A person turned by so much, whose head is where the mark is."""
+    picture = images(turned_scene(turns))
+    (face,) = run(node, picture, det_size=160)
+    assert face.box == pytest.approx((90, 50, 186, 146), abs=3)
+    centre = np.array([90 + 48, 50 + 48])
+    expected = fake_insight.LANDMARKS * 96 - 48
+    for _ in range(turns):
+        expected = np.stack([expected[:, 1], -expected[:, 0]], axis=1)
+    assert np.array(face.landmarks) == pytest.approx(expected + centre, abs=3)
+    found_upright = len(run(node, picture, det_size=160, search_turned=False, no_face="empty list"))
+    assert found_upright == (turns == 0)
+
+
+@pytest.mark.parametrize("turns", [0, 2])
+def test_only_the_second_search_sees_what_a_mirror_shows(insight, one_way_pack, turns):
+    """Mirrored and upside down is what only looks that are both would show: those are not taken."""
+    pack = insight.load_pack("fake", "CPU", 0.1)
+    rgb = (torch.from_numpy(turned_scene(turns, mirrored=True)) * 255).round().numpy()
+    picture = np.ascontiguousarray(rgb[..., ::-1].astype(np.uint8))
+    assert not pack.search(picture, 160, turned_search_plan)
+    found = pack.search(picture, 160, second_search_plan)
+    assert len(found) == (turns == 0)
+    if found:
+        eye, other_eye = found[0].landmarks[:2]
+        assert eye[0] < other_eye[0]
+
+
+def test_of_looks_that_saw_a_face_alike_the_upright_one_is_believed(node, fake_pack):
+    """The detector sees squares upright in every look; the landmarks are those of the look that is believed."""
+    (face,) = run(node, images(fake_insight.scene(160, 160, cyan=(40, 40, 80))), det_size=160)
+    assert np.array(face.landmarks) == pytest.approx(fake_insight.LANDMARKS * 80 + 40, abs=1)

@@ -1,0 +1,247 @@
+"""The shipped graphs and the blueprint on a real server with the miniature: valid, whole, and run to the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from miniature.build import FACE_PACK, JUDGE_PACK
+from miniature.render.scene import draw_scene, draw_scene_spec
+from scripts import workflows
+from scripts.comfy_server import ComfyServer, Workflow, WorkflowFailed
+from scripts.comfyui import WEIGHTS, comfyui_folder
+from scripts.demo import MINIATURE, REPLACEABLE, on_miniature
+from scripts.workflow_graphs import WORKFLOWS
+from tests.editor_graph import NOTE, queued, read_blueprint, read_workflow
+from tests.in_host import ROOT
+from tests.workspace import make_workspace, node_of, shipped, with_inputs
+
+NAMES = sorted(WORKFLOWS)
+CHECKED = [name for name in NAMES if name != "portrait"]
+BLUEPRINT = ROOT / "subgraphs" / "Anonymize faces.json"
+
+PHOTOGRAPH, FINISHED, FOLDER = "aunt-mathilda.png", "without-mathilda.png", "wedding-in-gmunden"
+"""Names that must not come back in any output."""
+
+NOBODY = "sky.png"
+
+SIZES = {"traunsee.png": (256, 320), "traunstein.png": (320, 256)}
+"""Width and height of the pictures in the folder; beside them there is one that nobody is in, which is left out."""
+
+QUICK: dict[str, dict[str, Any]] = {
+    "DPMSolverInversion": {"steps": 2},
+    "ReverseIdentityLadder": {"scales": "-3, -5"},
+    "FaceEmbed": {"det_size": 256, "threshold": 0.5, "search_turned": False},
+    "IdentityCheck": {"det_size": 256, "det_threshold": 0.5, "second_search": False},
+    "LoadImageDataSetFromFolder": {"folder": FOLDER},
+}
+"""Settings with which a graph runs in seconds; the searches have tests of their own."""
+
+
+def form(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+def rendered(seed: int, width: int, height: int) -> Image.Image:
+    return Image.fromarray(draw_scene(draw_scene_spec(seed, height, width, split="test", people=2)).image)
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """With the miniature's shipped weights, the judge finding faces by the guide's detector."""
+    own = tmp_path_factory.mktemp("models")
+    for source in (models, WEIGHTS):
+        shutil.copytree(source, own, dirs_exist_ok=True)
+    for detector in (own / FACE_PACK).glob("detection*.onnx"):
+        shutil.copyfile(detector, own / JUDGE_PACK / detector.name)
+    base = make_workspace(tmp_path_factory.mktemp("base"), own)
+    (base / "input" / FOLDER).mkdir()
+    first, second = (rendered(5, *size) for size in SIZES.values())
+    first.save(base / "input" / PHOTOGRAPH)
+    first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(base / "input" / FINISHED)
+    for name, picture in zip(SIZES, (first, second), strict=True):
+        picture.save(base / "input" / FOLDER / name)
+    for folder in (base / "input", base / "input" / FOLDER):
+        Image.new("RGB", (128, 96), (90, 120, 150)).save(folder / NOBODY)
+    with ComfyServer(base, comfyui=comfyui_folder()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def schemas(server: ComfyServer) -> dict[str, Any]:
+    return server.object_info()
+
+
+def quick(workflow: Workflow) -> Workflow:
+    """With the miniature, few steps and this test's pictures."""
+    workflow = with_inputs(on_miniature(workflow), **QUICK)
+    for node in workflow.values():
+        if node["class_type"] == "LoadImage":
+            finished = node["inputs"]["image"] == "finished.png"
+            node["inputs"]["image"] = FINISHED if finished else PHOTOGRAPH
+    return workflow
+
+
+def answer(server: ComfyServer, path: str) -> Any:
+    with urllib.request.urlopen(server.url + path, timeout=60) as opened:
+        return json.load(opened)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shipped_values_are_those_for_sdxl(name):
+    workflow = form(ROOT / "workflows" / "api" / f"{name}.json")
+    inputs = {node["class_type"]: node["inputs"] for node in workflow.values()}
+    expected = {
+        "CheckpointLoaderSimple": {"ckpt_name": "sd_xl_base_1.0.safetensors"},
+        "IdentityAdapterLoader": {"adapter_name": "ip-adapter-faceid_sdxl.bin", "weight": 1.0},
+        "FaceEmbed": {"model_pack": "buffalo_l"},
+        "FaceCrop": {"side": 1024},
+        "DPMSolverInversion": {"steps": 100, "denoise": 0.3, "cfg": 1.0},
+        "ReverseIdentityKSampler": {"cfg": -10.0},
+        "ReverseIdentityGuider": {"cfg": -10.0},
+        "ReverseIdentityLadder": {"scales": "-10, -14, -20", "checker": "antelopev2", "threshold": 0.0},
+        "IdentityCheck": {"checker": "antelopev2", "threshold": 0.0, "second_search": True},
+        "FaceCover": {"method": "solid", "on_failure": "cover", "unhandled": "cover"},
+        "SaveAnonymizedImage": {"keep_workflow": False, "no_face": "block", "unhandled": "block", "report": True},
+    }
+    for kind in expected.keys() & inputs.keys():
+        assert expected[kind].items() <= inputs[kind].items()
+    if name in CHECKED:
+        assert inputs["FaceEmbed"]["select"] == "all"
+        assert "SaveAnonymizedImage" in inputs
+        # These two write the workflow, with the photograph's name, into what they write.
+        assert not {"SaveImage", "PreviewImage"} & inputs.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_miniature_takes_the_place_of_every_file(name):
+    text = json.dumps(shipped(name))
+    assert not [file for file in REPLACEABLE.values() if file in text]
+    used = [option for option, file in REPLACEABLE.items() if file in json.dumps(workflow_file(name))]
+    assert all(MINIATURE[option] in text for option in used)
+
+
+def workflow_file(name: str) -> dict[str, Any]:
+    return form(ROOT / "workflows" / "api" / f"{name}.json")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loaders_say_where_their_files_come_from_and_a_note_explains(name):
+    nodes = form(ROOT / "workflows" / f"{name}.json")["nodes"]
+    for node in nodes:
+        if node["type"] in ("CheckpointLoaderSimple", "IdentityAdapterLoader"):
+            [model] = node["properties"]["models"]
+            assert model["name"] in node["widgets_values"]
+            assert model["directory"] in ("checkpoints", "ipadapter")
+            assert model["url"].startswith("https://huggingface.co/")
+            assert model["url"].endswith("/" + model["name"])
+    [note] = [node for node in nodes if node["type"] == NOTE]
+    assert "non-commercial" in note["widgets_values"][0]
+
+
+@pytest.mark.server
+def test_the_files_are_what_the_generator_writes(schemas):
+    assert workflows.stale(schemas) == []
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", NAMES)
+def test_the_editor_queues_the_api_form(schemas, name):
+    graph = read_workflow(form(ROOT / "workflows" / f"{name}.json"))
+    expected = {
+        key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in workflow_file(name).items()
+    }
+    assert queued(graph, schemas) == expected
+
+
+@pytest.mark.server
+def test_every_node_of_the_pack_is_used(schemas):
+    own = {kind for kind, schema in schemas.items() if schema["python_module"] == "custom_nodes.Some Folder-1.0"}
+    used = {node["class_type"] for name in NAMES for node in workflow_file(name).values()}
+    assert len(own) >= 16
+    assert own <= used
+
+
+@pytest.mark.server
+def test_the_editor_is_offered_templates_and_blueprint(server):
+    assert set(answer(server, "/workflow_templates")["Some Folder-1.0"]) == set(NAMES)
+    offered = answer(server, "/global_subgraphs").values()
+    own = [entry for entry in offered if entry["info"]["node_pack"] == "custom_nodes.Some Folder-1.0"]
+    assert [entry["name"] for entry in own] == ["Anonymize faces"]
+
+
+def check_files(server: ComfyServer, history: Mapping[str, Any], sizes: list[tuple[int, int]]) -> None:
+    """As many pictures as there were, in their sizes, all checked, without a word about the originals."""
+    files = server.image_files(history)
+    assert sorted(Image.open(path).size for path in files) == sorted(sizes)
+    for path in files:
+        with Image.open(path) as image:
+            image.load()
+            assert not image.info
+            assert np.asarray(image).std() > 5
+        data = path.read_bytes() + path.with_suffix(".json").read_bytes() + path.name.encode()
+        names = (PHOTOGRAPH, FINISHED, FOLDER, *SIZES)
+        assert not [name for name in names if Path(name).stem.encode() in data]
+        assert b"class_type" not in data
+        report = form(path.with_suffix(".json"))
+        assert {face["status"] for face in report["faces"]} <= {"anonymised", "covered"}
+        assert report["faces"]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_shipped_graph_runs_to_the_end(server, name):
+    history = server.run(quick(workflow_file(name)), timeout=1200)
+    check_files(server, history, list(SIZES.values()) if name == "batch-folder" else [SIZES["traunsee.png"]])
+    shown = history["outputs"][node_of(workflow_file(name), "PreviewAny")]["text"]
+    assert all("image 1 face 1: " in text for text in shown)
+
+
+@pytest.mark.server
+def test_the_blueprint_runs_inside_a_graph(server, schemas):
+    inner = queued(read_blueprint(form(BLUEPRINT)), schemas, {"image": ["100", 0]})
+    workflow = quick(
+        {
+            **inner,
+            "100": {"class_type": "LoadImage", "inputs": {"image": PHOTOGRAPH}},
+            "101": {
+                "class_type": "SaveAnonymizedImage",
+                "inputs": {
+                    "images": [node_of(inner, "FaceCover"), 0],
+                    "verdict": [node_of(inner, "FaceCover"), 1],
+                    "filename_prefix": "blueprint",
+                    "format": "png",
+                },
+            },
+        }
+    )
+    # The same graph as the group photo's, but for its ends.
+    group = workflow_file("group-photo")
+    assert {node["class_type"] for node in inner.values()} == {node["class_type"] for node in group.values()} - {
+        "LoadImage",
+        "PreviewAny",
+        "SaveAnonymizedImage",
+    }
+    for kind in ("ReverseIdentityLadder", "IdentityCheck", "FaceEmbed", "FaceCover", "CheckpointLoaderSimple"):
+        own, theirs = (graph[node_of(graph, kind)]["inputs"] for graph in (inner, group))
+        values = {key: value for key, value in theirs.items() if not isinstance(value, list)}
+        assert values.items() <= own.items()
+    check_files(server, server.run(workflow, timeout=1200), [SIZES["traunsee.png"]])
+
+
+@pytest.mark.server
+def test_a_picture_that_nobody_is_in_is_not_saved(server):
+    workflow = with_inputs(quick(workflow_file("group-photo")), LoadImage={"image": NOBODY})
+    before = set((server.base_directory / "output").rglob("*"))
+    with pytest.raises(WorkflowFailed, match="no face was found"):
+        server.run(workflow)
+    assert set((server.base_directory / "output").rglob("*")) == before
