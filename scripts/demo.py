@@ -20,7 +20,7 @@ from typing import Any
 # Python puts this file's own folder on the path, not the clone's.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, SIDE, STEPS, SWEEP
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE, STEPS, SWEEP
 from scripts import comfyui, environment, showcase
 from scripts.comfy_server import ComfyServer, Workflow, WorkflowFailed, WorkflowRejected
 
@@ -45,6 +45,8 @@ MINIATURE = {
 """The miniature's files in their places."""
 
 MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
+    "FaceEmbed": {"threshold": FOUND_SCORE},
+    "IdentityCheck": {"det_threshold": FOUND_SCORE},
     "FaceCrop": {"side": SIDE},
     "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
     "ReverseIdentityKSampler": {"cfg": DEFAULT_SCALE},

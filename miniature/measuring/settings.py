@@ -23,6 +23,9 @@ STEPS = 12
 DENOISE = 0.5
 """How far back towards noise the inversion goes."""
 
+FOUND_SCORE = 0.5
+"""Detector's score from which on a find is a face: the miniature's detector is surer of what is none than real ones."""
+
 SIDE = 128
 """Pixels of a portrait, the size that the miniature was trained on."""
 
@@ -95,7 +98,7 @@ class Settings:
         most_large: portraits at most that the VAE is measured on.
         generation_steps: of the host's sampler, from noise.
         generation_cfg: its guidance by the text.
-        found_score: detector's score from which on a picture has a face, InsightFace's usual threshold.
+        found_score: see FOUND_SCORE.
         search_size: pixels at which faces are searched in results.
         requests: attributes that are asked for.
     """
@@ -114,7 +117,7 @@ class Settings:
     most_large: int = 30
     generation_steps: int = 25
     generation_cfg: float = 3.0
-    found_score: float = 0.5
+    found_score: float = FOUND_SCORE
     search_size: int = 256
     requests: tuple[Request, ...] = REQUESTS
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from miniature.build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, SIDE
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE
 from scripts.comfyui import WEIGHTS
 from tests.in_host import ROOT, load_pack
 
@@ -296,6 +296,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "model_pack": FACE_PACK.name,
                 "provider": "CPU",
                 "select": "all",
+                "threshold": FOUND_SCORE,
                 "no_face": "empty list",
             },
         ),
@@ -325,7 +326,13 @@ def graph(name: str, seed: int, options: Options) -> Graph:
         "paste": ("FacePaste", {**pasting, "crops": ["ladder", 0]}),
         "check": (
             "IdentityCheck",
-            {**checking, "original": ["source", 0], "faces": ["faces", 0], "result": ["paste", 0]},
+            {
+                **checking,
+                "original": ["source", 0],
+                "faces": ["faces", 0],
+                "result": ["paste", 0],
+                "det_threshold": FOUND_SCORE,
+            },
         ),
         "cover": ("FaceCover", {"image": ["paste", 0], "verdict": ["check", 0], "method": "solid"}),
         "save": (
