@@ -1,0 +1,137 @@
+"""People run through the shipped nodes on the trained miniature, and what was promised of that.
+
+COMFYUI=... python -m tests.behaviour        # records what came out, after new weights
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from miniature.build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE
+from miniature.render.portrait import Portrait, portrait
+from miniature.render.seeds import identity_seed
+from miniature.training.crops import RECOGNITION_SIDE, similarity, warp
+from miniature.training.recogniser import embed_crops
+from scripts.comfyui import WEIGHTS
+from tests.in_host import ROOT, load_pack, run_node
+
+PEOPLE = 8
+STEPS = 10
+FIRST_PERSON = 700_000
+"""Of the people in the split "test", whom no training saw."""
+
+RECORD = Path(__file__).parent / "data" / "behaviour.png"
+"""What came out at the default scale, side by side."""
+
+LIMITS = {"comes back": 2.0, "stays recognisable": 0.9, "becomes somebody else": 0.5, "as recorded": 0.5}
+"""Levels of 255, cosine, cosine, mean levels of 255. Measured: 1, 0.915, 0.369, 0."""
+
+Pictures = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What came out of a run. All are [PEOPLE, side, side, 3].
+
+    Attributes:
+        round_trip: the photographs through the VAE alone.
+        back: at scale 0.
+        away: at the default scale.
+    """
+
+    round_trip: Pictures
+    back: Pictures
+    away: Pictures
+
+
+def people() -> list[Portrait]:
+    """Always the same."""
+    seeds = [identity_seed("test", FIRST_PERSON + number) for number in range(PEOPLE)]
+    return [portrait(seed, seed) for seed in seeds]
+
+
+def pictures(shown: list[Portrait]) -> Pictures:
+    """Their photographs, [PEOPLE, side, side, 3]."""
+    return np.stack([person.image for person in shown])
+
+
+def trained_models() -> tuple[Any, Any, Any]:
+    """The trained MODEL, CLIP and VAE from the host's own loader; the host knows the other weights from now on."""
+    load_pack()
+    nodes = importlib.import_module("nodes")
+    assert asyncio.run(nodes.load_custom_node(str(ROOT / "miniature" / "host_extension")))
+    paths = importlib.import_module("folder_paths")
+    for name in ("checkpoints", "ipadapter", "insightface"):
+        paths.add_model_folder_path(name, str(WEIGHTS / name), is_default=True)
+    loaded: tuple[Any, Any, Any] = nodes.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
+    return loaded
+
+
+def run(shown: list[Portrait], models: tuple[Any, Any, Any]) -> Run:
+    """The shipped workflow's nodes on all people at once."""
+    nodes = importlib.import_module("nodes")
+    model, clip, vae = models
+    image = torch.from_numpy(pictures(shown)).float() / 255
+    with torch.inference_mode():
+        latent = nodes.VAEEncode().encode(vae, image)[0]
+        nothing = nodes.CLIPTextEncode().encode(clip, "")[0]
+    adapted = run_node("IdentityAdapterLoader", model, ADAPTER.name, 1.0)
+    faces = run_node("FaceEmbed", image, FACE_PACK.name, provider="CPU", detect=False)[0]
+    trajectory = run_node("DPMSolverInversion", adapted, latent, nothing, STEPS, DENOISE, 0)
+
+    def picture(samples: Any) -> Pictures:
+        with torch.inference_mode():
+            made = nodes.VAEDecode().decode(vae, samples)[0]
+            levels: Pictures = (made.clamp(0, 1) * 255).round().byte().numpy()
+        return levels
+
+    back, away = (
+        picture(run_node("ReverseIdentityKSampler", adapted, trajectory, faces, scale))
+        for scale in (0.0, DEFAULT_SCALE)
+    )
+    return Run(picture(latent), back, away)
+
+
+def similarity_to(shown: list[Portrait], made: Pictures) -> float:
+    """Mean cosine by the judge between the photographs and what was made of them."""
+    maps = similarity(np.stack([person.truth.landmarks for person in shown]) - 0.5)
+    judge = WEIGHTS / JUDGE_PACK / "recognition.onnx"
+    before, after = (embed_crops(judge, warp(images, maps, RECOGNITION_SIDE)) for images in (pictures(shown), made))
+    before, after = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (before, after))
+    return float((before * after).sum(1).mean())
+
+
+def difference(one: Pictures, other: Pictures) -> NDArray[np.int64]:
+    """Absolute, in levels of 255."""
+    return np.abs(one.astype(np.int64) - other)
+
+
+def recorded() -> Pictures:
+    """What came out when the weights were shipped."""
+    with Image.open(RECORD) as image:
+        return np.stack(np.split(np.array(image.convert("RGB")), PEOPLE, axis=1))
+
+
+def broken_promises(shown: list[Portrait], made: Run) -> set[str]:
+    """Names of the promises that a run breaks."""
+    kept = {
+        "comes back": difference(made.back, made.round_trip).max() <= LIMITS["comes back"],
+        "stays recognisable": similarity_to(shown, made.back) >= LIMITS["stays recognisable"],
+        "becomes somebody else": similarity_to(shown, made.away) <= LIMITS["becomes somebody else"],
+        "as recorded": difference(made.away, recorded()).mean() <= LIMITS["as recorded"],
+    }
+    return {name for name, holds in kept.items() if not holds}
+
+
+if __name__ == "__main__":
+    Image.fromarray(np.hstack(run(people(), trained_models()).away)).save(RECORD, optimize=True)
