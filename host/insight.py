@@ -25,28 +25,12 @@ from ..reverse_personalization.face_search import (
 from ..reverse_personalization.faces import Detection, Face, HeadPose
 from ..reverse_personalization.matching import Appearance
 from .face_packs import (
-    AUTO_PROVIDERS,
-    DEFAULT_PACK,
     EXPECTED_FILES,
-    PROVIDERS,
     available_providers,
-    choose_providers,
     classify,
     find_pack,
-    installed_packs,
     open_model,
 )
-
-__all__ = [
-    "AUTO_PROVIDERS",
-    "DEFAULT_PACK",
-    "PROVIDERS",
-    "FacePack",
-    "choose_providers",
-    "find_pack",
-    "installed_packs",
-    "load_pack",
-]
 
 MIN_VISIBLE = 0.25
 """A find is dropped if less of its box than this lies in the picture: there is no face to change there."""

@@ -56,7 +56,7 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
         for value in node["inputs"].values()
         if isinstance(value, str) and os.path.splitext(value)[1].lower() in _MODEL_EXTENSIONS
     }
-    found = {}
+    found: dict[str, str] = {}
     for kind in sorted(folder_paths.folder_names_and_paths):
         for name in sorted(names):
             path = folder_paths.get_full_path(kind, name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from comfy_api.latest import io
 
-import nodes as host_nodes
+host_nodes: Any = importlib.import_module("nodes")
+"""The host's module of that name; to a type checker the name is this pack's own folder."""
 
 PACKAGE = __package__.rpartition(".")[0]
 """Name under which the host has loaded this pack."""

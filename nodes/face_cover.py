@@ -58,6 +58,7 @@ class FaceCover(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "method",
+                    optional=True,
                     options=list(METHODS),
                     default=METHODS[0],
                     tooltip=(
@@ -143,12 +144,12 @@ class FaceCover(io.ComfyNode):
                 failed that block the run.
         """
         check_images(image)
-        if verdict is None and faces is None:
-            raise ValueError(
-                "neither a verdict nor faces are connected, so there is nothing to say what is to be covered; "
-                "connect the verdict of Identity Check, or the faces of Embed Faces"
-            )
         if verdict is None:
+            if faces is None:
+                raise ValueError(
+                    "neither a verdict nor faces are connected, so there is nothing to say what is to be covered; "
+                    "connect the verdict of Identity Check, or the faces of Embed Faces"
+                )
             verdict = _unchecked(image, faces.model_pack)
         check_verdict(verdict, image)
         if faces is not None:
@@ -157,6 +158,7 @@ class FaceCover(io.ComfyNode):
             _block_failures(verdict)
 
         result, mask = image.clone(), torch.zeros(image.shape[:3])
+        height, width = image.shape[1:3]
         images, digests = [], []
         progress = comfy.utils.ProgressBar(len(image))
         for number, picture in enumerate(result):
@@ -169,7 +171,7 @@ class FaceCover(io.ComfyNode):
                     after.append(face)
                     continue
                 try:
-                    cover = place_cover(face.boxes, face.landmarks, *image.shape[1:3], grow)
+                    cover = place_cover(face.boxes, face.landmarks, height, width, grow)
                 except ValueError as error:
                     raise ValueError(f"image {number + 1}: face {index} cannot be covered: {error}") from None
                 cover_(picture, cover, method)

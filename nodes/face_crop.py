@@ -47,6 +47,7 @@ class FaceCrop(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "side",
+                    optional=True,
                     default=DEFAULT_SIDE,
                     min=SMALLEST_SIDE,
                     max=LARGEST_SIDE,

@@ -66,17 +66,7 @@ class FaceEmbed(io.ComfyNode):
                         "licenses its buffalo packs for non-commercial research only."
                     ),
                 ),
-                io.Combo.Input(
-                    "provider",
-                    options=[DEFAULT_PROVIDER, *PROVIDERS],
-                    optional=True,
-                    default=DEFAULT_PROVIDER,
-                    advanced=True,
-                    tooltip=(
-                        "What ONNX Runtime computes on. auto takes the fastest there is except TensorRT. The "
-                        "report says what was really used."
-                    ),
-                ),
+                provider_input(),
                 io.Boolean.Input(
                     "detect",
                     optional=True,
@@ -221,6 +211,21 @@ class FaceEmbed(io.ComfyNode):
         return io.NodeOutput(faces, report, ui=ui.PreviewText(report))
 
 
+def provider_input() -> io.Input:
+    """What the face models run on, as all nodes ask for it."""
+    return io.Combo.Input(
+        "provider",
+        options=[DEFAULT_PROVIDER, *PROVIDERS],
+        optional=True,
+        default=DEFAULT_PROVIDER,
+        advanced=True,
+        tooltip=(
+            "What ONNX Runtime computes on. auto takes the fastest there is except TensorRT. The "
+            "report says what was really used."
+        ),
+    )
+
+
 def check_images(image: Tensor, name: str = "image") -> None:
     """Refuse what has no faces to find.
 
@@ -238,10 +243,23 @@ def check_images(image: Tensor, name: str = "image") -> None:
         )
     if 0 in image.shape:
         raise ValueError(f"the {name} batch is empty (shape {list(image.shape)}); connect at least one image")
-    bad = [str(number) for number, one in enumerate(image, start=1) if not torch.isfinite(one).all()]
+    check_finite(image, name)
+
+
+def check_finite(batch: Tensor, name: str) -> None:
+    """Refuse pictures or masks with values that are not finite.
+
+    Args:
+        batch: [B, ...].
+        name: what the error calls one of them.
+
+    Raises:
+        ValueError: there are such values; it says in which.
+    """
+    bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.isfinite(one).all()]
     if bad:
         raise ValueError(
-            f"{name} {', '.join(bad)} of {len(image)} has values that are not finite (NaN or infinity); the "
+            f"{name} {', '.join(bad)} of {len(batch)} has values that are not finite (NaN or infinity); the "
             "node that made it failed: if that is a VAE, run it in float32"
         )
 

@@ -16,7 +16,7 @@ from ..reverse_personalization.compositing import paste
 from ..reverse_personalization.face_mask import face_area
 from ..reverse_personalization.placement import Placements
 from .face_crop import check_photographs
-from .face_embed import check_images
+from .face_embed import check_finite, check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
 
 DEFAULT_FEATHER = 0.12
@@ -139,7 +139,7 @@ class FacePaste(io.ComfyNode):
                 f"the feather is {feather:g} and grow is {grow:g}; expected {NARROWEST_FEATHER:g} to {WIDEST:g} and 0 "
                 f"to {WIDEST:g}"
             )
-        _check_crops(crops, len(placements))
+        crops = _checked_crops(crops, len(placements))
         if mask is not None:
             _check_masks(mask, len(placements))
         side = crops.shape[1]
@@ -172,7 +172,7 @@ class FacePaste(io.ComfyNode):
         return io.NodeOutput(torch.stack(pictures), torch.stack(changed))
 
 
-def _check_crops(crops: Tensor | None, expected: int) -> None:
+def _checked_crops(crops: Tensor | None, expected: int) -> Tensor:
     if crops is None:
         raise ValueError(f"there are {expected} crops to paste but none is connected; connect the changed crops")
     if crops.ndim != 4 or crops.shape[3] not in (1, 3, 4) or crops.shape[1] != crops.shape[2] or 0 in crops.shape:
@@ -184,7 +184,8 @@ def _check_crops(crops: Tensor | None, expected: int) -> None:
             f"there are {len(crops)} crops for {expected} placements; connect one changed crop for each that Crop "
             "Faces made, in the same order"
         )
-    _check_finite("crop", crops)
+    check_finite(crops, "crop")
+    return crops
 
 
 def _check_masks(mask: Tensor, expected: int) -> None:
@@ -193,16 +194,7 @@ def _check_masks(mask: Tensor, expected: int) -> None:
             f"the mask has shape {list(mask.shape)}; expected [{expected}, side, side] or [1, side, side], drawn in "
             "the crops"
         )
-    _check_finite("mask", mask)
-
-
-def _check_finite(name: str, batch: Tensor) -> None:
-    bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.isfinite(one).all()]
-    if bad:
-        raise ValueError(
-            f"{name} {', '.join(bad)} of {len(batch)} has values that are not finite (NaN or infinity); the node that "
-            "made it failed: if that is a VAE, run it in float32"
-        )
+    check_finite(mask, "mask")
 
 
 def _masks(mask: Tensor, numbers: list[int], side: int) -> Iterator[np.ndarray]:

@@ -10,13 +10,47 @@ import comfy.utils
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..host.face_packs import PROVIDERS
 from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.verdict import FaceVerdict, Kept, Verdict, pixels_digest
-from .face_embed import DEFAULT_DETECTOR_SIZE, DEFAULT_PROVIDER, DEFAULT_THRESHOLD, check_images, to_picture
+from .face_embed import (
+    DEFAULT_DETECTOR_SIZE,
+    DEFAULT_PROVIDER,
+    DEFAULT_THRESHOLD,
+    check_images,
+    provider_input,
+    to_picture,
+)
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
+
+
+def checker_inputs() -> list[io.Input]:
+    """Who checks and how strictly, as all nodes ask for it."""
+    return [
+        io.Combo.Input(
+            "checker",
+            options=checker_names(),
+            default=DEFAULT_CHECKER,
+            tooltip=(
+                "Who checks: a folder under models/insightface/models, or an ONNX recogniser beside the "
+                "folders. Must not be the recogniser that guided. InsightFace licenses its packs for "
+                "non-commercial research only."
+            ),
+        ),
+        io.Float.Input(
+            "threshold",
+            optional=True,
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip=(
+                "Similarity (cosine) from which on a face counts as recognisable. Lower is stricter. 0 takes "
+                "what was measured for the checker, else a strict value for all."
+            ),
+        ),
+    ]
 
 
 class IdentityCheck(io.ComfyNode):
@@ -39,36 +73,8 @@ class IdentityCheck(io.ComfyNode):
                 io.Image.Input("original", tooltip="The photographs before."),
                 FacesSocket.Input("faces", tooltip="The originals' faces that were to be changed."),
                 io.Image.Input("result", tooltip="The photographs after, of the same size and in the same order."),
-                io.Combo.Input(
-                    "checker",
-                    options=checker_names(),
-                    default=DEFAULT_CHECKER,
-                    tooltip=(
-                        "Who checks: a folder under models/insightface/models, or an ONNX recogniser beside the "
-                        "folders. Must not be the recogniser that guided. InsightFace licenses its packs for "
-                        "non-commercial research only."
-                    ),
-                ),
-                io.Float.Input(
-                    "threshold",
-                    optional=True,
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip=(
-                        "Similarity (cosine) from which on a face counts as recognisable. Lower is stricter. 0 takes "
-                        "what was measured for the checker, else a strict value for all."
-                    ),
-                ),
-                io.Combo.Input(
-                    "provider",
-                    options=[DEFAULT_PROVIDER, *PROVIDERS],
-                    optional=True,
-                    default=DEFAULT_PROVIDER,
-                    advanced=True,
-                    tooltip="What ONNX Runtime computes on. auto takes the fastest there is except TensorRT.",
-                ),
+                *checker_inputs(),
+                provider_input(),
                 io.Float.Input(
                     "det_threshold",
                     optional=True,
@@ -197,7 +203,7 @@ def describe(verdict: Verdict, provider: str) -> str:
 
 
 def _describe_face(face: FaceVerdict) -> str:
-    said = face.status
+    said: str = face.status
     if face.reason:
         said += f" ({face.reason})"
     if face.similarity is not None:

@@ -11,13 +11,20 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..host.face_packs import PROVIDERS
 from ..host.ladder import check_crops, generator
-from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
+from ..host.recognition import open_checker
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
-from .face_embed import DEFAULT_DETECTOR_SIZE, DEFAULT_PROVIDER, DEFAULT_THRESHOLD, check_images, to_picture
+from .face_embed import (
+    DEFAULT_DETECTOR_SIZE,
+    DEFAULT_PROVIDER,
+    DEFAULT_THRESHOLD,
+    check_images,
+    provider_input,
+    to_picture,
+)
+from .identity_check import checker_inputs
 from .reverse_identity_ksampler import guidance_inputs
 from .sockets import CATEGORY, SEARCH_ALIASES
 
@@ -58,35 +65,11 @@ class ReverseIdentityLadder(io.ComfyNode):
                         "keeps expression, gaze and pose less well."
                     ),
                 ),
-                io.Combo.Input(
-                    "checker",
-                    options=checker_names(),
-                    default=DEFAULT_CHECKER,
-                    tooltip=(
-                        "Recogniser that checks: a pack under models/insightface/models or an ONNX file there, other "
-                        "than the one that embedded the faces. Mind its licence."
-                    ),
-                ),
-                io.Float.Input(
-                    "threshold",
-                    optional=True,
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Similarity from which on a face counts as recognisable. 0: the checker's own.",
-                ),
+                *checker_inputs(),
                 guidance["attributes"],
                 guidance["identity_scale"],
                 guidance["source"],
-                io.Combo.Input(
-                    "provider",
-                    options=[DEFAULT_PROVIDER, *PROVIDERS],
-                    optional=True,
-                    default=DEFAULT_PROVIDER,
-                    advanced=True,
-                    tooltip="What ONNX Runtime computes the check on. auto takes the fastest there is except TensorRT.",
-                ),
+                provider_input(),
             ],
             outputs=[
                 io.Image.Output("crops", tooltip="One for each of the input's, decoded; grey if none came out finite."),

@@ -59,6 +59,7 @@ class SaveAnonymizedImage(io.ComfyNode):
                 ),
                 io.String.Input(
                     "filename_prefix",
+                    optional=True,
                     default=DEFAULT_PREFIX,
                     tooltip=(
                         "Beginning of the files' names, with folders below the output folder if it holds slashes. It "
@@ -67,6 +68,7 @@ class SaveAnonymizedImage(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "format",
+                    optional=True,
                     options=list(FILE_FORMATS),
                     default=next(iter(FILE_FORMATS)),
                     tooltip="png stores the checked pixels exactly. jpeg has no transparency.",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .face_template import ffhq_fractions
+from .face_template import face_axes, ffhq_fractions
 from .faces import Face
 
 SMALLEST_FRAME = 2.0
@@ -155,9 +155,7 @@ def landmark_fault(landmarks: NDArray[np.float64], height: int, width: int) -> s
     """
     if not np.isfinite(landmarks).all():
         return "its landmarks are not finite"
-    eye, other_eye, _, corner, other_corner = landmarks @ (1, 1j)
-    e = other_eye - eye
-    m = (corner + other_corner - eye - other_eye) / 2
+    e, m = face_axes(landmarks)
     extent = max(abs(e), abs(m))
     if min(abs(e), abs(m)) <= APART * extent:
         return "its eyes are in one place" if abs(e) <= abs(m) else "its mouth is between its eyes"

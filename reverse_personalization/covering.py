@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .face_template import face_axes, ffhq_extent
 from .verdict import Box
 
 Method = Literal["solid", "mosaic", "blur"]
@@ -131,16 +132,15 @@ def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> 
     """
     if len(landmarks) != 5 or not all(abs(x) < FARTHEST and abs(y) < FARTHEST for x, y in landmarks):
         return None
-    eye, other_eye, _, corner, other_corner = (complex(x, y) for x, y in landmarks)
-    eyes, across = (eye + other_eye) / 2, other_eye - eye
-    down = (corner + other_corner) / 2 - eyes
-    half_side = max(2.0 * abs(across), 1.8 * abs(down))
+    points = np.array(landmarks, np.float64)
+    across, down = face_axes(points)
+    centre, half_side = ffhq_extent(points)
     if half_side < 1:
         return None
     # Where a face looks aside the eyes say little of its turn, where it nods the mouth does: the longer counts more.
     turn = down + 1j * across * (-1 if (down.conjugate() * 1j * across).real < 0 else 1)
     half_side *= 1 + grow
-    return Ellipse(eyes + 0.1 * down, turn / abs(turn), (HEAD_LENGTH * half_side, HEAD_WIDTH * half_side))
+    return Ellipse(centre, turn / abs(turn), (HEAD_LENGTH * half_side, HEAD_WIDTH * half_side))
 
 
 @dataclass(frozen=True, eq=False)

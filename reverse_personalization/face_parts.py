@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .face_template import ARCFACE_LANDMARKS
+from .face_template import ARCFACE_LANDMARKS, face_axes
 from .faces import Detection, Faces
 
 Part = Literal["eyes", "nose", "mouth", "glasses"]
@@ -32,13 +32,7 @@ NARROWEST = 0.5
 """Least width of a part, as a fraction of its width from the front, however far the face is turned away."""
 
 
-def _across_and_down(landmarks: NDArray[np.float64]) -> tuple[complex, complex]:
-    """From eye to eye, and from the eyes' middle to the mouth's."""
-    eye, other_eye, _, corner, other_corner = (landmarks @ (1, 1j)).tolist()
-    return other_eye - eye, (corner + other_corner) / 2 - (eye + other_eye) / 2
-
-
-_FRONTAL_ACROSS, _FRONTAL_DOWN = (abs(length) for length in _across_and_down(ARCFACE_LANDMARKS))
+_FRONTAL_ACROSS, _FRONTAL_DOWN = (abs(length) for length in face_axes(ARCFACE_LANDMARKS))
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class _Frame:
 
 def _frame(detection: Detection) -> _Frame:
     landmarks = np.array(detection.landmarks, np.float64)
-    across, down = _across_and_down(landmarks)
+    across, down = face_axes(landmarks)
     # As in the FFHQ crop: of a profile the eyes' line has no direction, and the other axis has.
     right = across - 1j * down
     # Turning the head shortens the one, nodding the other.

@@ -23,6 +23,27 @@ These are the published numbers of InsightFace's alignment (`face_align.arcface_
 """
 
 
+def face_axes(landmarks: NDArray[np.float64]) -> tuple[complex, complex]:
+    """A face's two directions: e from eye to eye, and m from the eyes' centre to the mouth's.
+
+    Args:
+        landmarks: [5, 2] pixels, in InsightFace's order (see `Detection`).
+    """
+    eye, other_eye, _, corner, other_corner = (landmarks @ (1, 1j)).tolist()
+    return other_eye - eye, (corner + other_corner) / 2 - (eye + other_eye) / 2
+
+
+def ffhq_extent(landmarks: NDArray[np.float64]) -> tuple[complex, float]:
+    """Centre and half the side of a face's FFHQ-aligned crop, however the face is turned; see `ffhq_fractions`.
+
+    Args:
+        landmarks: [5, 2] pixels, in InsightFace's order.
+    """
+    e, m = face_axes(landmarks)
+    eyes = complex(landmarks[:2].mean(axis=0) @ (1, 1j))
+    return eyes + 0.1 * m, max(2.0 * abs(e), 1.8 * abs(m))
+
+
 def ffhq_fractions(landmarks: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where points near a face land in the FFHQ-aligned crop of that face.
 
@@ -38,13 +59,11 @@ def ffhq_fractions(landmarks: NDArray[np.float64], points: NDArray[np.float64]) 
     Returns:
         [P, 2], x and y as fractions of the crop's side; inside the crop they are in [0, 1].
     """
-    eye, other_eye, _, corner, other_corner = landmarks @ (1, 1j)
-    eyes = (eye + other_eye) / 2
-    e = other_eye - eye
-    m = (corner + other_corner) / 2 - eyes
+    e, m = face_axes(landmarks)
+    centre, length = ffhq_extent(landmarks)
     right = e - 1j * m
-    half_side = right / abs(right) * max(2.0 * abs(e), 1.8 * abs(m))
-    offsets = (points @ (1, 1j) - (eyes + 0.1 * m)) / half_side
+    half_side = right / abs(right) * length
+    offsets = (points @ (1, 1j) - centre) / half_side
     return np.stack([offsets.real, offsets.imag], axis=1) / 2 + 0.5
 
 

@@ -67,6 +67,12 @@ def insight(pack: ModuleType) -> ModuleType:
 
 
 @pytest.fixture
+def face_packs(pack: ModuleType) -> ModuleType:
+    """The face packs on disk."""
+    return part("host.face_packs")
+
+
+@pytest.fixture
 def node(pack: ModuleType) -> Any:
     """The node Embed Faces."""
     return pack.node_classes["FaceEmbed"]

@@ -44,9 +44,10 @@ def test_schema_and_execute_agree(index: int) -> None:
     assert {entry.id for entry in schema.inputs} == parameters.keys()
     for entry in schema.inputs:
         default = parameters[entry.id].default
-        given = default is not inspect.Parameter.empty
-        assert given or not entry.optional, entry.id
-        assert not given or default == getattr(entry, "default", None), entry.id
+        may_be_left_out = entry.optional or getattr(entry, "lazy", False)
+        assert (default is not inspect.Parameter.empty) == bool(may_be_left_out), entry.id
+        if may_be_left_out:
+            assert default == getattr(entry, "default", None), entry.id
         assert entry.tooltip, f"{schema.node_id}.{entry.id} has no tooltip"
     assert all(output.tooltip for output in schema.outputs)
     assert schema.description

@@ -18,19 +18,19 @@ from tests.face_embedding import images, run
 from tests.in_host import ROOT, part
 
 
-def test_providers(insight):
+def test_providers(face_packs):
     cpu, cuda, trt = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-    assert insight.choose_providers("auto", ["AzureExecutionProvider", cpu]) == [cpu]
-    auto = insight.choose_providers("auto", [trt, cuda, cpu])
+    assert face_packs.choose_providers("auto", ["AzureExecutionProvider", cpu]) == [cpu]
+    auto = face_packs.choose_providers("auto", [trt, cuda, cpu])
     assert [auto[0][0], auto[1]] == [cuda, cpu]
-    assert insight.choose_providers("TensorRT", [trt, cuda, cpu]) == [trt, cpu]
-    assert insight.choose_providers("CPU", [trt, cuda, cpu]) == [cpu]
+    assert face_packs.choose_providers("TensorRT", [trt, cuda, cpu]) == [trt, cpu]
+    assert face_packs.choose_providers("CPU", [trt, cuda, cpu]) == [cpu]
     with pytest.raises(ValueError, match=r'the provider is "ROCm", but .* has only CPU, CUDA; choose'):
-        insight.choose_providers("ROCm", [cuda, cpu])
+        face_packs.choose_providers("ROCm", [cuda, cpu])
 
 
-def test_auto_knows_every_provider_but_tensorrt(insight):
-    assert set(insight.AUTO_PROVIDERS) == set(insight.PROVIDERS) - {"TensorRT"}
+def test_auto_knows_every_provider_but_tensorrt(face_packs):
+    assert set(face_packs.AUTO_PROVIDERS) == set(face_packs.PROVIDERS) - {"TensorRT"}
 
 
 def test_nothing_touches_the_network(node, fake_pack, packs_folder, monkeypatch):
@@ -105,27 +105,27 @@ def test_embedding_without_a_direction_is_refused(node, fake_pack, gain):
         run(node, images(fake_insight.scene(99, 99, cyan=(10, 10, 50))))
 
 
-def test_installed_packs_are_listed_and_the_default_always_is(insight, packs_folder, tmp_path, monkeypatch):
+def test_installed_packs_are_listed_and_the_default_always_is(face_packs, packs_folder, tmp_path, monkeypatch):
     import folder_paths
 
-    assert insight.installed_packs() == ["buffalo_l"]
+    assert face_packs.installed_packs() == ["buffalo_l"]
     (packs_folder / "zebra").mkdir()
     (packs_folder / "a_file.onnx").touch()
     second = tmp_path / "second"
     (second / "models" / "antelopev2").mkdir(parents=True)
     folders = [str(tmp_path), str(second), str(tmp_path / "none")]
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "insightface", (folders, set()))
-    assert insight.installed_packs() == ["antelopev2", "buffalo_l", "zebra"]
+    assert face_packs.installed_packs() == ["antelopev2", "buffalo_l", "zebra"]
 
 
-def test_missing_pack_names_every_folder_and_file(insight, packs_folder, tmp_path, monkeypatch):
+def test_missing_pack_names_every_folder_and_file(face_packs, packs_folder, tmp_path, monkeypatch):
     import folder_paths
 
     (packs_folder / "buffalo_l" / "empty").mkdir(parents=True)
     second = tmp_path / "second"
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "insightface", ([str(tmp_path), str(second)], set()))
     with pytest.raises(FileNotFoundError) as caught:
-        insight.find_pack("buffalo_l")
+        face_packs.find_pack("buffalo_l")
     message = str(caught.value)
     assert f"{packs_folder / 'buffalo_l'} (no .onnx file in it)" in message
     assert f"{second / 'models' / 'buffalo_l'} (no such folder)" in message
@@ -140,13 +140,13 @@ def test_pack_in_a_folder_of_its_own_name_is_found(node, packs_folder):
     assert run(node, images(fake_insight.scene(99, 99, cyan=(10, 10, 50)))).model_pack == "fake"
 
 
-def test_pack_in_a_later_folder_is_found(insight, fake_pack, tmp_path, monkeypatch):
+def test_pack_in_a_later_folder_is_found(face_packs, fake_pack, tmp_path, monkeypatch):
     import folder_paths
 
     first = tmp_path / "first"
     (first / "models" / "fake").mkdir(parents=True)
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "insightface", ([str(first), str(tmp_path)], set()))
-    assert insight.find_pack("fake") == fake_pack
+    assert face_packs.find_pack("fake") == fake_pack
 
 
 @pytest.mark.parametrize(

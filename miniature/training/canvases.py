@@ -14,14 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from reverse_personalization.face_search import MIRRORED_LANDMARKS
+
 from .portraits import Arrays
 from .spoiling import Picture, blurred, noisy, spoiled
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-
-MIRRORED = np.array([1, 0, 2, 4, 3])
-"""Which landmark of a mirrored face is which of the face."""
 
 MIN_VISIBLE, MIN_INSIDE = 0.5, 0.6
 """Parts of a face that must be seen for it to count; with less it may be found or not."""
@@ -117,7 +116,7 @@ def mirrored(source: Source) -> Source:
     width = source.image.shape[1]
     boxes = source.boxes.copy()
     boxes[:, [0, 2]] = width - source.boxes[:, [2, 0]]
-    landmarks = source.landmarks[:, MIRRORED].copy()
+    landmarks = source.landmarks[:, MIRRORED_LANDMARKS].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
     return Source(np.ascontiguousarray(source.image[:, ::-1]), boxes, landmarks, source.visible, -source.rolls)
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reverse_personalization.face_search import MIRRORED_LANDMARKS
+
 from ..files import whole_file
 from ..meter import CLASS_COUNTS, FLAG_NAMES, METER_FILE, POSE_NAMES, SIDE, Meter
 from ..render.appearance import HAIR_STYLES
@@ -33,9 +35,6 @@ LANDMARK_MEAN = ((0.38, 0.48), (0.62, 0.48), (0.5, 0.62), (0.41, 0.76), (0.59, 0
 
 AGE_MEAN, AGE_SPREAD = 45.0, 16.0
 """Of the years shown."""
-
-SWAPPED = [1, 0, 2, 4, 3]
-"""Landmarks of a mirrored face."""
 
 WIDTHS = {"pose": len(POSE_NAMES), "landmarks": 10, "flags": len(FLAG_NAMES), **CLASS_COUNTS, "age": 1}
 """Numbers of each output, in the order of the network's last layer."""
@@ -140,7 +139,7 @@ def moved(
     pose = data["pose"][rows] + turn[:, None] * np.array([0, 0, 1, 0, 0])
     mirrored = rng.random(count) < 0.5
     images[mirrored] = images[mirrored, :, ::-1]
-    landmarks[mirrored] = landmarks[mirrored][:, SWAPPED] * [-1, 1] + [1, 0]
+    landmarks[mirrored] = landmarks[mirrored][:, MIRRORED_LANDMARKS] * [-1, 1] + [1, 0]
     pose[mirrored] *= [-1, 1, -1, -1, 1]
     flags = np.stack([data[name][rows] > 0 for name in (*FLAG_NAMES[:-1], "sex")], 1)
     numbers = {
