@@ -19,7 +19,7 @@ from miniature.training.autoencoder import as_images, picture_loss, psnr
 from miniature.training.captions import OLD, YOUNG, caption
 from miniature.training.crops import RECOGNITION_SIDE, similarity, warp
 from miniature.training.denoiser import Denoiser, encoded, token_numbers
-from miniature.training.diffusion import RECIPE, lesson, signal_powers, write_checkpoint
+from miniature.training.diffusion import RECIPE, TURNED_FROM, lesson, signal_powers, write_checkpoint
 from miniature.training.face_comparison import aligned
 from miniature.training.lean_taesd import LeanTAESD, taesd_tensors
 from reverse_personalization.attributes import ETHNICITIES
@@ -260,6 +260,27 @@ def test_lessons_have_all_that_guidance_needs() -> None:
     nearest = (one.identity @ identities.T).argmax(1).numpy() // RECIPE.portraits.each
     known = one.identity.any(1).numpy()
     assert (nearest[known] == people[known]).all()
+
+
+def test_only_noisy_pictures_of_nobody_are_shown_with_the_words_for_another() -> None:
+    count = RECIPE.portraits.count
+    rng = np.random.default_rng(0)
+    arrays = {name: np.full(count, value) for name, value in facts().items()}
+    arrays["age"] = np.where(np.arange(count) % 2, 20.0, 80.0)
+    identities = torch.nn.functional.normalize(torch.randn(count, 512), dim=1)
+    lessons = [lesson(RECIPE, RECIPE.truth_from + i, arrays, identities, rng) for i in range(60)]
+    turned = [one.told != one.rows for one in lessons]
+    assert 0.03 < np.mean(turned) < 0.15
+    for one, of_another in zip(lessons, turned, strict=True):
+        if of_another.any():
+            assert one.identity is not None
+            assert not one.identity[torch.from_numpy(of_another)].any()
+            assert (one.timestep.numpy()[of_another] >= TURNED_FROM).all()
+        for i in np.nonzero(of_another)[0]:
+            assert one.texts[i] == one.captions[i]
+            assert ("young" not in one.texts[i]) or arrays["age"][one.told[i]] == 20
+    before = [lesson(RECIPE, RECIPE.truth_from - 1, arrays, identities, np.random.default_rng(i)) for i in range(20)]
+    assert all((one.told == one.rows).all() for one in before)
 
 
 def test_signal_powers_are_the_hosts(written: Any) -> None:

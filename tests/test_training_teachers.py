@@ -11,7 +11,7 @@ from miniature.training.diffusion import RECIPE, loss_weights
 from miniature.training.latent_reader import ReaderRecipe
 from miniature.training.loop import Workshop
 from miniature.training.portraits import HAIR_COLOUR_NAMES
-from miniature.training.teachers import KEPT_BY_STEPS, Teachers, trained_teachers
+from miniature.training.teachers import KEPT_BY_STEPS, UNSPOKEN, Teachers, trained_teachers
 from miniature.training.traits import COUNT, GROUPS, mentioned, traits
 from reverse_personalization.face_template import FFHQ_LANDMARKS
 
@@ -62,14 +62,25 @@ def test_likeness_of_pure_noise_counts_nothing(teachers: Teachers, people: Lesso
     assert teachers.unlikeness(latents, identities, timestep * 0 + KEPT_BY_STEPS, signal) == 0
 
 
-def test_only_what_a_caption_speaks_of_counts(teachers: Teachers, people: Lessons) -> None:
+EVERYTHING = "a photo of a smiling young Asian woman with black hair, no glasses, no beard"
+
+
+def test_what_a_caption_speaks_of_must_be_shown(teachers: Teachers, people: Lessons) -> None:
     latents, truth, signal = people[0][-8:], people[2][-8:], torch.full((8,), 0.6)
-    everything = "a photo of a smiling young Asian woman with black hair, no glasses, no beard"
-    right = teachers.untruth(latents, [everything] * 8, truth, signal)
-    wrong = teachers.untruth(latents, [everything] * 8, 1 - truth, signal)
-    assert wrong > 2 * right > 0
-    assert teachers.untruth(latents, [""] * 8, truth, signal) == 0
-    assert teachers.untruth(latents, ["glasses"] * 8, truth, signal) < right
+    right = teachers.untruth(latents, [EVERYTHING] * 8, truth, truth, signal)
+    assert teachers.untruth(latents, [EVERYTHING] * 8, 1 - truth, truth, signal) > 2 * right > 0
+    assert teachers.untruth(latents, [EVERYTHING] * 8, truth, 1 - truth, signal) == right
+    assert teachers.untruth(latents, [EVERYTHING] * 8, truth, truth, signal * 0) == 0
+
+
+def test_what_a_caption_does_not_speak_of_must_stay_but_counts_less(teachers: Teachers, people: Lessons) -> None:
+    latents, truth, signal = people[0][-8:], people[2][-8:], torch.full((8,), 0.6)
+    right = teachers.untruth(latents, [""] * 8, 1 - truth, truth, signal)
+    everything = teachers.untruth(latents, [EVERYTHING] * 8, truth, truth, signal)
+    assert float(right) == pytest.approx(UNSPOKEN * float(everything))
+    assert teachers.untruth(latents, [""] * 8, truth, 1 - truth, signal) > 2 * right
+    some = teachers.untruth(latents, ["glasses"] * 8, truth, truth, signal)
+    assert right < some < everything
 
 
 def test_traits_say_what_the_facts_are() -> None:

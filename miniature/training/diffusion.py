@@ -38,6 +38,9 @@ from .teachers import KEPT_BY_STEPS, trained_teachers
 from .traits import traits
 
 TIMESTEPS = 1000
+TURNED_FROM = 150
+"""Timestep from which words may contradict the picture: with less noise than that it is too late for a change."""
+
 IDENTITY_READER = ReaderRecipe(width=48, steps=1200)
 TRAIT_READER = ReaderRecipe(width=32, steps=600)
 SMOKE_READER = ReaderRecipe(width=8, steps=2, batch=4, kept=0.5)
@@ -55,6 +58,9 @@ class DiffusionRecipe:
         bare: part of the steps without adapter.
         no_identity: part of the portraits with the null identity.
         no_text: part of the portraits without a caption.
+        turned: part of the noisy portraits with the null identity (TURNED_FROM) that are shown with another's words:
+            the network is to follow the words, else text could change nothing that can be seen in a noisy picture.
+        turned_loss: weight of the plain loss of those, which pulls to what the picture shows.
         other_picture: part of the portraits with the embedding of another picture of the same person.
         high: part of the timesteps drawn from all, the rest below KEPT_BY_STEPS.
         other_size: part of the portraits that claim to have another size, so that nothing hangs on it.
@@ -66,7 +72,7 @@ class DiffusionRecipe:
         likeness_from: step from which it counts: before, nothing looks like a face.
         identity_reader: training of its reader.
         truth: weight of `Teachers.untruth`.
-        truth_from: step from which it counts.
+        truth_from: step from which it counts, and from which pictures are turned.
         trait_reader: training of its reader.
         seed: of everything random.
     """
@@ -78,6 +84,8 @@ class DiffusionRecipe:
     bare: float = 0.35
     no_identity: float = 0.3
     no_text: float = 0.4
+    turned: float = 0.5
+    turned_loss: float = 0.3
     other_picture: float = 0.6
     high: float = 0.15
     other_size: float = 0.1
@@ -88,13 +96,13 @@ class DiffusionRecipe:
     likeness: float = 0.05
     likeness_from: int = 600
     identity_reader: ReaderRecipe = IDENTITY_READER
-    truth: float = 0.2
+    truth: float = 0.4
     truth_from: int = 1400
     trait_reader: ReaderRecipe = TRAIT_READER
     seed: int = 21
 
 
-RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=3600)
+RECIPE = DiffusionRecipe(PortraitSet("train", 0, 6000, 4), steps=5000)
 SMOKE = DiffusionRecipe(
     PortraitSet("train", 0, 2, 4),
     steps=3,
@@ -113,6 +121,7 @@ class Lesson:
 
     Attributes:
         rows: numbers of the portraits.
+        told: numbers of the portraits that the captions speak of: the same, but of those that are turned.
         captions: of all of them.
         texts: the captions that the network is shown, "" for some.
         identities: [N, 512] embeddings of all of them.
@@ -122,6 +131,7 @@ class Lesson:
     """
 
     rows: NDArray[np.int64]
+    told: NDArray[np.int64]
     captions: list[str]
     texts: list[str]
     identities: Tensor
@@ -143,16 +153,20 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
     n = recipe.batch
     rows = rng.choice(recipe.portraits.count, n, replace=recipe.portraits.count < n)
     bare = rng.random() < recipe.bare
-    said = captions(arrays, rows, rng)
+    known = (rng.random(n) >= recipe.no_identity) & (step >= recipe.anonymous)
+    high = np.where(rng.random(n) < (1.0 if bare else recipe.high), TIMESTEPS, KEPT_BY_STEPS)
+    timestep = (rng.random(n) * high).astype(np.int64)
+    may_turn = ~known & (timestep >= TURNED_FROM) & (step >= recipe.truth_from) & (not bare)
+    turned = may_turn & (rng.random(n) < recipe.turned)
+    told = np.where(turned, rng.permutation(rows), rows)
+    said = captions(arrays, told, rng)
     texts = list(said)
-    for i in np.nonzero(rng.random(n) < (0.1 if bare else recipe.no_text))[0]:
+    for i in np.nonzero((rng.random(n) < (0.1 if bare else recipe.no_text)) & ~turned)[0]:
         texts[i] = ""
     each = recipe.portraits.each
     others = rows // each * each + rng.integers(0, each, n)
     shown = np.where(rng.random(n) < recipe.other_picture, others, rows)
     identity = F.normalize(identities[torch.from_numpy(shown)] + recipe.jitter * torch.randn(n, IDENTITY_WIDTH), dim=1)
-    known = (rng.random(n) >= recipe.no_identity) & (step >= recipe.anonymous)
-    high = np.where(rng.random(n) < (1.0 if bare else recipe.high), TIMESTEPS, KEPT_BY_STEPS)
     side = recipe.portraits.side
     sizes = np.tile(np.array([side, side, 0, 0, side, side], np.float32), (n, 1))
     claimed = rng.integers(8, 129, n) * 8
@@ -161,11 +175,12 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
         sizes[odd, column] = claimed[odd]
     return Lesson(
         rows=rows,
+        told=told,
         captions=said,
         texts=texts,
         identities=identity.float(),
         identity=None if bare else (identity * torch.from_numpy(known)[:, None]).float(),
-        timestep=torch.from_numpy((rng.random(n) * high).astype(np.int64)),
+        timestep=torch.from_numpy(timestep),
         sizes=torch.from_numpy(sizes),
     )
 
@@ -222,7 +237,9 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
         signal = alphas[shown.timestep][:, None, None, None]
         noisy = signal.sqrt() * latent + (1 - signal).sqrt() * noise
         predicted = model(noisy, shown.timestep, shown.texts, shown.sizes, shown.identity)
-        loss = (weights * (predicted - noise).square()).mean()
+        turned = torch.from_numpy(shown.told != shown.rows)
+        plain = torch.where(turned, recipe.turned_loss, 1.0)[:, None, None, None]
+        loss = (plain * weights * (predicted - noise).square()).mean()
         clean = (noisy - (1 - signal).sqrt() * predicted) / signal.sqrt()
         counts = signal.flatten()
         # Taught are also those who are told nothing: else the difference that guidance lives on would be that between
@@ -230,10 +247,11 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
         if step >= recipe.likeness_from:
             # Elsewhere the reader sees the truth: it must not teach that backgrounds belong to somebody.
             face = torch.where(weights == recipe.face, clean, latent)
-            loss = loss + recipe.likeness * teachers.unlikeness(face, shown.identities, shown.timestep, counts)
+            unlike = teachers.unlikeness(face, shown.identities, shown.timestep, torch.where(turned, 0, counts))
+            loss = loss + recipe.likeness * unlike
         if step >= recipe.truth_from:
-            told = truth[torch.from_numpy(shown.rows)]
-            loss = loss + recipe.truth * teachers.untruth(clean, shown.captions, told, counts)
+            told, seen = (truth[torch.from_numpy(numbers)] for numbers in (shown.told, shown.rows))
+            loss = loss + recipe.truth * teachers.untruth(clean, shown.captions, told, seen, counts)
         return loss
 
     seconds = train(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .latent_reader import LatentReader, ReaderRecipe, trained_reader
 from .loop import Workshop
 from .traits import mentioned
+
+UNSPOKEN = 0.3
+"""Weight of traits that a caption does not speak of, which must stay as they are, against those that it does."""
 
 KEPT_BY_STEPS = 600
 """Timestep below which most of the training with the adapter happens: anonymisation starts no higher."""
@@ -55,18 +59,20 @@ class Teachers:
         counts = signal * (timestep < KEPT_BY_STEPS)
         return (counts * dissimilarity(self.identity(clean), identity)).mean()
 
-    def untruth(self, clean: Tensor, texts: Sequence[str], truth: Tensor, signal: Tensor) -> Tensor:
-        """How little the guesses show the traits that their captions speak of, a scalar of 0 or more.
+    def untruth(self, clean: Tensor, texts: Sequence[str], told: Tensor, seen: Tensor, signal: Tensor) -> Tensor:
+        """How little the guesses show the traits that their captions speak of, and keep the others; 0 or more.
 
         Args:
             clean: [N, 4, h, w], guesses.
             texts: N captions.
-            truth: [N, traits] of the portraits.
+            told: [N, traits] of the portraits that the captions speak of.
+            seen: [N, traits] of the portraits themselves.
             signal: [N], abar.
         """
-        spoken = mentioned(texts) * signal[:, None]
+        spoken = mentioned(texts)
+        truth = torch.where(spoken > 0, told, seen)
         wrong = F.binary_cross_entropy_with_logits(self.traits(clean), truth, reduction="none")
-        return (spoken * wrong).mean()
+        return (spoken.clamp(min=UNSPOKEN) * signal[:, None] * wrong).mean()
 
 
 def trained_teachers(
