@@ -62,9 +62,7 @@ def test_loading_is_quick_and_imports_nothing_heavy() -> None:
 def test_an_old_host_is_told(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     release = part("host.release")
     monkeypatch.setattr("comfyui_version.__version__", version)
-    with pytest.raises(
-        ImportError, match=rf"needs ComfyUI {release.OLDEST_HOST} or newer.*this is ComfyUI {version}"
-    ):
+    with pytest.raises(ImportError, match=rf"needs ComfyUI {release.OLDEST_HOST} or newer.*this is ComfyUI {version}"):
         release.require_host()
 
 
