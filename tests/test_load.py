@@ -58,7 +58,7 @@ def test_loading_is_quick_and_imports_nothing_heavy() -> None:
     assert statistics.median(measured["seconds"]) < MAXIMUM_SECONDS, measured["seconds"]
 
 
-@pytest.mark.parametrize("version", ["0.23.9", "0.3.64", "0.9.0"])
+@pytest.mark.parametrize("version", ["0.24.0", "0.3.64", "0.9.0"])
 def test_an_old_host_is_told(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     release = part("host.release")
     monkeypatch.setattr("comfyui_version.__version__", version)
@@ -66,7 +66,7 @@ def test_an_old_host_is_told(version: str, monkeypatch: pytest.MonkeyPatch) -> N
         release.require_host()
 
 
-@pytest.mark.parametrize("version", ["0.24.0", "0.30.0", "0.31.0-dev", "1.0.0"])
+@pytest.mark.parametrize("version", ["0.24.1", "0.30.0", "0.31.0-dev", "1.0.0"])
 def test_a_new_host_is_not(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     release = part("host.release")
     monkeypatch.setattr("comfyui_version.__version__", version)
