@@ -45,7 +45,7 @@ class FacePaste(io.ComfyNode):
                 io.Image.Input(
                     "crops",
                     lazy=True,
-                    tooltip="The changed crops, in Crop Faces' order; any size, square. Not computed without faces.",
+                    tooltip="The changed crops, in Crop Faces' order; any size, square. Without faces not looked at.",
                 ),
                 io.Mask.Input(
                     "mask",
@@ -97,7 +97,10 @@ class FacePaste(io.ComfyNode):
 
     @classmethod
     def check_lazy_status(cls, placements: Placements, **others: object) -> list[str]:
-        """Ask for crops and mask only if there is something to paste; what nothing is connected to is absent."""
+        """Ask for crops and mask only if there is something to paste; what nothing is connected to is absent.
+
+        In a list of pictures the host asks for each, and computes for all what one of them needs.
+        """
         if not len(placements):
             return []
         return [name for name in ("crops", "mask") if name in others and others[name] is None]

@@ -16,6 +16,7 @@ from ..host.recognition import open_checker
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from .face_crop import GREY
 from .face_embed import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
@@ -29,9 +30,6 @@ from .reverse_identity_ksampler import guidance_inputs
 from .sockets import CATEGORY, SEARCH_ALIASES
 
 DEFAULT_SCALES = "-10, -14, -20"
-
-GREY = 0.5
-"""What a face comes out as that never came out finite."""
 
 
 class ReverseIdentityLadder(io.ComfyNode):
@@ -95,7 +93,7 @@ class ReverseIdentityLadder(io.ComfyNode):
         source: Conditioning | None = None,
         provider: str = DEFAULT_PROVIDER,
     ) -> io.NodeOutput:
-        """Climb the ladder.
+        """Climb the ladder; not where there is nobody, see `FaceCrop`.
 
         Returns:
             crops, float [B, H, W, 3], and the report.
@@ -110,6 +108,9 @@ class ReverseIdentityLadder(io.ComfyNode):
         check_crops(trajectory, vae, faces, crops)
         judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
         everyone = tuple(faces)
+        if all(face.nobody for face in everyone):
+            report = "nobody to change: nothing was generated"
+            return io.NodeOutput(crops, report, ui=ui.PreviewText(report))
         progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
 
         def similarity(row: int, crop: Tensor) -> float | None:

@@ -171,6 +171,18 @@ def test_unmeasurable_faces_try_every_scale_and_keep_the_last(small: SmallModel,
     assert "checked by judge on CPUExecutionProvider" in report
 
 
+def test_where_there_is_nobody_nothing_is_generated(small: SmallModel, packs: Path) -> None:
+    faces = small.faces(1)
+    nobody = part("reverse_personalization.face_template").stand_in(64)
+    grey = torch.full((1, 64, 64, 3), 0.5)
+    vae = Pictures()
+    crops, report = run(
+        small, vae, 1, faces=replace(faces, images=((nobody,),), height=64, width=64, model_pack="fake"), crops=grey
+    )
+    assert torch.equal(crops, grey)
+    assert report == "nobody to change: nothing was generated"
+
+
 def test_a_face_that_never_comes_out_finite_is_grey_and_the_others_are_not(
     small: SmallModel, vae: Any, packs: Path
 ) -> None:
