@@ -12,7 +12,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..host.ladder import check_crops, generator
-from ..host.recognition import open_checker
+from ..host.recognition import Original, open_checker
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
@@ -113,12 +113,13 @@ class ReverseIdentityLadder(io.ComfyNode):
             return io.NodeOutput(crops, report, ui=ui.PreviewText(report))
         progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
 
+        originals: dict[int, Original] = {}
+
         def similarity(row: int, crop: Tensor) -> float | None:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            verdict, *_ = judge.check(
-                to_picture(crops[row]), [everyone[row]], to_picture(crop), DEFAULT_DETECTOR_SIZE, second_search=False
-            )
-            return verdict.similarity
+            if row not in originals:
+                originals[row] = judge.original(to_picture(crops[row]), everyone[row])
+            return judge.similarity_of_crop(originals[row], to_picture(crop), DEFAULT_DETECTOR_SIZE)
 
         generate = generator(
             model,

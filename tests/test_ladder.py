@@ -236,6 +236,30 @@ def test_who_is_still_recognisable_is_run_again_until_nobody_is(small: SmallMode
     assert "face 2: anonymised (-5: similarity -0." in report
 
 
+def test_the_original_is_embedded_once_and_never_described(
+    small: SmallModel, packs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = part("host.insight").FacePack
+    whole, seen = engine.embedding, []
+
+    def embedding(self: Any, shown: Any, face: Any) -> Any:
+        seen.append((shown.tobytes(), face.box))
+        return whole(self, shown, face)
+
+    monkeypatch.setattr(engine, "embedding", embedding)
+    # Age, sex and pose are not asked for: asking would stop the run.
+    monkeypatch.delattr(engine, "appearance")
+    box = (16.0, 16.0, 48.0, 48.0)
+    [face] = small.faces(1)
+    square = tuple(map(tuple, (fake_insight.LANDMARKS * 32 + 16).tolist()))
+    faces = replace(small.faces(1), images=((replace(face, box=box, landmarks=square),),), model_pack="fake")
+    before = picture("cyan")
+    _, report = run(small, Pictures(*[["cyan"]] * 3), 1, faces=faces, crops=(before * 0.9)[None], scales="-5, -8, -11")
+    assert report.count("similarity 0.9") + report.count("similarity 1.0") == 3
+    shown = part("nodes.face_embed").to_picture(before * 0.9).tobytes()
+    assert seen.count((shown, box)) == 1
+
+
 def test_cancelling_takes_effect_before_the_next_face_is_checked(small: SmallModel, packs: Path) -> None:
     import comfy.model_management
 
