@@ -98,8 +98,12 @@ class Checker:
         pairs = [(original.unit, self._unit(result, original.face))]
         if found is not None:
             after = self._unit(result, found)
-            pairs += [(original.unit, after), (self._unit(original.picture, found), after)]
-        cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
+            pairs.append((original.unit, after))
+            before = self._unit(original.picture, found)
+            if before is None:
+                return None
+            pairs.append((before, after))
+        cosines = [float(a @ b) for a, b in pairs if b is not None]
         # One face that cannot be embedded might have been the one that tells.
         return max(cosines) if len(cosines) == len(pairs) else None
 
