@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from .host.release import require_host
+
+require_host()
+
 from comfy_api.latest import ComfyExtension, io
 
 from .host.model_folders import register_model_folders
@@ -19,6 +23,9 @@ from .nodes.keep_region import KeepRegion
 from .nodes.reverse_identity_ksampler import ReverseIdentityKSampler
 from .nodes.reverse_identity_ladder import ReverseIdentityLadder
 from .nodes.save_anonymized_image import SaveAnonymizedImage
+
+WEB_DIRECTORY = "./js"
+"""What the host serves to the editor."""
 
 
 class ReversePersonalization(ComfyExtension):
