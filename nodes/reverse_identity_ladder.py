@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..host.ladder import check_crops, generator
 from ..host.recognition import open_checker
+from ..reverse_personalization.face_search import crop_search_size
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
@@ -110,12 +111,13 @@ class ReverseIdentityLadder(io.ComfyNode):
         check_crops(trajectory, vae, faces, crops)
         judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
         everyone = tuple(faces)
+        det_size = crop_search_size(max(crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
         progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
 
         def similarity(row: int, crop: Tensor) -> float | None:
             comfy.model_management.throw_exception_if_processing_interrupted()
             verdict, *_ = judge.check(
-                to_picture(crops[row]), [everyone[row]], to_picture(crop), DEFAULT_DETECTOR_SIZE, second_search=False
+                to_picture(crops[row]), [everyone[row]], to_picture(crop), det_size, second_search=False
             )
             return verdict.similarity
 

@@ -34,6 +34,9 @@ FURTHER = 0.15
 MOST_OVERLAP = 0.45
 """Of a face, by one person in front of it, where overlaps are asked for; elsewhere half of it."""
 
+CROWD_EVERY = 3
+"""Rounds through the schedule of which one has a class photograph."""
+
 HUGE = 8
 """Factor by which the rare huge photograph is enlarged from 1000x750 pixels."""
 
@@ -69,8 +72,8 @@ class Painter:
         self.rng = np.random.default_rng([seed, number])
 
     def size(self) -> tuple[int, int]:
-        """Height and width of a usual photograph; small ones are more frequent."""
-        long = int(np.exp(self.rng.uniform(np.log(SHORTEST * 1.25), np.log(LONGEST))))
+        """Height and width of a usual photograph; half of them are no longer than the detector's own size."""
+        long = int(SHORTEST * 1.25 * (LONGEST / SHORTEST / 1.25) ** (self.rng.random() ** 1.5))
         short = max(int(long * self.rng.uniform(0.62, 1.0)), SHORTEST)
         return (short, long) if self.rng.random() < 0.7 else (long, short)
 
@@ -231,6 +234,13 @@ def _broken(kind: str, number: int, painter: Painter, left: int) -> Case:
     return Case(number, kind, (painter.not_finite(painter.group(most=2)),), "tensor", refused=True)
 
 
+def _crowd(kind: str, number: int, painter: Painter, left: int) -> Case:
+    # Thirty people take as long as ten groups do.
+    if number // len(SCHEDULE) % CROWD_EVERY:
+        return Case(number, "group", (painter.group(),))
+    return Case(number, kind, (painter.thirty(),))
+
+
 def _single_pixel(painter: Painter) -> Photograph:
     return Photograph(np.round(painter.rng.random((1, 1, 3)) * 255).astype(np.float32) / 255, ())
 
@@ -245,7 +255,7 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
     "one channel": _one(lambda painter: grey(painter.group(most=4)), "tensor"),
     "sideways": _one(lambda painter: painter.turned((1, 3))),
     "four channels": _one(lambda painter: painter.with_alpha(painter.group(most=4)), "tensor"),
-    "thirty people": _one(Painter.thirty),
+    "thirty people": _crowd,
     "cut by the border": _one(Painter.border),
     "larger than the picture": _one(Painter.close_up),
     "tiny": _one(Painter.tiny),

@@ -15,6 +15,9 @@ from .judging import COVERED, SEEN, FaceRecord, PhotoRecord
 PROMISED_SIZE, SMALL_SIZE = 48.0, 24.0
 """Pixels from which on nobody may be missed, and from which on one face in two hundred may."""
 
+SMALL_MISSES = 1 / 200
+"""Part of the smaller promised faces that may be missed."""
+
 SIZES = (0, 16, 24, 48, 96, 192, 100_000)
 ANGLES = (0, 15, 30, 45, 60, 90, 180)
 """Limits of the classes in which misses are listed: pixels, and degrees of yaw or roll, whichever is more."""
@@ -32,19 +35,19 @@ def promised(face: FaceRecord, smallest: float, largest: float = np.inf) -> bool
     )
 
 
-def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seconds: float) -> Figures:
+def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> Figures:
     """All figures.
 
     Args:
         records: of all photographs.
         threshold: of the judge.
         judge: name of its pack.
-        seconds: that all took.
     """
     outcomes = Counter(record.outcome for record in records)
     saved = [face for record in records if record.outcome == "saved" for face in record.faces]
     found = [face for face in saved if face.found]
     missed = [face for face in saved if face.unhandled]
+    hidden = [face for face in saved if not face.found and face.seen < SEEN]
     large = [face for face in saved if promised(face, PROMISED_SIZE)]
     small = [face for face in saved if promised(face, SMALL_SIZE, PROMISED_SIZE)]
     rims = [record for record in records if record.rim]
@@ -56,6 +59,7 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seco
         "unhandled_faces": sum(face.unhandled for face in large),
         "unhandled_small_faces": sum(face.unhandled for face in small),
         "unhandled_of_all_seen": len(missed),
+        "missed_mostly_hidden": len(hidden),
         "outside_pixels_changed": sum(record.outside for record in records),
         "leaks": sorted({word for record in records for word in record.leaks}),
         "saved": outcomes["saved"],
@@ -78,23 +82,42 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seco
         "similarity": similarities(saved, threshold),
         "misses": table(missed),
         "seen": table(face for face in saved if face.seen >= SEEN),
-        "seconds": round(seconds, 1),
-        "seconds_median_photo": _quantile([record.seconds for record in records], 0.5),
+        "listed_misses": [
+            [record.case, record.kind, *(round(value) for value in (face.size, face.yaw, face.roll, 100 * face.seen))]
+            for record in records
+            for face in record.faces
+            if face.unhandled
+        ],
+        "seam_photos": len(rims),
+        "seconds_a_photo": _mean_of(sum(record.seconds for record in records), len(records)),
+        "processor_seconds_a_photo": _mean_of(sum(record.processor_seconds for record in records), len(records)),
     }
+
+
+def failed(figures: Figures) -> bool:
+    """Whether something is not as promised."""
+    small = figures["unhandled_small_faces"] > SMALL_MISSES * figures["faces_promised_small"]
+    seam = figures["seam"] is not None and figures["seam"] >= 1
+    wrong = ("unprotected_faces", "unhandled_faces", "outside_pixels_changed", "leaks", "accepted", "lost")
+    return small or seam or any(figures[name] for name in wrong)
 
 
 def similarities(saved: Sequence[FaceRecord], threshold: float) -> Figures:
     """By what was compared: median, 95th percentile and share at or above the threshold.
 
-    Covered faces are left out of all rows but the first, so that covers do not count as successes of the method.
+    All faces of PROMISED_SIZE that were found and seen; covers hide nobody but in the last two rows, which leave
+    covered faces out, so that covers do not count as successes of the method.
     """
-    seen = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
-    bare = [face for face in seen if face.hidden < COVERED]
+    faces = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
+    bare = [face for face in faces if face.hidden < COVERED]
     rows = {
-        "original, against another picture of the person": [face.gallery[0] for face in seen],
-        "first scale only, against another picture of the person": [face.gallery[1] for face in seen],
-        "saved without cover, against another picture of the person": [face.gallery[2] for face in bare],
-        "saved without cover, against the original": [face.similarity for face in bare],
+        "the original, with another picture of the person": [face.before for face in faces],
+        "without retry, with another picture": [face.other.first for face in faces],
+        "with retry, with another picture": [face.other.retried for face in faces],
+        "without retry, with the original": [face.same.first for face in faces],
+        "with retry, with the original": [face.same.retried for face in faces],
+        "saved without cover, with another picture": [face.other.saved for face in bare],
+        "saved without cover, with the original": [face.same.saved for face in bare],
     }
     return {name: _distribution(values, threshold) for name, values in rows.items()}
 
@@ -128,7 +151,7 @@ def as_page(figures: Figures, command: str) -> str:
     lines += [
         f"| {name.replace('_', ' ')} | {_shown(value)} |"
         for name, value in figures.items()
-        if not isinstance(value, dict)
+        if not isinstance(value, dict) and name != "listed_misses"
     ]
     lines += ["", "Cosines of faces of 48 px or more:", "", "| | faces | median | 95th percentile | recognised |"]
     lines += ["|---|---|---|---|---|"]
@@ -142,6 +165,8 @@ def as_page(figures: Figures, command: str) -> str:
         missed = figures["misses"].get(size, {})
         cells = [f"{missed.get(a, 0)} of {seen[a]}" if a in seen else "" for a in _names(ANGLES)]
         lines.append(f"| {size} | " + " | ".join(cells) + " |")
+    lines += ["", "Each of them:", "", "| case | kind | pixels | yaw | roll | seen, % |", "|---|---|---|---|---|---|"]
+    lines += ["| " + " | ".join(map(str, miss)) + " |" for miss in figures["listed_misses"]]
     lines += ["", "Errors:", ""]
     lines += [f"- {count} x {error}" for error, count in figures["errors"].items()] or ["none"]
     return "\n".join(lines) + "\n"
