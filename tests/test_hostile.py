@@ -18,10 +18,11 @@ from scripts.comfy_server import ComfyServer, WorkflowFailed
 from tests.hostile.cases import SCHEDULE, Case, Painter, cases, draw_case
 from tests.hostile.files import SECRETS, leaks, read_saved, write_input
 from tests.hostile.journal import Journal
-from tests.hostile.judging import Cosines, FaceRecord, Judge, PhotoRecord, levels, match, outside
+from tests.hostile.judging import Cosines, FaceRecord, Judge, PhotoRecord, levels, match, match_in_turn, outside
+from tests.hostile.page import as_page
 from tests.hostile.photographs import Photograph, TrueFace
 from tests.hostile.pipeline import Options, graph, known_models, provide_models
-from tests.hostile.summary import PROMISED_SIZE, as_page, failed, promised, summarise
+from tests.hostile.summary import PROMISED_SIZE, failed, promised, summarise
 from tests.in_host import ROOT
 from tests.workspace import make_workspace
 
@@ -210,6 +211,13 @@ def test_the_judge_pairs_faces_one_to_one():
     assert match([], found) == []
 
 
+def test_whoever_was_handled_is_not_taken_for_a_find_of_the_second_search():
+    true, handled = [(0, 0, 10, 10), (50, 50, 60, 60)], [(2, 0, 12, 10)]
+    second = [(0, 0, 10, 10), (51, 50, 61, 60)]
+    assert match_in_turn(true, handled + second, 1) == [0, 2]
+    assert match_in_turn(true, second, 0) == [0, 1]
+
+
 FINE = FaceRecord(60, 0, 0, 1.0, "first", "anonymised", 0.0, 0.8, Cosines(0.3, 0.1, 0.1), Cosines(0.2, 0.1, 0.1))
 
 
@@ -222,7 +230,7 @@ FINE = FaceRecord(60, 0, 0, 1.0, "first", "anonymised", 0.0, 0.8, Cosines(0.3, 0
         ({"recognisable": True, "hidden": 0.5}, 1, 0),
         ({"recognisable": True, "found": ""}, 0, 1),
         ({"recognisable": True, "found": "second"}, 1, 0),
-        ({"found": "", "size": 30.0}, 0, 0),
+        ({"found": "", "size": 23.0}, 0, 0),
         ({"found": "", "yaw": 50.0}, 0, 0),
         ({"found": "", "roll": -170.0}, 0, 0),
         ({"found": "", "seen": 0.3}, 0, 0),
@@ -234,7 +242,9 @@ def test_the_figures_count_what_is_wrong(change: dict, unprotected: int, unhandl
     assert (figures["unprotected_faces"], figures["unhandled_faces"]) == (unprotected, unhandled)
     assert figures["seam"] == 0.5
     assert failed(figures) == bool(unprotected or unhandled)
-    assert "| unprotected faces |" in as_page(figures, "command")
+    page = as_page(figures, "command")
+    assert f"| found, still recognisable, not covered: faces | {unprotected} | 0 |" in page
+    assert f"| missed by both searches: faces of 48 px or more | {unhandled} of" in page
 
 
 def test_small_misses_are_listed_and_one_in_two_hundred_may_be():

@@ -107,8 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from reverse_personalization.operating_point import pack_threshold
 
     from .journal import Journal, models_digest
+    from .page import as_page
     from .pipeline import MODELS, Options, provide_models
-    from .summary import as_page, failed, summarise
+    from .summary import failed, summarise
 
     deadline = time.time() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="hostile-") as temporary:

@@ -181,7 +181,7 @@ class Judge:
         verdicts = item.verdict.images[row]
         handled = [face.box for face in item.faces.images[row]]
         boxes = [face.boxes[0] for face in verdicts]
-        matches = match([face.box for face in photograph.faces], boxes)
+        matches = match_in_turn([face.box for face in photograph.faces], boxes, len(handled))
         made_of = (item.first, item.retried)
         results = [*(None if one is None else levels(one[row]) for one in made_of), saved]
         faces = []
@@ -275,6 +275,17 @@ def match(true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]])
         face, number = np.unravel_index(parts.argmax(), parts.shape)
         matches[int(face)] = int(number)
         parts[face, :] = parts[:, number] = -1
+    return matches
+
+
+def match_in_turn(
+    true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]], handled: int
+) -> list[int | None]:
+    """`match` with the first `handled` boxes, then of whoever is left with the others."""
+    matches = match(true, found[:handled])
+    left = [face for face, number in enumerate(matches) if number is None]
+    for face, number in zip(left, match([true[face] for face in left], found[handled:]), strict=True):
+        matches[face] = None if number is None else handled + number
     return matches
 
 

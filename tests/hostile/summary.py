@@ -1,4 +1,4 @@
-"""Counts over all photographs, as JSON and as a page."""
+"""Counts over all photographs."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> F
         "false_finds": sum(record.false_finds for record in records),
         "anonymised": statuses["anonymised"],
         "covered": statuses["covered"],
+        "anonymised_under_others_covers": sum(f.status == "anonymised" and f.hidden >= COVERED for f in found),
         "seam": _mean_of(sum(record.seam for record in rims), sum(record.rim for record in rims)),
         "seam_worst_photo": max((record.seam / record.rim for record in rims), default=None),
         "judge": judge,
@@ -132,46 +133,6 @@ def table(faces: Iterable[FaceRecord]) -> Figures:
     return {size: dict(sorted(counted[size].items(), key=_first_number)) for size in sorted(counted, key=_number)}
 
 
-def as_page(figures: Figures, command: str) -> str:
-    """The figures in Markdown."""
-    lines = [
-        "# Hostile photographs",
-        "",
-        f"Made, run and judged by `{command}`.",
-        "",
-        "Photographs from the miniature's renderer with everything that users' pictures have and do. Each went through",
-        "the whole graph in the host's own executor; what was saved is judged with the places that the renderer knows,",
-        f"by the recogniser `{figures['judge']}` at its threshold for one false match in a thousand,",
-        f"{figures['threshold']:.3f}. There are two trained recognisers, and one of them guides: the judge is also the",
-        "checker, told where the faces are instead of having to find them.",
-        "",
-        "| | |",
-        "|---|---|",
-    ]
-    lines += [
-        f"| {name.replace('_', ' ')} | {_shown(value)} |"
-        for name, value in figures.items()
-        if not isinstance(value, dict) and name != "listed_misses"
-    ]
-    lines += ["", "Cosines of faces of 48 px or more:", "", "| | faces | median | 95th percentile | recognised |"]
-    lines += ["|---|---|---|---|---|"]
-    lines += [
-        f"| {name} | {row['faces']} | {_shown(row['median'])} | {_shown(row['p95'])} | {_shown(row['recognised'])} |"
-        for name, row in figures["similarity"].items()
-    ]
-    lines += ["", "Faces that both searches missed, of all that were seen, by size and by the larger of yaw and roll:"]
-    lines += ["", "| size | " + " | ".join(_names(ANGLES)) + " |", "|---" * len(ANGLES) + "|"]
-    for size, seen in figures["seen"].items():
-        missed = figures["misses"].get(size, {})
-        cells = [f"{missed.get(a, 0)} of {seen[a]}" if a in seen else "" for a in _names(ANGLES)]
-        lines.append(f"| {size} | " + " | ".join(cells) + " |")
-    lines += ["", "Each of them:", "", "| case | kind | pixels | yaw | roll | seen, % |", "|---|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(map(str, miss)) + " |" for miss in figures["listed_misses"]]
-    lines += ["", "Errors:", ""]
-    lines += [f"- {count} x {error}" for error, count in figures["errors"].items()] or ["none"]
-    return "\n".join(lines) + "\n"
-
-
 def _distribution(values: Sequence[float | None], threshold: float) -> Figures:
     measured = [value for value in values if value is not None]
     return {
@@ -190,12 +151,13 @@ def _mean_of(total: float, count: int) -> float | None:
     return total / count if count else None
 
 
-def _names(limits: Sequence[int]) -> list[str]:
+def class_names(limits: Sequence[int]) -> list[str]:
+    """Of the classes between limits."""
     return [f"{low}-{high}" for low, high in itertools.pairwise(limits)]
 
 
 def _class(value: float, limits: Sequence[int]) -> str:
-    return _names(limits)[int(np.clip(np.searchsorted(limits, value, "right") - 1, 0, len(limits) - 2))]
+    return class_names(limits)[int(np.clip(np.searchsorted(limits, value, "right") - 1, 0, len(limits) - 2))]
 
 
 def _number(name: str) -> int:
@@ -204,11 +166,3 @@ def _number(name: str) -> int:
 
 def _first_number(entry: tuple[str, Any]) -> int:
     return _number(entry[0])
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(value) or "none"
-    return "-" if value is None else str(value)
