@@ -20,7 +20,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cases import HUGE_KIND, cases, draw_case
+from .cases import CROWD_KIND, HUGE_KIND, cases, draw_case
 
 if TYPE_CHECKING:
     from .judging import PhotoRecord
@@ -56,9 +56,9 @@ class Worker:
         clocks = (time.perf_counter, time.process_time)
         started = [clock() for clock in clocks]
         case = draw_case(self._seed, number, left)
-        # Of a huge photograph every copy is half a gigabyte.
-        huge = case.kind == HUGE_KIND
-        options = replace(self._options, first=not huge, unchanged=not huge and number % COMPARED_EVERY == 0)
+        # Of a huge photograph every copy is half a gigabyte, and a crowd takes a minute once more.
+        usual = case.kind not in (HUGE_KIND, CROWD_KIND)
+        options = replace(self._options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
         run = self._pipeline.run(case, options)
         records = self._judge.judge(case, run)
         for file in run.files:

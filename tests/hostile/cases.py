@@ -249,13 +249,15 @@ def _huge(painter: Painter) -> Photograph:
     return painter.scene(painter.places(3, 750, 1000, 60.0, 200.0), 750, 1000).enlarged(HUGE)
 
 
+HUGE_KIND, CROWD_KIND = "huge", "thirty people"
+
 SCHEDULE: dict[str, Callable[..., Case]] = {
     "group": _one(Painter.group),
     "JPEG with everything in it": _one(Painter.group, "jpeg"),
     "one channel": _one(lambda painter: grey(painter.group(most=4)), "tensor"),
     "sideways": _one(lambda painter: painter.turned((1, 3))),
     "four channels": _one(lambda painter: painter.with_alpha(painter.group(most=4)), "tensor"),
-    "thirty people": _crowd,
+    CROWD_KIND: _crowd,
     "cut by the border": _one(Painter.border),
     "larger than the picture": _one(Painter.close_up),
     "tiny": _one(Painter.tiny),
@@ -270,8 +272,6 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
     "batch": _several(False),
 }
 """Kinds in the order they come, again and again; together 20 pictures."""
-
-HUGE_KIND = "huge"
 
 
 def cases(photographs: int) -> Iterator[tuple[int, int]]:

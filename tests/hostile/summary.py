@@ -106,17 +106,19 @@ def failed(figures: Figures) -> bool:
 def similarities(saved: Sequence[FaceRecord], threshold: float) -> Figures:
     """By what was compared: median, 95th percentile and share at or above the threshold.
 
-    All faces of PROMISED_SIZE that were found and seen; covers hide nobody but in the last two rows, which leave
-    covered faces out, so that covers do not count as successes of the method.
+    All faces of PROMISED_SIZE that were found and seen; for the retry those of pictures of which the first scale's
+    result was kept. Covers hide nobody but in the last two rows, which leave covered faces out, so that covers do not
+    count as successes of the method.
     """
     faces = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
+    compared = [face for face in faces if face.same.first is not None]
     bare = [face for face in faces if face.hidden < COVERED]
     rows = {
         "the original, with another picture of the person": [face.before for face in faces],
-        "without retry, with another picture": [face.other.first for face in faces],
-        "with retry, with another picture": [face.other.retried for face in faces],
-        "without retry, with the original": [face.same.first for face in faces],
-        "with retry, with the original": [face.same.retried for face in faces],
+        "without retry, with another picture": [face.other.first for face in compared],
+        "with retry, with another picture": [face.other.retried for face in compared],
+        "without retry, with the original": [face.same.first for face in compared],
+        "with retry, with the original": [face.same.retried for face in compared],
         "saved without cover, with another picture": [face.other.saved for face in bare],
         "saved without cover, with the original": [face.same.saved for face in bare],
     }
