@@ -40,8 +40,8 @@ CROWD_EVERY = 3
 HUGE = 8
 """Factor by which the rare huge photograph is enlarged from 1000x750 pixels."""
 
-HUGE_EVERY = 100
-"""Pictures of which one is huge; never in the first half of them, so that short runs stay short."""
+HUGE_EVERY = 240
+"""Cases of which one is huge, which takes minutes; never in the first half of them, so that short runs stay short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,20 +274,23 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
 """Kinds in the order they come, again and again; together 20 pictures."""
 
 
+def kind_of(number: int) -> str:
+    """What kind of case comes at a number."""
+    return HUGE_KIND if number % HUGE_EVERY == HUGE_EVERY // 2 else list(SCHEDULE)[number % len(SCHEDULE)]
+
+
 def cases(photographs: int) -> Iterator[tuple[int, int]]:
     """Which cases make up so many photographs: each one's number, and how many photographs are left for it."""
-    kinds = list(SCHEDULE)
     left, number = photographs, 0
     while left > 0:
         yield number, left
-        left -= 2 if kinds[number % len(kinds)] in ("list of two sizes", "batch") and left > 1 else 1
+        left -= 2 if kind_of(number) in ("list of two sizes", "batch") and left > 1 else 1
         number += 1
 
 
 def draw_case(seed: int, number: int, left: int) -> Case:
     """The case of a number; `left` photographs may still be drawn."""
-    painter = Painter(seed, number)
-    if number % HUGE_EVERY == HUGE_EVERY // 2:
-        return Case(number, HUGE_KIND, (_huge(painter),), "tensor")
-    kind = list(SCHEDULE)[number % len(SCHEDULE)]
+    painter, kind = Painter(seed, number), kind_of(number)
+    if kind == HUGE_KIND:
+        return Case(number, kind, (_huge(painter),), "tensor")
     return SCHEDULE[kind](kind, number, painter, left)
