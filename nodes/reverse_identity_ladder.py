@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..host.ladder import check_crops, generator
 from ..host.recognition import Original, open_checker
+from ..reverse_personalization.face_search import crop_search_size
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
@@ -111,6 +112,7 @@ class ReverseIdentityLadder(io.ComfyNode):
         if all(face.nobody for face in everyone):
             report = "nobody to change: nothing was generated"
             return io.NodeOutput(crops, report, ui=ui.PreviewText(report))
+        det_size = crop_search_size(max(crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
         progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
 
         originals: dict[int, Original] = {}
@@ -119,7 +121,7 @@ class ReverseIdentityLadder(io.ComfyNode):
             comfy.model_management.throw_exception_if_processing_interrupted()
             if row not in originals:
                 originals[row] = judge.original(to_picture(crops[row]), everyone[row])
-            return judge.similarity_of_crop(originals[row], to_picture(crop), DEFAULT_DETECTOR_SIZE)
+            return judge.similarity_of_crop(originals[row], to_picture(crop), det_size)
 
         generate = generator(
             model,
