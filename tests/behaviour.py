@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from miniature.build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE
 from miniature.render.portrait import Portrait, portrait
 from miniature.render.seeds import identity_seed
 from miniature.training.crops import RECOGNITION_SIDE, similarity, warp
@@ -86,7 +86,7 @@ def run(shown: list[Portrait], models: tuple[Any, Any, Any]) -> Run:
         latent = nodes.VAEEncode().encode(vae, image)[0]
         nothing = nodes.CLIPTextEncode().encode(clip, "")[0]
     adapted = run_node("IdentityAdapterLoader", model, ADAPTER.name, 1.0)
-    faces = run_node("FaceEmbed", image, FACE_PACK.name, provider="CPU", detect=False)[0]
+    faces = run_node("FaceEmbed", image, FACE_PACK.name, provider="CPU", detect=False, threshold=FOUND_SCORE)[0]
     trajectory = run_node("DPMSolverInversion", adapted, latent, nothing, STEPS, DENOISE, 0)
 
     def picture(samples: Any) -> Pictures:

@@ -22,6 +22,7 @@ from torch import Tensor
 from scripts.comfyui import comfyui_folder
 
 from ..build import ADAPTER, CHECKPOINT, FACE_PACK
+from .settings import FOUND_SCORE
 
 ROOT = Path(__file__).resolve().parents[2]
 PACK = "reverse_personalization_measured"
@@ -106,7 +107,9 @@ class Workflow:
 
     def embed(self, pictures: Pictures) -> Any:
         """FACES with one face a picture, which is taken for an aligned crop."""
-        return self._node("FaceEmbed", _as_image(pictures), FACE_PACK.name, provider="CPU", detect=False)
+        return self._node(
+            "FaceEmbed", _as_image(pictures), FACE_PACK.name, provider="CPU", detect=False, threshold=FOUND_SCORE
+        )
 
     def encode(self, pictures: Pictures) -> Latent:
         """LATENT of pictures."""
