@@ -84,13 +84,13 @@ export function addFaceChoice(node) {
    * @param {number} index of the face, from 0
    */
   function toggle(frame, number, index) {
-    const view = frame.parentElement
+    const view = /** @type {HTMLElement} */ (frame.parentElement)
     const text = toggledChoice(select.value, pictures, number, index + 1)
     select.value = text
     select.callback?.(text, app.canvas, node)
     app.canvas.setDirty(true, true)
     // The buttons have been drawn anew.
-    /** @type {HTMLElement | undefined} */ (view?.querySelectorAll(".rp-face")[index])?.focus()
+    facesIn(view)[index].focus()
   }
 }
 
@@ -104,9 +104,17 @@ export function addFaceChoice(node) {
 function move(frame, index, event) {
   const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key]
   if (step) {
-    const faces = frame.querySelectorAll(".rp-face")
-    /** @type {HTMLElement} */ (faces[(index + step + faces.length) % faces.length]).focus()
+    const faces = facesIn(frame)
+    faces[(index + step + faces.length) % faces.length].focus()
     event.preventDefault()
   }
   if (step || event.key === " " || event.key === "Enter") event.stopPropagation()
+}
+
+/**
+ * @param {HTMLElement} element
+ * @returns {NodeListOf<HTMLElement>} the buttons in it
+ */
+function facesIn(element) {
+  return element.querySelectorAll(".rp-face")
 }
