@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from .host.release import require_host
+
+require_host()
+
 from comfy_api.latest import ComfyExtension, io
 
 from .host.model_folders import register_model_folders

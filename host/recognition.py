@@ -19,7 +19,7 @@ from ..reverse_personalization.face_search import search_plan, second_search_pla
 from ..reverse_personalization.faces import Detection, in_stable_order
 from ..reverse_personalization.matching import match_faces, measurable, status_of, what_was_kept
 from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, pack_threshold
-from ..reverse_personalization.verdict import FaceVerdict
+from ..reverse_personalization.verdict import FaceVerdict, Status
 from .face_packs import (
     EXPECTED_RECOGNISER,
     available_providers,
@@ -34,6 +34,21 @@ from .model_hashes import file_sha256
 
 DEFAULT_CHECKER = "antelopev2"
 """InsightFace's other published pack: its recogniser is neither buffalo_l's nor trained on the same pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A face before, as `Checker.original` embedded it.
+
+    Attributes:
+        picture: that it is in.
+        face: where.
+        unit: float64 [512], unit length; None if the face cannot be measured.
+    """
+
+    picture: NDArray[np.uint8]
+    face: Detection
+    unit: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +68,16 @@ class Checker:
     name: str
     model_hashes: dict[str, str] = field(default_factory=dict)
 
-    def similarity(
-        self, original: NDArray[np.uint8], face: Detection, result: NDArray[np.uint8], found: Detection | None
-    ) -> float | None:
+    def original(self, picture: NDArray[np.uint8], face: Detection) -> Original:
+        """Embed a face before; once, however many results it is compared with.
+
+        Args:
+            picture: it is in.
+            face: of it.
+        """
+        return Original(picture, face, self._unit(picture, face) if measurable(face) else None)
+
+    def similarity(self, original: Original, result: NDArray[np.uint8], found: Detection | None) -> float | None:
         """How much a face of the result is still the original's.
 
         Detectors err, and an error in aligning lowers the cosine. So the result is aligned by the landmarks that were
@@ -63,8 +85,7 @@ class Checker:
         place before. The largest cosine counts.
 
         Args:
-            original: the picture before.
-            face: of it.
+            original: the face before.
             result: the picture after, of the same size.
             found: the same face there, or None.
 
@@ -72,15 +93,17 @@ class Checker:
             Cosine in [-1, 1]; None if nothing can be measured: a face is too small, its landmarks are degenerate, or
             an embedding has no direction or is not finite.
         """
-        places = [face] if found is None else [face, found]
-        if not all(measurable(place) for place in places):
+        if original.unit is None or not (found is None or measurable(found)):
             return None
-        before = [self._unit(original, place) for place in places]
-        after = [self._unit(result, place) for place in places]
-        pairs = [(before[0], after[0])]
+        pairs = [(original.unit, self._unit(result, original.face))]
         if found is not None:
-            pairs += [(before[0], after[1]), (before[1], after[1])]
-        cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
+            after = self._unit(result, found)
+            pairs.append((original.unit, after))
+            before = self._unit(original.picture, found)
+            if before is None:
+                return None
+            pairs.append((before, after))
+        cosines = [float(a @ b) for a, b in pairs if b is not None]
         # One face that cannot be embedded might have been the one that tells.
         return max(cosines) if len(cosines) == len(pairs) else None
 
@@ -88,6 +111,21 @@ class Checker:
         embedding = self.pack.embedding(picture, face)
         norm = float(np.linalg.norm(embedding))
         return embedding / norm if np.isfinite(norm) and norm > 0 else None
+
+    def similarity_of_crop(self, original: Original, result: NDArray[np.uint8], det_size: int) -> float | None:
+        """How much the one face of a changed crop is still the original's; nothing else of it is looked at.
+
+        Args:
+            original: the face in the crop before.
+            result: the crop after, of the same size.
+            det_size: pixels, see `search_plan`.
+
+        Returns:
+            Cosine in [-1, 1]; None if it is no answer, see `status_of`.
+        """
+        finds = in_stable_order(self.pack.search(result, det_size, search_plan))
+        [match] = match_faces([original.face], finds)
+        return self._status(original, result, None if match is None else finds[match])[0]
 
     def check(
         self,
@@ -128,11 +166,18 @@ class Checker:
         ]
         return (*verdicts, *unhandled)
 
+    def _status(
+        self, original: Original, result: NDArray[np.uint8], found: Detection | None
+    ) -> tuple[float | None, Status, str]:
+        """The similarity if it is an answer, and what `status_of` says."""
+        similarity = self.similarity(original, result, found)
+        status, reason = status_of(similarity, found is not None, self.threshold)
+        return None if status == "unmeasurable" else similarity, status, reason
+
     def _verdict(
         self, original: NDArray[np.uint8], face: Detection, result: NDArray[np.uint8], found: Detection | None
     ) -> FaceVerdict:
-        similarity = self.similarity(original, face, result, found)
-        status, reason = status_of(similarity, found is not None, self.threshold)
+        similarity, status, reason = self._status(self.original(original, face), result, found)
         places = [face] if found is None else [face, found]
         kept = None
         if found is not None and similarity is not None:
@@ -141,7 +186,7 @@ class Checker:
             status=status,
             boxes=tuple(place.box for place in places),
             landmarks=tuple(place.landmarks for place in places),
-            similarity=None if status == "unmeasurable" else similarity,
+            similarity=similarity,
             kept=kept,
             reason=reason,
         )

@@ -14,6 +14,7 @@ from ..reverse_personalization.covering import METHODS, Method, cover_, place_co
 from ..reverse_personalization.faces import Face, Faces
 from ..reverse_personalization.report import name_faces
 from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, pixels_digest
+from .face_crop import check_photographs
 from .face_embed import check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
 
@@ -153,7 +154,7 @@ class FaceCover(io.ComfyNode):
             verdict = _unchecked(image, faces.model_pack)
         check_verdict(verdict, image)
         if faces is not None:
-            _check_faces(faces, image)
+            check_photographs(image, faces)
         if on_failure == "block":
             _block_failures(verdict)
 
@@ -217,15 +218,6 @@ def _unchecked(image: Tensor, guide: str) -> Verdict:
     return Verdict(
         images=((),) * len(image), originals=digests, results=digests, threshold=-1.0, guide=guide, checker=NO_CHECKER
     )
-
-
-def _check_faces(faces: Faces, image: Tensor) -> None:
-    batch, height, width = image.shape[:3]
-    if (len(faces.images), faces.height, faces.width) != (batch, height, width):
-        raise ValueError(
-            f"the faces are of {len(faces.images)} pictures of {faces.width}x{faces.height}, but {batch} of "
-            f"{width}x{height} are connected; connect the faces that Embed Faces found in these pictures"
-        )
 
 
 def _block_failures(verdict: Verdict) -> None:

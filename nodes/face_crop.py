@@ -7,12 +7,12 @@ import comfy.utils
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
-from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from ..reverse_personalization.alignment import crop_transform, face_in_crop, landmark_fault
 from ..reverse_personalization.cropping import take_crops
 from ..reverse_personalization.face_mask import face_area
+from ..reverse_personalization.face_template import stand_in
 from ..reverse_personalization.faces import Face, Faces
 from ..reverse_personalization.placement import Placement, Placements
 from .face_embed import check_images
@@ -23,6 +23,9 @@ SIDE_STEP = 8
 SMALLEST_SIDE = 64
 LARGEST_SIDE = 4096
 LARGEST_MARGIN = 1.0
+
+GREY = 0.5
+"""Of a crop that has nothing to show."""
 
 
 class FaceCrop(io.ComfyNode):
@@ -37,7 +40,7 @@ class FaceCrop(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Cuts every face out of its photograph, upright and in the middle as FFHQ has it, and remembers where "
-                "it belongs for Paste Faces. Without any face, everything up to Paste Faces is skipped."
+                "it belongs for Paste Faces. A picture without any face goes through the same graph unchanged."
             ),
             search_aliases=[*SEARCH_ALIASES, "face align", "FFHQ", "face detailer"],
             inputs=[
@@ -80,7 +83,13 @@ class FaceCrop(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("crops", tooltip="One square picture for each face, photograph by photograph."),
+                io.Image.Output(
+                    "crops",
+                    tooltip=(
+                        "One square picture for each face, photograph by photograph. Without any face a small grey one "
+                        "that Paste Faces does not look at."
+                    ),
+                ),
                 FacesSocket.Output("crop_faces", display_name="faces", tooltip="The same faces, one for each crop."),
                 FacePlacementsSocket.Output("placements", tooltip="Where the crops belong, for Paste Faces."),
                 io.String.Output("report", tooltip="Crops per image, and the faces that could not be cropped."),
@@ -108,7 +117,11 @@ class FaceCrop(io.ComfyNode):
 
         Returns:
             Crops float32 [F, side, side, 3], their faces as a batch of F with one face each, placements and report.
-            Without any crop the first two are silent blockers.
+
+            Without any crop the first two are a grey one of the smallest side and a face of nobody (`Face.nobody`),
+            and the placements are empty. For one picture or batch Paste Faces then asks for no crops, and what makes
+            them is not run. In a list of pictures, of which others have faces, it is run for the grey crop too, which
+            is little work; a blocker would reach Paste Faces there and drop the photograph from the list.
 
         Raises:
             ValueError: an input does not fit.
@@ -143,8 +156,8 @@ class FaceCrop(io.ComfyNode):
         report = "\n".join(lines)
         where = Placements(crops=tuple(placements), side=side, faces=faces)
         if not crops:
-            nothing = ExecutionBlocker(None)
-            return io.NodeOutput(nothing, nothing, where, report, ui=ui.PreviewText(report))
+            side = SMALLEST_SIDE
+            crops, crop_faces = [torch.full((side, side, 3), GREY)], [(stand_in(side),)]
         shown = Faces(
             images=tuple(crop_faces), height=side, width=side, model_pack=faces.model_pack, provider=faces.provider
         )

@@ -27,6 +27,7 @@ from ..reverse_personalization.faces import (
     in_stable_order,
     select_faces,
 )
+from ..reverse_personalization.verdict import eight_bits
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
 DEFAULT_PROVIDER = "auto"
@@ -290,7 +291,8 @@ def check_finite(batch: Tensor, name: str) -> None:
     Raises:
         ValueError: there are such values; it says in which.
     """
-    bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.isfinite(one).all()]
+    # The extremes tell (NaN is both), and need no copy of the picture.
+    bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.stack(one.aminmax()).isfinite().all()]
     if bad:
         raise ValueError(
             f"{name} {', '.join(bad)} of {len(batch)} has values that are not finite (NaN or infinity); the "
@@ -307,9 +309,7 @@ def to_picture(image: Tensor) -> NDArray[np.uint8]:
     Returns:
         uint8 [H, W, 3], BGR.
     """
-    rgb = image[..., :3].expand(-1, -1, 3)
-    levels = (rgb.float().clamp(0, 1) * 255).round().to(torch.uint8)
-    return np.ascontiguousarray(levels.cpu().numpy()[..., ::-1])
+    return np.ascontiguousarray(eight_bits(image[..., :3].expand(-1, -1, 3))[..., ::-1])
 
 
 def aligned_face(pack: FacePack, picture: NDArray[np.uint8], det_size: int) -> Detection:

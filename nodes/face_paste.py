@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..reverse_personalization.alignment import resized_transform
-from ..reverse_personalization.compositing import paste
+from ..reverse_personalization.compositing import paste_
 from ..reverse_personalization.face_mask import face_area
 from ..reverse_personalization.placement import Placements
 from .face_crop import check_photographs
@@ -45,7 +45,7 @@ class FacePaste(io.ComfyNode):
                 io.Image.Input(
                     "crops",
                     lazy=True,
-                    tooltip="The changed crops, in Crop Faces' order; any size, square. Not computed without faces.",
+                    tooltip="The changed crops, in Crop Faces' order; any size, square. Without faces not looked at.",
                 ),
                 io.Mask.Input(
                     "mask",
@@ -97,7 +97,10 @@ class FacePaste(io.ComfyNode):
 
     @classmethod
     def check_lazy_status(cls, placements: Placements, **others: object) -> list[str]:
-        """Ask for crops and mask only if there is something to paste; what nothing is connected to is absent."""
+        """Ask for crops and mask only if there is something to paste; what nothing is connected to is absent.
+
+        In a list of pictures the host asks for each, and computes for all what one of them needs.
+        """
         if not len(placements):
             return []
         return [name for name in ("crops", "mask") if name in others and others[name] is None]
@@ -143,9 +146,9 @@ class FacePaste(io.ComfyNode):
         if mask is not None:
             _check_masks(mask, len(placements))
         side = crops.shape[1]
-        pictures, changed = [], []
+        pasted, changed = image.clone(), torch.zeros(image.shape[:3])
         progress = comfy.utils.ProgressBar(len(image))
-        for number, photo in enumerate(image):
+        for number, photo in enumerate(pasted):
             comfy.model_management.throw_exception_if_processing_interrupted()
             here = [index for index, placement in enumerate(placements.crops) if placement.image == number]
             areas = [
@@ -157,7 +160,7 @@ class FacePaste(io.ComfyNode):
                 )
                 for placement in (placements.crops[index] for index in here)
             ]
-            picture, alpha = paste(
+            changed[number] = paste_(
                 photo,
                 areas,
                 [crops[index, ..., :3].expand(-1, -1, 3).float().cpu().numpy() for index in here],
@@ -166,10 +169,8 @@ class FacePaste(io.ComfyNode):
                 grow=grow,
                 colour_match=colour_match,
             )
-            pictures.append(picture)
-            changed.append(alpha)
             progress.update(1)
-        return io.NodeOutput(torch.stack(pictures), torch.stack(changed))
+        return io.NodeOutput(pasted, changed)
 
 
 def _checked_crops(crops: Tensor | None, expected: int) -> Tensor:

@@ -150,6 +150,7 @@ class IdentityCheck(io.ComfyNode):
         Raises:
             ValueError: an input does not fit another; see also `check_images` and `open_checker`.
             FileNotFoundError: see `open_checker`; also RuntimeError from there.
+            RuntimeError: the checker said nothing of one of the faces.
         """
         check_images(original, "original")
         check_images(result, "result")
@@ -157,9 +158,16 @@ class IdentityCheck(io.ComfyNode):
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         images = []
         progress = comfy.utils.ProgressBar(len(result))
-        for before, known, after in zip(original, faces.images, result, strict=True):
+        for number, (before, known, after) in enumerate(zip(original, faces.images, result, strict=True), start=1):
             comfy.model_management.throw_exception_if_processing_interrupted()
-            images.append(judge.check(to_picture(before), known, to_picture(after), det_size, second_search))
+            said = judge.check(to_picture(before), known, to_picture(after), det_size, second_search)
+            if len(said) < len(known):
+                raise RuntimeError(
+                    f"the check of image {number} says something of {len(said)} faces, but {len(known)} were to be "
+                    "changed; expected one answer for each, so nothing in this picture counts as checked: run it "
+                    "again, and with another checker if that does not help"
+                )
+            images.append(said)
             progress.update(1)
         verdict = Verdict(
             images=tuple(images),

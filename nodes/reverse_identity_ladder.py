@@ -12,10 +12,12 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..host.ladder import check_crops, generator
-from ..host.recognition import open_checker
+from ..host.recognition import Original, open_checker
+from ..reverse_personalization.face_search import crop_search_size
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from .face_crop import GREY
 from .face_embed import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
@@ -29,9 +31,6 @@ from .reverse_identity_ksampler import guidance_inputs
 from .sockets import CATEGORY, SEARCH_ALIASES
 
 DEFAULT_SCALES = "-10, -14, -20"
-
-GREY = 0.5
-"""What a face comes out as that never came out finite."""
 
 
 class ReverseIdentityLadder(io.ComfyNode):
@@ -95,7 +94,7 @@ class ReverseIdentityLadder(io.ComfyNode):
         source: Conditioning | None = None,
         provider: str = DEFAULT_PROVIDER,
     ) -> io.NodeOutput:
-        """Climb the ladder.
+        """Climb the ladder; not where there is nobody, see `FaceCrop`.
 
         Returns:
             crops, float [B, H, W, 3], and the report.
@@ -110,14 +109,19 @@ class ReverseIdentityLadder(io.ComfyNode):
         check_crops(trajectory, vae, faces, crops)
         judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
         everyone = tuple(faces)
+        if all(face.nobody for face in everyone):
+            report = "nobody to change: nothing was generated"
+            return io.NodeOutput(crops, report, ui=ui.PreviewText(report))
+        det_size = crop_search_size(max(crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
         progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
+
+        originals: dict[int, Original] = {}
 
         def similarity(row: int, crop: Tensor) -> float | None:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            verdict, *_ = judge.check(
-                to_picture(crops[row]), [everyone[row]], to_picture(crop), DEFAULT_DETECTOR_SIZE, second_search=False
-            )
-            return verdict.similarity
+            if row not in originals:
+                originals[row] = judge.original(to_picture(crops[row]), everyone[row])
+            return judge.similarity_of_crop(originals[row], to_picture(crop), det_size)
 
         generate = generator(
             model,

@@ -13,6 +13,7 @@ SEARCH_ALIASES = [
     "privacy",
     "GDPR",
     "face",
+    "redact",
     "reverse personalization",
 ]
 

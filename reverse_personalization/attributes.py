@@ -79,7 +79,7 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
 
     Args:
         attributes: what is asked.
-        face: whose age and sex "keep the original's" means.
+        face: whose age and sex "keep the original's" means; of nobody nothing is said.
 
     Returns:
         such as "a photo of a 34-year-old smiling Asian woman with black hair", followed by the free text;
@@ -88,6 +88,8 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
     Raises:
         ValueError: something is to be kept that the face, or its absence, does not tell.
     """
+    if face is not None and face.nobody:
+        return ""
     unknown = [name for name in attributes.kept if face is None or getattr(face, name) is None]
     if unknown:
         raise ValueError(

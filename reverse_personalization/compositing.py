@@ -23,7 +23,7 @@ STEADINESS = 1e-3
 """Weight of no change of colour across the face against the rim's colours: decides where little of the rim is seen."""
 
 
-def paste(
+def paste_(
     photo: Tensor,
     areas: Sequence[FaceArea],
     crops: Sequence[NDArray[np.float32]],
@@ -32,11 +32,11 @@ def paste(
     feather: float,
     grow: float,
     colour_match: bool,
-) -> tuple[Tensor, Tensor]:
-    """Paste all crops of one photograph.
+) -> Tensor:
+    """Paste all crops of one photograph, in place.
 
     Args:
-        photo: float [H, W, C] in [0, 1], C is 1, 3 or 4; of 4 the last, alpha, stays as it is.
+        photo: float [H, W, C] in [0, 1], C is 1, 3 or 4; of 4 the last, alpha, stays as it is. Changed.
         areas: of the crops' faces.
         crops: for each face [side, side, 3] in [0, 1], side as in its area.
         masks: for each face [side, side] in [0, 1], to be pasted instead of the landmarks' mask.
@@ -45,8 +45,8 @@ def paste(
         colour_match: shift each crop's colours smoothly to the photograph's along its rim.
 
     Returns:
-        The picture, of the photograph's shape, dtype and device; and float32 [H, W] on the CPU, how much of each
-        pixel is from a crop. Where that is 0 the picture is the photograph to the last bit.
+        float32 [H, W] on the CPU, how much of each pixel is from a crop. Where that is 0 the photograph stays as it
+        was to the last bit.
     """
     height, width = photo.shape[:2]
     owned = ownership(areas, height, width)
@@ -58,7 +58,6 @@ def paste(
             )
             # The larger mask decides how much, the owner decides of what: no overlap lets an original through.
             np.maximum(alpha[area.window.slices], soft, out=alpha[area.window.slices])
-    result = photo.clone()
     colours = min(photo.shape[2], 3)
     for number, area in enumerate(areas):
         window = _bounds(owned.of(number, area.window) & (alpha[area.window.slices] > 0), area.window)
@@ -67,7 +66,7 @@ def paste(
         weight = np.where(owned.of(number, window), alpha[window.slices], np.float32(0))
         source = crops[number] if colours == 3 else crops[number] @ LUMA[:, None]
         content = resample(source, area.from_crop(window), window.height, window.width)
-        here = result[window.slices]
+        here = photo[window.slices]
         before = here[..., :colours].float().cpu().numpy()
         if colour_match:
             x, y = (coordinate / (1 + grow + feather) for coordinate in area.disc(window))
@@ -77,7 +76,7 @@ def paste(
         blend[weight == 1] = content[weight == 1].clip(0, 1)
         changed = weight > 0
         here[..., :colours][torch.from_numpy(changed)] = torch.from_numpy(blend[changed]).to(here)
-    return result, torch.from_numpy(alpha)
+    return torch.from_numpy(alpha)
 
 
 def _bounds(selected: NDArray[np.bool_], window: Window) -> Window:

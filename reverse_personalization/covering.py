@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -221,6 +220,8 @@ def cover_(image: Tensor, cover: Cover, method: Method) -> None:
 
 
 def _mosaic(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:
+    import cv2
+
     block = max(math.ceil(length / MOSAIC_BLOCKS), SMALLEST_BLOCK)
     height, width, channels = pixels.shape
     blocks = (math.ceil(width / block), math.ceil(height / block))
@@ -229,6 +230,8 @@ def _mosaic(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:
 
 
 def _blur(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:
+    import cv2
+
     height, width, channels = pixels.shape
     scale = min(1.0, _BLUR_SAMPLES / length)
     size = (math.ceil(width * scale), math.ceil(height * scale))

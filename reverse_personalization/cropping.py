@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,6 +73,8 @@ def _hide_others(
 
 def _blurred_outside(crop: NDArray[np.float32], area: FaceArea, height: int, width: int) -> NDArray[np.float32]:
     """The crop, blurred where it leaves a photograph of this height and width."""
+    import cv2
+
     to_photo = inverted(area.to_crop)
     steps = np.arange(area.side)
     x, y = (np.add.outer(row[1] * steps + row[2], row[0] * steps) for row in to_photo)
@@ -87,6 +88,8 @@ def _blurred_outside(crop: NDArray[np.float32], area: FaceArea, height: int, wid
 
 def _blurred(picture: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
     """A face so blurred that nobody is in it; radius of its core in pixels."""
+    import cv2
+
     height, width = picture.shape[:2]
     factor = max(1.0, radius / BLURRED_RADIUS)
     small = max(1, round(width / factor)), max(1, round(height / factor))

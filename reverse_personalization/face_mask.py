@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,6 +139,8 @@ def drawn_mask(area: FaceArea, mask: NDArray[np.float32], feather: float, grow: 
     Returns:
         [h, w] in [0, 1], exactly 0 outside the crop.
     """
+    import cv2
+
     radius = area.radius * scale_of(area.to_crop)
     outside = cv2.distanceTransform((mask <= 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # Without any face in the mask every distance would be counted from nowhere.

@@ -80,6 +80,18 @@ class Look:
         return points[:, MIRRORED_LANDMARKS] if self.mirrored else points
 
 
+def crop_search_size(side: int, det_size: int) -> int:
+    """The detector's size for an aligned crop, which one face fills: `det_size`, but of small crops twice their side.
+
+    Such a face is a hundred pixels high or more at that size, and enlarging shows no more of it.
+
+    Args:
+        side: of the crop, pixels.
+        det_size: a multiple of 32, in pixels.
+    """
+    return min(det_size, -(-2 * side // SIZE_STEP) * SIZE_STEP)
+
+
 Plan = Callable[[int, int, int, "int | None"], tuple[Look, ...]]
 """Looks for a picture, see `search_plan`."""
 

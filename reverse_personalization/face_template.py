@@ -7,9 +7,10 @@ Points are complex numbers x + iy, y down, so that a turn by 90 degrees is a mul
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from .faces import Detection
+from .faces import EMBEDDING_WIDTH, Detection, Face
 
 ARCFACE_SIDE = 112.0
 """Side in pixels of the crop that ArcFace recognisers take."""
@@ -93,3 +94,13 @@ def template_detection(height: int, width: int) -> Detection:
     (x0, y0), (x1, y1) = (corner + FFHQ_BOX * side).tolist()
     landmarks = tuple((x, y) for x, y in (corner + FFHQ_LANDMARKS * side).tolist())
     return Detection(box=(x0, y0, x1, y1), landmarks=landmarks, score=0.0)
+
+
+def stand_in(side: int) -> Face:
+    """The face of a crop that shows nobody: at the standard places, with the null identity.
+
+    Args:
+        side: of the crop, pixels.
+    """
+    place = template_detection(side, side)
+    return Face(box=place.box, landmarks=place.landmarks, score=0.0, embedding=torch.zeros(EMBEDDING_WIDTH))

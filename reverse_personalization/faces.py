@@ -63,7 +63,7 @@ class Face(Detection):
     """One face of one image: where it is and whose it is.
 
     Attributes:
-        embedding: float32 [512], unit length.
+        embedding: float32 [512], unit length; of nobody the zero vector, which is the method's null identity.
         age: years, or None where the model pack cannot tell.
         sex: None where the model pack cannot tell.
         pose: None where the model pack cannot tell.
@@ -73,6 +73,11 @@ class Face(Detection):
     age: int | None = None
     sex: Sex | None = None
     pose: HeadPose | None = None
+
+    @property
+    def nobody(self) -> bool:
+        """Whether this only stands in for a face, so that there is nobody to run away from."""
+        return not self.embedding.any()
 
 
 @dataclass(frozen=True, eq=False)

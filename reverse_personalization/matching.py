@@ -131,6 +131,7 @@ def status_of(similarity: float | None, found: bool, threshold: float) -> tuple[
         return "recognisable", "not below the threshold"
     if not found:
         return "unmeasurable", "not found in the result"
-    if similarity is None:
+    # What is neither above nor below the threshold is no number.
+    if similarity is None or not similarity < threshold:
         return "unmeasurable", "too small, or the recogniser cannot read it"
     return "anonymised", ""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +45,8 @@ def resample(
     Returns:
         [height, width, C], within the range of the source's values.
     """
+    import cv2
+
     lowest, highest = source.min(), source.max()
     reduction = int(1 / scale_of(transform) / 2)
     if reduction > 1:
@@ -83,6 +84,8 @@ def _reduced(
     source: NDArray[np.float32], transform: NDArray[np.float64], factor: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """The source averaged over about `factor` pixels in both directions, and the transform from there."""
+    import cv2
+
     height, width = source.shape[:2]
     small = max(1, round(width / factor)), max(1, round(height / factor))
     ratio = np.array([width / small[0], height / small[1]])

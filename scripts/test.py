@@ -24,6 +24,9 @@ CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 PACK = "pack"
 PACK_CHECK = ("mypy", "--no-explicit-package-bases", "-p", f"{PACK}.host", "-p", f"{PACK}.nodes")
 
+# A process for each core. The tests of a file share its servers and trainings, so they stay together.
+PYTEST = ("pytest", "-n", "auto", "--dist", "loadfile")
+
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
     """The arguments with the folder `tests` added, unless one of them is a path already."""
@@ -45,7 +48,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         comfyui.link(Path(folder, PACK), environment.ROOT)
         variables = {**comfyui.child_environment(code), "MYPYPATH": folder}
-        for check in (*CHECKS, PACK_CHECK, ("pytest", *pytest_arguments(arguments))):
+        for check in (*CHECKS, PACK_CHECK, (*PYTEST, *pytest_arguments(arguments))):
             print(f"--- {' '.join(check)}", flush=True)
             finished = subprocess.run([python, "-m", *check], cwd=environment.ROOT, env=variables, check=False)
             if finished.returncode:

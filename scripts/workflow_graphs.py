@@ -252,7 +252,9 @@ WORKFLOWS: Mapping[str, Workflow] = {
     "batch-folder": _whole_photographs(
         "A folder of photographs",
         "All pictures of a folder below ComfyUI's `input`, each in its own size, one after the other. The files are "
-        "numbered and never named after the originals. A picture in which no face is found is left out. The host's "
+        "numbered and never named after the originals. A picture in which no face is found stops the run when it is to "
+        "be saved, those before it are saved: look at it, then take it out of the folder, or set no_face to save and "
+        "it is written as it was. Run again, and only the saving is done again. The host's "
         "loader does not turn pictures by their EXIF orientation: sideways ones stay sideways, and are searched so.",
         Node("LoadImageDataSetFromFolder", {"folder": "photographs"}, title="Photographs"),
         {"sample": parts.retry(_TRAJECTORY)},

@@ -73,8 +73,8 @@ class Editor:
         page.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
-        # A failed request's message has no address; `_response` has. The editor looks for the sizes of the models that its
-        # own first graph lacks, which the host's policy forbids it.
+        # A failed request's message has no address; `_response` has. And the host's policy forbids the editor to look
+        # for the sizes of the models that its own first graph lacks.
         ignored = ("Failed to load resource", "Content Security Policy")
         if message.type == "error" and not any(words in message.text for words in ignored):
             self.problems.append(message.text)

@@ -10,7 +10,7 @@ from reverse_personalization.faces import Face
 
 
 def face(age: int | None = None, sex: str | None = None) -> Face:
-    return Face((0, 0, 1, 1), ((0.0, 0.0),) * 5, 1.0, torch.zeros(512), age=age, sex=sex)  # type: ignore[arg-type]
+    return Face((0, 0, 1, 1), ((0.0, 0.0),) * 5, 1.0, torch.eye(1, 512)[0], age=age, sex=sex)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ def crop(image: torch.Tensor, faces: Any, **inputs: Any) -> tuple:
     return run_node("FaceCrop", image=image, faces=faces, **inputs)
 
 
-def blocked(output: Any) -> bool:
-    from comfy_execution.graph_utils import ExecutionBlocker
-
-    return isinstance(output, ExecutionBlocker) and output.message is None
+def stands_in(crops: torch.Tensor, shown: Any) -> bool:
+    """Whether this is a crop of nobody, the smallest there is."""
+    [[face]] = shown.images
+    inside = all(0 <= x <= 64 and 0 <= y <= 64 for x, y in face.landmarks)
+    return torch.equal(crops, torch.full((1, 64, 64, 3), 0.5)) and face.nobody and inside
 
 
 def test_schema_names_what_execute_takes(node):
@@ -91,11 +92,12 @@ def test_grey_becomes_colour_and_alpha_is_ignored():
     assert torch.equal(grey[..., 0], grey[..., 2])
 
 
-def test_photographs_without_faces_block_silently():
+def test_photographs_without_faces_give_a_crop_of_nobody():
     crops, shown, placements, report = crop(torch.rand(2, 40, 50, 3), faces_of(40, 50, [], []))
-    assert blocked(crops)
-    assert blocked(shown)
+    assert stands_in(crops, shown)
+    assert (shown.height, shown.width, shown.model_pack) == (64, 64, "fake")
     assert len(placements) == 0
+    assert placements.side == 1024
     assert len(placements.faces.images) == 2
     assert report == "image 1: 0 of 0 cropped\nimage 2: 0 of 0 cropped"
 
@@ -115,8 +117,9 @@ def test_face_without_usable_landmarks_is_kept_for_the_check_and_named(landmarks
     assert placements.faces.images[0] == (bad, good)
     assert "image 1: face 1 left out, its " in report
     assert report.endswith("it has to be covered")
-    crops, *_ = crop(torch.rand(1, 80, 90, 3), faces_of(80, 90, [bad]), side=64)
-    assert blocked(crops)
+    crops, shown, placements, _ = crop(torch.rand(1, 80, 90, 3), faces_of(80, 90, [bad]), side=96)
+    assert stands_in(crops, shown)
+    assert len(placements) == 0
 
 
 @pytest.mark.parametrize(

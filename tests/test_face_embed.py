@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reverse_personalization.face_template import FFHQ_LANDMARKS
 from reverse_personalization.faces import EMBEDDING_WIDTH
@@ -313,3 +315,26 @@ def test_provider_that_was_not_used_is_not_reported(node, fake_pack, monkeypatch
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
     faces = run(node, images(fake_insight.scene(99, 99, cyan=(10, 10, 50))), provider="OpenVINO")
     assert faces.provider == "CPUExecutionProvider"
+
+
+class Copies(TorchDispatchMode):
+    """Counts the floating-point tensors of a picture's size that are made, not changed in place."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size, self.made, self.known = size, 0, set[int]()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.known |= {one.data_ptr() for one in args if isinstance(one, torch.Tensor)}
+        result = function(*args, **kwargs or {})
+        if isinstance(result, torch.Tensor) and result.is_floating_point() and result.numel() >= self.size:
+            self.made += result.data_ptr() not in self.known
+        return result
+
+
+@pytest.mark.parametrize(("use", "allowed"), [("check_images", 0), ("to_picture", 1)])
+def test_a_large_photograph_is_not_copied_again_and_again(pack, use, allowed):
+    image = torch.rand(1, 40, 50, 3)
+    with Copies(image.numel()) as copies:
+        getattr(part("nodes.face_embed"), use)(image if use == "check_images" else image[0])
+    assert copies.made <= allowed

@@ -290,12 +290,12 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     "paste": (
         "paste",
         "nodes.face_paste",
-        "paste",
+        "paste_",
         {
             "throws": lambda function: throw,
             "gives nothing": lambda function: give(None),
             "gives NaN": lambda function: spoilt(function, to_nan),
-            "changes nothing": lambda function: lambda photo, *args, **kwargs: (photo, torch.zeros(photo.shape[:2])),
+            "changes nothing": lambda function: lambda photo, *args, **kwargs: torch.zeros(photo.shape[:2]),
         },
     ),
     "cover": (

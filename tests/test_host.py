@@ -51,7 +51,16 @@ def test_schema_and_execute_agree(index: int) -> None:
         assert entry.tooltip, f"{schema.node_id}.{entry.id} has no tooltip"
     assert all(output.tooltip for output in schema.outputs)
     assert schema.description
-    assert {"anonymize", "privacy", "face"} <= set(schema.search_aliases)
+    assert {"anonymize", "de-identify", "privacy", "GDPR", "face", "redact"} <= set(schema.search_aliases)
+    assert len(set(schema.search_aliases)) == len(schema.search_aliases)
+    assert schema.category in ("reverse personalization", "reverse personalization/compose")
+    words = {"Adapter", "Face", "Faces", "Identity", "Region", "Attribute", "Inversion", "Trajectory", "Anonymized"}
+    assert words & set(schema.display_name.split())
+
+
+def test_display_names_tell_the_nodes_apart() -> None:
+    names = [node.GET_SCHEMA().display_name for node in node_classes()]
+    assert len(set(names)) == len(names)
 
 
 def test_defaults_are_the_papers() -> None:

@@ -123,6 +123,19 @@ def test_every_face_gets_what_became_of_it(check):
     assert verdict.results[0] == pixels_digest(images(AFTER)[0])
 
 
+def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
+    monkeypatch.setattr(part("host.recognition").Checker, "check", lambda *given: ())
+    with pytest.raises(RuntimeError, match="of image 2 says something of 0 faces, but 1 were to be changed"):
+        check(images(NOBODY, BEFORE), images(NOBODY, AFTER))
+
+
+def test_a_similarity_that_is_no_number_is_no_success(check, monkeypatch):
+    monkeypatch.setattr(part("host.recognition").Checker, "similarity", lambda *given: float("nan"))
+    output = check(images(BEFORE, BEFORE), images(AFTER, NOBODY))
+    assert statuses(output) == [["unmeasurable"], ["unmeasurable"]]
+    assert [face.similarity for face in output.result[0]] == [None, None]
+
+
 def test_all_changed_and_nobody_missed_passes(check):
     verdict, _, passed = check(images(BEFORE, NOBODY), images(AFTER, NOBODY)).result
     assert passed

@@ -171,6 +171,18 @@ def test_unmeasurable_faces_try_every_scale_and_keep_the_last(small: SmallModel,
     assert "checked by judge on CPUExecutionProvider" in report
 
 
+def test_where_there_is_nobody_nothing_is_generated(small: SmallModel, packs: Path) -> None:
+    faces = small.faces(1)
+    nobody = part("reverse_personalization.face_template").stand_in(64)
+    grey = torch.full((1, 64, 64, 3), 0.5)
+    vae = Pictures()
+    crops, report = run(
+        small, vae, 1, faces=replace(faces, images=((nobody,),), height=64, width=64, model_pack="fake"), crops=grey
+    )
+    assert torch.equal(crops, grey)
+    assert report == "nobody to change: nothing was generated"
+
+
 def test_a_face_that_never_comes_out_finite_is_grey_and_the_others_are_not(
     small: SmallModel, vae: Any, packs: Path
 ) -> None:
@@ -222,6 +234,30 @@ def test_who_is_still_recognisable_is_run_again_until_nobody_is(small: SmallMode
     assert torch.equal(crops, torch.stack([picture("yellow")] * 2))
     assert "face 1: anonymised (-5: similarity 1.00, -8: similarity -0." in report
     assert "face 2: anonymised (-5: similarity -0." in report
+
+
+def test_the_original_is_embedded_once_and_never_described(
+    small: SmallModel, packs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = part("host.insight").FacePack
+    whole, seen = engine.embedding, []
+
+    def embedding(self: Any, shown: Any, face: Any) -> Any:
+        seen.append((shown.tobytes(), face.box))
+        return whole(self, shown, face)
+
+    monkeypatch.setattr(engine, "embedding", embedding)
+    # Age, sex and pose are not asked for: asking would stop the run.
+    monkeypatch.delattr(engine, "appearance")
+    box = (16.0, 16.0, 48.0, 48.0)
+    [face] = small.faces(1)
+    square = tuple(map(tuple, (fake_insight.LANDMARKS * 32 + 16).tolist()))
+    faces = replace(small.faces(1), images=((replace(face, box=box, landmarks=square),),), model_pack="fake")
+    before = picture("cyan")
+    _, report = run(small, Pictures(*[["cyan"]] * 3), 1, faces=faces, crops=(before * 0.9)[None], scales="-5, -8, -11")
+    assert report.count("similarity 0.9") + report.count("similarity 1.0") == 3
+    shown = part("nodes.face_embed").to_picture(before * 0.9).tobytes()
+    assert seen.count((shown, box)) == 1
 
 
 def test_cancelling_takes_effect_before_the_next_face_is_checked(small: SmallModel, packs: Path) -> None:

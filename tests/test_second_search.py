@@ -12,6 +12,7 @@ from reverse_personalization.face_search import (
     MAX_DETECTOR_SIZE,
     SIZE_STEP,
     Look,
+    crop_search_size,
     search_plan,
     second_search_plan,
     turned_search_plan,
@@ -64,6 +65,11 @@ def test_later_plans_hold_the_earlier_ones(height, width, det_size):
 def test_a_detector_of_fixed_size_keeps_it():
     assert {look.size for look in second_search_plan(300, 400, 640, 160)} == {160}
     assert {look.turns for look in second_search_plan(300, 400, 640, 160)} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(("side", "size"), [(8, 32), (128, 256), (136, 288), (512, 640), (1024, 640)])
+def test_a_small_crop_is_not_enlarged_beyond_twice_its_side(side, size):
+    assert crop_search_size(side, 640) == size
 
 
 def turned_scene(turns: int, mirrored: bool = False) -> np.ndarray:

@@ -32,9 +32,10 @@ PHOTOGRAPH, FINISHED, FOLDER = "aunt-mathilda.png", "without-mathilda.png", "wed
 """Names that must not come back in any output."""
 
 NOBODY = "sky.png"
+EMPTY = Image.new("RGB", (128, 96), (90, 120, 150))
 
 SIZES = {"traunsee.png": (256, 320), "traunstein.png": (320, 256)}
-"""Width and height of the pictures in the folder; beside them there is one that nobody is in, which is left out."""
+"""Width and height of the pictures in the folder; beside them there is one that nobody is in."""
 
 QUICK: dict[str, dict[str, Any]] = {
     "DPMSolverInversion": {"steps": 2},
@@ -71,7 +72,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     for name, picture in zip(SIZES, (first, second), strict=True):
         picture.save(base / "input" / FOLDER / name)
     for folder in (base / "input", base / "input" / FOLDER):
-        Image.new("RGB", (128, 96), (90, 120, 150)).save(folder / NOBODY)
+        EMPTY.save(folder / NOBODY)
     with ComfyServer(base, comfyui=comfyui_folder()) as running:
         yield running
 
@@ -179,9 +180,11 @@ def test_the_editor_is_offered_templates_and_blueprint(server):
     assert [entry["name"] for entry in own] == ["Anonymize faces"]
 
 
-def check_files(server: ComfyServer, history: Mapping[str, Any], sizes: list[tuple[int, int]]) -> None:
+def check_files(
+    server: ComfyServer, history: Mapping[str, Any], sizes: list[tuple[int, int]], besides: Path | None = None
+) -> None:
     """As many pictures as there were, in their sizes, all checked, without a word about the originals."""
-    files = server.image_files(history)
+    files = [path for path in server.image_files(history) if path != besides]
     assert sorted(Image.open(path).size for path in files) == sorted(sizes)
     for path in files:
         with Image.open(path) as image:
@@ -198,12 +201,32 @@ def check_files(server: ComfyServer, history: Mapping[str, Any], sizes: list[tup
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("name", sorted({*CHECKED} - {"batch-folder"}))
 def test_a_shipped_graph_runs_to_the_end(server, name):
     history = server.run(quick(workflow_file(name)), timeout=1200)
-    check_files(server, history, list(SIZES.values()) if name == "batch-folder" else [SIZES["traunsee.png"]])
-    shown = history["outputs"][node_of(workflow_file(name), "PreviewAny")]["text"]
-    assert all("image 1 face 1: " in text for text in shown)
+    check_files(server, history, [SIZES["traunsee.png"]])
+    assert all("image 1 face 1: " in text for text in reports(history, name))
+
+
+def reports(history: Mapping[str, Any], name: str) -> list[str]:
+    """What became of every face, picture by picture."""
+    texts: list[str] = history["outputs"][node_of(workflow_file(name), "PreviewAny")]["text"]
+    return texts
+
+
+@pytest.mark.server
+def test_a_folder_loses_no_picture(server):
+    workflow = quick(workflow_file("batch-folder"))
+    with pytest.raises(WorkflowFailed, match="no face was found"):
+        server.run(workflow, timeout=1200)
+    # Everything but the saving comes from the host's cache.
+    history = server.run(with_inputs(workflow, SaveAnonymizedImage={"no_face": "save"}), timeout=1200)
+    [empty] = [path for path in server.image_files(history) if Image.open(path).size == EMPTY.size]
+    assert np.array_equal(np.asarray(Image.open(empty)), np.asarray(EMPTY))
+    assert form(empty.with_suffix(".json"))["result"] == "no face"
+    check_files(server, history, list(SIZES.values()), besides=empty)
+    assert sum("image 1 face 1: " in text for text in reports(history, "batch-folder")) == len(SIZES)
+    assert sum("no faces to change, and none found" in text for text in reports(history, "batch-folder")) == 1
 
 
 @pytest.mark.server

@@ -62,7 +62,8 @@ def measure(settings: Settings, models: Path, meter: FaceMeter) -> Measured:
     Returns:
         Pictures and figures. These are `seed`, `faces`, `steps`, `denoise`, `default_scale`, `seconds`; `judge` (see
         `_Scorer.judge_figures`), `before` (colours of the originals), `guidance` and `control` (by scale, see
-        `_Scorer.results` and `_Scorer.recognised`), `monotone`, `attributes`, `keep`, `reconstruction`, `generation`,
+        `_Scorer.results` and `_Scorer.recognised`), `pasted` (the results at the default scale, pasted over the
+        originals), `monotone`, `attributes`, `keep`, `reconstruction`, `generation`,
         `vae` and `targets`.
 
     Raises:
@@ -99,6 +100,7 @@ def measure(settings: Settings, models: Path, meter: FaceMeter) -> Measured:
         "before": colourfulness(people.pictures, scorer.near_face),
         "guidance": guidance,
         "monotone": falling([guidance[key]["similarity"] for key in until_default]),
+        "pasted": scorer.results(anonymised.pasted[settings.default_scale], anonymised.pasted[0.0]),
         "control": {
             scale_key(scale): scorer.recognised(recognisers.see(pictures))
             for scale, pictures in anonymised.stranger.items()

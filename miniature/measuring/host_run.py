@@ -118,7 +118,7 @@ class Workflow:
         """Pictures of a LATENT, as SaveImage writes them."""
         with torch.inference_mode():
             image = self._host.VAEDecode().decode(self._vae, latent)[0]
-        return np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
+        return _as_pictures(image)
 
     def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
         """NOISE_TRAJECTORY of a LATENT under the null identity and no text."""
@@ -130,6 +130,20 @@ class Workflow:
             "ReverseIdentityKSampler", self._with_adapter, trajectory, faces, scale, attributes=text
         )
         return latent
+
+    def paste(self, pictures: Pictures, faces: Any, results: Pictures) -> Pictures:
+        """Results laid over the pictures by FacePaste, as in the workflows for photographs.
+
+        Args:
+            pictures: the originals, each an aligned crop of itself.
+            faces: FACES of them.
+            results: what was made of them.
+        """
+        placement = importlib.import_module(f"{PACK}.reverse_personalization.placement")
+        crops = tuple(placement.Placement(number, 0, np.eye(2, 3)) for number in range(len(pictures)))
+        placements = placement.Placements(crops, pictures.shape[1], faces)
+        pasted = self._node("FacePaste", _as_image(pictures), placements, _as_image(results))
+        return _as_pictures(pasted)
 
     def generate(self, inputs: Mapping[str, str], count: int, side: int, steps: int, cfg: float, seed: int) -> Pictures:
         """Pictures from nothing but noise and a text: the host's sampler on the checkpoint without adapter."""
@@ -158,3 +172,7 @@ def chosen(faces: Any, rows: Iterable[int]) -> Any:
 
 def _as_image(pictures: Pictures) -> Tensor:
     return torch.from_numpy(pictures.astype(np.float32) / 255)
+
+
+def _as_pictures(image: Tensor) -> Pictures:
+    return np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)

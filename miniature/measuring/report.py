@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import whole_file
-from .targets import Figures
+from .targets import Figures, scale_key
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 """Lines in a document between which the tables are written."""
@@ -69,6 +69,7 @@ def tables(figures: Figures) -> str:
     parts = {
         "Whether the person is still recognised": _recognition(figures["guidance"]),
         "Control: guided by somebody else's embedding": _recognition(figures["control"]),
+        "Pasted back into the picture": _recognition({scale_key(figures["default_scale"]): figures["pasted"]}),
         "What changes with the person": _changes(figures),
         "Agreement with the original": _agreement(figures["guidance"], "agreement"),
         "Agreement with the picture at g = 0": _agreement(figures["guidance"], "agreement_from_zero"),
@@ -112,7 +113,7 @@ def _recognition(by_scale: Figures) -> str:
 def _changes(figures: Figures) -> str:
     before = figures["before"]
     rows = [["original", *("-" for _ in CHANGES), "-", "-", number(before["saturation"]), percent(before["clipped"])]]
-    for scale, entry in figures["guidance"].items():
+    for scale, entry in [*figures["guidance"].items(), ("pasted", figures["pasted"])]:
         rows.append(
             [
                 scale,

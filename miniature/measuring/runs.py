@@ -25,13 +25,15 @@ class Anonymised:
 
     Attributes:
         own: pictures by guidance scale, guided by the person's own embedding.
-        stranger: the same, guided by somebody else's.
+        pasted: those at scale 0 and at the default scale, pasted over the originals as in a photograph.
+        stranger: as `own`, guided by somebody else's.
         round_trip: the pictures through the VAE alone.
         latent_difference: largest absolute difference between a latent and what comes back of it at scale 0.
         missed: people in whose picture the detector saw no face, so that the standard places were taken.
     """
 
     own: dict[float, Pictures]
+    pasted: dict[float, Pictures]
     stranger: dict[float, Pictures]
     round_trip: Pictures
     latent_difference: float
@@ -64,6 +66,7 @@ def anonymise(workflow: Workflow, people: People, settings: Settings) -> Anonymi
     faces = _embed_all(workflow, people.pictures, settings.batch)
     missed = sum(face.score == 0 for face in faces)
     own: dict[float, list[Pictures]] = {scale: [] for scale in settings.scales}
+    pasted: dict[float, list[Pictures]] = {scale: [] for scale in (0.0, settings.default_scale)}
     stranger: dict[float, list[Pictures]] = {scale: [] for scale in settings.control_scales}
     round_trip: list[Pictures] = []
     largest = 0.0
@@ -76,13 +79,15 @@ def anonymise(workflow: Workflow, people: People, settings: Settings) -> Anonymi
         for scale in settings.scales:
             result = workflow.regenerate(trajectory, guides, scale)
             own[scale].append(workflow.decode(result))
+            if scale in pasted:
+                pasted[scale].append(workflow.paste(people.pictures[rows], guides, own[scale][-1]))
             if scale == 0:
                 difference = torch.abs(result["samples"] - latent["samples"]).max()
                 largest = max(largest, float(difference))
         for scale in settings.control_scales:
             stranger[scale].append(workflow.decode(workflow.regenerate(trajectory, others, scale)))
         note(f"guidance: {rows[-1] + 1} of {count} people")
-    return Anonymised(_joined(own), _joined(stranger), np.concatenate(round_trip), largest, missed)
+    return Anonymised(_joined(own), _joined(pasted), _joined(stranger), np.concatenate(round_trip), largest, missed)
 
 
 def ask(workflow: Workflow, people: People, settings: Settings) -> Asked:

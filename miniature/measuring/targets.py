@@ -57,14 +57,17 @@ def targets(figures: Figures) -> Figures:
 def _targets(figures: Figures) -> Iterator[Target]:
     key = scale_key(figures["default_scale"])
     zero, default, stranger = figures["guidance"]["0"], figures["guidance"][key], figures["control"][key]
+    pasted = figures["pasted"]
     vae = figures["vae"][str(LARGE_SIDE)]
     yield Target(f"VAE at {LARGE_SIDE} px: PSNR, dB", vae["psnr"], "at least", 30.0)
     yield Target(f"VAE at {LARGE_SIDE} px: cosine by the judge", vae["similarity"], "at least", 0.99)
     yield Target("re-identified", default["reid"], "at most", 0.05)
     yield Target("re-identified, grey", default["reid_grey"], "at most", 0.05)
+    yield Target("re-identified, pasted back", pasted["reid"], "at most", 0.05)
+    yield Target("re-identified, pasted back, grey", pasted["reid_grey"], "at most", 0.05)
     for angle in ("yaw", "pitch"):
         yield Target(f"change of {angle}, degrees", default["change"][angle], "at most", 2.5)
-    yield Target("change outside the face, /255", default["background"], "at most", 4.0)
+    yield Target("change outside the face, pasted back, /255", pasted["background"], "at most", 4.0)
     for name in ("expression", "glasses"):
         lost = zero["agreement"][name] - default["agreement"][name]
         yield Target(f"agreement of {name} lost since g = 0", lost, "at most", 0.05)

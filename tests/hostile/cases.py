@@ -34,11 +34,14 @@ FURTHER = 0.15
 MOST_OVERLAP = 0.45
 """Of a face, by one person in front of it, where overlaps are asked for; elsewhere half of it."""
 
+CROWD_EVERY = 3
+"""Rounds through the schedule of which one has a class photograph."""
+
 HUGE = 8
 """Factor by which the rare huge photograph is enlarged from 1000x750 pixels."""
 
-HUGE_EVERY = 100
-"""Pictures of which one is huge; never in the first half of them, so that short runs stay short."""
+HUGE_EVERY = 240
+"""Cases of which one is huge, which takes minutes; never in the first half of them, so that short runs stay short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +72,8 @@ class Painter:
         self.rng = np.random.default_rng([seed, number])
 
     def size(self) -> tuple[int, int]:
-        """Height and width of a usual photograph; small ones are more frequent."""
-        long = int(np.exp(self.rng.uniform(np.log(SHORTEST * 1.25), np.log(LONGEST))))
+        """Height and width of a usual photograph; half of them are no longer than the detector's own size."""
+        long = int(SHORTEST * 1.25 * (LONGEST / SHORTEST / 1.25) ** (self.rng.random() ** 1.5))
         short = max(int(long * self.rng.uniform(0.62, 1.0)), SHORTEST)
         return (short, long) if self.rng.random() < 0.7 else (long, short)
 
@@ -231,6 +234,13 @@ def _broken(kind: str, number: int, painter: Painter, left: int) -> Case:
     return Case(number, kind, (painter.not_finite(painter.group(most=2)),), "tensor", refused=True)
 
 
+def _crowd(kind: str, number: int, painter: Painter, left: int) -> Case:
+    # Thirty people take as long as ten groups do.
+    if number // len(SCHEDULE) % CROWD_EVERY:
+        return Case(number, "group", (painter.group(),))
+    return Case(number, kind, (painter.thirty(),))
+
+
 def _single_pixel(painter: Painter) -> Photograph:
     return Photograph(np.round(painter.rng.random((1, 1, 3)) * 255).astype(np.float32) / 255, ())
 
@@ -239,13 +249,15 @@ def _huge(painter: Painter) -> Photograph:
     return painter.scene(painter.places(3, 750, 1000, 60.0, 200.0), 750, 1000).enlarged(HUGE)
 
 
+HUGE_KIND, CROWD_KIND = "huge", "thirty people"
+
 SCHEDULE: dict[str, Callable[..., Case]] = {
     "group": _one(Painter.group),
     "JPEG with everything in it": _one(Painter.group, "jpeg"),
     "one channel": _one(lambda painter: grey(painter.group(most=4)), "tensor"),
     "sideways": _one(lambda painter: painter.turned((1, 3))),
     "four channels": _one(lambda painter: painter.with_alpha(painter.group(most=4)), "tensor"),
-    "thirty people": _one(Painter.thirty),
+    CROWD_KIND: _crowd,
     "cut by the border": _one(Painter.border),
     "larger than the picture": _one(Painter.close_up),
     "tiny": _one(Painter.tiny),
@@ -261,23 +273,24 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
 }
 """Kinds in the order they come, again and again; together 20 pictures."""
 
-HUGE_KIND = "huge"
+
+def kind_of(number: int) -> str:
+    """What kind of case comes at a number."""
+    return HUGE_KIND if number % HUGE_EVERY == HUGE_EVERY // 2 else list(SCHEDULE)[number % len(SCHEDULE)]
 
 
 def cases(photographs: int) -> Iterator[tuple[int, int]]:
     """Which cases make up so many photographs: each one's number, and how many photographs are left for it."""
-    kinds = list(SCHEDULE)
     left, number = photographs, 0
     while left > 0:
         yield number, left
-        left -= 2 if kinds[number % len(kinds)] in ("list of two sizes", "batch") and left > 1 else 1
+        left -= 2 if kind_of(number) in ("list of two sizes", "batch") and left > 1 else 1
         number += 1
 
 
 def draw_case(seed: int, number: int, left: int) -> Case:
     """The case of a number; `left` photographs may still be drawn."""
-    painter = Painter(seed, number)
-    if number % HUGE_EVERY == HUGE_EVERY // 2:
-        return Case(number, HUGE_KIND, (_huge(painter),), "tensor")
-    kind = list(SCHEDULE)[number % len(SCHEDULE)]
+    painter, kind = Painter(seed, number), kind_of(number)
+    if kind == HUGE_KIND:
+        return Case(number, kind, (_huge(painter),), "tensor")
     return SCHEDULE[kind](kind, number, painter, left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,23 @@ SEEN = 0.5
 DETECTION_THRESHOLD = 0.1
 
 
+class Cosines(NamedTuple):
+    """One picture of a person against what was made of them; None where there is nothing.
+
+    Attributes:
+        first: after the first scale alone.
+        retried: after the retry, before any cover.
+        saved: in the file.
+    """
+
+    first: float | None = None
+    retried: float | None = None
+    saved: float | None = None
+
+
+NONE = Cosines()
+
+
 @dataclass(frozen=True)
 class FaceRecord:
     """One face that was drawn.
@@ -46,10 +63,10 @@ class FaceRecord:
         found: which search found it, "first", "second" or "".
         status: the verdict's, "" if the face is in none.
         hidden: part of it that is under a cover.
-        similarity: cosine of what was saved with the same face in the original, None if nothing was saved.
-        gallery: cosines with another picture of the person: of the original, of the first scale's result, of what
-            was saved; None where there is none.
-        recognisable: whether `similarity` reaches the judge's threshold.
+        before: cosine of the original with another picture of the person; None if nothing was saved.
+        same: of what was made with the same place in the original.
+        other: of what was made with that other picture.
+        recognisable: whether `same.saved` reaches the judge's threshold.
     """
 
     size: float
@@ -59,8 +76,9 @@ class FaceRecord:
     found: str
     status: str = ""
     hidden: float = 0.0
-    similarity: float | None = None
-    gallery: tuple[float | None, float | None, float | None] = (None, None, None)
+    before: float | None = None
+    same: Cosines = NONE
+    other: Cosines = NONE
     recognisable: bool = False
 
     @property
@@ -71,7 +89,7 @@ class FaceRecord:
     @property
     def unhandled(self) -> bool:
         """Whether both searches missed it and it was saved, although there was enough of it to be seen."""
-        return not self.found and self.similarity is not None and self.seen >= SEEN
+        return not self.found and self.same.saved is not None and self.seen >= SEEN
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,7 @@ class PhotoRecord:
         seam: sum over these of the mean absolute change at scale 0, in 1/255.
         leaks: secrets in what was saved.
         seconds: of the run.
+        processor_seconds: that the process computed for it, drawing and judging included.
     """
 
     case: int
@@ -104,10 +123,20 @@ class PhotoRecord:
     seam: float = 0.0
     leaks: tuple[str, ...] = ()
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """In types that `json` can write."""
         return asdict(self)
+
+    @classmethod
+    def of_json(cls, stored: dict[str, Any]) -> PhotoRecord:
+        """What `as_json` was made of."""
+        faces = tuple(
+            FaceRecord(**{**face, "same": Cosines(*face["same"]), "other": Cosines(*face["other"])})
+            for face in stored["faces"]
+        )
+        return cls(**{**stored, "faces": faces, "leaks": tuple(stored["leaks"])})
 
 
 @dataclass(eq=False)
@@ -127,25 +156,22 @@ class Judge:
         self._pack, self.threshold = opened.pack, opened.threshold
         self._detection = part("reverse_personalization.faces").Detection
 
-    def judge(self, case: Case, run: Run, seconds: float) -> list[PhotoRecord]:
-        """Records of a case's photographs."""
+    def judge(self, case: Case, run: Run) -> list[PhotoRecord]:
+        """Records of a case's photographs, without the time that they took."""
         leaked = tuple(sorted({word for file in run.files for word in leaks(file)}))
         common = {"case": case.number, "kind": case.kind, "error": run.error, "leaks": leaked}
-        each = seconds / len(case.photographs)
         if case.refused:
             outcome = "accepted" if run.files else "refused" if run.error else "lost"
-            return [PhotoRecord(**common, outcome=outcome, seconds=each)]
+            return [PhotoRecord(**common, outcome=outcome)]
         pictures = [(item, row) for item in run.items for row in range(len(item.original))]
         pictures += [(None, 0)] * (len(case.photographs) - len(pictures))
         records = []
         for photograph, (item, row) in zip(case.photographs, pictures, strict=True):
             if item is None or not item.saved:
                 outcome = "blocked" if run.error else "lost"
-                records.append(PhotoRecord(**common, outcome=outcome, faces=_drawn(photograph), seconds=each))
+                records.append(PhotoRecord(**common, outcome=outcome, faces=_drawn(photograph)))
             else:
-                records.append(
-                    PhotoRecord(**common, outcome="saved", seconds=each, **self._saved(photograph, item, row))
-                )
+                records.append(PhotoRecord(**common, outcome="saved", **self._saved(photograph, item, row)))
         return records
 
     def _saved(self, photograph: Photograph, item: Item, row: int) -> dict[str, Any]:
@@ -155,15 +181,15 @@ class Judge:
         verdicts = item.verdict.images[row]
         handled = [face.box for face in item.faces.images[row]]
         boxes = [face.boxes[0] for face in verdicts]
-        matches = match([face.box for face in photograph.faces], boxes)
+        matches = match_in_turn([face.box for face in photograph.faces], boxes, len(handled))
+        made_of = (item.first, item.retried)
+        results = [*(None if one is None else levels(one[row]) for one in made_of), saved]
         faces = []
         for face, number in zip(photograph.faces, matches, strict=True):
             found = "" if number is None else "first" if number < len(handled) else "second"
-            before = self._embedding(original, face.landmarks)
-            after = self._embedding(saved, face.landmarks)
-            first = None if item.first is None else self._embedding(levels(item.first[row]), face.landmarks)
-            known = self._known(face.identity)
-            similarity = _cosine(before, after)
+            before, known = self._embedding(original, face.landmarks), self._known(face.identity)
+            made = [self._embedding(one, face.landmarks) for one in results]
+            same = Cosines(*(_cosine(before, one) for one in made))
             faces.append(
                 FaceRecord(
                     size=face.size,
@@ -173,9 +199,10 @@ class Judge:
                     found=found,
                     status="" if number is None else verdicts[number].status,
                     hidden=float(cover[face.mask].mean()),
-                    similarity=similarity,
-                    gallery=(_cosine(known, before), _cosine(known, first), _cosine(known, after)),
-                    recognisable=similarity >= self.threshold,
+                    before=_cosine(known, before),
+                    same=same,
+                    other=Cosines(*(_cosine(known, one) for one in made)),
+                    recognisable=same.saved is not None and same.saved >= self.threshold,
                 )
             )
         rim, seam = (0, 0.0) if item.unchanged is None else at_the_rim(item, row)
@@ -189,16 +216,21 @@ class Judge:
 
     def similarity(self, before: NDArray[np.uint8], after: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> float:
         """Cosine of the same place in two pictures [H, W, C]."""
-        return float(self._embedding(before, landmarks) @ self._embedding(after, landmarks))
+        return float(self._unit(before, landmarks) @ self._unit(after, landmarks))
 
     def _known(self, identity: int) -> NDArray[np.float64]:
         """Of another picture of a person, in another light and pose."""
         if identity not in self._gallery:
             other = portrait(identity, identity, GALLERY_SIDE)
-            self._gallery[identity] = self._embedding(other.image, other.truth.landmarks - 0.5)
+            self._gallery[identity] = self._unit(other.image, other.truth.landmarks - 0.5)
         return self._gallery[identity]
 
-    def _embedding(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _embedding(
+        self, picture: NDArray[np.uint8] | None, landmarks: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        return None if picture is None else self._unit(picture, landmarks)
+
+    def _unit(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
         rgb = np.broadcast_to(picture[..., :3], (*picture.shape[:2], 3))
         place = self._detection(box=(0.0, 0.0, 1.0, 1.0), landmarks=tuple(map(tuple, landmarks)), score=0.0)
         embedding = self._pack.embedding(np.ascontiguousarray(rgb[..., ::-1]), place)
@@ -243,6 +275,17 @@ def match(true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]])
         face, number = np.unravel_index(parts.argmax(), parts.shape)
         matches[int(face)] = int(number)
         parts[face, :] = parts[:, number] = -1
+    return matches
+
+
+def match_in_turn(
+    true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]], handled: int
+) -> list[int | None]:
+    """`match` with the first `handled` boxes, then of whoever is left with the others."""
+    matches = match(true, found[:handled])
+    left = [face for face, number in enumerate(matches) if number is None]
+    for face, number in zip(left, match([true[face] for face in left], found[handled:]), strict=True):
+        matches[face] = None if number is None else handled + number
     return matches
 
 

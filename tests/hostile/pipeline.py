@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,19 @@ from .files import PROMPT, TENSORS, read_tensors, write_input
 Graph = dict[str, dict[str, Any]]
 """A workflow in the host's API form."""
 
-STEPS = 5
+STEPS = 4
 """Of the inversion and of each attempt: few, so that a photograph takes seconds."""
 
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
 """Of the retry, cheapest first."""
 
-DETECTOR = "detection.onnx"
+GUIDING = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
+PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
+"""Inputs that every way from the inversion to a picture shares."""
+
+DETECTOR, RECOGNISER = "detection.onnx", "recognition.onnx"
 NEEDED = (CHECKPOINT, ADAPTER, FACE_PACK / DETECTOR, JUDGE_PACK / DETECTOR)
+MODELS = (*NEEDED, FACE_PACK / RECOGNISER, JUDGE_PACK / RECOGNISER)
 MODEL_FOLDERS = ("checkpoints", "ipadapter", "insightface")
 
 
@@ -46,14 +51,16 @@ class Options:
     Attributes:
         steps: of the inversion and of each attempt.
         scales: of the retry.
-        compared: whether what came of the first scale alone and of scale 0 is kept beside the result.
+        first: whether what came of the first scale alone is kept beside the result.
+        unchanged: whether what comes of scale 0 is kept beside the result.
         no_face: of Save Anonymized Image, for pictures in which nobody was found.
         checker: pack that checks.
     """
 
     steps: int = STEPS
     scales: tuple[float, ...] = SCALES
-    compared: bool = True
+    first: bool = True
+    unchanged: bool = True
     no_face: str = "save"
     checker: str = JUDGE_PACK.name
 
@@ -68,6 +75,8 @@ class Item:
         verdict: IDENTITY_VERDICT after the covers.
         changed: mask [B, H, W] of Paste Faces.
         cover: mask [B, H, W] of Cover Faces.
+        retried: the result of the retry, before any cover.
+        report: of the retry.
         first: the result of the first scale alone, before any cover, or None.
         unchanged: the result of scale 0, or None.
         saved: files, one for each picture; empty if nothing was.
@@ -78,6 +87,8 @@ class Item:
     verdict: Any = None
     changed: Tensor | None = None
     cover: Tensor | None = None
+    retried: Tensor | None = None
+    report: str = ""
     first: Tensor | None = None
     unchanged: Tensor | None = None
     saved: tuple[Path, ...] = ()
@@ -212,7 +223,16 @@ class Pipeline:
         """Run the graph on a case, and forget the input's file."""
         name = write_input(case, self.input)
         try:
-            return self.run_graph(graph(name, case.number, options))
+            run = self.run_graph(graph(name, case.number, options))
+            if not options.first:
+                return run
+            # Where nobody was tried again, the retry's result is the first scale's.
+            firsts = [item.retried for item in run.items]
+            if any(f" {options.scales[1]:g}:" in item.report for item in run.items):
+                again = self.run_graph(first_scale_graph(name, case.number, options))
+                firsts = [item.first for item in again.items]
+            items = tuple(replace(item, first=first) for item, first in zip(run.items, firsts, strict=True))
+            return replace(run, items=items)
         finally:
             (self.input / name).unlink()
 
@@ -248,6 +268,8 @@ class Pipeline:
             "verdict": self._output(workflow, "cover", 1),
             "changed": self._output(workflow, "paste", 1),
             "cover": self._output(workflow, "cover", 2),
+            "retried": self._output(workflow, "paste", 0),
+            "report": self._output(workflow, "ladder", 1),
             "first": self._output(workflow, "first paste", 0),
             "unchanged": self._output(workflow, "zero paste", 0),
         }
@@ -276,8 +298,6 @@ class Pipeline:
 def graph(name: str, seed: int, options: Options) -> Graph:
     """The workflow for a file of the input folder."""
     source = ("HostileTensorSource", {"name": name}) if name.endswith(TENSORS) else ("LoadImage", {"image": name})
-    guiding = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
-    pasting = {"image": ["source", 0], "placements": ["crops", 2]}
     checking = {"checker": options.checker, "provider": "CPU"}
     parts: dict[str, tuple[str, dict[str, Any]]] = {
         "source": source,
@@ -316,14 +336,14 @@ def graph(name: str, seed: int, options: Options) -> Graph:
         "ladder": (
             "ReverseIdentityLadder",
             {
-                **guiding,
+                **GUIDING,
                 **checking,
                 "vae": ["checkpoint", 2],
                 "crops": ["crops", 0],
                 "scales": ", ".join(f"{scale:g}" for scale in options.scales),
             },
         ),
-        "paste": ("FacePaste", {**pasting, "crops": ["ladder", 0]}),
+        "paste": ("FacePaste", {**PASTING, "crops": ["ladder", 0]}),
         "check": (
             "IdentityCheck",
             {
@@ -346,12 +366,23 @@ def graph(name: str, seed: int, options: Options) -> Graph:
             },
         ),
     }
-    if options.compared:
-        for other, scale in (("first", options.scales[0]), ("zero", 0.0)):
-            parts |= {
-                other: ("ReverseIdentityKSampler", {**guiding, "cfg": scale}),
-                f"{other} decoded": ("VAEDecode", {"samples": [other, 0], "vae": ["checkpoint", 2]}),
-                f"{other} paste": ("FacePaste", {**pasting, "crops": [f"{other} decoded", 0]}),
-                f"{other} kept": ("HostileKeep", {"image": [f"{other} paste", 0]}),
-            }
-    return {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in parts.items()}
+    workflow = {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in parts.items()}
+    return workflow | _one_scale("zero", 0.0) if options.unchanged else workflow
+
+
+def first_scale_graph(name: str, seed: int, options: Options) -> Graph:
+    """The part of the workflow that leads to the first scale's result, which the host has most of in its cache."""
+    whole = graph(name, seed, options)
+    shared = {key: whole[key] for key in ("source", "checkpoint", "adapter", "text", "faces", "crops", "latent")}
+    return {**shared, "inversion": whole["inversion"], **_one_scale("first", options.scales[0])}
+
+
+def _one_scale(key: str, scale: float) -> Graph:
+    """What makes everybody at one scale, of the workflow's own trajectory."""
+    parts: dict[str, tuple[str, dict[str, Any]]] = {
+        key: ("ReverseIdentityKSampler", {**GUIDING, "cfg": scale}),
+        f"{key} decoded": ("VAEDecode", {"samples": [key, 0], "vae": ["checkpoint", 2]}),
+        f"{key} paste": ("FacePaste", {**PASTING, "crops": [f"{key} decoded", 0]}),
+        f"{key} kept": ("HostileKeep", {"image": [f"{key} paste", 0]}),
+    }
+    return {node: {"class_type": kind, "inputs": inputs} for node, (kind, inputs) in parts.items()}

@@ -1,4 +1,4 @@
-"""Counts over all photographs, as JSON and as a page."""
+"""Counts over all photographs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from .judging import COVERED, SEEN, FaceRecord, PhotoRecord
 
 PROMISED_SIZE, SMALL_SIZE = 48.0, 24.0
 """Pixels from which on nobody may be missed, and from which on one face in two hundred may."""
+
+SMALL_MISSES = 1 / 200
+"""Part of the smaller promised faces that may be missed."""
 
 SIZES = (0, 16, 24, 48, 96, 192, 100_000)
 ANGLES = (0, 15, 30, 45, 60, 90, 180)
@@ -32,19 +35,19 @@ def promised(face: FaceRecord, smallest: float, largest: float = np.inf) -> bool
     )
 
 
-def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seconds: float) -> Figures:
+def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> Figures:
     """All figures.
 
     Args:
         records: of all photographs.
         threshold: of the judge.
         judge: name of its pack.
-        seconds: that all took.
     """
     outcomes = Counter(record.outcome for record in records)
     saved = [face for record in records if record.outcome == "saved" for face in record.faces]
     found = [face for face in saved if face.found]
     missed = [face for face in saved if face.unhandled]
+    hidden = [face for face in saved if not face.found and face.seen < SEEN]
     large = [face for face in saved if promised(face, PROMISED_SIZE)]
     small = [face for face in saved if promised(face, SMALL_SIZE, PROMISED_SIZE)]
     rims = [record for record in records if record.rim]
@@ -56,6 +59,7 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seco
         "unhandled_faces": sum(face.unhandled for face in large),
         "unhandled_small_faces": sum(face.unhandled for face in small),
         "unhandled_of_all_seen": len(missed),
+        "missed_mostly_hidden": len(hidden),
         "outside_pixels_changed": sum(record.outside for record in records),
         "leaks": sorted({word for record in records for word in record.leaks}),
         "saved": outcomes["saved"],
@@ -71,6 +75,7 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seco
         "false_finds": sum(record.false_finds for record in records),
         "anonymised": statuses["anonymised"],
         "covered": statuses["covered"],
+        "anonymised_under_others_covers": sum(f.status == "anonymised" and f.hidden >= COVERED for f in found),
         "seam": _mean_of(sum(record.seam for record in rims), sum(record.rim for record in rims)),
         "seam_worst_photo": max((record.seam / record.rim for record in rims), default=None),
         "judge": judge,
@@ -78,23 +83,44 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str, seco
         "similarity": similarities(saved, threshold),
         "misses": table(missed),
         "seen": table(face for face in saved if face.seen >= SEEN),
-        "seconds": round(seconds, 1),
-        "seconds_median_photo": _quantile([record.seconds for record in records], 0.5),
+        "listed_misses": [
+            [record.case, record.kind, *(round(value) for value in (face.size, face.yaw, face.roll, 100 * face.seen))]
+            for record in records
+            for face in record.faces
+            if face.unhandled
+        ],
+        "seam_photos": len(rims),
+        "seconds_a_photo": _mean_of(sum(record.seconds for record in records), len(records)),
+        "processor_seconds_a_photo": _mean_of(sum(record.processor_seconds for record in records), len(records)),
     }
+
+
+def failed(figures: Figures) -> bool:
+    """Whether something is not as promised."""
+    small = figures["unhandled_small_faces"] > SMALL_MISSES * figures["faces_promised_small"]
+    seam = figures["seam"] is not None and figures["seam"] >= 1
+    wrong = ("unprotected_faces", "unhandled_faces", "outside_pixels_changed", "leaks", "accepted", "lost")
+    return small or seam or any(figures[name] for name in wrong)
 
 
 def similarities(saved: Sequence[FaceRecord], threshold: float) -> Figures:
     """By what was compared: median, 95th percentile and share at or above the threshold.
 
-    Covered faces are left out of all rows but the first, so that covers do not count as successes of the method.
+    All faces of PROMISED_SIZE that were found and seen; for the retry those of pictures of which the first scale's
+    result was kept. Covers hide nobody but in the last two rows, which leave covered faces out, so that covers do not
+    count as successes of the method.
     """
-    seen = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
-    bare = [face for face in seen if face.hidden < COVERED]
+    faces = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
+    compared = [face for face in faces if face.same.first is not None]
+    bare = [face for face in faces if face.hidden < COVERED]
     rows = {
-        "original, against another picture of the person": [face.gallery[0] for face in seen],
-        "first scale only, against another picture of the person": [face.gallery[1] for face in seen],
-        "saved without cover, against another picture of the person": [face.gallery[2] for face in bare],
-        "saved without cover, against the original": [face.similarity for face in bare],
+        "the original, with another picture of the person": [face.before for face in faces],
+        "without retry, with another picture": [face.other.first for face in compared],
+        "with retry, with another picture": [face.other.retried for face in compared],
+        "without retry, with the original": [face.same.first for face in compared],
+        "with retry, with the original": [face.same.retried for face in compared],
+        "saved without cover, with another picture": [face.other.saved for face in bare],
+        "saved without cover, with the original": [face.same.saved for face in bare],
     }
     return {name: _distribution(values, threshold) for name, values in rows.items()}
 
@@ -107,44 +133,6 @@ def table(faces: Iterable[FaceRecord]) -> Figures:
         angle = _class(max(abs(face.yaw), abs(face.roll)), ANGLES)
         counted.setdefault(f"{size} px", Counter())[angle] += 1
     return {size: dict(sorted(counted[size].items(), key=_first_number)) for size in sorted(counted, key=_number)}
-
-
-def as_page(figures: Figures, command: str) -> str:
-    """The figures in Markdown."""
-    lines = [
-        "# Hostile photographs",
-        "",
-        f"Made, run and judged by `{command}`.",
-        "",
-        "Photographs from the miniature's renderer with everything that users' pictures have and do. Each went through",
-        "the whole graph in the host's own executor; what was saved is judged with the places that the renderer knows,",
-        f"by the recogniser `{figures['judge']}` at its threshold for one false match in a thousand,",
-        f"{figures['threshold']:.3f}. There are two trained recognisers, and one of them guides: the judge is also the",
-        "checker, told where the faces are instead of having to find them.",
-        "",
-        "| | |",
-        "|---|---|",
-    ]
-    lines += [
-        f"| {name.replace('_', ' ')} | {_shown(value)} |"
-        for name, value in figures.items()
-        if not isinstance(value, dict)
-    ]
-    lines += ["", "Cosines of faces of 48 px or more:", "", "| | faces | median | 95th percentile | recognised |"]
-    lines += ["|---|---|---|---|---|"]
-    lines += [
-        f"| {name} | {row['faces']} | {_shown(row['median'])} | {_shown(row['p95'])} | {_shown(row['recognised'])} |"
-        for name, row in figures["similarity"].items()
-    ]
-    lines += ["", "Faces that both searches missed, of all that were seen, by size and by the larger of yaw and roll:"]
-    lines += ["", "| size | " + " | ".join(_names(ANGLES)) + " |", "|---" * len(ANGLES) + "|"]
-    for size, seen in figures["seen"].items():
-        missed = figures["misses"].get(size, {})
-        cells = [f"{missed.get(a, 0)} of {seen[a]}" if a in seen else "" for a in _names(ANGLES)]
-        lines.append(f"| {size} | " + " | ".join(cells) + " |")
-    lines += ["", "Errors:", ""]
-    lines += [f"- {count} x {error}" for error, count in figures["errors"].items()] or ["none"]
-    return "\n".join(lines) + "\n"
 
 
 def _distribution(values: Sequence[float | None], threshold: float) -> Figures:
@@ -165,12 +153,13 @@ def _mean_of(total: float, count: int) -> float | None:
     return total / count if count else None
 
 
-def _names(limits: Sequence[int]) -> list[str]:
+def class_names(limits: Sequence[int]) -> list[str]:
+    """Of the classes between limits."""
     return [f"{low}-{high}" for low, high in itertools.pairwise(limits)]
 
 
 def _class(value: float, limits: Sequence[int]) -> str:
-    return _names(limits)[int(np.clip(np.searchsorted(limits, value, "right") - 1, 0, len(limits) - 2))]
+    return class_names(limits)[int(np.clip(np.searchsorted(limits, value, "right") - 1, 0, len(limits) - 2))]
 
 
 def _number(name: str) -> int:
@@ -179,11 +168,3 @@ def _number(name: str) -> int:
 
 def _first_number(entry: tuple[str, Any]) -> int:
     return _number(entry[0])
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return ", ".join(value) or "none"
-    return "-" if value is None else str(value)

@@ -1,0 +1,112 @@
+"""The pictures of the in-app help, made by the nodes themselves on rendered people.
+
+    .venv/bin/python -m tests.help_pictures
+
+writes them into js/docs, from the miniature's weights and the demo's pictures. It takes a minute or two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE, STEPS
+from scripts.comfyui import WEIGHTS
+from tests.hostile.cases import Painter
+from tests.in_host import ROOT, run_node, start_host
+
+FOLDER = ROOT / "js" / "docs"
+DEMO = ("sweep", "before-after", "attribute")
+"""Pictures of scripts/demo.py that the help shows too, as `docs/demo-NAME.png`."""
+
+WIDTH = 640
+QUALITY = 85
+SEED = 3
+PLACES = [(110.0, 150.0, 130.0), (300.0, 160.0, 150.0)]
+"""Middle x, middle y and height of each face, pixels."""
+HEIGHT, LENGTH = 320, 420
+WIDEST = 10.0
+"""Degrees that nobody turns further."""
+
+FRAME = (255, 176, 0)
+
+
+def save(name: str, pictures: Iterable[Tensor | Image.Image], height: int = 200) -> None:
+    """Write pictures beside one another, as high as asked for and no wider than the help panel needs."""
+    scaled = []
+    for picture in pictures:
+        if isinstance(picture, Tensor):
+            levels = (picture.expand(-1, -1, 3) * 255).round().to(torch.uint8)
+            picture = Image.fromarray(levels.numpy())
+        scaled.append(picture.resize((round(picture.width * height / picture.height), height), Image.LANCZOS))
+    strip = Image.new("RGB", (sum(one.width for one in scaled), height))
+    left = 0
+    for one in scaled:
+        strip.paste(one, (left, 0))
+        left += one.width
+    strip.thumbnail((WIDTH, WIDTH), Image.LANCZOS)
+    strip.save(FOLDER / f"{name}.jpg", quality=QUALITY, optimize=True)
+
+
+def numbered(photo: Tensor, faces: Any) -> Image.Image:
+    """A photograph with its faces framed and numbered."""
+    picture = Image.fromarray((photo * 255).round().to(torch.uint8).numpy())
+    draw = ImageDraw.Draw(picture)
+    for number, face in enumerate(faces, start=1):
+        draw.rectangle(face.box, outline=FRAME, width=3)
+        draw.text((face.box[0] + 6, face.box[1] + 3), str(number), fill=FRAME, font_size=28)
+    return picture
+
+
+def changed(crops: Tensor, faces: Any) -> Tensor:
+    """The crops as somebody else, by the miniature."""
+    import folder_paths
+
+    import nodes
+
+    for name in ("checkpoints", "ipadapter"):
+        folder_paths.add_model_folder_path(name, str(WEIGHTS / name))
+    asyncio.run(nodes.load_custom_node(str(ROOT / "miniature" / "host_extension")))
+    model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint("miniature.safetensors")
+    model = run_node("IdentityAdapterLoader", model, "ip-adapter-faceid_miniature.bin", 1.0)
+    [latent] = nodes.VAEEncode().encode(vae, crops)
+    [text] = nodes.CLIPTextEncode().encode(clip, "")
+    trajectory = run_node("DPMSolverInversion", model, latent, text, STEPS, DENOISE, 0)
+    [result] = nodes.VAEDecode().decode(
+        vae, run_node("ReverseIdentityKSampler", model, trajectory, faces, DEFAULT_SCALE)
+    )
+    return result
+
+
+def main() -> None:
+    """Make all of them."""
+    start_host()
+    paths = importlib.import_module("folder_paths")
+    paths.add_model_folder_path("insightface", str(WEIGHTS / "insightface"))
+    for name in DEMO:
+        with Image.open(ROOT / "docs" / f"demo-{name}.png") as picture:
+            save(name, [picture.convert("RGB")], picture.height)
+    picture = Painter(SEED, 0).scene(PLACES, HEIGHT, LENGTH, widest=WIDEST).pixels
+    photo = torch.from_numpy(picture)[None]
+    with torch.inference_mode():
+        faces, _ = run_node("FaceEmbed", photo, "miniature", threshold=FOUND_SCORE, select="all")
+        save("faces", [numbered(photo[0], faces)], 360)
+        crops, crop_faces, placements, _ = run_node("FaceCrop", photo, faces, SIDE)
+        save("crops", [photo[0], *crops])
+        pasted, mask = run_node("FacePaste", photo, placements, changed(crops, crop_faces))
+        save("paste", [photo[0], pasted[0], mask[0, ..., None]])
+        covers = [run_node("FaceCover", photo, None, faces, method)[0][0] for method in ("solid", "mosaic", "blur")]
+        save("cover", covers)
+        region = run_node("FaceRegionMask", crop_faces)
+        green = torch.tensor([0.1, 0.8, 0.4])
+        save("region", [crops[0], crops[0] + 0.6 * region[0, ..., None] * (green - crops[0])])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What has been judged so far, in a file that grows by a line with every case: a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .judging import PhotoRecord
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A file of JSON lines: first what was run, then a list of records for each case.
+
+    Attributes:
+        file: that is written to.
+        run: seed, settings and models; a file of another run is refused.
+    """
+
+    file: Path
+    run: dict[str, Any]
+
+    def records(self) -> dict[int, list[PhotoRecord]]:
+        """What is in the file, by case; begins it if there is none.
+
+        Raises:
+            ValueError: the file is another run's.
+        """
+        if not self.file.exists():
+            self.file.write_text(json.dumps(self.run) + "\n", encoding="utf-8")
+        first, *lines = self.file.read_text(encoding="utf-8").splitlines()
+        if json.loads(first) != self.run:
+            raise ValueError(
+                f"{self.file} is of another run ({first}); expected {json.dumps(self.run)}: name another file, or "
+                "remove it"
+            )
+        cases = [[PhotoRecord.of_json(record) for record in json.loads(line)] for line in lines]
+        return {records[0].case: records for records in cases}
+
+    def add(self, records: Sequence[PhotoRecord]) -> None:
+        """Append a case's records."""
+        line = json.dumps([record.as_json() for record in records])
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def models_digest(models: Path, files: Sequence[Path]) -> str:
+    """sha256 over some of the files of a models folder."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update((models / file).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,95 @@
+"""What loading the pack does to a host: quickly, with nothing heavy, and with a clear word to one that is too old."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+from scripts.comfyui import comfyui_folder
+from tests.in_host import ROOT, part
+
+HEAVY = ("cv2", "insightface", "matplotlib", "numba", "onnx", "onnxruntime", "pandas", "scipy", "skimage", "sklearn")
+
+MAXIMUM_SECONDS = 0.3
+RUNS = 3
+
+# The host imports some of these itself, so they are forgotten before and whoever asks for one is noted.
+MEASURE = """
+import builtins, json, sys, time
+from tests import in_host
+
+in_host.start_host()
+importlib = __import__("importlib")
+heavy = set(sys.argv[2:])
+asked = set()
+plain = builtins.__import__
+
+def noting(name, globals=None, locals=None, fromlist=(), level=0):
+    if level == 0 and name.partition(".")[0] in heavy:
+        asked.add(name.partition(".")[0])
+    return plain(name, globals, locals, fromlist, level)
+
+builtins.__import__ = noting
+seconds = []
+for _ in range(int(sys.argv[1])):
+    for name in [name for name in sys.modules if name.partition(".")[0] == in_host.PACK]:
+        del sys.modules[name]
+    in_host.load_pack.cache_clear()
+    began = time.process_time()
+    in_host.load_pack()
+    seconds.append(time.process_time() - began)
+print(json.dumps({"asked": sorted(asked), "seconds": seconds}))
+"""
+
+
+def test_loading_is_quick_and_imports_nothing_heavy() -> None:
+    environment = {**os.environ, "COMFYUI": str(comfyui_folder()), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", MEASURE, str(RUNS), *HEAVY]
+    finished = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    measured = json.loads(finished.stdout.splitlines()[-1])
+    assert measured["asked"] == []
+    # Seconds of the processor, of which a busy machine takes no more, and the middle of three.
+    assert statistics.median(measured["seconds"]) < MAXIMUM_SECONDS, measured["seconds"]
+
+
+@pytest.mark.parametrize("version", ["0.24.0", "0.3.64", "0.9.0"])
+def test_an_old_host_is_told(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = part("host.release")
+    monkeypatch.setattr("comfyui_version.__version__", version)
+    with pytest.raises(ImportError, match=rf"needs ComfyUI {release.OLDEST_HOST} or newer.*this is ComfyUI {version}"):
+        release.require_host()
+
+
+@pytest.mark.parametrize("version", ["0.24.1", "0.30.0", "0.31.0-dev", "1.0.0"])
+def test_a_new_host_is_not(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = part("host.release")
+    monkeypatch.setattr("comfyui_version.__version__", version)
+    release.require_host()
+
+
+def test_a_host_without_the_pack_api_is_told_why(tmp_path: object) -> None:
+    # Nothing of ComfyUI is on the path of this process: the check is what speaks, not a missing module.
+    script = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('pack', {str(ROOT / '__init__.py')!r}, "
+        f"submodule_search_locations=[{str(ROOT)!r}])\n"
+        "module = importlib.util.module_from_spec(spec)\n"
+        "sys.modules['pack'] = module\n"
+        "spec.loader.exec_module(module)\n"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", script], cwd=str(tmp_path), check=False, capture_output=True, text=True
+    )
+    assert finished.returncode == 1
+    assert re.search(r"ImportError: Reverse Personalization needs ComfyUI .* does not say its version", finished.stderr)
+
+
+def test_the_project_file_names_the_same_release() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'requires-comfyui = ">={part("host.release").OLDEST_HOST}"' in project
