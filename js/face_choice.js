@@ -70,6 +70,7 @@ export function addFaceChoice(node) {
       )
       button.disabled = hindrance() !== ""
       place(button, face.box)
+      button.style.zIndex = String(inFront(face.box))
       button.addEventListener("click", () => toggle(frame, number, index), { signal: panel.signal })
       button.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => move(frame, index, event), {
         signal: panel.signal,
@@ -92,6 +93,16 @@ export function addFaceChoice(node) {
     // The buttons have been drawn anew.
     facesIn(view)[index].focus()
   }
+}
+
+/**
+ * Of faces that overlap, the smaller one is in front, so that each can be clicked somewhere.
+ *
+ * @param {number[]} box in parts of the picture's sides
+ * @returns {number} a level, the higher the smaller the box
+ */
+function inFront([x0, y0, x1, y1]) {
+  return Math.round(1000 / (1 + (x1 - x0) * (y1 - y0)))
 }
 
 /**

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import Locator
 
 from scripts.comfy_server import ComfyServer
-from tests.browser import BROKEN, OVERLAPS, Editor, Look, running_editor
+from tests.browser import BROKEN, OVERLAPS, PACK_FOLDER, Editor, Look, running_editor
 from tests.test_workflows_shipped import FOLDER, NAMES, QUICK, rendered
 
 pytestmark = pytest.mark.server
@@ -116,17 +117,22 @@ def editor(request: pytest.FixtureRequest, running: tuple[ComfyServer, Editor]) 
     return editor
 
 
+def click_number(face: Locator) -> None:
+    """Click where no other face's box is."""
+    face.click(position={"x": 8, "y": 8})
+
+
 def test_a_click_leaves_a_face_out_and_another_brings_it_back(editor, shots, request):
     editor.show_node("FaceEmbed")
     faces = editor.panel("face_choice").locator(".rp-face")
     count = faces.count()
     assert count >= 2
     editor.page.screenshot(path=shots / f"faces-{request.node.callspec.id}.png")
-    faces.nth(0).click()
+    click_number(faces.nth(0))
     assert editor.value("FaceEmbed", "select") == ",".join(str(number) for number in range(2, count + 1))
     assert faces.nth(0).get_attribute("aria-pressed") == "false"
     assert f"{count - 1} of {count} faces chosen; run to apply" in editor.panel("face_choice").inner_text()
-    faces.nth(0).click()
+    click_number(faces.nth(0))
     assert editor.value("FaceEmbed", "select") == "all"
     assert faces.nth(0).get_attribute("aria-pressed") == "true"
 
@@ -233,6 +239,27 @@ def type_cfg(editor: Editor, value: str) -> None:
     dialog = editor.page.locator(".graphdialog input")
     dialog.fill(value)
     dialog.press("Enter")
+
+
+def test_each_picture_of_a_batch_is_chosen_by_itself(editor):
+    module = editor.page.evaluate(
+        "performance.getEntriesByType('resource').find((e) => e.name.endsWith('/choice.js')).name"
+    )
+    after = editor.page.evaluate(
+        """async (module) => {
+          const { chosenFaces, toggledChoice } = await import(module)
+          const picture = { batch: 2, faces: [{}, {}, {}], words: { all: [1, 2, 3], largest: [2], none: [] } }
+          const pictures = [picture, picture]
+          const texts = ["all"]
+          for (const [index, number] of [[1, 2], [0, 1], [1, 2], [0, 1], [0, 3], [1, 3]])
+            texts.push(toggledChoice(texts.at(-1), pictures, index, number))
+          const first = toggledChoice("largest", pictures, 0, 2)
+          return [texts, first, chosenFaces("Largest", picture, 0), chosenFaces("x", picture, 0)]
+        }""",
+        module,
+    )
+    texts = ["all", "all; 1,3", "2,3; 1,3", "2,3; all", "all", "1,2; all", "1,2"]
+    assert after == [texts, "none; largest", [2], None]
 
 
 def test_panels_are_readable_in_the_theme(editor):
