@@ -16,10 +16,10 @@ from scripts.workflow_graphs import WORKFLOWS
 
 FOLDER = Path(__file__).resolve().parents[1] / "workflows"
 
-CANVAS = (65, 150, 1600, 950)
+CANVAS = (190, 100, 1430, 900)
 """Where the screenshots show the graph, beside the editor's bars: left, top, right and bottom in pixels."""
 
-SIZE = (640, 334)
+SIZE = (640, 413)
 QUALITY = 80
 
 
