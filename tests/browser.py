@@ -20,7 +20,7 @@ from tests.workspace import make_workspace
 PACK_FOLDER = "some-folder-1.0"
 """The host's web server does not find scripts in folders with a space in their names."""
 
-PATIENCE = 180_000
+PATIENCE = 100_000
 """Milliseconds until something that does not happen is an error."""
 
 VIEW = {"width": 1600, "height": 1000}

@@ -188,7 +188,14 @@ def test_every_face_has_a_badge_with_status_and_similarity(editor):
 def test_the_sentence_follows_what_is_typed(editor, shots, request):
     editor.show_node("AttributePrompt")
     panel = editor.panel("sentence")
-    words = editor.page.locator("textarea[placeholder*='glasses'], .lg-node textarea").filter(visible=True).first
+    words = editor.page.evaluate_handle(
+        """() => {
+          const node = app.graph.nodes.find((node) => node.type === "AttributePrompt")
+          const own = document.querySelector(`[data-node-id="${node.id}"] textarea`)
+          return own ?? node.widgets.find((widget) => widget.name === "text").element
+        }"""
+    ).as_element()
+    assert words is not None
     panel.get_by_text("a photo of an elderly person", exact=True).wait_for()
     words.fill("wearing glasses")
     panel.get_by_text("a photo of an elderly person, wearing glasses", exact=True).wait_for()
