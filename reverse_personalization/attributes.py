@@ -15,7 +15,7 @@ UNCHANGED = "unchanged"
 KEEP = "keep the original's"
 """Say of this attribute what the analyser found in the photograph."""
 
-EXAMPLE = Face((0, 0, 1, 1), (), 0.0, torch.zeros(EMBEDDING_WIDTH), age=34, sex="female")
+EXAMPLE = Face((0, 0, 1, 1), (), 0.0, torch.full((EMBEDDING_WIDTH,), EMBEDDING_WIDTH**-0.5), age=34, sex="female")
 """Stands for every face in a sentence that is shown before there are faces."""
 
 AGES = ("a child", "a teenager", "a young adult", "middle-aged", "elderly")
