@@ -44,7 +44,7 @@ class FaceCover(io.ComfyNode):
                 "Hides every face that Identity Check did not find to be anonymised, or, without a verdict, every "
                 "face it is given. All other pixels stay as they are."
             ),
-            search_aliases=[*SEARCH_ALIASES, "redact", "censor", "blur faces", "mosaic", "pixelate"],
+            search_aliases=[*SEARCH_ALIASES, "censor", "blur faces", "mosaic", "pixelate"],
             inputs=[
                 io.Image.Input("image", tooltip="The pictures that were checked, one or a batch."),
                 IdentityVerdictSocket.Input(

@@ -8,10 +8,13 @@ import re
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from scripts import compatibility
 from scripts.comfyui import comfyui_folder
+from scripts.environment import SetupError
 from tests.in_host import ROOT, part
 
 HEAVY = ("cv2", "insightface", "matplotlib", "numba", "onnx", "onnxruntime", "pandas", "scipy", "skimage", "sklearn")
@@ -73,7 +76,7 @@ def test_a_new_host_is_not(version: str, monkeypatch: pytest.MonkeyPatch) -> Non
     release.require_host()
 
 
-def test_a_host_without_the_pack_api_is_told_why(tmp_path: object) -> None:
+def test_a_host_without_the_pack_api_is_told_why(tmp_path: Path) -> None:
     # Nothing of ComfyUI is on the path of this process: the check is what speaks, not a missing module.
     script = (
         "import importlib.util, sys\n"
@@ -83,13 +86,21 @@ def test_a_host_without_the_pack_api_is_told_why(tmp_path: object) -> None:
         "sys.modules['pack'] = module\n"
         "spec.loader.exec_module(module)\n"
     )
-    finished = subprocess.run(
-        [sys.executable, "-c", script], cwd=str(tmp_path), check=False, capture_output=True, text=True
-    )
+    finished = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True)
     assert finished.returncode == 1
     assert re.search(r"ImportError: Reverse Personalization needs ComfyUI .* does not say its version", finished.stderr)
 
 
-def test_the_project_file_names_the_same_release() -> None:
+def test_all_that_names_the_oldest_release_names_the_same() -> None:
+    oldest = part("host.release").OLDEST_HOST
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'requires-comfyui = ">={part("host.release").OLDEST_HOST}"' in project
+    assert f'requires-comfyui = ">={oldest}"' in project
+    assert compatibility.oldest_host() == oldest
+    assert oldest in compatibility.CARRIERS
+    assert f"ComfyUI {oldest} or newer" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_host_that_cannot_be_tried_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["compatibility", str(tmp_path)])
+    with pytest.raises(SetupError, match=r"neither one of 0\.16\.3, .* nor a folder with a ComfyUI"):
+        compatibility.main()

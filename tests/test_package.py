@@ -27,7 +27,8 @@ in_host.start_host()
 import nodes
 folder = Path(sys.argv[1])
 assert asyncio.run(nodes.load_custom_node(str(folder)))
-own = [kind for kind, node in nodes.NODE_CLASS_MAPPINGS.items() if "packaged" in node.RELATIVE_PYTHON_MODULE]
+modules = {kind: getattr(node, "RELATIVE_PYTHON_MODULE", "") for kind, node in nodes.NODE_CLASS_MAPPINGS.items()}
+own = [kind for kind, module in modules.items() if module.endswith(".packaged")]
 print(json.dumps({"nodes": sorted(own), "web": nodes.EXTENSION_WEB_DIRS}))
 """
 
