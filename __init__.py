@@ -9,6 +9,7 @@ require_host()
 from comfy_api.latest import ComfyExtension, io
 
 from .host.model_folders import register_model_folders
+from .host.routes import add_routes
 from .nodes.attribute_prompt import AttributePrompt
 from .nodes.compose import NoiseTrajectorySampler, NoiseTrajectorySigmas, ReverseIdentityGuider
 from .nodes.dpm_solver_inversion import DPMSolverInversion
@@ -32,8 +33,9 @@ class ReversePersonalization(ComfyExtension):
     """The pack's nodes."""
 
     async def on_load(self) -> None:
-        """Tell the host where the adapters and the face models are."""
+        """Tell the host where the adapters and the face models are, and answer what the editor asks."""
         register_model_folders()
+        add_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes."""

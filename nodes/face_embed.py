@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import comfy.model_management
 import comfy.utils
 import numpy as np
@@ -12,14 +15,16 @@ from torch import Tensor
 
 from ..host.face_packs import DEFAULT_PACK, PROVIDERS, installed_packs
 from ..host.insight import FacePack, load_pack
+from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
 from ..reverse_personalization.face_template import template_detection
 from ..reverse_personalization.faces import (
+    CHOICE_WORDS,
     Detection,
     Face,
     Faces,
+    choices_of_images,
     in_stable_order,
-    parse_choice,
     select_faces,
 )
 from ..reverse_personalization.verdict import eight_bits
@@ -29,6 +34,9 @@ DEFAULT_PROVIDER = "auto"
 DEFAULT_THRESHOLD = 0.1
 DEFAULT_DETECTOR_SIZE = 640
 DEFAULT_CHOICE = "largest"
+
+FOUND_FACES = "found_faces"
+"""Key of what the editor gets to show."""
 
 ON_NO_FACE = ("error", "empty list")
 """What an image without a face does; the first is the default."""
@@ -107,9 +115,10 @@ class FaceEmbed(io.ComfyNode):
                     optional=True,
                     default=DEFAULT_CHOICE,
                     tooltip=(
-                        'Which faces of each image: "largest", "all", or numbers such as "1,3". Faces are '
-                        "numbered from the left, those above one another from the top. Faces that are not "
-                        "chosen stay as they are."
+                        'Which faces of each image: "largest", "all", "none", or numbers such as "1,3". Faces are '
+                        "numbered from the left, those above one another from the top. A semicolon parts the images "
+                        'of a batch: "all; 1,3". Faces that are not chosen stay as they are. After a run, click the '
+                        "faces in the picture."
                     ),
                 ),
                 io.Combo.Input(
@@ -164,25 +173,26 @@ class FaceEmbed(io.ComfyNode):
             detect: False takes each image for one FFHQ-aligned face.
             threshold: lowest score of a face, in [0, 1].
             det_size: multiple of 32, in pixels.
-            select: see `parse_choice`.
+            select: see `choices_of_images`.
             no_face: "error" or "empty list".
             search_turned: whether images are searched as in `turned_search_plan`, not only as in `search_plan`.
 
         Returns:
-            `Faces` of the same batch length, and the report.
+            `Faces` of the same batch length, and the report. The editor also gets the pictures and their faces.
 
         Raises:
             ValueError: an input does not fit, an image has no face, or a chosen number is not there.
             FileNotFoundError: see `load_pack`; also RuntimeError from there.
         """
         check_images(image)
-        parse_choice(select)
+        choices = choices_of_images(select, len(image))
         plan = turned_search_plan if search_turned else search_plan
         pack = load_pack(model_pack, provider, threshold)
         images: list[tuple[Face, ...]] = []
+        pictures = []
         lines = []
         progress = comfy.utils.ProgressBar(len(image))
-        for number, one in enumerate(image, start=1):
+        for number, (one, choice, file) in enumerate(zip(image, choices, preview_files(image), strict=True), start=1):
             comfy.model_management.throw_exception_if_processing_interrupted()
             picture = to_picture(one)
             if detect:
@@ -191,10 +201,11 @@ class FaceEmbed(io.ComfyNode):
             else:
                 found = (aligned_face(pack, picture, det_size),)
                 note = "aligned crop, landmarks " + ("detected" if found[0].score else "at the standard places")
-            images.append(tuple(pack.embed(picture, face) for face in choose(found, select, number)))
+            images.append(tuple(pack.embed(picture, face) for face in choose(found, choice, number)))
+            pictures.append(found_faces(file, found, image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
-        empty = [str(number) for number, faces in enumerate(images, start=1) if not faces]
+        empty = [str(number) for number, one in enumerate(pictures, start=1) if not one["faces"]]
         if empty and no_face == ON_NO_FACE[0]:
             raise ValueError(
                 f"no face was found in image {', '.join(empty)} of {len(images)}. Try a threshold below "
@@ -209,7 +220,30 @@ class FaceEmbed(io.ComfyNode):
             provider=pack.provider,
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
-        return io.NodeOutput(faces, report, ui=ui.PreviewText(report))
+        return io.NodeOutput(faces, report, ui={**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures})
+
+
+def found_faces(file: Mapping[str, Any], found: tuple[Detection, ...], images: Tensor) -> dict[str, Any]:
+    """One picture as the editor shows it, for choosing faces by a click.
+
+    Args:
+        file: of the picture, see `preview_files`.
+        found: its faces in stable order.
+        images: the batch that it belongs to, [B, H, W, C].
+
+    Returns:
+        "preview"; "width" and "height" in pixels; "batch", the pictures of the batch; "faces", each as its "box" in
+        parts of width and height; "words", by each word that `parse_choice` knows the numbers of the faces it chooses.
+    """
+    batch, height, width = images.shape[:3]
+    return {
+        "preview": file,
+        "width": width,
+        "height": height,
+        "batch": batch,
+        "faces": [{"box": in_parts(face.box, width, height)} for face in found],
+        "words": {word: [found.index(face) + 1 for face in select_faces(found, word)] for word in CHOICE_WORDS},
+    }
 
 
 def provider_input() -> io.Input:

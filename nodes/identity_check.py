@@ -10,6 +10,7 @@ import comfy.utils
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..host.previews import COMPARISON, comparisons, preview_files
 from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.faces import Faces
@@ -176,9 +177,11 @@ class IdentityCheck(io.ComfyNode):
             guide=faces.model_pack,
             checker=judge.name,
             model_hashes=judge.model_hashes,
+            previews=tuple(preview_files(original)),
         )
         report = describe(verdict, judge.pack.provider)
-        return io.NodeOutput(verdict, report, verdict.safe, ui=ui.PreviewText(report))
+        shown = {COMPARISON: comparisons(verdict, result, preview_files(result))}
+        return io.NodeOutput(verdict, report, verdict.safe, ui={**ui.PreviewText(report).as_dict(), **shown})
 
 
 def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:

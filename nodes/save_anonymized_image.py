@@ -20,6 +20,7 @@ from torch import Tensor
 from ..host.image_files import FILE_FORMATS, encode, numbered, save_numbered
 from ..host.model_hashes import model_hashes
 from ..host.node_classes import output_types, own_settings
+from ..host.previews import COMPARISON, comparisons
 from ..reverse_personalization.report import build_report, name_faces, software_versions
 from ..reverse_personalization.scrub import Scrubber
 from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, eight_bits
@@ -207,7 +208,7 @@ class SaveAnonymizedImage(io.ComfyNode):
             saved.append(ui.SavedResult(f"{numbered(own_stem, number)}{suffix}", subfolder, io.FolderType.output))
             number += 1
             progress.update(1)
-        return io.NodeOutput(ui=ui.SavedImages(saved))
+        return io.NodeOutput(ui={**ui.SavedImages(saved).as_dict(), COMPARISON: comparisons(verdict, images, saved)})
 
 
 def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:

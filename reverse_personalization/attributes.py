@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from .faces import Face
+import torch
+
+from .faces import EMBEDDING_WIDTH, Face
 
 UNCHANGED = "unchanged"
 """Say nothing of this attribute."""
 
 KEEP = "keep the original's"
 """Say of this attribute what the analyser found in the photograph."""
+
+EXAMPLE = Face((0, 0, 1, 1), (), 0.0, torch.full((EMBEDDING_WIDTH,), EMBEDDING_WIDTH**-0.5), age=34, sex="female")
+"""Stands for every face in a sentence that is shown before there are faces."""
 
 AGES = ("a child", "a teenager", "a young adult", "middle-aged", "elderly")
 SEXES = ("female", "male")
@@ -119,6 +125,30 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
     if traits:
         described += f" with {' and '.join(traits)}"
     return f"{described}, {free}" if free else described
+
+
+def sentence_preview(has_faces: bool, **attributes: str) -> dict[str, Any]:
+    """What is known of the sentence before there are faces, for the editor.
+
+    Args:
+        has_faces: whether faces will be there.
+        attributes: fields of `Attributes`; left out are the defaults.
+
+    Returns:
+        "text", the sentence; "example_of", the attributes that each face has its own of, for which the text has an
+        example's; "error", why there is no sentence, or "".
+
+    Raises:
+        TypeError: something else than the fields of `Attributes` is given.
+    """
+    asked = Attributes(**attributes)
+    wrong = [name for name, value in attributes.items() if not isinstance(value, str)]
+    if wrong:
+        raise TypeError(f"{', '.join(wrong)} must be text")
+    try:
+        return {"text": sentence(asked, EXAMPLE if has_faces else None), "example_of": asked.kept, "error": ""}
+    except ValueError as error:
+        return {"text": "", "example_of": (), "error": str(error)}
 
 
 def _age(age: str, face: Face | None) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -150,11 +150,41 @@ def _in_same_column(a: Detection, b: Detection) -> bool:
     return abs(a.centre[0] - b.centre[0]) < SAME_COLUMN * narrower
 
 
-def parse_choice(which: str) -> Literal["all", "largest"] | tuple[int, ...]:
-    """Read the user's choice of faces.
+ChoiceWord = Literal["all", "largest", "none"]
+"""What a choice of faces can be beside numbers."""
+
+CHOICE_WORDS: tuple[ChoiceWord, ...] = get_args(ChoiceWord)
+
+
+def choices_of_images(which: str, count: int) -> tuple[str, ...]:
+    """Read the user's choice of faces for a batch.
 
     Args:
-        which: "largest", "all", or numbers counted from 1, separated by commas: "2" or "1,3". Spaces and
+        which: one choice (see `parse_choice`) for all images, or one for each, separated by semicolons: "1,3; all".
+        count: of the images.
+
+    Returns:
+        The choice of each image.
+
+    Raises:
+        ValueError: there are several choices but not one for each image, or one of them cannot be read.
+    """
+    parts = which.split(";")
+    if len(parts) not in (1, count):
+        raise ValueError(
+            f'the choice of faces "{which}" is for {len(parts)} images, but there {"is" if count == 1 else "are"} '
+            f"{count}; expected one choice for all, or one for each image, separated by semicolons"
+        )
+    for part in parts:
+        parse_choice(part)
+    return tuple(parts) if len(parts) == count else tuple(parts) * count
+
+
+def parse_choice(which: str) -> ChoiceWord | tuple[int, ...]:
+    """Read the user's choice of faces of one image.
+
+    Args:
+        which: "largest", "all", "none", or numbers counted from 1, separated by commas: "2" or "1,3". Spaces and
             capitals do not matter.
 
     Returns:
@@ -163,14 +193,14 @@ def parse_choice(which: str) -> Literal["all", "largest"] | tuple[int, ...]:
     Raises:
         ValueError: `which` is none of these.
     """
-    word = which.strip().lower()
-    if word == "all":
-        return "all"
-    if word == "largest":
-        return "largest"
-    parts = [part.strip() for part in word.split(",")]
+    for word in CHOICE_WORDS:
+        if which.strip().lower() == word:
+            return word
+    parts = [part.strip() for part in which.split(",")]
     if not all(part.isdecimal() and int(part) >= 1 for part in parts):
-        raise ValueError(f'the choice of faces is "{which}"; expected "largest", "all" or numbers from 1 such as "1,3"')
+        raise ValueError(
+            f'the choice of faces is "{which}"; expected "largest", "all", "none" or numbers from 1 such as "1,3"'
+        )
     return tuple(sorted({int(part) for part in parts}))
 
 
@@ -179,7 +209,7 @@ def select_faces(faces: Sequence[FaceLike], which: str) -> tuple[FaceLike, ...]:
 
     Args:
         faces: in stable order.
-        which: "largest" (by area of the box), "all", or numbers from 1 (see `parse_choice`).
+        which: "largest" (by area of the box), "all", "none", or numbers from 1 (see `parse_choice`).
 
     Returns:
         The chosen faces, in stable order.
@@ -190,6 +220,8 @@ def select_faces(faces: Sequence[FaceLike], which: str) -> tuple[FaceLike, ...]:
     choice = parse_choice(which)
     if choice == "all":
         return tuple(faces)
+    if choice == "none":
+        return ()
     if choice == "largest":
         return (max(faces, key=lambda face: face.area),) if faces else ()
     missing = [number for number in choice if number > len(faces)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -85,6 +85,7 @@ class Verdict:
         guide: name of the pack whose embeddings guided.
         checker: name of the pack or file that checked.
         model_hashes: sha256 of the model files that took part, by a name without folders.
+        previews: of every original the temporary file that the editor shows, () if there are none.
     """
 
     images: tuple[tuple[FaceVerdict, ...], ...]
@@ -94,6 +95,7 @@ class Verdict:
     guide: str
     checker: str
     model_hashes: dict[str, str] = field(default_factory=dict)
+    previews: tuple[Mapping[str, Any], ...] = ()
 
     def __iter__(self) -> Iterator[FaceVerdict]:
         """All faces of all results."""

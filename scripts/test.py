@@ -15,7 +15,7 @@ from pathlib import Path
 # Python puts this file's own folder on the path, not the clone's.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import comfyui, environment
+from scripts import browser, comfyui, environment
 
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
     python = environment.venv_python(environment.VENV)
     code = comfyui.provide_comfyui(python)
     environment.provide_packages(environment.VENV, code, dev=True)
+    browser.provide_browser()
 
     failed = []
     with tempfile.TemporaryDirectory() as folder:

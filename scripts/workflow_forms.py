@@ -17,7 +17,10 @@ Schemas = Mapping[str, Any]
 """By class name, what a node takes and gives."""
 
 # What the editor adds up to the height of a node.
-SOCKET_ROW, WIDGET_ROW, AROUND_WIDGETS, MARGIN = 20, 24, 8, 6
+SOCKET_ROW, WIDGET_ROW, AROUND_WIDGETS, MARGIN = 20, 24, 8, 14
+
+BADGE = 24
+"""With Vue's nodes, the row under the widgets that names a custom node's pack."""
 
 NOTE, EXIT = "note", "exit"
 """Keys of what is laid out beside the nodes: the note, and a blueprint's own outputs."""
@@ -286,4 +289,5 @@ def _height(schema: Mapping[str, Any]) -> int:
     widgets = [spec for spec in specs if _is_widget(spec)]
     sockets = max(len(specs) - len(widgets), len(schema["output"]))
     rows = sum(len(_widget_values(None, spec)) for spec in widgets if not _options(spec).get("multiline"))
-    return SOCKET_ROW * sockets + WIDGET_ROW * rows + (AROUND_WIDGETS if widgets else 0) + MARGIN
+    badge = BADGE if schema["python_module"].startswith("custom_nodes.") else 0
+    return SOCKET_ROW * sockets + WIDGET_ROW * rows + (AROUND_WIDGETS if widgets else 0) + MARGIN + badge

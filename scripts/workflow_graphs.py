@@ -101,7 +101,9 @@ def _portrait() -> Workflow:
             "photograph": parts.photograph("portrait.png"),
             "encode": parts.encode(photograph),
             "text": models["text"],
-            "embed": Node("FaceEmbed", {"image": photograph, "model_pack": REPLACEABLE["model_pack"]}),
+            "embed": Node(
+                "FaceEmbed", {"image": photograph, "model_pack": REPLACEABLE["model_pack"]}, room=parts.CHOICE_ROOM
+            ),
             "attributes": parts.attribute_prompt(Link("embed", "faces")),
             "invert": parts.invert(),
             "sample": Node(
@@ -112,6 +114,7 @@ def _portrait() -> Workflow:
                     "faces": Link("embed", "faces"),
                     "attributes": Link("attributes", "CONDITIONING"),
                 },
+                room=parts.GUIDANCE_ROOM,
             ),
             "decode": Node("VAEDecode", {"samples": Link("sample", "LATENT"), "vae": Link("checkpoint", "VAE")}),
             "save": Node(
@@ -188,6 +191,7 @@ def _composed() -> Workflow:
             "guider": Node(
                 "ReverseIdentityGuider",
                 {"model": Link("adapter", "MODEL"), "trajectory": _TRAJECTORY, "faces": Link("crop", "faces")},
+                room=parts.GUIDANCE_ROOM,
             ),
             "sampler": Node("NoiseTrajectorySampler", {"trajectory": _TRAJECTORY}),
             "sigmas": Node("NoiseTrajectorySigmas", {"trajectory": _TRAJECTORY}),

@@ -26,7 +26,9 @@ ADAPTER_FILE = {
 BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#a13c4a"
 """Colours of the frames: models and photograph, faces, inversion, regeneration, checking."""
 
-TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 112, 180, 260
+TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
+CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
+"""Room for text fields, pictures and the pack's own panels, pixels: HEIGHT in `js/` and what is beside them."""
 
 SCALES_NOTE = """**scales** of *Reverse Identity Sampler with Retry*: every face runs at the first; one that the \
 checker still recognises runs again at the next. More negative is less recognisable and keeps expression, gaze and \
@@ -86,6 +88,7 @@ def everybody(image: Link) -> Node:
     return Node(
         "FaceEmbed",
         {"image": image, "model_pack": REPLACEABLE["model_pack"], "select": "all", "no_face": "empty list"},
+        room=CHOICE_ROOM,
     )
 
 
@@ -149,6 +152,7 @@ def checked(original: Link, result: Link) -> dict[str, Node]:
                 "result": result,
                 "checker": REPLACEABLE["checker"],
             },
+            room=COMPARISON_ROOM,
         ),
         "cover": Node("FaceCover", {"image": result, "verdict": Link("check", "verdict")}),
     }
@@ -163,6 +167,6 @@ def saved() -> dict[str, Node]:
         "save": Node(
             "SaveAnonymizedImage",
             {"images": Link("cover", "image"), "verdict": Link("cover", "verdict")},
-            room=PICTURE_ROOM,
+            room=COMPARISON_ROOM,
         ),
     }

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
+from PIL import Image
 
 from reverse_personalization.faces import Faces
 from tests import fake_insight
@@ -45,3 +50,16 @@ def expected_identity(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     from insightface.utils import face_align
 
     return fake_insight.identity_of(face_align.norm_crop(bgr(picture), landmarks.astype(np.float32)))
+
+
+def check_preview(file: Mapping[str, Any], expected: np.ndarray) -> None:
+    """A temporary PNG of the host's that holds a picture, float [H, W, 3], and nothing else."""
+    import folder_paths
+
+    assert file["type"] == "temp"
+    path = Path(folder_paths.get_temp_directory(), file["subfolder"], file["filename"])
+    with Image.open(path) as image:
+        assert not image.info
+        shown = np.asarray(image, dtype=np.float64) / 255
+    assert shown.shape == expected.shape
+    assert np.abs(shown - expected).max() <= 1 / 255 + 1e-6

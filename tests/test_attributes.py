@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reverse_personalization.attributes import KEEP, Attributes, sentence
+from reverse_personalization.attributes import KEEP, Attributes, sentence, sentence_preview
 from reverse_personalization.faces import Face
 
 
@@ -55,3 +55,15 @@ def test_nothing_to_keep_is_an_error() -> None:
         sentence(Attributes(sex=KEEP))
     with pytest.raises(ValueError, match=r"age of the original is to be kept, but the faces do not say.*genderage"):
         sentence(Attributes(age=KEEP, sex=KEEP), face(None, "female"))
+
+
+def test_the_preview_is_an_examples_sentence_until_there_are_faces():
+    kept = sentence_preview(True, age=KEEP, hair="grey")
+    assert kept == {"text": "a photo of a 34-year-old person with grey hair", "example_of": ("age",), "error": ""}
+    assert sentence_preview(False, age="elderly")["text"] == "a photo of an elderly person"
+    assert sentence_preview(True)["text"] == ""
+    assert "connect FACES from Embed Faces" in sentence_preview(False, sex=KEEP)["error"]
+    with pytest.raises(TypeError, match="shoe_size"):
+        sentence_preview(True, shoe_size="44")
+    with pytest.raises(TypeError, match="age must be text"):
+        sentence_preview(True, age=44)

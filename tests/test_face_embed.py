@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from reverse_personalization.face_template import FFHQ_LANDMARKS
 from reverse_personalization.faces import EMBEDDING_WIDTH
 from tests import fake_insight
-from tests.face_embedding import DEFAULTS, bgr, expected_identity, images, landmarks_in, report_of, run
+from tests.face_embedding import (
+    DEFAULTS,
+    bgr,
+    check_preview,
+    expected_identity,
+    images,
+    landmarks_in,
+    report_of,
+    run,
+)
 from tests.in_host import part
 
 
@@ -168,6 +178,39 @@ def test_faces_are_ordered_then_selected(node, fake_pack, select, lefts):
     assert [face.box[0] for face in faces] == pytest.approx(lefts, abs=2)
 
 
+def test_each_image_of_a_batch_has_its_own_choice(node, fake_pack):
+    crowd = fake_insight.scene(400, 600, **THREE)
+    faces = run(node, images(crowd, crowd, crowd), select="2; none;1,3")
+    assert [len(image) for image in faces.images] == [1, 0, 2]
+    assert faces.images[0][0].box != faces.images[2][0].box
+    with pytest.raises(ValueError, match="for 2 images, but there are 3"):
+        run(node, images(crowd, crowd, crowd), select="2; none")
+
+
+def test_nobody_chosen_is_no_reason_to_look_for_a_missed_face(node, fake_pack):
+    """But where nobody was found, the choice makes no difference."""
+    crowd, nobody = fake_insight.scene(400, 600, **THREE), fake_insight.scene(400, 600)
+    assert len(run(node, images(crowd), select="none")) == 0
+    with pytest.raises(ValueError, match="image 2 of 2"):
+        run(node, images(crowd, nobody), select="none")
+
+
+def test_the_editor_gets_the_pictures_and_the_places_of_their_faces(node, fake_pack):
+    crowd = fake_insight.scene(400, 600, **THREE)
+    output = node.execute(image=images(crowd, crowd), **{**DEFAULTS, "select": "2"})
+    first, second = output.ui["found_faces"]
+    assert (first["width"], first["height"], first["batch"], len(first["faces"])) == (600, 400, 2, 3)
+    chosen = np.array(first["faces"][1]["box"]) * [600, 400, 600, 400]
+    assert chosen == pytest.approx(output.result[0].images[0][0].box)
+    assert first["words"].items() >= {"all": [1, 2, 3], "none": []}.items()
+    largest = np.array(first["faces"][first["words"]["largest"][0] - 1]["box"])
+    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (face["box"] for face in first["faces"])]
+    assert (largest[2:] - largest[:2]).prod() == pytest.approx(max(areas))
+    assert first["preview"] != second["preview"]
+    check_preview(first["preview"], crowd)
+    json.dumps(output.ui)
+
+
 def test_number_that_is_not_there_names_the_image(node, fake_pack):
     one, three = fake_insight.scene(400, 600, cyan=(10, 10, 99)), fake_insight.scene(400, 600, **THREE)
     with pytest.raises(ValueError, match="image 2: face 3 was asked for, but the image has 1 face"):
@@ -258,7 +301,7 @@ def test_report_counts_and_says_nothing_about_the_people(node, fake_pack):
         "image 1: 3 found, 1 chosen",
         "image 2: 0 found, 0 chosen",
     ]
-    assert result.ui.as_dict() == {"text": (report,)}
+    assert result.ui["text"] == (report,)
     assert "image 2: aligned crop, landmarks at the standard places" in report_of(
         node, images(crowd, nobody), detect=False
     )

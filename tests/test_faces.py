@@ -22,6 +22,7 @@ from reverse_personalization.faces import (
     Detection,
     Face,
     Faces,
+    choices_of_images,
     in_stable_order,
     parse_choice,
     select_faces,
@@ -87,6 +88,7 @@ def test_order_depends_on_relative_places_alone(crowd, seed, dx, dy):
     [
         ("largest", "largest"),
         (" ALL ", "all"),
+        ("None", "none"),
         ("2", (2,)),
         (" 3, 1 ,3", (1, 3)),
     ],
@@ -106,7 +108,18 @@ def test_selection():
     assert select_faces(faces, "all") == faces
     assert select_faces(faces, "largest") == (faces[1],)
     assert select_faces(faces, "3,1") == (faces[0], faces[2])
-    assert select_faces((), "largest") == ()
+    assert select_faces(faces, "none") == select_faces((), "largest") == ()
+
+
+def test_a_batch_has_one_choice_or_one_for_each_image():
+    assert choices_of_images("1,3", 2) == ("1,3", "1,3")
+    assert choices_of_images("1,3; all", 2) == ("1,3", " all")
+    with pytest.raises(ValueError, match='"1;2" is for 2 images, but there is 1;'):
+        choices_of_images("1;2", 1)
+    with pytest.raises(ValueError, match="for 2 images, but there are 3;"):
+        choices_of_images("1;2", 3)
+    with pytest.raises(ValueError, match='the choice of faces is " first"'):
+        choices_of_images("1; first", 2)
 
 
 @pytest.mark.parametrize(("count", "there"), [(0, "no face"), (1, "1 face;"), (2, "2 faces;")])

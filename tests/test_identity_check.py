@@ -17,7 +17,7 @@ from reverse_personalization.faces import Face, Faces
 from reverse_personalization.operating_point import pack_threshold
 from reverse_personalization.verdict import pixels_digest
 from tests import fake_insight
-from tests.face_embedding import images, run
+from tests.face_embedding import check_preview, images, run
 from tests.in_host import ROOT, part
 
 HEIGHT, WIDTH, DET_SIZE = 200, 260, 160
@@ -76,14 +76,33 @@ def test_schema_names_what_execute_takes(pack):
     ]
 
 
+def check_compared(output, originals, results):
+    """What the editor gets shows these pictures and this verdict, and can be sent."""
+    shown, verdict = output.ui["comparison"], output.result[0]
+    json.dumps(shown, allow_nan=False)
+    for entry, faces, before, after in zip(shown, verdict.images, originals, results, strict=True):
+        check_preview(entry["before"], before.numpy())
+        check_preview(entry["after"], after.numpy())
+        assert (entry["width"], entry["height"], entry["threshold"]) == (WIDTH, HEIGHT, verdict.threshold)
+        assert [face["status"] for face in entry["faces"]] == [face.status for face in faces]
+        assert [face["similarity"] for face in entry["faces"]] == [face.similarity for face in faces]
+        for badge, face in zip(entry["faces"], faces, strict=True):
+            assert np.array(badge["box"]) * [WIDTH, HEIGHT, WIDTH, HEIGHT] == pytest.approx(face.boxes[-1])
+    assert verdict.previews == tuple(entry["before"] for entry in shown)
+
+
 def test_every_face_gets_what_became_of_it(check):
     """Of a batch: changed; left as it was; taken away; with a stranger; nobody there."""
     stranger = scene(magenta=PLACE, yellow=OTHER_PLACE)
-    output = check(images(BEFORE, BEFORE, BEFORE, BEFORE, NOBODY), images(AFTER, BEFORE, NOBODY, stranger, NOBODY))
+    originals, results = images(BEFORE, BEFORE, BEFORE, BEFORE, NOBODY), images(AFTER, BEFORE, NOBODY, stranger, NOBODY)
+    output = check(originals, results)
     assert statuses(output) == [["anonymised"], ["recognisable"], ["unmeasurable"], ["anonymised", "unhandled"], []]
     verdict, report, passed = output.result
     assert not passed
-    assert output.ui.as_dict() == {"text": (report,)}
+    assert output.ui["text"] == (report,)
+    check_compared(
+        output, images(BEFORE, BEFORE, BEFORE, BEFORE, NOBODY), images(AFTER, BEFORE, NOBODY, stranger, NOBODY)
+    )
     (changed,), (same,), (gone,), (_, unknown), _ = verdict.images
     assert changed.similarity < 0
     assert changed.kept.box_overlap == pytest.approx(1, abs=0.01)

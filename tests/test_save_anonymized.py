@@ -65,7 +65,9 @@ def save(images: torch.Tensor, verdict: Any, prompt: Any = PROMPT, **inputs: Any
     hidden = {host_io.Hidden.prompt: prompt, host_io.Hidden.extra_pnginfo: {"workflow": WORKFLOW, "other": "Alice"}}
     clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
     with torch.inference_mode():
-        return clone.execute(images, verdict, **inputs).ui.as_dict()["images"]
+        shown = clone.execute(images, verdict, **inputs).ui
+    assert [one["after"] for one in shown["comparison"]] == shown["images"]
+    return shown["images"]
 
 
 def files(folder: Path) -> list[str]:

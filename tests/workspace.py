@@ -36,12 +36,15 @@ NODE_CLASS_MAPPINGS = {"ProbeCountAdapters": CountAdapters}
 """
 
 
-def make_workspace(folder: Path, models: Path) -> Path:
+PACK_FOLDER = "Some Folder-1.0"
+
+
+def make_workspace(folder: Path, models: Path, pack_folder: str = PACK_FOLDER) -> Path:
     """Lay out a base directory; the pack is under a name of its own there."""
     for name in ("custom_nodes", "input"):
         (folder / name).mkdir(parents=True)
     (folder / "models").symlink_to(models, target_is_directory=True)
-    (folder / "custom_nodes" / "Some Folder-1.0").symlink_to(ROOT, target_is_directory=True)
+    (folder / "custom_nodes" / pack_folder).symlink_to(ROOT, target_is_directory=True)
     (folder / "custom_nodes" / "size").symlink_to(ROOT / "miniature" / "host_extension", target_is_directory=True)
     (folder / "custom_nodes" / "probe.py").write_text(PROBE_NODES, encoding="utf-8")
     with Image.open(ROOT / "workflows" / "samples" / "portrait.png") as image:

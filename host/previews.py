@@ -1,0 +1,88 @@
+"""Pictures for the editor to show: small temporary files, without prompt and workflow.
+
+They are named under keys of this pack's own, not under the host's "images": an original is then in no gallery, queue or
+list of assets, and only the node that shows it knows its file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comfy_api.latest import ui
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ..reverse_personalization.verdict import Box, FaceVerdict, Verdict
+
+LONGEST = 1024
+"""Longer side of a preview, pixels: more than a node ever shows."""
+
+COMPARISON = "comparison"
+"""Key under which the editor gets `comparisons`."""
+
+File = Mapping[str, Any]
+"""What the editor fetches a picture by: "filename", "subfolder" and "type"."""
+
+
+def preview_files(images: Tensor) -> list[File]:
+    """Write pictures for the editor into the host's folder of temporary files, which is emptied when it starts.
+
+    Args:
+        images: float [B, H, W, C] in [0, 1], C in 1, 3, 4; an alpha is ignored.
+
+    Returns:
+        One file for each.
+    """
+    height, width = images.shape[1:3]
+    scale = min(1.0, LONGEST / max(height, width))
+    size = max(1, round(scale * height)), max(1, round(scale * width))
+    pictures = images[..., :3].expand(-1, -1, -1, 3).float().movedim(-1, 1)
+    # Passing a class would write prompt and workflow, with the original's name, into the file.
+    return list(ui.PreviewImage(interpolate(pictures, size, mode="area").movedim(1, -1), cls=None).values)
+
+
+def in_parts(box: Box, width: int, height: int) -> list[float]:
+    """A box in pixels as x0, y0, x1, y1 in parts of the picture's sides."""
+    x0, y0, x1, y1 = box
+    return [x0 / width, y0 / height, x1 / width, y1 / height]
+
+
+def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> list[dict[str, Any]]:
+    """Before and after as the editor shows them, with what became of every face.
+
+    Args:
+        verdict: over the results.
+        results: [B, H, W, C].
+        files: of the results.
+
+    Returns:
+        Of each picture "before" (None if nobody shows it) and "after"; "width" and "height" in pixels; "threshold", the
+        similarity from which on a face is recognisable; "faces", each with "status", "similarity" or None, "reason" and
+        its "box" in parts of width and height.
+    """
+    height, width = results.shape[1:3]
+    originals: Sequence[File | None] = verdict.previews or [None] * len(files)
+    return [
+        {
+            "before": before,
+            "after": after,
+            "width": width,
+            "height": height,
+            "threshold": verdict.threshold,
+            "faces": [_badge(face, width, height) for face in faces],
+        }
+        for before, after, faces in zip(originals, files, verdict.images, strict=True)
+    ]
+
+
+def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
+    # What is no number is no JSON either.
+    known = face.similarity is not None and math.isfinite(face.similarity)
+    return {
+        "status": face.status,
+        "similarity": face.similarity if known else None,
+        "reason": face.reason,
+        "box": in_parts(face.boxes[-1], width, height),
+    }

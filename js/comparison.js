@@ -1,0 +1,122 @@
+// @ts-check
+/** Identity Check and Save Anonymized Image: before and after under a slider, and what became of every face. */
+
+import { addPanel, make, onOutput } from "./panel.js"
+import { addStage, image, place } from "./stage.js"
+
+const HEIGHT = 280
+
+/**
+ * @typedef {object} Badge a face
+ * @property {string} status
+ * @property {number | null} similarity
+ * @property {string} reason
+ * @property {number[]} box in parts of the picture's sides
+ */
+
+/**
+ * @typedef {object} Compared a picture
+ * @property {Record<string, string> | null} before
+ * @property {Record<string, string>} after
+ * @property {number} width pixels
+ * @property {number} height pixels
+ * @property {number} threshold similarity from which on a face is recognisable
+ * @property {Badge[]} faces
+ */
+
+/**
+ * Signs beside the words, so that colour is not all that tells them apart.
+ *
+ * @type {Record<string, string>}
+ */
+const SIGNS = { anonymised: "\u2713", covered: "\u25a0", recognisable: "\u2717", unmeasurable: "?", unhandled: "!" }
+
+/** @param {any} node */
+export function addComparison(node) {
+  addBeforeAfter(node, "Run to compare before and after, and to see what became of every face.", () => {})
+}
+
+/** @param {any} node */
+export function addSavedComparison(node) {
+  // The panel shows the saved picture; the editor's own preview, in either renderer, would show it once more.
+  node.hideOutputImages = true
+  node.onDrawBackground = () => {}
+  addBeforeAfter(node, "Run to compare the original and the saved picture.", (saved) => {
+    // What the node's menu opens, copies and saves.
+    node.imgs = [saved]
+    node.imageIndex = 0
+  })
+}
+
+/**
+ * @param {any} node
+ * @param {string} empty what stands there before the first run
+ * @param {(after: HTMLImageElement) => void} shown called with every picture that is shown
+ */
+function addBeforeAfter(node, empty, shown) {
+  const panel = addPanel(node, "before_after", HEIGHT)
+  const badges = make("ul", "rp-badges", { "aria-label": "What became of every face" })
+  const stage = addStage(panel, empty, (/** @type {Compared} */ picture, frame) => {
+    const after = image(picture.after, "After")
+    frame.append(after)
+    if (picture.before) frame.append(...slider(picture.before, frame, panel.signal))
+    picture.faces.forEach((face, index) => frame.append(outline(face, index)))
+    badges.replaceChildren(...picture.faces.map((face, index) => badge(face, index, picture.threshold)))
+    shown(after)
+  })
+  panel.element.append(badges)
+  onOutput(node, (output) => {
+    if (output.comparison) stage.show(output.comparison)
+  })
+}
+
+/**
+ * The original, over the left part of the result, and what moves the border between them.
+ *
+ * @param {Record<string, string>} file
+ * @param {HTMLElement} frame
+ * @param {AbortSignal} signal
+ * @returns {HTMLElement[]}
+ */
+function slider(file, frame, signal) {
+  const before = image(file, "Before")
+  before.classList.add("rp-before")
+  const range = make("input", "rp-slider", {
+    type: "range",
+    min: "0",
+    max: "100",
+    value: "50",
+    "aria-label": "How much of the original is shown, from the left, in percent",
+  })
+  const move = () => frame.style.setProperty("--rp-split", `${range.value}%`)
+  range.addEventListener("input", move, { signal })
+  // Arrows move the slider, not the node.
+  range.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.stopPropagation(), { signal })
+  move()
+  const words = [make("span", "rp-word rp-left", {}, "before"), make("span", "rp-word rp-right", {}, "after")]
+  return [before, make("span", "rp-line"), ...words, range]
+}
+
+/**
+ * @param {Badge} face
+ * @param {number} index from 0
+ */
+function outline(face, index) {
+  const element = make("span", `rp-outline rp-${face.status}`, {}, make("span", "rp-number", {}, String(index + 1)))
+  place(element, face.box)
+  return element
+}
+
+/**
+ * @param {Badge} face
+ * @param {number} index from 0
+ * @param {number} threshold
+ */
+function badge(face, index, threshold) {
+  const { status, similarity, reason } = face
+  const measured = similarity === null ? "" : ` ${similarity.toFixed(2)}`
+  const known = similarity === null ? "" : `similarity ${similarity.toFixed(2)}, recognisable from ${threshold.toFixed(2)}`
+  const title = [`Face ${index + 1}: ${status}`, reason, known].filter(Boolean).join("; ")
+  const sign = make("span", "rp-sign", { "aria-hidden": "true" }, SIGNS[status])
+  return make("li", `rp-badge rp-${status}`, { title }, `${index + 1} `, sign, ` ${status}${measured}`)
+}

@@ -1,0 +1,59 @@
+// @ts-check
+/** What the pack adds to the editor: a panel on those of its nodes that have something to show. */
+
+import { app } from "../../scripts/app.js"
+
+import { addSavedComparison, addComparison } from "./comparison.js"
+import { addFaceChoice } from "./face_choice.js"
+import { addGuidance } from "./guidance.js"
+import { showOutput } from "./panel.js"
+import { addSentence } from "./sentence.js"
+
+/** @type {Record<string, (node: any) => void>} */
+const PANELS = {
+  FaceEmbed: addFaceChoice,
+  AttributePrompt: addSentence,
+  IdentityCheck: addComparison,
+  SaveAnonymizedImage: addSavedComparison,
+  ReverseIdentityKSampler: addGuidance,
+  ReverseIdentityGuider: addGuidance,
+}
+
+/**
+ * The node that an output belongs to.
+ *
+ * @param {string} locator "5", or "SUBGRAPH:5" for a node inside a subgraph
+ */
+function nodeAt(locator) {
+  const [id, subgraph] = locator.split(":").reverse()
+  const graph = subgraph ? app.rootGraph.subgraphs.get(subgraph) : app.rootGraph
+  return graph?.getNodeById(Number(id))
+}
+
+app.registerExtension({
+  name: "ReversePersonalization",
+
+  setup() {
+    const style = document.createElement("link")
+    style.rel = "stylesheet"
+    style.href = new URL("./style.css", import.meta.url).href
+    document.head.append(style)
+  },
+
+  /** @param {any} node */
+  nodeCreated(node) {
+    PANELS[node.comfyClass]?.(node)
+  },
+
+  /**
+   * The editor shows other outputs than those of the last run: another workflow's, or after an undo.
+   *
+   * @param {Record<string, any>} outputs by locator
+   */
+  onNodeOutputsUpdated(outputs) {
+    for (const [locator, output] of Object.entries(outputs)) {
+      const node = nodeAt(locator)
+      if (node) showOutput(node, output)
+    }
+  },
+})

@@ -1,0 +1,139 @@
+// @ts-check
+/** A panel on a node: its place among the widgets, its life, and what reaches it. */
+
+import { app } from "../../scripts/app.js"
+
+/**
+ * @typedef {object} Panel
+ * @property {HTMLElement} element
+ * @property {AbortSignal} signal aborts when the node is removed: listeners end with it
+ */
+
+/** @type {WeakMap<object, (output: any) => void>} */
+const showers = new WeakMap()
+
+/**
+ * Add a panel under a node's widgets. It is neither saved with the workflow nor sent with the prompt.
+ *
+ * @param {any} node
+ * @param {string} name of the widget, none of the node's inputs
+ * @param {number} height at least, in pixels of the editor; the shipped workflows leave this much room
+ * @returns {Panel}
+ */
+export function addPanel(node, name, height) {
+  const element = document.createElement("div")
+  element.className = `rp-panel rp-${name}`
+  element.style.minHeight = `${height - 2 * MARGIN}px`
+  const widget = node.addDOMWidget(name, "reverse_personalization", element, {
+    serialize: false,
+    hideOnZoom: false,
+    margin: MARGIN,
+    getMinHeight: () => height,
+  })
+  widget.serialize = false
+
+  const life = new AbortController()
+  chain(node, "onRemoved", () => life.abort())
+  element.addEventListener("wheel", zoom, { signal: life.signal })
+  return { element, signal: life.signal }
+}
+
+const MARGIN = 6
+
+/**
+ * Let the wheel zoom the canvas also over a panel. Nodes drawn by Vue do that by themselves.
+ *
+ * @param {WheelEvent} event
+ */
+function zoom(event) {
+  if (!(/** @type {Element} */ (event.target).closest(".lg-node"))) app.canvas.processMouseWheel(event)
+}
+
+/**
+ * Call `after` after a callback that others may have set as well.
+ *
+ * @param {any} owner
+ * @param {string} name of the callback
+ * @param {(...values: any[]) => void} after
+ */
+export function chain(owner, name, after) {
+  const before = owner[name]
+  owner[name] = function (/** @type {any[]} */ ...values) {
+    const result = before?.apply(this, values)
+    after.apply(this, values)
+    return result
+  }
+}
+
+/**
+ * Call `show` with what the node gives the editor: after a run, and when the editor returns to an earlier one.
+ *
+ * @param {any} node
+ * @param {(output: any) => void} show
+ */
+export function onOutput(node, show) {
+  showers.set(node, show)
+  chain(node, "onExecuted", show)
+}
+
+/**
+ * @param {object} node
+ * @param {any} output
+ */
+export function showOutput(node, output) {
+  showers.get(node)?.(output)
+}
+
+/**
+ * Call `changed` whenever one of a node's values may have changed, and once when the node is there with all of them.
+ *
+ * @param {any} node
+ * @param {string[]} names of inputs
+ * @param {AbortSignal} signal
+ * @param {() => void} changed
+ */
+export function onValues(node, names, signal, changed) {
+  const alive = () => {
+    if (!signal.aborted) changed()
+  }
+  for (const widget of node.widgets) if (names.includes(widget.name)) chain(widget, "callback", alive)
+  chain(node, "onConfigure", alive)
+  chain(node, "onConnectionsChange", alive)
+  queueMicrotask(alive)
+}
+
+/**
+ * @param {any} node
+ * @param {string} name
+ */
+export function widgetOf(node, name) {
+  return node.widgets.find((/** @type {any} */ widget) => widget.name === name)
+}
+
+/**
+ * Whether an input gets its value from another node.
+ *
+ * @param {any} node
+ * @param {string} name
+ * @returns {boolean}
+ */
+export function isLinked(node, name) {
+  return node.inputs?.some((/** @type {any} */ input) => input.name === name && input.link != null) ?? false
+}
+
+/**
+ * An element with class, attributes and content.
+ *
+ * @param {string} tag
+ * @param {string} [className]
+ * @param {Record<string, string>} [attributes]
+ * @param {(Node | string)[]} content
+ * @returns {any}
+ */
+export function make(tag, className = "", attributes = {}, ...content) {
+  const element = document.createElement(tag)
+  if (className) element.className = className
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
+  element.append(...content)
+  return element
+}

@@ -1,0 +1,198 @@
+"""The editor in a real Chromium, before a real server whose models are the miniature's under the names of SDXL's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+from playwright.sync_api import ConsoleMessage, ElementHandle, Locator, Page, Response, sync_playwright
+
+from scripts.browser import browser
+from scripts.comfy_server import ComfyServer
+from scripts.comfyui import WEIGHTS, comfyui_folder
+from scripts.demo import MINIATURE, MINIATURE_INPUTS, REPLACEABLE
+from tests.workspace import make_workspace
+
+PACK_FOLDER = "some-folder-1.0"
+"""The host's web server does not find scripts in folders with a space in their names."""
+
+PATIENCE = 100_000
+"""Milliseconds until something that does not happen is an error."""
+
+VIEW = {"width": 1600, "height": 1000}
+
+OVERLAPS = """() => {
+  const vue = app.extensionManager.setting.get("Comfy.VueNodes.Enabled")
+  const boxes = app.graph.nodes.map((node) => {
+    if (!vue) return [node.title, ...node.boundingRect]
+    const box = document.querySelector(`[data-node-id="${node.id}"]`).getBoundingClientRect()
+    return [node.title, ...[box.x, box.y, box.width, box.height].map((length) => length / app.canvas.ds.scale)]
+  })
+  const met = []
+  for (const [a, x, y, w, h] of boxes)
+    for (const [b, X, Y, W, H] of boxes)
+      if (a < b && x + 1 < X + W && X + 1 < x + w && y + 1 < Y + H && Y + 1 < y + h) met.push(`${a} / ${b}`)
+  return met
+}"""
+
+BROKEN = """() => app.graph.nodes.flatMap((node) => [
+  ...(LiteGraph.registered_node_types[node.type] ? [] : [`${node.type} is missing`]),
+  ...(node.has_errors ? [`${node.type} has errors`] : []),
+  ...(node.inputs ?? []).filter((input) => input.hasErrors).map((input) => `${node.type}.${input.name} is red`),
+])"""
+
+
+class Look(NamedTuple):
+    """How the editor draws."""
+
+    vue: bool
+    palette: str
+
+
+class Editor:
+    """One tab with the editor in it.
+
+    Attributes:
+        page: the tab.
+        problems: errors on the console since `problems` was last cleared.
+    """
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.goto(url)
+        page.wait_for_function("window.app?.extensionManager && window.app.isGraphReady")
+        page.evaluate("app.extensionManager.setting.set('Comfy.Minimap.Visible', false)")
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("response", self._response)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # A failed request's message has no address; `_response` has. And the host's policy forbids the editor to look
+        # for the sizes of the models that its own first graph lacks.
+        ignored = ("Failed to load resource", "Content Security Policy")
+        if message.type == "error" and not any(words in message.text for words in ignored):
+            self.problems.append(message.text)
+
+    def _response(self, response: Response) -> None:
+        # The editor asks for files of the user's that need not be there.
+        if response.status >= 400 and "/userdata" not in response.url:
+            self.problems.append(f"{response.status} {response.url}")
+
+    def draw_as(self, look: Look) -> None:
+        """Choose renderer and theme, as the user does in the settings."""
+        self.page.evaluate(
+            """async ({ vue, palette }) => {
+              await app.extensionManager.setting.set("Comfy.VueNodes.Enabled", vue)
+              await app.extensionManager.setting.set("Comfy.ColorPalette", palette)
+            }""",
+            look._asdict(),
+        )
+
+    def open_template(self, name: str) -> None:
+        """Open a workflow of the pack's from the template browser."""
+        self.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+        templates = self.page.get_by_test_id("template-workflows-content")
+        self.page.get_by_text(PACK_FOLDER, exact=True).first.click()
+        self.page.get_by_test_id(f"template-workflow-{name}").click()
+        templates.wait_for(state="hidden")
+        self.settle()
+        self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was asked for is drawn: views move for a third of a second."""
+        self.page.wait_for_timeout(600)
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def set_values(self, values: dict[str, dict[str, Any]]) -> None:
+        """Set widgets, by node class and name."""
+        self.page.evaluate(
+            """(values) => {
+              for (const node of app.graph.nodes)
+                for (const widget of node.widgets ?? [])
+                  if (widget.name in (values[node.type] ?? {})) widget.value = values[node.type][widget.name]
+            }""",
+            {kind: {**MINIATURE_INPUTS.get(kind, {}), **values.get(kind, {})} for kind in {*MINIATURE_INPUTS, *values}},
+        )
+
+    def run(self) -> str:
+        """Queue by the button; how the run ended."""
+        self.page.evaluate(
+            """() => {
+              window.ended = null
+              for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
+                app.api.addEventListener(kind, () => { window.ended ??= kind }, { once: true })
+            }"""
+        )
+        self.page.get_by_test_id("queue-button").click()
+        self.page.wait_for_function("window.ended")
+        self.settle()
+        return str(self.page.evaluate("window.ended"))
+
+    def panel(self, name: str) -> Locator:
+        """One of the pack's panels."""
+        return self.page.locator(f".rp-{name}")
+
+    def show_node(self, kind: str) -> None:
+        """Bring a node into view at its own size."""
+        self.page.evaluate(
+            """(kind) => {
+              const node = app.graph.nodes.find((node) => node.type === kind)
+              const [x, y, width, height] = node.boundingRect
+              const { ds, canvas } = app.canvas
+              ds.scale = 1
+              ds.offset = [canvas.clientWidth / 2 - x - width / 2, canvas.clientHeight / 2 - y - height / 2]
+              app.canvas.setDirty(true, true)
+            }""",
+            kind,
+        )
+        self.settle()
+
+    def value(self, kind: str, name: str) -> Any:
+        """A widget's value."""
+        return self.page.evaluate(
+            "([kind, name]) => app.graph.nodes.find((n) => n.type === kind).widgets.find((w) => w.name === name).value",
+            [kind, name],
+        )
+
+    def element(self, panel: str, selector: str) -> ElementHandle:
+        """An element inside a panel, which is kept also when it leaves the page."""
+        found = self.panel(panel).locator(selector).first.element_handle()
+        assert found is not None
+        return found
+
+
+def borrowed_names(folder: Path) -> Path:
+    """A models folder in which the miniature's files have the names that the shipped workflows ask for."""
+    for option, name in MINIATURE.items():
+        [source] = WEIGHTS.rglob(name)
+        target = folder / source.relative_to(WEIGHTS).with_name(REPLACEABLE[option])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source, target_is_directory=source.is_dir())
+    return folder
+
+
+@contextlib.contextmanager
+def running_editor(folder: Path, pictures: Mapping[str, Image.Image]) -> Iterator[tuple[ComfyServer, Editor]]:
+    """Server and editor; what the server works on is below `folder`, with pictures for its input folder by name."""
+    base = make_workspace(folder / "base", borrowed_names(folder / "models"), PACK_FOLDER)
+    for name, picture in pictures.items():
+        (base / "input" / name).parent.mkdir(exist_ok=True)
+        picture.save(base / "input" / name)
+    # No offers, tours or news over the canvas.
+    settings = {"Comfy.TutorialCompleted": True, "Comfy.Release.Status": "skipped", "Comfy.Workflow.Persist": False}
+    user = base / "user" / "default"
+    user.mkdir(parents=True)
+    (user / "comfy.settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    with ComfyServer(base, comfyui=comfyui_folder()) as server, sync_playwright() as driver:
+        # Root has no sandbox in a container; without a graphics card, drawing is faster without one's emulation.
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        chromium = driver.chromium.launch(executable_path=browser(), args=arguments, timeout=PATIENCE)
+        yield server, Editor(chromium.new_page(viewport=VIEW), server.url)
+        chromium.close()
