@@ -22,7 +22,7 @@ from tests.hostile.judging import Judge, levels
 from tests.hostile.pipeline import Options, Pipeline, Run, graph, known_models, provide_models
 from tests.in_host import load_pack, part
 
-OPTIONS = Options(steps=2, compared=False, no_face="block")
+OPTIONS = Options(steps=2, first=False, unchanged=False, no_face="block")
 
 NODES = {
     "faces": "FaceEmbed",

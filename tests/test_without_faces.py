@@ -46,7 +46,7 @@ def nobody(height: int, width: int) -> Photograph:
 def run(pipeline: Pipeline, *photographs: Photograph, listed: bool = False, no_face: str = "save") -> Run:
     # The host's cache goes by the name of the file, which has the case's number in it.
     case = Case(next(numbers), "without faces", photographs, form="tensor", listed=listed)
-    return pipeline.run(case, Options(steps=2, scales=(-4.0,), compared=False, no_face=no_face))
+    return pipeline.run(case, Options(steps=2, scales=(-4.0,), first=False, unchanged=False, no_face=no_face))
 
 
 @pytest.mark.parametrize("first", [True, False])
