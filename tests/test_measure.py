@@ -320,6 +320,9 @@ def test_pasted_back_the_background_stays(run: tuple[dict[str, Any], Path]) -> N
     assert figures["pasted"]["background"] < 0.5 * figures["guidance"][f"{DEFAULT_SCALE:g}"]["background"]
     # And the face does not: what is pasted is another picture than the one of scale 0.
     assert figures["pasted"]["background_from_zero"] > 0
+    # The random weights' judge may find no face in it, and then there is nothing to compare.
+    similarity = figures["pasted"]["similarity"]
+    assert similarity is None or similarity < 0.99
 
 
 def test_plots_are_written(run: tuple[dict[str, Any], Path]) -> None:

@@ -14,9 +14,6 @@ DEFAULT_SCALE = -2.0
 SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -4.0, DEFAULT_SCALE}, reverse=True))
 """Guidance scales that are measured, from "the picture comes back" to far beyond the default."""
 
-STRANGER_SCALES = (DEFAULT_SCALE,)
-"""Guidance scales of the control, in which somebody else's embedding guides."""
-
 STEPS = 12
 """Of inversion and generation each."""
 
@@ -90,7 +87,7 @@ class Settings:
         denoise: of the inversion, in (0, 1].
         default_scale: guidance scale of the attributes and of the conclusions.
         sweep: guidance scales; 0 and the default are measured in any case.
-        stranger_scales: see STRANGER_SCALES; the default is measured in any case.
+        stranger_scales: of the control, in which somebody else's embedding guides, beside the default.
         batch: faces in one run of the network.
         false_match_rate: of the judge, at which people count as recognised.
         most_asked: people at most who are asked for attributes.
@@ -109,7 +106,7 @@ class Settings:
     denoise: float = DENOISE
     default_scale: float = DEFAULT_SCALE
     sweep: tuple[float, ...] = SWEEP
-    stranger_scales: tuple[float, ...] = STRANGER_SCALES
+    stranger_scales: tuple[float, ...] = ()
     batch: int = 16
     false_match_rate: float = 1e-3
     most_asked: int = 48
@@ -130,7 +127,7 @@ class Settings:
         return replace(
             self,
             sweep=(0.0, self.default_scale),
-            stranger_scales=(self.default_scale,),
+            stranger_scales=(),
             requests=REQUESTS[:2],
             most_asked=1,
             most_generated=1,
