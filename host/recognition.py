@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..reverse_personalization.face_search import search_plan, second_search_plan
 from ..reverse_personalization.faces import Detection, in_stable_order
-from ..reverse_personalization.matching import match_faces, measurable, status_of, what_was_kept
+from ..reverse_personalization.matching import match_faces, measurable, nearby_alignments, status_of, what_was_kept
 from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, pack_threshold
 from ..reverse_personalization.verdict import FaceVerdict, Status
 from .face_packs import (
@@ -43,12 +43,13 @@ class Original:
     Attributes:
         picture: that it is in.
         face: where.
-        unit: float64 [512], unit length; None if the face cannot be measured.
+        units: float64 [512] of unit length, one for each of `nearby_alignments`; None where there is no embedding, and
+            empty if the face cannot be measured.
     """
 
     picture: NDArray[np.uint8]
     face: Detection
-    unit: NDArray[np.float64] | None
+    units: tuple[NDArray[np.float64] | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +76,13 @@ class Checker:
             picture: it is in.
             face: of it.
         """
-        return Original(picture, face, self._unit(picture, face) if measurable(face) else None)
+        return Original(picture, face, self._units(picture, face) if measurable(face) else ())
 
     def similarity(self, original: Original, result: NDArray[np.uint8], found: Detection | None) -> float | None:
         """How much a face of the result is still the original's.
 
-        Detectors err, and an error in aligning lowers the cosine. So the result is aligned by the landmarks that were
-        found in it and by those of the original, and with the found ones the original as well: whoever was at that
+        Detectors err, and an error in aligning lowers the cosine. So both pictures are aligned by the original's
+        landmarks and by places near them, and by the landmarks that were found in the result: whoever was at that
         place before. The largest cosine counts.
 
         Args:
@@ -93,19 +94,18 @@ class Checker:
             Cosine in [-1, 1]; None if nothing can be measured: a face is too small, its landmarks are degenerate, or
             an embedding has no direction or is not finite.
         """
-        if original.unit is None or not (found is None or measurable(found)):
+        if not original.units or not (found is None or measurable(found)):
             return None
-        pairs = [(original.unit, self._unit(result, original.face))]
+        pairs = list(zip(original.units, self._units(result, original.face), strict=True))
         if found is not None:
             after = self._unit(result, found)
-            pairs.append((original.unit, after))
-            before = self._unit(original.picture, found)
-            if before is None:
-                return None
-            pairs.append((before, after))
-        cosines = [float(a @ b) for a, b in pairs if b is not None]
+            pairs += [(original.units[0], after), (self._unit(original.picture, found), after)]
+        cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
         # One face that cannot be embedded might have been the one that tells.
         return max(cosines) if len(cosines) == len(pairs) else None
+
+    def _units(self, picture: NDArray[np.uint8], face: Detection) -> tuple[NDArray[np.float64] | None, ...]:
+        return tuple(self._unit(picture, near) for near in nearby_alignments(face))
 
     def _unit(self, picture: NDArray[np.uint8], face: Detection) -> NDArray[np.float64] | None:
         embedding = self.pack.embedding(picture, face)

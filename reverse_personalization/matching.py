@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,10 @@ MIN_MEASURABLE = 20.0
 
 MIN_SPREAD = 0.05
 """Landmarks that lie nearer to one another than this part of the box's side (root mean square) are no face's."""
+
+ALIGNMENT_ERROR = 0.15
+"""By how much of their root mean square distance from their middle landmarks may be off together: a tenth of the eyes'
+distance in a frontal face, which is what a small detector does and several times a large one's error."""
 
 MIN_OVERLAP = 0.2
 """Intersection over union of the boxes from which on a face of the result may be the original's at that place."""
@@ -56,6 +61,29 @@ def measurable(face: Detection) -> bool:
     if not (np.isfinite(face.box).all() and np.isfinite(points).all() and min(x1 - x0, y1 - y0) >= MIN_MEASURABLE):
         return False
     return bool(np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
+
+
+def nearby_alignments(face: Detection) -> list[Detection]:
+    """A face, and the same with its landmarks moved, turned and resized by `ALIGNMENT_ERROR`, one at a time.
+
+    How alike two faces are depends on where exactly they are cut out. Whoever wants to recognise somebody may align
+    better than our detector does, so that a check should not depend on its one guess.
+
+    Args:
+        face: with finite landmarks.
+
+    Returns:
+        nine, `face` itself first.
+    """
+    points = np.array(face.landmarks) @ [1, 1j]
+    middle = points.mean()
+    arms = points - middle
+    spread = np.sqrt((np.abs(arms) ** 2).mean())
+    moved = [points + ALIGNMENT_ERROR * spread * step for step in (1, -1, 1j, -1j)]
+    turned = [middle + arms * np.exp(1j * angle) for angle in (ALIGNMENT_ERROR, -ALIGNMENT_ERROR)]
+    resized = [middle + arms * factor for factor in (1 + ALIGNMENT_ERROR, 1 / (1 + ALIGNMENT_ERROR))]
+    others = [tuple((float(z.real), float(z.imag)) for z in one) for one in (*moved, *turned, *resized)]
+    return [face, *(replace(face, landmarks=landmarks) for landmarks in others)]
 
 
 def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> list[int | None]:

@@ -153,6 +153,20 @@ def test_a_face_that_the_search_loses_is_measured_where_it_was(check, judge_pack
     assert statuses(check(images(BEFORE), images(BEFORE), known)) == [["recognisable"]]
 
 
+def test_who_is_recognised_with_better_landmarks_than_ours_is_recognisable(check, monkeypatch):
+    """The detector's landmarks lie beside the face's; cut out a little further to the right, the two are alike."""
+    known = _face(check(images(BEFORE), images(AFTER)).result[0])
+
+    def embedding(_, picture, detection):
+        changed = bool((picture[PLACE[1] + 1, PLACE[0] + 1] == [255, 0, 255]).all())
+        beside = np.mean(detection.landmarks, axis=0)[0] - np.mean(known.landmarks, axis=0)[0]
+        return np.eye(512)[0] if beside > 1 or not changed else np.eye(512)[1]
+
+    monkeypatch.setattr(part("host.insight").FacePack, "embedding", embedding)
+    (face,) = check(images(BEFORE), images(AFTER), replace(nobody_of(1), images=((known,),))).result[0]
+    assert (face.status, face.similarity) == ("recognisable", pytest.approx(1))
+
+
 def _face(verdict):
     """The original's only face, as it was when the verdict was made."""
     (face,) = verdict.images[0]

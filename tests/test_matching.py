@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from reverse_personalization.face_template import ARCFACE_LANDMARKS, ARCFACE_SIDE
 from reverse_personalization.faces import Detection, HeadPose
 from reverse_personalization.matching import (
+    ALIGNMENT_ERROR,
     MIN_MEASURABLE,
     Appearance,
     landmark_distance,
     match_faces,
     measurable,
+    nearby_alignments,
     overlap,
     status_of,
     what_was_kept,
@@ -139,3 +141,20 @@ def test_only_a_face_that_was_found_and_measured_is_anonymised(similarity, found
     said, reason = status_of(similarity, found, 0.2)
     assert said == status
     assert bool(reason) == (status != "anonymised")
+
+
+@given(x=st.floats(-500, 500), y=st.floats(-500, 500), side=st.floats(5, 500))
+def test_alignments_nearby_are_as_far_away_as_a_detector_errs(x, y, side):
+    original = face(x, y, side)
+    itself, *others = nearby_alignments(original)
+    assert itself is original
+    assert len({other.landmarks for other in others}) == 8
+    points = np.array(original.landmarks)
+    spread = np.sqrt(points.var(axis=0).sum())
+    for other in others:
+        assert (other.box, other.score) == (original.box, original.score)
+        off = np.sqrt(((np.array(other.landmarks) - points) ** 2).sum(axis=1).mean())
+        assert off == pytest.approx(ALIGNMENT_ERROR * spread, rel=0.15)
+    # To every side, so that none is preferred.
+    middle = np.mean([np.array(other.landmarks).mean(axis=0) for other in others], axis=0)
+    np.testing.assert_allclose(middle, points.mean(axis=0), atol=1e-6 * side + 1e-9)
