@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -18,6 +18,9 @@ Dimensions = Sequence[int | str]
 """Sizes of a graph's input or output; a string names a size that is free."""
 
 
+AnyGraph = TypeVar("AnyGraph", bound="Graph")
+
+
 class Graph:
     """A graph under construction; values are known by their names."""
 
@@ -26,6 +29,28 @@ class Graph:
         self._initializers: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+
+    @classmethod
+    def opened(cls: type[AnyGraph], content: bytes) -> tuple[AnyGraph, str, dict[str, str]]:
+        """A graph that goes on where a file of this class ended.
+
+        Args:
+            content: what `serialized` returned, of a graph with one input.
+
+        Returns:
+            The graph, without outputs; its input; and what were its outputs, by their names.
+        """
+        model = onnx.load_from_string(content)
+        outputs = {value.name: f"given_{value.name}" for value in model.graph.output}
+        graph = cls()
+        graph._inputs, graph._initializers = list(model.graph.input), list(model.graph.initializer)
+        for node in model.graph.node:
+            # Kept under another name, so that the name is free and the nodes' numbers stay as they were.
+            if node.output[0] in outputs:
+                node.output[0] = outputs[node.output[0]]
+                node.name = f"node_{node.output[0]}"
+            graph._nodes.append(node)
+        return graph, model.graph.input[0].name, outputs
 
     def input(self, name: str, dimensions: Dimensions) -> str:
         """Declare a float32 input and return its name."""

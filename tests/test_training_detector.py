@@ -160,7 +160,7 @@ def test_the_file_says_what_the_network_says_at_every_scale(height: int, width: 
 
 
 def test_a_training_that_was_stopped_ends_like_one_that_was_not(
-    shop: Workshop, figures: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Workshop, stock: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data").symlink_to(shop.data, target_is_directory=True)
     again = replace(shop, directory=tmp_path)
@@ -177,10 +177,10 @@ def test_a_training_that_was_stopped_ends_like_one_that_was_not(
     with monkeypatch.context() as patch:
         patch.setattr(training, "draw_canvas", stopping)
         with pytest.raises(KeyboardInterrupt):
-            training.trained_detector(again, training.SMOKE)
+            training.trained_detector(again, training.SMOKE, stock)
     assert again.state(training.NAME).exists()
-    resumed, _ = training.trained_detector(again, training.SMOKE)
-    whole, _ = training.trained_detector(shop, training.SMOKE)
+    resumed, _ = training.trained_detector(again, training.SMOKE, stock)
+    whole, _ = training.trained_detector(shop, training.SMOKE, stock)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 

@@ -1,7 +1,8 @@
 """Training of the face detector: `train_detector` makes `insightface/models/miniature/detection.onnx`.
 
-It learns from canvases (see `canvases`) put together anew in every step. They stand for pictures at any of the scales
-at which the finished detector looks at them, so they can be small.
+What is here trains its first stage, which finds faces; `second_look_training` trains the second, which looks at every
+find again. The first learns from canvases (see `canvases`) put together anew in every step. They stand for pictures at
+any of the scales at which the finished detector looks at them, so they can be small.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..files import whole_file
-from .anchors import EITHER, F32, assign, decode_boxes, decode_landmarks, points_of
+from .anchors import EITHER, F32, assign, decode_boxes, decode_landmarks, overlap, points_of
 from .canvases import Canvas, Stock, draw_canvas
 from .detector_figures import detector_figures
-from .detector_network import DetectorNetwork, detector_file
+from .detector_network import DetectorNetwork, detector_file, settle
+from .finds import FindSet
 from .loop import Workshop, train
 from .portraits import Arrays, PortraitSet, shard_file
 from .scenes import SceneSet
+from .second_look_file import second_look_file
+from .second_look_training import SecondLookRecipe, trained_second_look
 
 FILE = Path("insightface/models/miniature/detection.onnx")
 """Of the models folder."""
@@ -45,6 +49,7 @@ class DetectorRecipe:
         large_test_scenes: that are measured, larger ones.
         test_portraits: that are measured, of which the first `tested` people.
         tested: see there.
+        second: training of the second look.
         steps: of training.
         settled: part of the steps after which the normalisation's statistics stay as they are, so that the network
             is trained in the form in which it is used.
@@ -63,6 +68,7 @@ class DetectorRecipe:
     large_test_scenes: SceneSet
     test_portraits: PortraitSet
     tested: int
+    second: SecondLookRecipe
     steps: int = 8000
     settled: float = 0.8
     rate: float = 3e-3
@@ -81,6 +87,7 @@ FULL = DetectorRecipe(
     large_test_scenes=SceneSet("test", 1000, 40, 768, 1152),
     test_portraits=PortraitSet("test", 900_000, 300, 6),
     tested=40,
+    second=SecondLookRecipe(FindSet(6000, 256, 5)),
 )
 SMOKE = DetectorRecipe(
     scenes=SceneSet("train", 0, 4, 96, 128),
@@ -90,6 +97,7 @@ SMOKE = DetectorRecipe(
     large_test_scenes=SceneSet("test", 1000, 1, 128, 192),
     test_portraits=PortraitSet("test", 900_000, 2, 1, 64),
     tested=2,
+    second=SecondLookRecipe(FindSet(4, 64, 5), steps=6, batch=2),
     steps=6,
     side=64,
     batch=2,
@@ -120,17 +128,6 @@ def batch_of(canvases: list[Canvas]) -> Tensor:
     return values.contiguous(memory_format=torch.channels_last)
 
 
-def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each two boxes [P, 4] the part of their union that they share, in [0, 1], and the same by GIoU, in [-1, 1]."""
-    low, high = torch.maximum(first, second), torch.minimum(first, second)
-    shared = (high[:, 2:] - low[:, :2]).clamp(min=0).prod(1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) for boxes in (first, second)]
-    union = areas[0] + areas[1] - shared + 1e-6
-    around = (low[:, 2:].maximum(high[:, 2:]) - torch.minimum(low[:, :2], high[:, :2])).clamp(min=0).prod(1) + 1e-6
-    part = shared / union
-    return part, part - (around - union) / around
-
-
 def detector_loss(
     outputs: tuple[Tensor, Tensor, Tensor], targets: Targets, places: F32, recipe: DetectorRecipe
 ) -> Tensor:
@@ -157,13 +154,6 @@ def detector_loss(
     return score_loss + recipe.box_weight * box_loss + recipe.landmark_weight * landmark_loss
 
 
-def settle(network: nn.Module) -> None:
-    """Let normalisations use their statistics and not change them."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
 def first_shards(portraits: PortraitSet, data: Path, shards: int) -> Arrays:
     """Image, box, landmarks and pose of the first portraits of a set."""
     parts: list[Arrays] = []
@@ -173,12 +163,16 @@ def first_shards(portraits: PortraitSet, data: Path, shards: int) -> Arrays:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def trained_detector(shop: Workshop, recipe: DetectorRecipe) -> tuple[DetectorNetwork, float]:
-    """The trained network, in the form it is used in, and the seconds of its training."""
+def detector_stock(shop: Workshop, recipe: DetectorRecipe) -> Stock:
+    """What both stages' canvases are made of."""
     recipe.scenes.render(shop.data)
     recipe.portraits.render(shop.data, shop.threads)
     portraits = first_shards(recipe.portraits, shop.data, recipe.portrait_shards)
-    stock = Stock(recipe.scenes.load(shop.data), portraits)
+    return Stock(recipe.scenes.load(shop.data), portraits)
+
+
+def trained_detector(shop: Workshop, recipe: DetectorRecipe, stock: Stock) -> tuple[DetectorNetwork, float]:
+    """The first stage's trained network, in the form it is used in, and the seconds of its training."""
     torch.manual_seed(recipe.seed)
     network = DetectorNetwork().to(memory_format=torch.channels_last)
     average = copy.deepcopy(network)
@@ -208,15 +202,18 @@ def train_detector(shop: Workshop) -> dict[str, Any]:
     """Train the detector, write its file to the models folder, and measure it through InsightFace.
 
     Returns:
-        See `detector_figures`, and `seconds`, `parameters`, `bytes`.
+        See `detector_figures`, and of both stages together `seconds`, `parameters`, `bytes`.
 
     Raises:
         RuntimeError: the training failed, see `loop.train`.
         OSError: a file cannot be written.
     """
     recipe = SMOKE if shop.smoke else FULL
-    network, seconds = trained_detector(shop, recipe)
-    content = detector_file(network)
+    stock = detector_stock(shop, recipe)
+    network, seconds = trained_detector(shop, recipe, stock)
+    first = detector_file(network)
+    second, more_seconds = trained_second_look(shop, recipe.second, stock, first)
+    content = second_look_file(first, second)
     path = shop.models / FILE
     with whole_file(path) as stream:
         stream.write(content)
@@ -226,8 +223,8 @@ def train_detector(shop: Workshop) -> dict[str, Any]:
     portraits = recipe.test_portraits.load(shop.data)
     count = recipe.tested * recipe.test_portraits.each
     return {
-        "seconds": seconds,
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "seconds": seconds + more_seconds,
+        "parameters": sum(p.numel() for stage in (network, second) for p in stage.parameters()),
         "bytes": len(content),
         **detector_figures(
             path,

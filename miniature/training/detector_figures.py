@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .anchors import shares
 from .portraits import Arrays
 from .scenes import WIDEST_ROLL, WIDEST_YAW
 from .spoiling import spoiled
@@ -58,10 +59,10 @@ class Tally:
         counted: NDArray[np.bool_],
     ) -> None:
         """Count one picture: found boxes [D, 5], the surest first, and landmarks [D, 5, 2]; the truth, F faces."""
-        shares = _shares(boxes[:, :4], true_boxes)
+        shared = shares(boxes[:, :4], true_boxes)
         free = np.ones(len(true_boxes), bool)
         for row in range(len(boxes)):
-            fitting = np.where(free & counted, shares[row], 0)
+            fitting = np.where(free & counted, shared[row], 0)
             best = int(fitting.argmax()) if fitting.size else 0
             if fitting.size and fitting[best] >= FOUND:
                 free[best] = False
@@ -70,7 +71,7 @@ class Tally:
                 away = np.linalg.norm(landmarks[row] - true_landmarks[best], axis=-1).mean()
                 self.errors.append(float(away) / max(eyes, 1e-6))
                 self.heights.append(float(true_boxes[best, 3] - true_boxes[best, 1]))
-            elif not (~counted & (shares[row] >= TOUCHED)).any():
+            elif not (~counted & (shared[row] >= TOUCHED)).any():
                 self.wrong += 1
         for face in np.flatnonzero(counted):
             self.faces += 1
@@ -89,16 +90,6 @@ class Tally:
             result["landmark_error"] = round(float(np.mean(self.errors)), 5)
             result["landmark_error_median"] = round(float(np.median(self.errors)), 5)
         return result
-
-
-def _shares(found: NDArray[Any], true: NDArray[Any]) -> NDArray[np.float64]:
-    """[D, F] parts of their unions that boxes [D, 4] and [F, 4] share."""
-    low = np.maximum(found[:, None, :2], true[None, :, :2])
-    high = np.minimum(found[:, None, 2:], true[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (found, true)]
-    result: NDArray[np.float64] = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
-    return result
 
 
 def counted_faces(scenes: Arrays, number: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:

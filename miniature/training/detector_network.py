@@ -159,6 +159,13 @@ def _members(modules: nn.ModuleList, kind: type[Member]) -> list[Member]:
     return [module for module in modules if isinstance(module, kind)]
 
 
+def settle(network: nn.Module) -> None:
+    """Let normalisations use their statistics and not change them."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 def detector_file(network: DetectorNetwork) -> bytes:
     """The network, looking at a picture at all SCALES, as an ONNX file that InsightFace takes for SCRFD.
 

@@ -41,13 +41,18 @@ def folded(
     return weight.float().numpy(), bias.float().numpy()
 
 
-def append(graph: CompactGraph, network: nn.Sequential, value: str) -> str:
+Stored = dict[nn.Module, tuple[str, str]]
+"""Weight and bias of layers that are in a graph already, by their names there."""
+
+
+def append(graph: CompactGraph, network: nn.Sequential, value: str, stored: Stored | None = None) -> str:
     """Append a network's layers to a graph.
 
     Args:
         graph: under construction.
         network: its layers are of the kinds in `networks`.
         value: its input in the graph.
+        stored: given with every call for a network that is appended several times, so that its weights are not.
 
     Returns:
         Its output in the graph.
@@ -55,23 +60,24 @@ def append(graph: CompactGraph, network: nn.Sequential, value: str) -> str:
     Raises:
         TypeError: a layer of another kind.
     """
+    stored = {} if stored is None else stored
     layers = list(network)
     for place, layer in enumerate(layers):
         following = layers[place + 1] if place + 1 < len(layers) else None
         norm = following if isinstance(following, nn.BatchNorm1d | nn.BatchNorm2d) else None
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer not in stored:
             weight, bias = folded(layer, norm)
+            stored[layer] = graph.weight(weight), graph.array(bias)
+        if isinstance(layer, nn.Conv2d):
             value = graph.node(
                 "Conv",
                 value,
-                graph.weight(weight),
-                graph.array(bias),
+                *stored[layer],
                 strides=list(layer.stride),
                 pads=[int(layer.padding[0])] * 4,
             )
         elif isinstance(layer, nn.Linear):
-            weight, bias = folded(layer, norm)
-            value = graph.node("Gemm", value, graph.weight(weight), graph.array(bias), transB=1)
+            value = graph.node("Gemm", value, *stored[layer], transB=1)
         elif isinstance(layer, nn.ReLU):
             value = graph.node("Relu", value)
         elif isinstance(layer, nn.SiLU):
@@ -81,7 +87,7 @@ def append(graph: CompactGraph, network: nn.Sequential, value: str) -> str:
         elif isinstance(layer, Scale):
             value = graph.node("Sub", graph.node("Mul", value, graph.array(2.0)), graph.array(1.0))
         elif isinstance(layer, Residual):
-            value = graph.node("Relu", graph.node("Add", value, append(graph, layer.inside, value)))
+            value = graph.node("Relu", graph.node("Add", value, append(graph, layer.inside, value, stored)))
         elif not isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             raise TypeError(f"{type(layer).__name__} cannot be written as ONNX")
     return value

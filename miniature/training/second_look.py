@@ -1,0 +1,70 @@
+"""The detector's second look: where it cuts faces out, and what its answers mean.
+
+The first stage sees every face at about the same small size, so its landmarks are inexact, however large the face is.
+A second network looks at each of its finds again, cut out of the picture itself. It says whether that is a face, and
+where exactly. Its answers are relative to the square that it sees. Coordinates are pixels, (0, 0) the top left corner
+of the top left pixel.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .anchors import LANDMARKS
+from .networks import convolution, residual
+
+SHOWN = 64
+"""Pixels of the square's side as the network sees it."""
+
+REACH = 1.6
+"""Side of the square in longer sides of the found box."""
+
+LOOKS = 2
+"""How often it looks: the second time around the box that it gave itself the first time."""
+
+OUTPUTS = 15
+"""A logit, a box and five landmarks."""
+
+MIDDLE = tuple(place / REACH for place in (-0.4, -0.5, 0.4, 0.5))
+"""Corners of the box at output 0, in sides of the square from its middle."""
+
+MARKS = tuple((x * 0.9 / REACH, y * 0.9 / REACH) for x, y in LANDMARKS)
+"""The landmarks there; a face's longer side is a ninth longer than the root of its box's area."""
+
+
+def second_network(widths: tuple[int, ...] = (16, 32, 64, 96), hidden: int = 128) -> nn.Sequential:
+    """Squares [N, 3, SHOWN, SHOWN], RGB as (value - 127.5) / 128, to raw outputs [N, OUTPUTS].
+
+    Args:
+        widths: channels of each level; each begins by halving the side.
+        hidden: width of the layer before the last.
+    """
+    layers: list[nn.Module] = []
+    inputs = 3
+    for level, width in enumerate(widths):
+        layers += [*convolution(inputs, width, 3, 2), nn.ReLU()]
+        if level:
+            layers.append(residual(width))
+        inputs = width
+    cells = (SHOWN >> len(widths)) ** 2
+    last = nn.Linear(hidden, OUTPUTS)
+    nn.init.normal_(last.weight, std=0.01)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * cells, hidden), nn.ReLU(), last)
+
+
+def squares_around(boxes: Tensor) -> Tensor:
+    """The squares [N, 4] (corners) in which found boxes [N, 4] are looked at."""
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True).clamp(min=1.0) * (REACH / 2)
+    return torch.cat([middle - half, middle + half], dim=1)
+
+
+def decode(raw: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits [N], boxes [N, 4] and landmarks [N, 5, 2] from raw outputs [N, OUTPUTS] of squares [N, 4]."""
+    middle = (squares[:, :2] + squares[:, 2:]) / 2
+    side = (squares[:, 2:3] - squares[:, :1])[:, None]
+    corners = (raw[:, 1:5] + raw.new_tensor(MIDDLE)).unflatten(1, (2, 2))
+    marks = raw[:, 5:].unflatten(1, (5, 2)) + raw.new_tensor(MARKS)
+    return raw[:, 0], (corners * side + middle[:, None]).flatten(1), marks * side + middle[:, None]

@@ -1,0 +1,206 @@
+"""A detector's file with a second look at what it finds: from a file in SCRFD's form to another one in the same form.
+
+Everything is in the one graph, so InsightFace does not know of it: what the first stage finds is thinned out, each
+find is cut out of the picture and looked at by the second network, and its answers take the find's place in the
+outputs. All else gets the score 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from .detector_network import STRIDES, WIDTHS
+from .onnx_export import CompactGraph, Stored, append
+from .second_look import LOOKS, MARKS, MIDDLE, OUTPUTS, REACH, SHOWN
+
+LEAST_SCORE = 0.05
+"""Of the first stage, for a second look."""
+
+SAME = 0.5
+"""Of boxes that share more than this part of their union only the best gets a second look."""
+
+MOST = 100
+"""Finds at most that get one."""
+
+ANCHORS = 2
+"""Finds of a cell."""
+
+
+class Proposals(NamedTuple):
+    """Values of a graph: what the first stage found, N places in all, M of them to be looked at again.
+
+    Attributes:
+        image: [1, 3, H, W].
+        counts: [1] for each stride, its places; they sum to N.
+        origins: [N + 1, 2], where a place's numbers count from, pixels; the last row here and elsewhere is nobody's.
+        strides: [N + 1, 1], their unit in pixels.
+        boxes: [N + 1, 4], pixels.
+        scores: [N, 1].
+        rows: [M], M at least 1: numbers of places; the last is N.
+        given: outputs of the first stage by name.
+    """
+
+    image: str
+    counts: dict[int, str]
+    origins: str
+    strides: str
+    boxes: str
+    scores: str
+    rows: str
+    given: dict[str, str]
+
+
+def _numbers(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+def propose(graph: CompactGraph, image: str, given: dict[str, str]) -> Proposals:
+    """Append what chooses the finds that are looked at again.
+
+    Args:
+        graph: of the first stage.
+        image: its input.
+        given: its outputs by their names in SCRFD's form.
+    """
+    zero, one = graph.array(_numbers(0)), graph.array(_numbers(1))
+    size = graph.node("Slice", graph.node("Shape", image), graph.array(_numbers(2)), graph.array(_numbers(4)))
+    columns = graph.node("Slice", size, one, graph.array(_numbers(2)))
+    counts, origins, units, boxes = {}, [], [], []
+    for stride in STRIDES:
+        bbox = given[f"bbox_{stride}"]
+        counts[stride] = graph.node("Slice", graph.node("Shape", bbox), zero, one)
+        count = graph.node("Squeeze", counts[stride])
+        numbers = graph.node("Range", graph.array(np.int64(0)), count, graph.array(np.int64(1)))
+        cells = graph.node("Div", numbers, graph.array(_numbers(ANCHORS)))
+        width = graph.node("Div", columns, graph.array(_numbers(stride)))
+        place = [graph.node("Mod", cells, width), graph.node("Div", cells, width)]
+        cell = graph.node("Concat", *(graph.node("Unsqueeze", one_of, one) for one_of in place), axis=1)
+        unit = graph.array(float(stride))
+        origin = graph.node("Mul", graph.node("Cast", cell, to=1), unit)
+        distances = graph.node("Mul", bbox, unit)
+        low, high = (_columns(graph, distances, first, first + 2) for first in (0, 2))
+        corners = (graph.node("Sub", origin, low), graph.node("Add", origin, high))
+        boxes.append(graph.node("Concat", *corners, axis=1))
+        origins.append(origin)
+        units.append(graph.node("Add", graph.node("Mul", _columns(graph, origin, 0, 1), graph.array(0.0)), unit))
+    nobody = np.array([[0.0, 0.0, 1.0, 1.0]])
+    boxes_of_all = graph.node("Concat", *boxes, graph.array(nobody), axis=0)
+    scores = graph.node("Concat", *(given[f"score_{stride}"] for stride in STRIDES), axis=0)
+    total = graph.node("Slice", graph.node("Shape", scores), zero, one)
+    real = graph.node("Slice", boxes_of_all, zero, total)
+    best = graph.node(
+        "NonMaxSuppression",
+        graph.node("Unsqueeze", real, zero),
+        graph.node("Unsqueeze", graph.node("Transpose", scores, perm=[1, 0]), zero),
+        graph.array(_numbers(MOST)),
+        graph.array(np.array([SAME])),
+        graph.array(np.array([LEAST_SCORE])),
+    )
+    chosen = graph.node("Squeeze", _columns(graph, best, 2, 3), one)
+    return Proposals(
+        image=image,
+        counts=counts,
+        origins=graph.node("Concat", *origins, graph.array(np.zeros((1, 2))), axis=0),
+        strides=graph.node("Concat", *units, graph.array(np.ones((1, 1))), axis=0),
+        boxes=boxes_of_all,
+        scores=scores,
+        # Never nothing: not every runtime takes an empty batch.
+        rows=graph.node("Concat", chosen, total, axis=0),
+        given=given,
+    )
+
+
+def _columns(graph: CompactGraph, rows: str, first: int, last: int) -> str:
+    """Columns `first` up to `last` of [N, ...]."""
+    return graph.node("Slice", rows, *(graph.array(_numbers(value)) for value in (first, last, 1)))
+
+
+def proposals_file(first: bytes) -> bytes:
+    """From the first stage's file one that gives out what would get a second look.
+
+    Input as that of `first`; outputs `boxes` [M, 4] in pixels and `scores` [M, 1].
+    """
+    graph, image, given = CompactGraph.opened(first)
+    found = propose(graph, image, given)
+    end = graph.array(_numbers(-1))
+    rows = graph.node("Slice", found.rows, graph.array(_numbers(0)), end)
+    graph.output(graph.node("Gather", found.boxes, rows, axis=0), "boxes", ["finds", 4])
+    graph.output(graph.node("Gather", found.scores, rows, axis=0), "scores", ["finds", 1])
+    return graph.serialized("proposals")
+
+
+def _squares(graph: CompactGraph, boxes: str) -> tuple[str, str, str]:
+    """See `second_look.squares_around`: corners [M, 4], middles [M, 2] and sides [M, 1]."""
+    low, high = _columns(graph, boxes, 0, 2), _columns(graph, boxes, 2, 4)
+    middle = graph.node("Mul", graph.node("Add", low, high), graph.array(0.5))
+    longer = graph.node("ReduceMax", graph.node("Sub", high, low), axes=[1], keepdims=1)
+    side = graph.node("Mul", graph.node("Max", longer, graph.array(1.0)), graph.array(REACH))
+    half = graph.node("Mul", side, graph.array(0.5))
+    corners = (graph.node("Sub", middle, half), graph.node("Add", middle, half))
+    return graph.node("Concat", *corners, axis=1), middle, side
+
+
+def second_look_file(first: bytes, network: nn.Sequential) -> bytes:
+    """The first stage's file with the second look in it; see `detector_network.detector_file` for its form.
+
+    Args:
+        first: file in SCRFD's form with landmarks that `CompactGraph` wrote.
+        network: see `second_look.second_network`, in the mode of evaluation.
+    """
+    graph, image, given = CompactGraph.opened(first)
+    found = propose(graph, image, given)
+    boxes = graph.node("Gather", found.boxes, found.rows, axis=0)
+    nobody = graph.node("Mul", found.rows, graph.array(_numbers(0)))
+    stored: Stored = {}
+    logits, marks = [], ""
+    for _ in range(LOOKS):
+        squares, middle, side = _squares(graph, boxes)
+        shown = graph.node(
+            "RoiAlign", image, squares, nobody, mode="avg", output_height=SHOWN, output_width=SHOWN, sampling_ratio=0
+        )
+        raw = append(graph, network, shown, stored)
+        logits.append(_columns(graph, raw, 0, 1))
+        boxes = _placed(graph, _columns(graph, raw, 1, 5), np.array(MIDDLE), middle, side)
+        marks = _placed(graph, _columns(graph, raw, 5, OUTPUTS), np.array(MARKS).ravel(), middle, side)
+    logit = logits[0]
+    for another in logits[1:]:
+        logit = graph.node("Add", logit, another)
+    score = graph.node("Sigmoid", graph.node("Mul", logit, graph.array(1 / LOOKS)))
+    origins = graph.node("Gather", found.origins, found.rows, axis=0)
+    strides = graph.node("Gather", found.strides, found.rows, axis=0)
+    low = graph.node("Sub", origins, _columns(graph, boxes, 0, 2))
+    high = graph.node("Sub", _columns(graph, boxes, 2, 4), origins)
+    away = graph.node("Sub", marks, _repeated(graph, origins, WIDTHS["kps"] // 2))
+    answers = {
+        "score": score,
+        "bbox": graph.node("Div", graph.node("Concat", low, high, axis=1), strides),
+        "kps": graph.node("Div", away, strides),
+    }
+    rows = graph.node("Unsqueeze", found.rows, graph.array(_numbers(1)))
+    for name, width in WIDTHS.items():
+        before = graph.node("Concat", *(given[f"{name}_{stride}"] for stride in STRIDES), axis=0)
+        if name == "score":
+            before = graph.node("Mul", before, graph.array(0.0))
+        extended = graph.node("Concat", before, graph.array(np.zeros((1, width))), axis=0)
+        after = graph.node("ScatterND", extended, rows, answers[name])
+        start = graph.array(_numbers(0))
+        for stride in STRIDES:
+            end = graph.node("Add", start, found.counts[stride])
+            part = graph.node("Slice", after, start, end)
+            graph.output(part, f"{name}_{stride}", [f"anchors_{stride}", width])
+            start = end
+    return graph.serialized("detection")
+
+
+def _repeated(graph: CompactGraph, points: str, times: int) -> str:
+    """[M, 2] to [M, 2 * times]."""
+    return graph.node("Concat", *[points] * times, axis=1)
+
+
+def _placed(graph: CompactGraph, raw: str, rest: np.ndarray, middle: str, side: str) -> str:
+    """Points [M, 2 * P] in pixels from raw ones, in sides of a square from where they are at output 0."""
+    points = graph.node("Mul", graph.node("Add", raw, graph.array(rest)), side)
+    return graph.node("Add", points, _repeated(graph, middle, rest.size // 2))
