@@ -87,7 +87,7 @@ FULL = DetectorRecipe(
     large_test_scenes=SceneSet("test", 1000, 40, 768, 1152),
     test_portraits=PortraitSet("test", 900_000, 300, 6),
     tested=40,
-    second=SecondLookRecipe(FindSet(6000, 256, 5)),
+    second=SecondLookRecipe(FindSet(12_000, 256, 5)),
 )
 SMOKE = DetectorRecipe(
     scenes=SceneSet("train", 0, 4, 96, 128),

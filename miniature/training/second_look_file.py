@@ -73,7 +73,7 @@ def propose(graph: CompactGraph, image: str, given: dict[str, str]) -> Proposals
         bbox = given[f"bbox_{stride}"]
         counts[stride] = graph.node("Slice", graph.node("Shape", bbox), zero, one)
         count = graph.node("Squeeze", counts[stride])
-        numbers = graph.node("Range", graph.array(np.int64(0)), count, graph.array(np.int64(1)))
+        numbers = graph.node("Range", graph.array(np.array(0)), count, graph.array(np.array(1)))
         cells = graph.node("Div", numbers, graph.array(_numbers(ANCHORS)))
         width = graph.node("Div", columns, graph.array(_numbers(stride)))
         place = [graph.node("Mod", cells, width), graph.node("Div", cells, width)]
