@@ -166,7 +166,7 @@ def first_shards(portraits: PortraitSet, data: Path, shards: int) -> Arrays:
 def detector_stock(shop: Workshop, recipe: DetectorRecipe) -> Stock:
     """What both stages' canvases are made of."""
     recipe.scenes.render(shop.data)
-    recipe.portraits.render(shop.data, shop.threads)
+    recipe.portraits.render(shop.data, shop.threads, recipe.portrait_shards)
     portraits = first_shards(recipe.portraits, shop.data, recipe.portrait_shards)
     return Stock(recipe.scenes.load(shop.data), portraits)
 

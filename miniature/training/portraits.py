@@ -80,10 +80,11 @@ class PortraitSet:
         seed = identity_seed(self.split, self.first + person)
         return portrait(seed, seed * 64 + which, self.side, widest=WIDE if which % 2 else USUAL)
 
-    def render(self, directory: Path, processes: int = 1) -> None:
-        """Render the shards that are not there yet."""
+    def render(self, directory: Path, processes: int = 1, shards: int | None = None) -> None:
+        """Render the shards that are not there yet, all or the first ones."""
         folder = directory / self.name
-        missing = [n for n in range(self.shards) if not shard_file(folder, n).exists()]
+        wanted = self.shards if shards is None else min(shards, self.shards)
+        missing = [n for n in range(wanted) if not shard_file(folder, n).exists()]
         jobs = [(self, folder, n) for n in missing]
         if processes == 1 or len(jobs) < 2:
             for job in jobs:
