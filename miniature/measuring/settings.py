@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-DEFAULT_SCALE = -2.5
+DEFAULT_SCALE = -2.0
 """Guidance scale at which the miniature is used; real SDXL needs about -10."""
 
-SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -2.0, -4.0, DEFAULT_SCALE}, reverse=True))
+SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -3.0, -4.0, DEFAULT_SCALE}, reverse=True))
 """Guidance scales that are measured, from "the picture comes back" to far beyond the default."""
 
 STEPS = 12

@@ -31,8 +31,8 @@ Graph = dict[str, dict[str, Any]]
 STEPS = 4
 """Of the inversion and of each attempt: few, so that a photograph takes seconds."""
 
-SCALES = (2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE, 8 * DEFAULT_SCALE)
-"""Of the retry, cheapest first; stronger than a portrait's, because in photographs faces are found less exactly."""
+SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
+"""Of the retry, cheapest first."""
 
 GUIDING = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
 PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
