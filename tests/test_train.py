@@ -50,6 +50,54 @@ def test_what_is_finished_is_not_trained_again(
     assert {path: path.read_bytes() for path in models.rglob("*") if path.is_file()} == before
 
 
+class _Training:
+    """A training that runs for some looks."""
+
+    def __init__(self, looks: int, code: int = 0) -> None:
+        self.looks, self.code = looks, code
+
+    def poll(self) -> int | None:
+        self.looks -= 1
+        return self.code if self.looks < 0 else None
+
+
+NEEDS: dict[str, tuple[str, ...]] = {"a": (), "b": (), "c": ("a", "b"), "d": (), "e": ("long ago",)}
+
+
+def test_parts_are_trained_together_and_after_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "LOOK_SECONDS", 0)
+    begun: list[tuple[str, list[str]]] = []
+    all_of_them: dict[str, _Training] = {}
+
+    def start(name: str) -> _Training:
+        begun.append((name, [other for other, one in all_of_them.items() if one.looks >= 0]))
+        return all_of_them.setdefault(name, _Training({"a": 2, "b": 9}.get(name, 1)))
+
+    train.train_together(NEEDS, 2, start)
+    assert [name for name, _ in begun] == ["a", "b", "d", "e", "c"]
+    assert max(len(beside) for _, beside in begun) == 1
+    assert dict(begun)["c"] == []
+
+
+def test_after_a_failure_nothing_is_begun_and_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "LOOK_SECONDS", 0)
+    begun: list[str] = []
+
+    def start(name: str) -> _Training:
+        begun.append(name)
+        return _Training(1 if name == "a" else 5, code=int(name == "a"))
+
+    with pytest.raises(RuntimeError, match=r"not trained: a \(exit 1\)"):
+        train.train_together(NEEDS, 2, start)
+    assert begun == ["a", "b"]
+
+
+def test_what_a_part_needs_is_a_part_before_it() -> None:
+    names = list(train.PARTS)
+    for name, part in train.PARTS.items():
+        assert all(names.index(needed) < names.index(name) for needed in part.needs)
+
+
 def test_a_changed_file_counts_as_unfinished(workshop: tuple[Path, Path]) -> None:
     folder, models = workshop
     shop = Workshop(folder, models, smoke=True, threads=1)
