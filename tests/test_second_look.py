@@ -15,7 +15,7 @@ from miniature.training.anchors import shares
 from miniature.training.canvases import Canvas
 from miniature.training.detector_network import STRIDES, DetectorNetwork, detector_file
 from miniature.training.finds import FACE, FindSet, FirstStage, columns_of, draw_lesson
-from miniature.training.second_look import LOOKS, OUTPUTS, decode, second_network, squares_around
+from miniature.training.second_look import EVEN, LOOKS, OUTPUTS, decode, second_network, squares_around
 from miniature.training.second_look_file import LEAST_SCORE, MOST, second_look_file
 from miniature.training.second_look_training import SecondLookRecipe, batch_of, second_look_loss, squares_of
 
@@ -83,7 +83,8 @@ def test_the_file_says_what_the_network_says_of_every_find(
     # In the file they stand where the first stage found them, not in the order of its scores.
     order = [int(np.abs(all_boxes[rows] - box).sum(1).argmin()) for box in boxes.numpy()]
     assert sorted(order) == list(range(len(rows)))
-    np.testing.assert_allclose(scores[rows][order], looked.sigmoid(), atol=2e-3)
+    wanted = (looked - np.log(EVEN / (1 - EVEN))).sigmoid()
+    np.testing.assert_allclose(scores[rows][order], wanted, atol=2e-3)
     np.testing.assert_allclose(all_boxes[rows][order], boxes, atol=0.05 * height)
     np.testing.assert_allclose(all_marks[rows][order], marks.flatten(1), atol=0.05 * height)
 

