@@ -50,6 +50,7 @@ def first() -> bytes:
     network = DetectorNetwork()
     network(torch.randn(2, 3, 64, 64))  # Moves the normalisation's statistics from where they begin.
     torch.nn.init.normal_(network.score.weight, std=0.3)
+    torch.nn.init.constant_(network.score.bias, -1.0)
     return detector_file(network.eval())
 
 
@@ -67,7 +68,7 @@ def test_the_file_says_what_the_network_says_of_every_find(
     first: bytes, second: torch.nn.Sequential, height: int, width: int
 ) -> None:
     picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
-    found = torch.from_numpy(FirstStage(first).boxes(picture))
+    found = torch.from_numpy(FirstStage(first, LEAST_SCORE).boxes(picture))
     assert 1 < len(found) <= MOST
     image = ((torch.from_numpy(picture).permute(2, 0, 1).float() - 127.5) / 128)[None]
     looked = torch.zeros(len(found))

@@ -24,6 +24,9 @@ SHARD = 200
 MOST_FACES, MOST_FINDS = 24, 32
 """Rows of a canvas; of more faces and finds the last are left out."""
 
+LEARNT_SCORE = 0.05
+"""Of the first stage's finds; less than gets a second look later: there is more to learn from what is wrong."""
+
 OWN = 0.35
 """Part of their union from which on a find is a face's, for it to learn where the face is."""
 
@@ -92,14 +95,14 @@ class FindSet:
 
 
 class FirstStage:
-    """The first stage at work, on one core."""
+    """The first stage at work, on one core; `first` is its file, `least` the score of what it gives out."""
 
-    def __init__(self, first: bytes) -> None:
+    def __init__(self, first: bytes, least: float = LEARNT_SCORE) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        content = proposals_file(first)
+        content = proposals_file(first, least)
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def boxes(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -58,13 +58,14 @@ def _numbers(*values: int) -> np.ndarray:
     return np.array(values, np.int64)
 
 
-def propose(graph: CompactGraph, image: str, given: dict[str, str]) -> Proposals:
+def propose(graph: CompactGraph, image: str, given: dict[str, str], least: float = LEAST_SCORE) -> Proposals:
     """Append what chooses the finds that are looked at again.
 
     Args:
         graph: of the first stage.
         image: its input.
         given: its outputs by their names in SCRFD's form.
+        least: score of what is chosen.
     """
     zero, one = graph.array(_numbers(0)), graph.array(_numbers(1))
     size = graph.node("Slice", graph.node("Shape", image), graph.array(_numbers(2)), graph.array(_numbers(4)))
@@ -98,7 +99,7 @@ def propose(graph: CompactGraph, image: str, given: dict[str, str]) -> Proposals
         graph.node("Unsqueeze", graph.node("Transpose", scores, perm=[1, 0]), zero),
         graph.array(_numbers(MOST)),
         graph.array(np.array([SAME])),
-        graph.array(np.array([LEAST_SCORE])),
+        graph.array(np.array([least])),
     )
     chosen = graph.node("Squeeze", _columns(graph, best, 2, 3), one)
     return Proposals(
@@ -119,13 +120,13 @@ def _columns(graph: CompactGraph, rows: str, first: int, last: int) -> str:
     return graph.node("Slice", rows, *(graph.array(_numbers(value)) for value in (first, last, 1)))
 
 
-def proposals_file(first: bytes) -> bytes:
-    """From the first stage's file one that gives out what would get a second look.
+def proposals_file(first: bytes, least: float) -> bytes:
+    """From the first stage's file one that gives out what would get a second look from a score of `least`.
 
     Input as that of `first`; outputs `boxes` [M, 4] in pixels and `scores` [M, 1].
     """
     graph, image, given = CompactGraph.opened(first)
-    found = propose(graph, image, given)
+    found = propose(graph, image, given, least)
     end = graph.array(_numbers(-1))
     rows = graph.node("Slice", found.rows, graph.array(_numbers(0)), end)
     graph.output(graph.node("Gather", found.boxes, rows, axis=0), "boxes", ["finds", 4])
