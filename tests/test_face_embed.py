@@ -262,11 +262,32 @@ def test_image_is_not_modified(node, fake_pack):
     assert torch.equal(picture, before)
 
 
-def test_aligned_crop_that_the_detector_sees_uses_its_largest_face(node, fake_pack):
-    picture = fake_insight.scene(256, 256, magenta=(40, 50, 160), cyan=(0, 0, 40))
-    (face,) = run(node, images(picture), detect=False)
-    assert face.box == pytest.approx((40, 50, 200, 210), abs=2)
-    assert face.score > 0.5
+@pytest.mark.parametrize(
+    ("face", "neighbour"),
+    [
+        pytest.param((40, 50, 160), (0, 0, 40), id="a small neighbour"),
+        pytest.param((80, 80, 96), (0, 140, 116), id="a margin, and a larger neighbour in the corner"),
+        pytest.param((26, 26, 200), (216, 0, 40), id="a face that fills the crop"),
+    ],
+)
+def test_aligned_crop_uses_the_face_in_its_middle(node, fake_pack, face, neighbour):
+    x, y, side = face
+    picture = fake_insight.scene(256, 256, magenta=face, cyan=neighbour)
+    (found,) = run(node, images(picture), detect=False)
+    assert found.box == pytest.approx((x, y, x + side, y + side), abs=2)
+    assert found.score > 0.5
+    assert found.embedding.numpy() == pytest.approx(expected_identity(picture, landmarks_in(x, y, side)), abs=0.05)
+    assert report_of(node, images(picture), detect=False).endswith("landmarks detected, 1 chosen")
+
+
+def test_aligned_crop_does_not_take_a_neighbour_for_a_face_that_is_not_seen(node, fake_pack):
+    """However sure the detector is of who stands beside it."""
+    picture = images(fake_insight.scene(256, 256, cyan=(0, 140, 116)))
+    (face,) = run(node, picture, detect=False)
+    assert face.score == 0
+    assert np.array(face.landmarks) == pytest.approx(FFHQ_LANDMARKS * 256)
+    said = report_of(node, picture, detect=False)
+    assert "at the standard places (none of 1 found is there; is it no aligned crop, turn detect on), 1 chosen" in said
 
 
 def test_aligned_crop_that_the_detector_does_not_see_uses_the_standard_places(node, fake_pack):
