@@ -30,8 +30,8 @@ These are the published numbers of InsightFace's alignment (`face_align.arcface_
 FARTHEST_FROM_TEMPLATE = 0.25
 """Mean distance of five landmarks from the template's, in parts of the crop's side, from which on they are another's.
 
-Rendered faces that look aside by up to 45 degrees are off by at most 0.06, faces with the widest margin of Crop Faces by
-0.09. Of 60 rendered groups of four nobody was nearer than 0.29 in a neighbour's crop.
+Rendered faces that look aside by up to 45 degrees are off by at most 0.06, faces with the widest margin of Crop Faces
+by 0.09. In 60 rendered groups of four nobody was nearer than 0.29 in a neighbour's crop.
 """
 
 
