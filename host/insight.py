@@ -73,14 +73,17 @@ class FacePack:
         height, width = picture.shape[:2]
         fixed = self.detector.static_input_size
         looks = plan(height, width, det_size, max(fixed) if fixed else None)
+        # Turned and mirrored looks share a canvas, and shrinking a large picture takes longer than looking at it.
+        shapes = {(look.size, look.border): look for look in looks}
+        drawn = {shape: _canvas(picture, look) for shape, look in shapes.items()}
         boxes, landmarks, makers = [], [], []
         for number, look in enumerate(looks):
-            found, points = self._look(picture, look)
+            found, points = self._look(look, *drawn[look.size, look.border])
             boxes.append(found)
             landmarks.append(points)
             makers.append(np.full(len(found), number))
         if not any(map(len, boxes)):
-            self._require_finite(picture, looks[0])
+            self._require_finite(drawn[looks[0].size, looks[0].border][0], looks[0])
         all_boxes, all_landmarks, maker = np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(makers)
         kept = visible_part(all_boxes, height, width) >= MIN_VISIBLE
         kept &= ~fragments(all_boxes, maker)
@@ -96,15 +99,16 @@ class FacePack:
             for i in self.detector.nms(rated)
         ]
 
-    def _look(self, picture: NDArray[np.uint8], look: Look) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture."""
-        canvas, offset, scales = _canvas(picture, look)
+    def _look(
+        self, look: Look, canvas: NDArray[np.uint8], offset: int, scales: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; see `_canvas`."""
         boxes, landmarks = self.detector.detect(look.show(canvas), input_size=(look.size, look.size))
         boxes, landmarks = look.boxes_back(boxes), look.landmarks_back(landmarks)
         boxes[:, :4] = ((boxes[:, :4].reshape(-1, 2, 2) - offset) / scales).reshape(-1, 4)
         return boxes, (landmarks - offset) / scales
 
-    def _require_finite(self, picture: NDArray[np.uint8], look: Look) -> None:
+    def _require_finite(self, canvas: NDArray[np.uint8], look: Look) -> None:
         """Tell a detector that sees nobody from one that miscalculates, whose every score InsightFace passes over.
 
         Raises:
@@ -113,7 +117,7 @@ class FacePack:
         import cv2
 
         blob = cv2.dnn.blobFromImage(
-            _canvas(picture, look)[0],
+            canvas,
             1 / self.detector.input_std,
             (look.size, look.size),
             (self.detector.input_mean,) * 3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 from typing import Any
@@ -359,3 +360,15 @@ def test_a_large_photograph_is_not_copied_again_and_again(pack, use, allowed):
     with Copies(image.numel()) as copies:
         getattr(part("nodes.face_embed"), use)(image if use == "check_images" else image[0])
     assert copies.made <= allowed
+
+
+@pytest.mark.parametrize("band", [1, 7 * 3 * 2, 1 << 22])
+def test_levels_are_the_same_in_however_many_bands(pack, monkeypatch, band):
+    verdict = part("reverse_personalization.verdict")
+    monkeypatch.setattr(verdict, "BAND", band)
+    image = torch.rand(11, 7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.4 - 0.2
+    levels = verdict.eight_bits(image)
+    assert levels.flags.c_contiguous
+    assert (levels == np.round(np.clip(image.float().numpy(), 0, 1) * 255).astype(np.uint8)).all()
+    expected = hashlib.sha256(b"(11, 7, 3)" + levels.tobytes()).hexdigest()
+    assert verdict.pixels_digest(image) == expected
