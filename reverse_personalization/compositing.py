@@ -81,10 +81,8 @@ def paste_(
         blend += before
         # Not from the sum: in the core not even rounding may tell of the original.
         np.copyto(blend, content, where=(weight == 1)[..., None])
-        shown = here[..., :colours]
-        shown.copy_(
-            torch.where(torch.from_numpy(mine).to(here.device)[..., None], torch.from_numpy(blend).to(here), shown)
-        )
+        shown, chosen = here[..., :colours], torch.from_numpy(mine).to(here.device)
+        shown.copy_(torch.where(chosen[..., None], torch.from_numpy(blend).to(here), shown))
 
 
 def _bounds(selected: NDArray[np.bool_], window: Window) -> Window:

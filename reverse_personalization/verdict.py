@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .faces import Sex
+from .ladder import Attempt
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
 """anonymised: measured, and below the threshold. recognisable: above it. unmeasurable: one of the two faces could not
@@ -65,6 +66,7 @@ class FaceVerdict:
         kept: None if the face was not found again.
         method: of its cover, "" if it is not covered.
         reason: of a status that is not safe, a few words for people.
+        attempts: what the sampler with retry tried on it, in its order; () if that is not known.
     """
 
     status: Status
@@ -74,6 +76,7 @@ class FaceVerdict:
     kept: Kept | None = None
     method: str = ""
     reason: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,5 +137,5 @@ def pixels_digest(image: Tensor) -> str:
     """
     levels = eight_bits(image)
     digest = hashlib.sha256(repr(levels.shape).encode())
-    digest.update(levels)
+    digest.update(levels.data)
     return digest.hexdigest()
