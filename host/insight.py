@@ -68,7 +68,7 @@ class FacePack:
             In pixels of the picture; a face that several looks found is in it once, as the surest saw it.
 
         Raises:
-            RuntimeError: nothing was found, by a detector whose answer is not finite.
+            RuntimeError: the detector's answer is not finite: where it found nothing, or of something that it found.
         """
         height, width = picture.shape[:2]
         fixed = self.detector.static_input_size
@@ -85,6 +85,9 @@ class FacePack:
         if not any(map(len, boxes)):
             self._require_finite(drawn[looks[0].size, looks[0].border][0], looks[0])
         all_boxes, all_landmarks, maker = np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(makers)
+        if not (np.isfinite(all_boxes).all() and np.isfinite(all_landmarks).all()):
+            # Dropped, such a face would be missed; kept, nobody could say where it is.
+            raise self._not_finite()
         kept = visible_part(all_boxes, height, width) >= MIN_VISIBLE
         kept &= ~fragments(all_boxes, maker)
         all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
@@ -127,10 +130,13 @@ class FacePack:
         blob = blob.astype(getattr(self.detector, "input_dtype", np.float32))
         answers = self.detector.session.run(None, {self.detector.input_name: blob})
         if not all(np.isfinite(answer).all() for answer in answers):
-            raise RuntimeError(
-                f"{Path(self.detector.model_file).name} gave values that are not finite, so nobody can say whether "
-                "there are faces: the file is damaged, or the provider miscalculates: try the provider CPU"
-            )
+            raise self._not_finite()
+
+    def _not_finite(self) -> RuntimeError:
+        return RuntimeError(
+            f"{Path(self.detector.model_file).name} gave values that are not finite, so nobody can say whether "
+            "there are faces: the file is damaged, or the provider miscalculates: try the provider CPU"
+        )
 
     def embed(self, picture: NDArray[np.uint8], detection: Detection) -> Face:
         """Whose face it is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import inspect
 import json
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reverse_personalization.face_template import FFHQ_LANDMARKS
@@ -121,6 +123,7 @@ class StubDetector:
 
     def __init__(self, size: int, *answers: list[list[float]]):
         self.static_input_size = (size, size)
+        self.model_file = "stub.onnx"
         self.answers = list(answers)
 
     def detect(self, canvas, input_size):
@@ -146,6 +149,16 @@ def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
     whole, piece = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.8]
     assert len(search(insight, StubDetector(100, [whole], [piece]), 100, 100)) == 1
     assert len(search(insight, StubDetector(100, [whole, piece]), 100, 100)) == 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_find_that_is_nowhere_stops_the_search(insight, value, place):
+    """Beside a good one: it must neither be dropped nor taken for a face at some place."""
+    good, bad = [5, 5, 45, 45, 0.9], [55, 55, 95, 95, 0.8]
+    bad[place] = value
+    with pytest.raises(RuntimeError, match=r"stub\.onnx gave values that are not finite, .* try the provider CPU"):
+        search(insight, StubDetector(100, [good, bad]), 100, 100)
 
 
 def test_rounding_to_whole_pixels_is_undone_in_both_directions(insight):
@@ -210,6 +223,15 @@ def test_the_editor_gets_the_pictures_and_the_places_of_their_faces(node, fake_p
     assert first["preview"] != second["preview"]
     check_preview(first["preview"], crowd)
     json.dumps(output.ui)
+
+
+def test_a_full_disk_for_the_editors_pictures_is_one_clear_error(node, fake_pack, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(RuntimeError, match=r"temporary files \(No space left on device\); make room there"):
+        run(node, images(fake_insight.scene(200, 200, cyan=(50, 50, 100))))
 
 
 def test_number_that_is_not_there_names_the_image(node, fake_pack):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -233,6 +234,26 @@ def test_thirty_faces(pack):
     back, mask = paste(image, placements, torch.rand(crops.shape))
     assert torch.isfinite(back).all()
     assert (mask == 1).float().mean() > 0.3
+
+
+def test_a_huge_photograph_is_worked_on_around_its_faces_alone(pack):
+    """Of 8000x6000 pixels, 183 MiB a channel, nothing of that size is made but the result and its mask."""
+    image = torch.zeros(1, 6000, 8000, 1).fill_(0.5)
+    faces = faces_of(6000, 8000, [face_at(300 + 900 * number, 400 + 700 * number, 300) for number in range(8)])
+    tracemalloc.start()
+    crops, placements = crop(image, faces, 256)
+    back, mask = paste(image, placements, torch.zeros_like(crops), colour_match=False)
+    # Of NumPy's arrays; the result and its mask are the tensor library's.
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 2**20
+    assert mask.shape == (1, 6000, 8000)
+    for face in faces:
+        x, y = (round(side) for side in face.centre)
+        assert back[0, y, x] == 0
+        around = mask[0, max(y - 400, 0) : y + 400, max(x - 400, 0) : x + 400]
+        assert around[around > 0].numel() < 300 * 300
+    assert (mask > 0).sum() < 8 * 300 * 300
 
 
 def nothing_to_paste(batch: int = 2) -> tuple[torch.Tensor, Placements]:

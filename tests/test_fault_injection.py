@@ -300,9 +300,13 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
         "paste_",
         {
             "throws": lambda function: throw,
-            "gives nothing": lambda function: give(None),
-            "gives NaN": lambda function: spoilt(function, to_nan),
-            "changes nothing": lambda function: lambda photo, *args, **kwargs: torch.zeros(photo.shape[:2]),
+            "changes nothing": lambda function: give(None),
+            "writes NaN": lambda function: (
+                lambda photo, changed, *args, **kwargs: (
+                    photo.fill_(torch.nan),
+                    changed.fill_(torch.nan),
+                )
+            ),
         },
     ),
     "cover": (
