@@ -137,15 +137,6 @@ def test_attempts_go_with_their_faces_and_only_with_them(check, node):
         check(originals[:1], results[:1], nobody_of(1), attempts=attempts)
 
 
-def test_attempts_are_asked_for_only_if_there_are_faces_and_they_are_connected(pack, check, node):
-    ask = pack.node_classes["IdentityCheck"].check_lazy_status
-    somebody, attempts = run(node, images(BEFORE), det_size=DET_SIZE), object()
-    assert ask(faces=somebody, attempts=None, checker="judge") == ["attempts"]
-    assert ask(faces=somebody, attempts=attempts, checker="judge") == []
-    assert ask(faces=somebody, checker="judge") == []
-    assert ask(faces=nobody_of(1), attempts=None, checker="judge") == []
-
-
 def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
     monkeypatch.setattr(part("host.recognition").Checker, "check", lambda *given: ())
     with pytest.raises(RuntimeError, match="of image 2 says something of 0 faces, but 1 were to be changed"):

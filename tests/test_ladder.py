@@ -322,6 +322,15 @@ def test_attempts_of_somebody_else_are_refused() -> None:
         attempts.of(torch.eye(1, 512))
 
 
+def test_the_check_asks_for_attempts_only_if_there_are_faces_and_they_are_connected(small: SmallModel) -> None:
+    ask = load_pack().node_classes["IdentityCheck"].check_lazy_status
+    somebody = small.faces(1)
+    assert ask(faces=somebody, attempts=None, checker="judge") == ["attempts"]
+    assert ask(faces=somebody, attempts=object(), checker="judge") == []
+    assert ask(faces=somebody, checker="judge") == []
+    assert ask(faces=replace(somebody, images=((),)), attempts=None, checker="judge") == []
+
+
 class Latents:
     """A VAE whose pictures are the latents in model space."""
 
