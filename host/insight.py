@@ -68,20 +68,26 @@ class FacePack:
             In pixels of the picture; a face that several looks found is in it once, as the surest saw it.
 
         Raises:
-            RuntimeError: nothing was found, by a detector whose answer is not finite.
+            RuntimeError: the detector's answer is not finite: where it found nothing, or of something that it found.
         """
         height, width = picture.shape[:2]
         fixed = self.detector.static_input_size
         looks = plan(height, width, det_size, max(fixed) if fixed else None)
+        # Turned and mirrored looks share a canvas, and shrinking a large picture takes longer than looking at it.
+        shapes = {(look.size, look.border): look for look in looks}
+        drawn = {shape: _canvas(picture, look) for shape, look in shapes.items()}
         boxes, landmarks, makers = [], [], []
         for number, look in enumerate(looks):
-            found, points = self._look(picture, look)
+            found, points = self._look(look, *drawn[look.size, look.border])
             boxes.append(found)
             landmarks.append(points)
             makers.append(np.full(len(found), number))
         if not any(map(len, boxes)):
-            self._require_finite(picture, looks[0])
+            self._require_finite(drawn[looks[0].size, looks[0].border][0], looks[0])
         all_boxes, all_landmarks, maker = np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(makers)
+        if not (np.isfinite(all_boxes).all() and np.isfinite(all_landmarks).all()):
+            # Dropped, such a face would be missed; kept, nobody could say where it is.
+            raise self._not_finite()
         kept = visible_part(all_boxes, height, width) >= MIN_VISIBLE
         kept &= ~fragments(all_boxes, maker)
         all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
@@ -96,15 +102,16 @@ class FacePack:
             for i in self.detector.nms(rated)
         ]
 
-    def _look(self, picture: NDArray[np.uint8], look: Look) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture."""
-        canvas, offset, scales = _canvas(picture, look)
+    def _look(
+        self, look: Look, canvas: NDArray[np.uint8], offset: int, scales: NDArray[np.float64]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; see `_canvas`."""
         boxes, landmarks = self.detector.detect(look.show(canvas), input_size=(look.size, look.size))
         boxes, landmarks = look.boxes_back(boxes), look.landmarks_back(landmarks)
         boxes[:, :4] = ((boxes[:, :4].reshape(-1, 2, 2) - offset) / scales).reshape(-1, 4)
         return boxes, (landmarks - offset) / scales
 
-    def _require_finite(self, picture: NDArray[np.uint8], look: Look) -> None:
+    def _require_finite(self, canvas: NDArray[np.uint8], look: Look) -> None:
         """Tell a detector that sees nobody from one that miscalculates, whose every score InsightFace passes over.
 
         Raises:
@@ -113,7 +120,7 @@ class FacePack:
         import cv2
 
         blob = cv2.dnn.blobFromImage(
-            _canvas(picture, look)[0],
+            canvas,
             1 / self.detector.input_std,
             (look.size, look.size),
             (self.detector.input_mean,) * 3,
@@ -123,10 +130,13 @@ class FacePack:
         blob = blob.astype(getattr(self.detector, "input_dtype", np.float32))
         answers = self.detector.session.run(None, {self.detector.input_name: blob})
         if not all(np.isfinite(answer).all() for answer in answers):
-            raise RuntimeError(
-                f"{Path(self.detector.model_file).name} gave values that are not finite, so nobody can say whether "
-                "there are faces: the file is damaged, or the provider miscalculates: try the provider CPU"
-            )
+            raise self._not_finite()
+
+    def _not_finite(self) -> RuntimeError:
+        return RuntimeError(
+            f"{Path(self.detector.model_file).name} gave values that are not finite, so nobody can say whether "
+            "there are faces: the file is damaged, or the provider miscalculates: try the provider CPU"
+        )
 
     def embed(self, picture: NDArray[np.uint8], detection: Detection) -> Face:
         """Whose face it is.

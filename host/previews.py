@@ -34,13 +34,22 @@ def preview_files(images: Tensor) -> list[File]:
 
     Returns:
         One file for each.
+
+    Raises:
+        RuntimeError: they could not be written.
     """
     height, width = images.shape[1:3]
     scale = min(1.0, LONGEST / max(height, width))
     size = max(1, round(scale * height)), max(1, round(scale * width))
     pictures = images[..., :3].expand(-1, -1, -1, 3).float().movedim(-1, 1)
-    # Passing a class would write prompt and workflow, with the original's name, into the file.
-    return list(ui.PreviewImage(interpolate(pictures, size, mode="area").movedim(1, -1), cls=None).values)
+    try:
+        # Passing a class would write prompt and workflow, with the original's name, into the file.
+        return list(ui.PreviewImage(interpolate(pictures, size, mode="area").movedim(1, -1), cls=None).values)
+    except OSError as error:
+        raise RuntimeError(
+            f"the pictures for the editor could not be written into ComfyUI's folder of temporary files "
+            f"({error.strerror or type(error).__name__}); make room there and run again"
+        ) from error
 
 
 def in_parts(box: Box, width: int, height: int) -> list[float]:

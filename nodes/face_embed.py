@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..host.face_packs import DEFAULT_PACK, PROVIDERS, installed_packs
-from ..host.insight import FacePack, load_pack
+from ..host.insight import load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
-from ..reverse_personalization.face_template import template_detection
+from ..reverse_personalization.face_template import face_of_crop
 from ..reverse_personalization.faces import (
     CHOICE_WORDS,
     Detection,
@@ -170,7 +170,7 @@ class FaceEmbed(io.ComfyNode):
             image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
             model_pack: folder name, see `find_pack`.
             provider: see `choose_providers`.
-            detect: False takes each image for one FFHQ-aligned face.
+            detect: False takes each image for one FFHQ-aligned face, see `face_of_crop`.
             threshold: lowest score of a face, in [0, 1].
             det_size: multiple of 32, in pixels.
             select: see `choices_of_images`.
@@ -199,8 +199,11 @@ class FaceEmbed(io.ComfyNode):
                 found = in_stable_order(pack.search(picture, det_size, plan))
                 note = f"{len(found)} found"
             else:
-                found = (aligned_face(pack, picture, det_size),)
-                note = "aligned crop, landmarks " + ("detected" if found[0].score else "at the standard places")
+                seen = pack.search(picture, det_size)
+                found = (face_of_crop(seen, *picture.shape[:2]),)
+                note = "aligned crop, landmarks " + ("detected" if found[0] in seen else "at the standard places")
+                if seen and found[0] not in seen:
+                    note += f" (none of {len(seen)} found is there; is it no aligned crop, turn detect on)"
             images.append(tuple(pack.embed(picture, face) for face in choose(found, choice, number)))
             pictures.append(found_faces(file, found, image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
@@ -310,12 +313,6 @@ def to_picture(image: Tensor) -> NDArray[np.uint8]:
         uint8 [H, W, 3], BGR.
     """
     return np.ascontiguousarray(eight_bits(image[..., :3].expand(-1, -1, 3))[..., ::-1])
-
-
-def aligned_face(pack: FacePack, picture: NDArray[np.uint8], det_size: int) -> Detection:
-    """The one face of an aligned crop: the largest that is found, or the alignment's standard places."""
-    found = select_faces(pack.search(picture, det_size), "largest")
-    return found[0] if found else template_detection(*picture.shape[:2])
 
 
 def choose(found: tuple[Detection, ...], select: str, number: int) -> tuple[Detection, ...]:

@@ -160,8 +160,9 @@ class FacePaste(io.ComfyNode):
                 )
                 for placement in (placements.crops[index] for index in here)
             ]
-            changed[number] = paste_(
+            paste_(
                 photo,
+                changed[number],
                 areas,
                 [crops[index, ..., :3].expand(-1, -1, 3).float().cpu().numpy() for index in here],
                 None if mask is None else list(_masks(mask, here, side)),

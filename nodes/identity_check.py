@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import comfy.model_management
 import comfy.utils
 from comfy_api.latest import io, ui
@@ -14,6 +16,7 @@ from ..host.previews import COMPARISON, comparisons, preview_files
 from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.ladder import Attempts
 from ..reverse_personalization.verdict import FaceVerdict, Kept, Verdict, pixels_digest
 from .face_embed import (
     DEFAULT_DETECTOR_SIZE,
@@ -23,7 +26,7 @@ from .face_embed import (
     provider_input,
     to_picture,
 )
-from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
+from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket, RetryAttemptsSocket
 
 
 def checker_inputs() -> list[io.Input]:
@@ -109,6 +112,15 @@ class IdentityCheck(io.ComfyNode):
                         "search missed. Off is several times faster and finds no face that was missed before."
                     ),
                 ),
+                RetryAttemptsSocket.Input(
+                    "attempts",
+                    optional=True,
+                    lazy=True,
+                    tooltip=(
+                        "From Reverse Identity Sampler with Retry: the scales that were tried on each face, for the "
+                        "report that Save Anonymized Image writes. The check does not look at it."
+                    ),
+                ),
             ],
             outputs=[
                 IdentityVerdictSocket.Output("verdict", tooltip="What became of every face, for covering and saving."),
@@ -117,6 +129,11 @@ class IdentityCheck(io.ComfyNode):
             ],
             has_intermediate_output=True,
         )
+
+    @classmethod
+    def check_lazy_status(cls, faces: Faces, **others: object) -> list[str]:
+        """Ask for the attempts only if there are faces: without any nothing has to be generated."""
+        return ["attempts"] if len(faces) and "attempts" in others and others["attempts"] is None else []
 
     @classmethod
     def execute(
@@ -130,6 +147,7 @@ class IdentityCheck(io.ComfyNode):
         det_threshold: float = DEFAULT_THRESHOLD,
         det_size: int = DEFAULT_DETECTOR_SIZE,
         second_search: bool = True,
+        attempts: Attempts | None = None,
     ) -> io.NodeOutput:
         """Check.
 
@@ -143,6 +161,7 @@ class IdentityCheck(io.ComfyNode):
             det_threshold: lowest score of a face in the result, in [0, 1].
             det_size: multiple of 32, in pixels.
             second_search: see `Checker.check`.
+            attempts: on some of these faces, for the report.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
@@ -156,6 +175,7 @@ class IdentityCheck(io.ComfyNode):
         check_images(result, "result")
         check_same_pictures(original, faces, result)
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
+        tried = iter([()] * len(faces) if attempts is None else attempts.of(faces.embeddings()))
         images = []
         progress = comfy.utils.ProgressBar(len(result))
         for number, (before, known, after) in enumerate(zip(original, faces.images, result, strict=True), start=1):
@@ -167,7 +187,9 @@ class IdentityCheck(io.ComfyNode):
                     "changed; expected one answer for each, so nothing in this picture counts as checked: run it "
                     "again, and with another checker if that does not help"
                 )
-            images.append(said)
+            # Who was not to be changed comes after those who were.
+            changed, others = said[: len(known)], said[len(known) :]
+            images.append((*(replace(face, attempts=next(tried)) for face in changed), *others))
             progress.update(1)
         verdict = Verdict(
             images=tuple(images),

@@ -15,7 +15,7 @@ from ..host.ladder import check_crops, generator
 from ..host.recognition import Original, open_checker
 from ..reverse_personalization.face_search import crop_search_size
 from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.ladder import climb, parse_scales
+from ..reverse_personalization.ladder import Attempts, climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
 from .face_crop import GREY
 from .face_embed import (
@@ -28,7 +28,7 @@ from .face_embed import (
 )
 from .identity_check import checker_inputs
 from .reverse_identity_ksampler import guidance_inputs
-from .sockets import CATEGORY, SEARCH_ALIASES
+from .sockets import CATEGORY, SEARCH_ALIASES, RetryAttemptsSocket
 
 DEFAULT_SCALES = "-10, -14, -20"
 
@@ -73,6 +73,9 @@ class ReverseIdentityLadder(io.ComfyNode):
             outputs=[
                 io.Image.Output("crops", tooltip="One for each of the input's, decoded; grey if none came out finite."),
                 io.String.Output("report", tooltip="For each face the scales that were tried and their similarity."),
+                RetryAttemptsSocket.Output(
+                    "attempts", tooltip="The same for Identity Check, which passes it on to the report of the file."
+                ),
             ],
             # The report stays on the node when the crops come from the cache.
             has_intermediate_output=True,
@@ -97,7 +100,7 @@ class ReverseIdentityLadder(io.ComfyNode):
         """Climb the ladder; not where there is nobody, see `FaceCrop`.
 
         Returns:
-            crops, float [B, H, W, 3], and the report.
+            crops, float [B, H, W, 3], the report, and `Attempts`.
 
         Raises:
             ValueError: an input does not fit, see `parse_scales`, `check_images`, `check_crops`,
@@ -111,7 +114,7 @@ class ReverseIdentityLadder(io.ComfyNode):
         everyone = tuple(faces)
         if all(face.nobody for face in everyone):
             report = "nobody to change: nothing was generated"
-            return io.NodeOutput(crops, report, ui=ui.PreviewText(report))
+            return io.NodeOutput(crops, report, Attempts(faces.embeddings()[:0], ()), ui=ui.PreviewText(report))
         det_size = crop_search_size(max(crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
         progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
 
@@ -144,4 +147,5 @@ class ReverseIdentityLadder(io.ComfyNode):
         grey = torch.full((*crops.shape[1:3], 3), GREY)
         result = torch.stack([grey if one.crop is None else one.crop[..., :3].float().cpu() for one in outcomes])
         result = result.to(comfy.model_management.intermediate_device())
-        return io.NodeOutput(result, report, ui=ui.PreviewText(report))
+        attempts = Attempts(faces.embeddings(), tuple(one.attempts for one in outcomes))
+        return io.NodeOutput(result, report, attempts, ui=ui.PreviewText(report))

@@ -183,9 +183,15 @@ class SaveAnonymizedImage(io.ComfyNode):
         made_with = _made_with(prompt) if report else None
 
         height, width = images.shape[1:3]
-        folder, stem, number, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, folder_paths.get_output_directory(), width, height
-        )
+        try:
+            folder, stem, number, subfolder, _ = folder_paths.get_save_image_path(
+                filename_prefix, folder_paths.get_output_directory(), width, height
+            )
+        except OSError as error:
+            raise RuntimeError(
+                f"nothing was saved: the folder for the files could not be made or read ({error.strerror}); make room "
+                "or choose another filename_prefix and run again"
+            ) from error
         suffix = FILE_FORMATS[format].suffix
         saved = []
         progress = comfy.utils.ProgressBar(len(images))

@@ -26,5 +26,8 @@ NoiseTrajectorySocket = io.Custom("NOISE_TRAJECTORY")
 FacePlacementsSocket = io.Custom("FACE_PLACEMENTS")
 """Carries `reverse_personalization.placement.Placements`."""
 
+RetryAttemptsSocket = io.Custom("RETRY_ATTEMPTS")
+"""Carries `reverse_personalization.ladder.Attempts`."""
+
 IdentityVerdictSocket = io.Custom("IDENTITY_VERDICT")
 """Carries `reverse_personalization.verdict.Verdict`."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .alignment import Window
-from .face_mask import FaceArea, drawn_mask, landmark_mask, ownership
+from .face_mask import FaceArea, drawn_mask, landmark_mask, owned
 from .resampling import resample
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -25,6 +25,7 @@ STEADINESS = 1e-3
 
 def paste_(
     photo: Tensor,
+    changed: Tensor,
     areas: Sequence[FaceArea],
     crops: Sequence[NDArray[np.float32]],
     masks: Sequence[NDArray[np.float32]] | None,
@@ -32,25 +33,21 @@ def paste_(
     feather: float,
     grow: float,
     colour_match: bool,
-) -> Tensor:
+) -> None:
     """Paste all crops of one photograph, in place.
 
     Args:
         photo: float [H, W, C] in [0, 1], C is 1, 3 or 4; of 4 the last, alpha, stays as it is. Changed.
+        changed: float32 [H, W] on the CPU, all 0. Becomes how much of each pixel is from a crop; where that is 0 the
+            photograph stays as it was to the last bit.
         areas: of the crops' faces.
         crops: for each face [side, side, 3] in [0, 1], side as in its area.
         masks: for each face [side, side] in [0, 1], to be pasted instead of the landmarks' mask.
         feather: see `landmark_mask`.
         grow: see `landmark_mask`.
         colour_match: shift each crop's colours smoothly to the photograph's along its rim.
-
-    Returns:
-        float32 [H, W] on the CPU, how much of each pixel is from a crop. Where that is 0 the photograph stays as it
-        was to the last bit.
     """
-    height, width = photo.shape[:2]
-    owned = ownership(areas, height, width)
-    alpha = np.zeros((height, width), np.float32)
+    alpha = changed.numpy()
     for number, area in enumerate(areas):
         if not area.window.empty:
             soft = (
@@ -60,23 +57,32 @@ def paste_(
             np.maximum(alpha[area.window.slices], soft, out=alpha[area.window.slices])
     colours = min(photo.shape[2], 3)
     for number, area in enumerate(areas):
-        window = _bounds(owned.of(number, area.window) & (alpha[area.window.slices] > 0), area.window)
+        if area.window.empty:
+            continue
+        touched = _bounds(alpha[area.window.slices] > 0, area.window)
+        if touched.empty:
+            continue
+        mine = owned(areas, number, touched) & (alpha[touched.slices] > 0)
+        window = _bounds(mine, touched)
         if window.empty:
             continue
-        weight = np.where(owned.of(number, window), alpha[window.slices], np.float32(0))
+        mine = mine[window.seen_from(touched).slices]
+        weight = np.where(mine, alpha[window.slices], np.float32(0))
         source = crops[number] if colours == 3 else crops[number] @ LUMA[:, None]
         content = resample(source, area.from_crop(window), window.height, window.width)
         here = photo[window.slices]
         before = here[..., :colours].float().cpu().numpy()
         if colour_match:
             x, y = (coordinate / (1 + grow + feather) for coordinate in area.disc(window))
-            content = content + _colour_shift(before - content, weight, x, y)
-        blend = before + weight[..., None] * (content.clip(0, 1) - before)
+            content += _colour_shift(before - content, weight, x, y)
+        np.clip(content, 0, 1, out=content)
+        blend = content - before
+        blend *= weight[..., None]
+        blend += before
         # Not from the sum: in the core not even rounding may tell of the original.
-        blend[weight == 1] = content[weight == 1].clip(0, 1)
-        changed = weight > 0
-        here[..., :colours][torch.from_numpy(changed)] = torch.from_numpy(blend[changed]).to(here)
-    return torch.from_numpy(alpha)
+        np.copyto(blend, content, where=(weight == 1)[..., None])
+        shown, chosen = here[..., :colours], torch.from_numpy(mine).to(here.device)
+        shown.copy_(torch.where(chosen[..., None], torch.from_numpy(blend).to(here), shown))
 
 
 def _bounds(selected: NDArray[np.bool_], window: Window) -> Window:

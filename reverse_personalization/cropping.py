@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import Window, inverted, scale_of, shifted
-from .face_mask import REACH, FaceArea, Ownership, ownership
+from .face_mask import REACH, FaceArea, owned
 from .resampling import resample, smoothstep, source_window
 
 OUTSIDE_BLUR = 0.02
@@ -41,12 +41,11 @@ def take_crops(
     """
     height, width = photo.shape[:2]
     hiding = hide_neighbours and len(areas) > 1
-    owned = ownership(areas, height, width) if hiding else None
     for number, area in enumerate(areas):
         window = source_window(area.to_crop, area.side, height, width)
         source = photo[window.slices].copy()
-        if owned is not None:
-            _hide_others(source, window, photo, areas, owned, number)
+        if hiding:
+            _hide_others(source, window, photo, areas, number)
         crop = resample(source, shifted(area.to_crop, window), area.side, area.side)
         yield _blurred_outside(crop, area, height, width)
 
@@ -56,7 +55,6 @@ def _hide_others(
     window: Window,
     photo: NDArray[np.float32],
     areas: Sequence[FaceArea],
-    owned: Ownership,
     number: int,
 ) -> None:
     """Blur all faces but one in a copy of a window of the photograph, in place."""
@@ -64,7 +62,7 @@ def _hide_others(
         shared = area.window.within(window)
         if other == number or shared.empty:
             continue
-        theirs = owned.of(other, shared) & (owned.distance[shared.slices] <= REACH)
+        theirs = owned(areas, other, shared, REACH)
         if theirs.any():
             blurred = _blurred(photo[area.window.slices], area.radius)
             here, there = shared.seen_from(window).slices, shared.seen_from(area.window).slices

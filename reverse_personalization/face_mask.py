@@ -74,7 +74,8 @@ class FaceArea:
 
     def distance(self, window: Window) -> NDArray[np.float32]:
         """Of pixels from the face, [h, w], in radii of the core; infinite outside the crop."""
-        distance = np.hypot(*self.disc(window))
+        x, y = self.disc(window)
+        distance = np.hypot(x, y, out=x)
         distance[self._to_edge(window) < 0] = np.inf
         return distance
 
@@ -85,8 +86,11 @@ class FaceArea:
     def _to_edge(self, window: Window) -> NDArray[np.float32]:
         """Distance of pixels from the crop's edge in its pixels, [h, w]; negative outside."""
         x, y = _coordinates(self.to_crop, window)
-        middle = (self.side - 1) / 2
-        return self.side / 2 - np.maximum(np.abs(x - middle), np.abs(y - middle))
+        # In place: of a face in a large photograph each of these arrays has tens of megabytes.
+        for coordinate in (x, y):
+            coordinate -= (self.side - 1) / 2
+            np.abs(coordinate, out=coordinate)
+        return np.subtract(self.side / 2, np.maximum(x, y, out=x), out=x)
 
 
 def face_area(
@@ -150,39 +154,35 @@ def drawn_mask(area: FaceArea, mask: NDArray[np.float32], feather: float, grow: 
     return shown[..., 0] * area.edge(window)
 
 
-@dataclass(frozen=True, eq=False)
-class Ownership:
-    """Whose every pixel of a photograph is.
+def owned(areas: Sequence[FaceArea], number: int, window: Window, reach: float = np.inf) -> NDArray[np.bool_]:
+    """Which pixels of a window one face owns.
 
-    Attributes:
-        owner: int16 [H, W], number of the face from 0, or -1.
-        distance: float32 [H, W], from the owner, in radii of its core; infinite where nobody's crop is.
-    """
-
-    owner: NDArray[np.int16]
-    distance: NDArray[np.float32]
-
-    def of(self, number: int, window: Window) -> NDArray[np.bool_]:
-        """Which pixels of a window one face owns, [h, w]."""
-        return self.owner[window.slices] == number
-
-
-def ownership(areas: Sequence[FaceArea], height: int, width: int) -> Ownership:
-    """Give every pixel to the face it is nearest to among those whose crops show it; at a tie to the first.
+    A pixel belongs to the face it is nearest to among those whose crops show it; at a tie to the first. Computed where
+    it is asked for: a photograph is far larger than its faces.
 
     Args:
         areas: of all faces of the photograph.
-        height: of the photograph, pixels.
-        width: of the photograph, pixels.
+        number: of the face, from 0.
+        window: of the photograph, not empty.
+        reach: distance in radii of the core, beyond which the face's own pixels are not wanted.
+
+    Returns:
+        [h, w].
     """
-    owner = np.full((height, width), -1, np.int16)
-    nearest = np.full((height, width), np.inf, np.float32)
-    for number, area in enumerate(areas):
-        distance = area.distance(area.window)
-        closer = distance < nearest[area.window.slices]
-        nearest[area.window.slices][closer] = distance[closer]
-        owner[area.window.slices][closer] = number
-    return Ownership(owner, nearest)
+    mine = np.zeros((window.height, window.width), bool)
+    here = window.within(areas[number].window)
+    if here.empty:
+        return mine
+    distance = areas[number].distance(here)
+    nearest = np.isfinite(distance) & (distance <= reach)
+    for other, area in enumerate(areas):
+        shared = area.window.within(here)
+        if other == number or shared.empty:
+            continue
+        part, theirs = shared.seen_from(here).slices, area.distance(shared)
+        nearest[part] &= distance[part] < theirs if other < number else distance[part] <= theirs
+    mine[here.seen_from(window).slices] = nearest
+    return mine
 
 
 def _coordinates(transform: NDArray[np.float64], window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

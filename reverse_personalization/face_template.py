@@ -6,11 +6,14 @@ Points are complex numbers x + iy, y down, so that a turn by 90 degrees is a mul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from .faces import EMBEDDING_WIDTH, Detection, Face
+from .matching import landmark_distance
 
 ARCFACE_SIDE = 112.0
 """Side in pixels of the crop that ArcFace recognisers take."""
@@ -21,6 +24,14 @@ ARCFACE_LANDMARKS: NDArray[np.float64] = np.array(
 """[5, 2] pixels: where an ArcFace crop has eyes, nose and mouth corners, i.e. an average frontal face.
 
 These are the published numbers of InsightFace's alignment (`face_align.arcface_dst`).
+"""
+
+
+FARTHEST_FROM_TEMPLATE = 0.25
+"""Mean distance of five landmarks from the template's, in parts of the crop's side, from which on they are another's.
+
+Rendered faces that look aside by up to 45 degrees are off by at most 0.06, faces with the widest margin of Crop Faces
+by 0.09. In 60 rendered groups of four nobody was nearer than 0.29 in a neighbour's crop.
 """
 
 
@@ -94,6 +105,32 @@ def template_detection(height: int, width: int) -> Detection:
     (x0, y0), (x1, y1) = (corner + FFHQ_BOX * side).tolist()
     landmarks = tuple((x, y) for x, y in (corner + FFHQ_LANDMARKS * side).tolist())
     return Detection(box=(x0, y0, x1, y1), landmarks=landmarks, score=0.0)
+
+
+def face_of_crop(finds: Sequence[Detection], height: int, width: int) -> Detection:
+    """The one face that an FFHQ-aligned crop was made of, among whatever was found in it.
+
+    The alignment says where that face is, so neither the largest nor the surest find alone is believed: a neighbour in
+    the corner may be surer, and half a face seen too close is larger. What counts is the score, less the further the
+    landmarks are from the template's.
+
+    Args:
+        finds: in pixels of the image.
+        height: see `template_detection`.
+        width: see `template_detection`.
+
+    Returns:
+        One of the finds, or the template with score 0 if none of them is at its place.
+    """
+    template = template_detection(height, width)
+    farthest = FARTHEST_FROM_TEMPLATE * min(height, width)
+
+    def belief(find: Detection) -> float:
+        return find.score * (1 - landmark_distance(find, template) / farthest)
+
+    # Landmarks that are not finite are nowhere near either.
+    there = [find for find in finds if landmark_distance(find, template) < farthest]
+    return max(there, key=belief, default=template)
 
 
 def stand_in(side: int) -> Face:

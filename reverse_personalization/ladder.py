@@ -66,6 +66,48 @@ class Outcome:
         return f"NOT anonymised ({tried}); {kept}: Identity Check will find it, and Cover Faces must cover it"
 
 
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """The wire type RETRY_ATTEMPTS: what was tried on faces, for the report beside the picture.
+
+    Attributes:
+        embeddings: float32 [F, 512] of the faces that were generated. They say which these are among those of the
+            photographs, where the crops are not known.
+        tried: what was tried on each, in its order.
+    """
+
+    embeddings: Tensor
+    tried: tuple[tuple[Attempt, ...], ...]
+
+    def of(self, embeddings: Tensor) -> list[tuple[Attempt, ...]]:
+        """What was tried on the faces of photographs.
+
+        Args:
+            embeddings: float32 [N, 512] of all their faces; those that crops were made of have the same there.
+
+        Returns:
+            For each what was tried on it, () if it was not generated. Faces that are alike to the last bit, as in two
+            copies of a photograph, get theirs in their order.
+
+        Raises:
+            ValueError: there was something tried on another face.
+        """
+        left = list(range(len(self.tried)))
+        found = []
+        for embedding in embeddings:
+            number = next((number for number in left if torch.equal(self.embeddings[number], embedding)), None)
+            found.append(() if number is None else self.tried[number])
+            if number is not None:
+                left.remove(number)
+        if left:
+            raise ValueError(
+                f"the attempts are of {len(self.tried)} faces, {len(left)} of which are not among the "
+                f"{len(embeddings)} that are checked; connect the attempts of the sampler that changed these faces, "
+                "or none"
+            )
+        return found
+
+
 def parse_scales(text: str) -> tuple[float, ...]:
     """Read a list of scales, the weakest first.
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
+from .ladder import Attempt
 from .verdict import FaceVerdict, Kept, Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
@@ -111,6 +112,15 @@ def _face(face: FaceVerdict) -> dict[str, Any]:
         "similarity": _rounded(face.similarity),
         "cover": face.method or None,
         "kept": None if face.kept is None else _kept(face.kept),
+        "attempts": [_attempt(attempt) for attempt in face.attempts],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "scale": attempt.scale,
+        "similarity": _rounded(attempt.similarity),
+        "anonymised": attempt.anonymised,
     }
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .faces import Sex
+from .ladder import Attempt
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
 """anonymised: measured, and below the threshold. recognisable: above it. unmeasurable: one of the two faces could not
@@ -21,6 +22,9 @@ changed. covered: one of the last three, under a cover since."""
 
 SAFE: frozenset[Status] = frozenset({"anonymised", "covered"})
 """What may leave. Everything else is covered or blocks the run."""
+
+BAND = 1 << 22
+"""Values of a picture that are converted at a time."""
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels."""
@@ -62,6 +66,7 @@ class FaceVerdict:
         kept: None if the face was not found again.
         method: of its cover, "" if it is not covered.
         reason: of a status that is not safe, a few words for people.
+        attempts: what the sampler with retry tried on it, in its order; () if that is not known.
     """
 
     status: Status
@@ -71,6 +76,7 @@ class FaceVerdict:
     kept: Kept | None = None
     method: str = ""
     reason: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +123,10 @@ def eight_bits(image: Tensor) -> NDArray[np.uint8]:
     Returns:
         uint8 [H, W, C], rounded, contiguous.
     """
-    # In place: a photograph of 48 megapixels has half a gigabyte, and every step would make another.
-    levels = image.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8)
-    return np.ascontiguousarray(levels.cpu().numpy())
+    # A photograph of 48 megapixels has half a gigabyte: what is computed on the way is only ever of some rows.
+    rows = max(1, BAND // max(1, image[0].numel()))
+    bands = [band.float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu() for band in image.detach().split(rows)]
+    return np.ascontiguousarray(torch.cat(bands).numpy())
 
 
 def pixels_digest(image: Tensor) -> str:
@@ -129,4 +136,6 @@ def pixels_digest(image: Tensor) -> str:
         image: float [H, W, C] in [0, 1] (clipped).
     """
     levels = eight_bits(image)
-    return hashlib.sha256(repr(levels.shape).encode() + levels.tobytes()).hexdigest()
+    digest = hashlib.sha256(repr(levels.shape).encode())
+    digest.update(levels.data)
+    return digest.hexdigest()

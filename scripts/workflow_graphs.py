@@ -50,7 +50,7 @@ def _whole_photographs(
             **parts.inverted_crops(photograph),
             **regenerate,
             **parts.pasted(photograph, crops),
-            **parts.checked(photograph, Link("paste", "image")),
+            **parts.checked(photograph, Link("paste", "image"), **_attempts(regenerate)),
             **parts.saved(),
         },
         rows=(
@@ -69,6 +69,12 @@ def _whole_photographs(
         ),
         note=parts.note_text(title, purpose, advice, parts.models_note(checked=True), parts.SAVING_NOTE),
     )
+
+
+def _attempts(regenerate: Mapping[str, Node]) -> dict[str, Link]:
+    """The check's input of what was tried, where something is tried again."""
+    retries = regenerate["sample"].kind == "ReverseIdentityLadder"
+    return {"attempts": Link("sample", "attempts")} if retries else {}
 
 
 _TRAJECTORY = Link("invert", "trajectory")
@@ -274,7 +280,7 @@ def _anonymize_faces() -> Blueprint:
         **parts.inverted_crops(image),
         "sample": parts.retry(_TRAJECTORY, scales=Link(ENTRY, "scales"), checker=checker),
         **parts.pasted(image, Link("sample", "crops")),
-        **parts.checked(image, Link("paste", "image")),
+        **parts.checked(image, Link("paste", "image"), attempts=Link("sample", "attempts")),
     }
     for key, name, port in (
         ("checkpoint", "ckpt_name", Link(ENTRY, "checkpoint")),

@@ -141,7 +141,7 @@ def pasted(image: Link, crops: Link) -> dict[str, Node]:
     return {"paste": Node("FacePaste", {"image": image, "placements": Link("crop", "placements"), "crops": crops})}
 
 
-def checked(original: Link, result: Link) -> dict[str, Node]:
+def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
     """Whether everybody in a result is unrecognisable, and covers on those who are not."""
     return {
         "check": Node(
@@ -151,6 +151,7 @@ def checked(original: Link, result: Link) -> dict[str, Node]:
                 "faces": Link("embed", "faces"),
                 "result": result,
                 "checker": REPLACEABLE["checker"],
+                **inputs,
             },
             room=COMPARISON_ROOM,
         ),

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from reverse_personalization.alignment import Window
+from reverse_personalization.face_mask import FaceArea
 from reverse_personalization.face_template import FFHQ_LANDMARKS
 from reverse_personalization.faces import EMBEDDING_WIDTH, Face, Faces
 
@@ -53,3 +55,11 @@ def photograph(field: Field, height: int, width: int) -> torch.Tensor:
     """float32 [1, H, W, 3]."""
     y, x = np.mgrid[:height, :width].astype(np.float64)
     return torch.from_numpy(field(x, y).astype(np.float32))[None]
+
+
+def owners(areas: Sequence[FaceArea], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of every pixel of a photograph the number of the nearest face, -1 for nobody's, and the distance from it."""
+    whole = Window(0, 0, width, height)
+    distances = np.stack([area.distance(whole) for area in areas] or [np.full((height, width), np.inf)])
+    nearest = distances.min(axis=0)
+    return np.where(np.isinf(nearest), -1, distances.argmin(axis=0)), nearest

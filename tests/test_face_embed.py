@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import inspect
 import json
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from reverse_personalization.face_template import FFHQ_LANDMARKS
@@ -120,6 +123,7 @@ class StubDetector:
 
     def __init__(self, size: int, *answers: list[list[float]]):
         self.static_input_size = (size, size)
+        self.model_file = "stub.onnx"
         self.answers = list(answers)
 
     def detect(self, canvas, input_size):
@@ -145,6 +149,16 @@ def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
     whole, piece = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.8]
     assert len(search(insight, StubDetector(100, [whole], [piece]), 100, 100)) == 1
     assert len(search(insight, StubDetector(100, [whole, piece]), 100, 100)) == 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_find_that_is_nowhere_stops_the_search(insight, value, place):
+    """Beside a good one: it must neither be dropped nor taken for a face at some place."""
+    good, bad = [5, 5, 45, 45, 0.9], [55, 55, 95, 95, 0.8]
+    bad[place] = value
+    with pytest.raises(RuntimeError, match=r"stub\.onnx gave values that are not finite, .* try the provider CPU"):
+        search(insight, StubDetector(100, [good, bad]), 100, 100)
 
 
 def test_rounding_to_whole_pixels_is_undone_in_both_directions(insight):
@@ -211,6 +225,15 @@ def test_the_editor_gets_the_pictures_and_the_places_of_their_faces(node, fake_p
     json.dumps(output.ui)
 
 
+def test_a_full_disk_for_the_editors_pictures_is_one_clear_error(node, fake_pack, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(RuntimeError, match=r"temporary files \(No space left on device\); make room there"):
+        run(node, images(fake_insight.scene(200, 200, cyan=(50, 50, 100))))
+
+
 def test_number_that_is_not_there_names_the_image(node, fake_pack):
     one, three = fake_insight.scene(400, 600, cyan=(10, 10, 99)), fake_insight.scene(400, 600, **THREE)
     with pytest.raises(ValueError, match="image 2: face 3 was asked for, but the image has 1 face"):
@@ -262,11 +285,32 @@ def test_image_is_not_modified(node, fake_pack):
     assert torch.equal(picture, before)
 
 
-def test_aligned_crop_that_the_detector_sees_uses_its_largest_face(node, fake_pack):
-    picture = fake_insight.scene(256, 256, magenta=(40, 50, 160), cyan=(0, 0, 40))
-    (face,) = run(node, images(picture), detect=False)
-    assert face.box == pytest.approx((40, 50, 200, 210), abs=2)
-    assert face.score > 0.5
+@pytest.mark.parametrize(
+    ("face", "neighbour"),
+    [
+        pytest.param((40, 50, 160), (0, 0, 40), id="a small neighbour"),
+        pytest.param((80, 80, 96), (0, 140, 116), id="a margin, and a larger neighbour in the corner"),
+        pytest.param((26, 26, 200), (216, 0, 40), id="a face that fills the crop"),
+    ],
+)
+def test_aligned_crop_uses_the_face_in_its_middle(node, fake_pack, face, neighbour):
+    x, y, side = face
+    picture = fake_insight.scene(256, 256, magenta=face, cyan=neighbour)
+    (found,) = run(node, images(picture), detect=False)
+    assert found.box == pytest.approx((x, y, x + side, y + side), abs=2)
+    assert found.score > 0.5
+    assert found.embedding.numpy() == pytest.approx(expected_identity(picture, landmarks_in(x, y, side)), abs=0.05)
+    assert report_of(node, images(picture), detect=False).endswith("landmarks detected, 1 chosen")
+
+
+def test_aligned_crop_does_not_take_a_neighbour_for_a_face_that_is_not_seen(node, fake_pack):
+    """However sure the detector is of who stands beside it."""
+    picture = images(fake_insight.scene(256, 256, cyan=(0, 140, 116)))
+    (face,) = run(node, picture, detect=False)
+    assert face.score == 0
+    assert np.array(face.landmarks) == pytest.approx(FFHQ_LANDMARKS * 256)
+    said = report_of(node, picture, detect=False)
+    assert "at the standard places (none of 1 found is there; is it no aligned crop, turn detect on), 1 chosen" in said
 
 
 def test_aligned_crop_that_the_detector_does_not_see_uses_the_standard_places(node, fake_pack):
@@ -338,3 +382,15 @@ def test_a_large_photograph_is_not_copied_again_and_again(pack, use, allowed):
     with Copies(image.numel()) as copies:
         getattr(part("nodes.face_embed"), use)(image if use == "check_images" else image[0])
     assert copies.made <= allowed
+
+
+@pytest.mark.parametrize("band", [1, 7 * 3 * 2, 1 << 22])
+def test_levels_are_the_same_in_however_many_bands(pack, monkeypatch, band):
+    verdict = part("reverse_personalization.verdict")
+    monkeypatch.setattr(verdict, "BAND", band)
+    image = torch.rand(11, 7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.4 - 0.2
+    levels = verdict.eight_bits(image)
+    assert levels.flags.c_contiguous
+    assert (levels == np.round(np.clip(image.float().numpy(), 0, 1) * 255).astype(np.uint8)).all()
+    expected = hashlib.sha256(b"(11, 7, 3)" + levels.tobytes()).hexdigest()
+    assert verdict.pixels_digest(image) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reverse_personalization.face_mask import face_area, ownership
+from reverse_personalization.face_mask import face_area
 from reverse_personalization.placement import Placements
-from tests.face_layout import face_at, face_of, faces_of, photograph, waves
+from tests.face_layout import face_at, face_of, faces_of, owners, photograph, waves
 from tests.in_host import run_node
 
 angles = st.floats(-180, 180)
@@ -147,17 +148,12 @@ def test_core_of_every_face_shows_its_owner_alone(pack, crowd, colour_match, see
         face_area(np.array(face.landmarks), placement.to_crop, 64, height, width)
         for face, placement in zip(faces, placements.crops, strict=True)
     ]
-    owned = ownership(areas, height, width)
-    core = torch.from_numpy(owned.distance <= 1)
+    owner, distance = owners(areas, height, width)
+    core = torch.from_numpy(distance <= 1)
     assert (mask[0][core] == 1).all()
     if not colour_match:
-        expected = colours[torch.from_numpy(owned.owner.astype(np.int64))[core]]
+        expected = colours[torch.from_numpy(owner)[core]]
         assert torch.equal(back[0][core], expected[:, None].expand(-1, 3))
-    # The owner is the nearest: nobody else's core is deeper.
-    window = areas[0].window._replace(x0=0, y0=0, x1=width, y1=height)
-    distances = np.stack([area.distance(window) for area in areas])
-    assert ((distances <= 1).any(axis=0) == core.numpy()).all()
-    assert (owned.owner[core.numpy()] == distances.argmin(axis=0)[core.numpy()]).all()
     untouched = mask == 0
     assert torch.equal(back[untouched], image[untouched])
 
@@ -176,8 +172,8 @@ def test_nothing_of_a_neighbour_comes_back_with_a_crop(pack, crowd):
         face_area(np.array(face.landmarks), placement.to_crop, 64, height, width)
         for face, placement in zip(faces, placements.crops, strict=True)
     ]
-    owned = ownership(areas, height, width)
-    changed = torch.from_numpy((owned.owner > 0) & (owned.distance <= 1))
+    owner, distance = owners(areas, height, width)
+    changed = torch.from_numpy((owner > 0) & (distance <= 1))
     assert (back[0][changed] == 0.5).all()
 
 
@@ -238,6 +234,26 @@ def test_thirty_faces(pack):
     back, mask = paste(image, placements, torch.rand(crops.shape))
     assert torch.isfinite(back).all()
     assert (mask == 1).float().mean() > 0.3
+
+
+def test_a_huge_photograph_is_worked_on_around_its_faces_alone(pack):
+    """Of 8000x6000 pixels, 183 MiB a channel, nothing of that size is made but the result and its mask."""
+    image = torch.zeros(1, 6000, 8000, 1).fill_(0.5)
+    faces = faces_of(6000, 8000, [face_at(300 + 900 * number, 400 + 700 * number, 300) for number in range(8)])
+    tracemalloc.start()
+    crops, placements = crop(image, faces, 256)
+    back, mask = paste(image, placements, torch.zeros_like(crops), colour_match=False)
+    # Of NumPy's arrays; the result and its mask are the tensor library's.
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 * 2**20
+    assert mask.shape == (1, 6000, 8000)
+    for face in faces:
+        x, y = (round(side) for side in face.centre)
+        assert back[0, y, x] == 0
+        around = mask[0, max(y - 400, 0) : y + 400, max(x - 400, 0) : x + 400]
+        assert around[around > 0].numel() < 300 * 300
+    assert (mask > 0).sum() < 8 * 300 * 300
 
 
 def nothing_to_paste(batch: int = 2) -> tuple[torch.Tensor, Placements]:

@@ -14,6 +14,7 @@ from reverse_personalization.face_search import SIZE_STEP, Look, fragments, sear
 from reverse_personalization.face_template import (
     ARCFACE_LANDMARKS,
     FFHQ_LANDMARKS,
+    face_of_crop,
     ffhq_fractions,
     template_detection,
 )
@@ -27,6 +28,7 @@ from reverse_personalization.faces import (
     parse_choice,
     select_faces,
 )
+from tests.face_layout import landmarks_at
 
 
 def at(x: float, y: float, size: float = 100.0) -> Detection:
@@ -252,3 +254,43 @@ def test_small_face_before_a_large_one_stays_where_one_look_saw_both():
 
 def test_no_finds_have_no_fragments():
     assert fragments(np.zeros((0, 5)), np.zeros(0, int)).shape == (0,)
+
+
+def seen(score: float, x: float = 0.5, y: float = 0.5, size: float = 1.0, degrees: float = 0.0) -> Detection:
+    """A find in a crop of side 400: an average face whose own FFHQ crop is `size` of it, with its middle at (x, y)."""
+    landmarks = landmarks_at(400 * x, 400 * y, 400 * size, degrees)
+    half = 160 * size
+    box = (400 * x - half, 400 * y - half, 400 * x + half, 400 * y + half)
+    return Detection(box=box, landmarks=tuple((float(a), float(b)) for a, b in landmarks), score=score)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        pytest.param(seen(0.9), seen(0.15, size=1.6), id="poor and larger"),
+        pytest.param(seen(0.9, size=0.5), seen(0.15), id="a margin, and a poor find of the right size"),
+        pytest.param(seen(0.15), seen(0.95, 0.15, 0.2, 0.5), id="unsure of the face, sure of its neighbour"),
+        pytest.param(seen(0.3), seen(0.95, 0.9, 0.5, 1.2), id="beside a nearer person"),
+        pytest.param(seen(0.8, degrees=5), seen(0.3, 0.62, 0.47, 0.2), id="an eye taken for a face"),
+        pytest.param(seen(0.8, degrees=5), seen(0.7, degrees=180), id="upside down"),
+        pytest.param(seen(0.7, 0.5, 0.4, 0.5), seen(0.15), id="a portrait cut out by eye"),
+        pytest.param(seen(0.5), Detection(seen(0.9).box, ((np.nan, np.nan),) * 5, 0.9), id="landmarks that are none"),
+    ],
+)
+def test_aligned_crop_is_of_the_sure_find_at_its_middle(right, wrong):
+    assert face_of_crop([wrong, right], 400, 400) is right
+    assert face_of_crop([right, wrong], 400, 400) is right
+
+
+@pytest.mark.parametrize("finds", [[], [seen(0.95, 0.1, 0.1, 0.4)], [seen(0.9, 0.9, 0.5), seen(0.9, 0.1, 0.5)]])
+def test_aligned_crop_is_of_the_template_where_only_others_are_seen(finds):
+    place = face_of_crop(finds, 400, 400)
+    assert place.score == 0
+    assert place.landmarks == template_detection(400, 400).landmarks
+
+
+def test_aligned_crop_between_bars_is_looked_at_in_its_own_square():
+    """A crop of 400x400 in the middle of 400x800; the find is at its left edge."""
+    beside = seen(0.9, 0.55, 0.5)
+    assert face_of_crop([beside], 400, 400) is beside
+    assert face_of_crop([beside], 400, 800).score == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,12 @@ def test_without_a_fault_a_file_is_saved_in_which_nobody_is_recognised(scene: Sc
     assert scene.recognisable(file) == []
     assert {path.suffix for path in scene.clean.files} == {".png", ".json"}
     assert [leaks(path) for path in scene.clean.files] == [[], []]
+    faces = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["faces"]
+    assert len(faces) >= len(item.faces)
+    for face in faces[: len(item.faces)]:
+        tried = [attempt["scale"] for attempt in face["attempts"]]
+        assert tried == list(OPTIONS.scales)[: len(tried)]
+        assert face["attempts"][-1]["anonymised"] or tried == list(OPTIONS.scales)
 
 
 def test_the_judge_sees_who_was_left_as_they_were(scene: Scene, tmp_path: Path):
@@ -293,9 +300,13 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
         "paste_",
         {
             "throws": lambda function: throw,
-            "gives nothing": lambda function: give(None),
-            "gives NaN": lambda function: spoilt(function, to_nan),
-            "changes nothing": lambda function: lambda photo, *args, **kwargs: torch.zeros(photo.shape[:2]),
+            "changes nothing": lambda function: give(None),
+            "writes NaN": lambda function: (
+                lambda photo, changed, *args, **kwargs: (
+                    photo.fill_(torch.nan),
+                    changed.fill_(torch.nan),
+                )
+            ),
         },
     ),
     "cover": (

@@ -18,10 +18,10 @@ from reverse_personalization.alignment import (
     scale_of,
 )
 from reverse_personalization.cropping import take_crops
-from reverse_personalization.face_mask import FaceArea, drawn_mask, face_area, landmark_mask, ownership
+from reverse_personalization.face_mask import FaceArea, drawn_mask, face_area, landmark_mask, owned
 from reverse_personalization.face_template import FFHQ_LANDMARKS, ffhq_fractions
 from reverse_personalization.resampling import resample
-from tests.face_layout import face_at, landmarks_at, photograph, waves
+from tests.face_layout import face_at, landmarks_at, owners, photograph, waves
 
 angles = st.floats(-180, 180)
 places = st.floats(-50, 250)
@@ -204,11 +204,28 @@ def test_every_pixel_has_the_nearest_owner_and_a_tie_the_first():
     landmarks = landmarks_at(30, 40, 50)
     one, same = area_at(landmarks, 64, 80, 120), area_at(landmarks, 64, 80, 120)
     far = area_at(landmarks_at(60, 40, 50), 64, 80, 120)
-    owned = ownership([one, same, far], 80, 120)
-    assert set(np.unique(owned.owner)) == {-1, 0, 2}
-    assert (owned.owner[40, [30, 44, 46, 60, 110]] == [0, 0, 2, 2, -1]).all()
-    assert np.isinf(owned.distance[owned.owner == -1]).all()
+    owner = owners([one, same, far], 80, 120)[0]
+    assert set(np.unique(owner)) == {-1, 0, 2}
+    assert (owner[40, [30, 44, 46, 60, 110]] == [0, 0, 2, 2, -1]).all()
     assert scale_of(one.to_disc) == pytest.approx(1 / one.radius)
+
+
+windows = st.tuples(st.integers(0, 99), st.integers(0, 79), st.integers(1, 40), st.integers(1, 40))
+crowds = st.lists(
+    st.tuples(st.floats(-20, 140), st.floats(-20, 120), st.floats(8, 120), angles), min_size=1, max_size=5
+)
+
+
+@given(crowd=crowds, again=st.booleans(), window=windows, reach=st.sampled_from([0.5, 1.0, 1.12, np.inf]))
+def test_owner_is_the_same_in_every_window(crowd, again, window, reach):
+    landmarks = [landmarks_at(*place) for place in (crowd + crowd[:1] if again else crowd)]
+    areas = [area_at(points, 64, 100, 120) for points in landmarks if not landmark_fault(points, 100, 120)]
+    owner, distance = owners(areas, 100, 120)
+    x, y, width, height = window
+    part = Window(x, y, min(x + width, 120), min(y + height, 100))
+    for number in range(len(areas)):
+        expected = (owner == number) & (distance <= reach)
+        assert (owned(areas, number, part, reach) == expected[part.slices]).all()
 
 
 @settings(max_examples=20)
@@ -217,11 +234,11 @@ def test_neighbour_is_not_in_the_crop(gap, degrees):
     """Faces as fine red or blue stripes on grey: their own crop shows them, the other's a blur."""
     places = [landmarks_at(90, 90, 80, degrees), landmarks_at(90 + gap, 90, 80)]
     areas = [area_at(landmarks, 160, 180, 220) for landmarks in places]
-    owned = ownership(areas, 180, 220)
+    owner, distance = owners(areas, 180, 220)
     photo = np.full((180, 220, 3), 0.5, np.float32)
     stripes = (np.arange(220) % 4 < 2).astype(np.float32)[None].repeat(180, 0)
     for number, channel in ((0, 0), (1, 2)):
-        core = (owned.owner == number) & (owned.distance <= 1)
+        core = (owner == number) & (distance <= 1)
         photo[..., channel][core] = stripes[core]
     for number, crop in enumerate(take_crops(photo, areas, True)):
         others = crop[..., 2 - 2 * number]

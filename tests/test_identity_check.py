@@ -123,6 +123,20 @@ def test_every_face_gets_what_became_of_it(check):
     assert verdict.results[0] == pixels_digest(images(AFTER)[0])
 
 
+def test_attempts_go_with_their_faces_and_only_with_them(check, node):
+    ladder = part("reverse_personalization.ladder")
+    tried = ladder.Attempt(-5.0, True, 0.25, True)
+    originals = images(NOBODY, scene(cyan=PLACE, yellow=OTHER_PLACE))
+    faces = run(node, originals, det_size=DET_SIZE, no_face="empty list")
+    attempts = ladder.Attempts(faces.embeddings()[1:], ((tried,),))
+    results = images(scene(magenta=PLACE), scene(magenta=PLACE, yellow=OTHER_PLACE))
+    verdict = check(originals, results, faces, attempts=attempts).result[0]
+    assert [[face.attempts for face in image] for image in verdict.images] == [[()], [(), (tried,)]]
+    assert [[face.status for face in image] for image in verdict.images] == statuses(check(originals, results, faces))
+    with pytest.raises(ValueError, match="connect the attempts of the sampler that changed these faces"):
+        check(originals[:1], results[:1], nobody_of(1), attempts=attempts)
+
+
 def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
     monkeypatch.setattr(part("host.recognition").Checker, "check", lambda *given: ())
     with pytest.raises(RuntimeError, match="of image 2 says something of 0 faces, but 1 were to be changed"):

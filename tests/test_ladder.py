@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.ladder import climb, parse_scales
+from reverse_personalization.ladder import Attempt, Attempts, climb, parse_scales
 from tests import fake_insight
 from tests.in_host import load_pack, part, run_node
 from tests.small_model import SmallModel
@@ -129,6 +129,11 @@ def packs(fake_pack: Path) -> Path:
 
 
 def run(small: SmallModel, vae: Any, count: int, **given: Any) -> tuple[torch.Tensor, str]:
+    """Crops and report."""
+    return run_whole(small, vae, count, **given)[:2]
+
+
+def run_whole(small: SmallModel, vae: Any, count: int, **given: Any) -> Any:
     inputs = {
         "faces": faces_in_crops(small, count),
         "crops": torch.rand(count, 64, 64, 3, generator=torch.Generator().manual_seed(9)),
@@ -176,10 +181,11 @@ def test_where_there_is_nobody_nothing_is_generated(small: SmallModel, packs: Pa
     nobody = part("reverse_personalization.face_template").stand_in(64)
     grey = torch.full((1, 64, 64, 3), 0.5)
     vae = Pictures()
-    crops, report = run(
+    crops, report, attempts = run_whole(
         small, vae, 1, faces=replace(faces, images=((nobody,),), height=64, width=64, model_pack="fake"), crops=grey
     )
     assert torch.equal(crops, grey)
+    assert attempts.of(torch.zeros(1, 512)) == [()]
     assert report == "nobody to change: nothing was generated"
 
 
@@ -222,7 +228,7 @@ def test_who_is_still_recognisable_is_run_again_until_nobody_is(small: SmallMode
     faces = small.faces(2)
     images = tuple((replace(face, box=(16.0, 16.0, 48.0, 48.0), landmarks=square),) for face in faces)
     vae = Pictures(["magenta", "yellow"], ["yellow"])
-    crops, report = run(
+    crops, report, attempts = run_whole(
         small,
         vae,
         2,
@@ -234,6 +240,13 @@ def test_who_is_still_recognisable_is_run_again_until_nobody_is(small: SmallMode
     assert torch.equal(crops, torch.stack([picture("yellow")] * 2))
     assert "face 1: anonymised (-5: similarity 1.00, -8: similarity -0." in report
     assert "face 2: anonymised (-5: similarity -0." in report
+    # In whatever order the photographs have the faces, and whoever else is there.
+    other = torch.ones(1, 512)
+    nothing, second, first = attempts.of(torch.cat([other, faces.embeddings().flip(0)]))
+    assert nothing == ()
+    assert [(one.scale, one.anonymised) for one in first] == [(-5, False), (-8, True)]
+    assert [(one.scale, one.anonymised) for one in second] == [(-5, True)]
+    assert first[0].similarity == pytest.approx(1)
 
 
 def test_the_original_is_embedded_once_and_never_described(
@@ -295,6 +308,28 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
             apart = generate(rows, -6.0)
             assert (apart - together[rows]).abs().max() <= 1e-4
     assert (together[0] - together[1]).abs().max() > 1e-2
+
+
+def test_attempts_of_copies_of_a_photograph_keep_their_order() -> None:
+    weak, strong = (Attempt(scale, True, 0.1, True) for scale in (-5.0, -8.0))
+    one = torch.eye(2, 512)
+    attempts = Attempts(one[[0, 0, 1]], ((weak,), (strong,), ()))
+    assert attempts.of(one[[0, 1, 0]]) == [(weak,), (), (strong,)]
+
+
+def test_attempts_of_somebody_else_are_refused() -> None:
+    attempts = Attempts(torch.eye(2, 512), ((), ()))
+    with pytest.raises(ValueError, match=r"of 2 faces, 1 of which are not among the 1 .* connect the attempts"):
+        attempts.of(torch.eye(1, 512))
+
+
+def test_the_check_asks_for_attempts_only_if_there_are_faces_and_they_are_connected(small: SmallModel) -> None:
+    ask = load_pack().node_classes["IdentityCheck"].check_lazy_status
+    somebody = small.faces(1)
+    assert ask(faces=somebody, attempts=None, checker="judge") == ["attempts"]
+    assert ask(faces=somebody, attempts=object(), checker="judge") == []
+    assert ask(faces=somebody, checker="judge") == []
+    assert ask(faces=replace(somebody, images=((),)), attempts=None, checker="judge") == []
 
 
 class Latents:

@@ -9,6 +9,7 @@ import os
 import jsonschema
 import pytest
 
+from reverse_personalization.ladder import Attempt
 from reverse_personalization.report import SCHEMA_FILE, build_report, name_faces, software_versions
 from reverse_personalization.scrub import Scrubber
 from reverse_personalization.verdict import FaceVerdict, Kept, Verdict
@@ -16,6 +17,7 @@ from tests.in_host import part
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 BOX = (1.0, 2.0, 30.0, 40.0)
+TWICE = (Attempt(-10.0, True, 0.5, False), Attempt(-14.0, False, None, False))
 KEPT = Kept(0.912345, 0.02, 1.0, -2.0, None, (30, 34), ("female", "male"))
 
 
@@ -42,7 +44,10 @@ def face(status: str, **values) -> FaceVerdict:
 
 FACES = {
     "anonymised": [face("anonymised", similarity=0.123456, kept=KEPT)],
-    "covered": [face("anonymised", similarity=0.1, kept=KEPT), face("covered", method="mosaic")],
+    "covered": [
+        face("anonymised", similarity=0.1, kept=KEPT, attempts=(Attempt(-10.0, True, 0.12345, True),)),
+        face("covered", method="mosaic", attempts=TWICE),
+    ],
     "unhandled faces kept": [face("unhandled", reason="not chosen"), face("covered", method="solid")],
     "no face": [],
 }
@@ -66,6 +71,10 @@ def test_report_says_what_was_found_and_no_place():
     assert set(report["models"]) == {"checkpoints/model.safetensors", "judge.onnx"}
     assert report["pixels"] == {"input_sha256": "a" * 64, "output_sha256": "b" * 64}
     assert "box" not in first
+    assert first["attempts"] == []
+    done, covered = report_of(*FACES["covered"])["faces"]
+    assert done["attempts"] == [{"scale": -10.0, "similarity": 0.1235, "anonymised": True}]
+    assert covered["attempts"][1] == {"scale": -14.0, "similarity": None, "anonymised": False}
     assert "not chosen" not in json.dumps(report_of(*FACES["unhandled faces kept"]))
 
 

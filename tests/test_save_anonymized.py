@@ -266,6 +266,16 @@ def test_a_full_disk_leaves_nothing(output, picture, monkeypatch, call, attempt)
     assert files(output) == []
 
 
+def test_a_full_disk_before_the_first_file_is_one_clear_error(output, picture, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "makedirs", full)
+    with pytest.raises(RuntimeError, match=r"nothing was saved: the folder .* \(No space left on device\); make room"):
+        save(picture, safe(picture), filename_prefix="new folder/picture")
+    assert files(output) == []
+
+
 def test_a_write_that_breaks_off_leaves_nothing_of_its_picture(output, picture):
     """The kernel lets this process write 20 kB a file: reports fit, and of the two pictures the one without detail."""
     batch = torch.cat([torch.zeros_like(picture), picture])

@@ -352,6 +352,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "faces": ["faces", 0],
                 "result": ["paste", 0],
                 "det_threshold": FOUND_SCORE,
+                "attempts": ["ladder", 2],
             },
         ),
         "cover": ("FaceCover", {"image": ["paste", 0], "verdict": ["check", 0], "method": "solid"}),
