@@ -268,7 +268,9 @@ def test_each_picture_of_a_batch_is_chosen_by_itself(editor):
 
 def test_panels_are_readable_in_the_theme(editor):
     """Text against its background as WCAG asks for, 4.5 to 1."""
-    layouts = editor.page.locator(".rp-panel").evaluate_all("(all) => all.map((panel) => getComputedStyle(panel).display)")
+    layouts = editor.page.locator(".rp-panel").evaluate_all(
+        "(all) => all.map((panel) => getComputedStyle(panel).display)"
+    )
     assert set(layouts) == {"flex"}
     contrasts = editor.page.evaluate(
         """() => {
