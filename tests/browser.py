@@ -27,7 +27,7 @@ VIEW = {"width": 1600, "height": 1000}
 
 OVERLAPS = """() => {
   const vue = app.extensionManager.setting.get("Comfy.VueNodes.Enabled")
-  const boxes = app.graph.nodes.map((node) => {
+  const boxes = app.canvas.graph.nodes.map((node) => {
     if (!vue) return [node.title, ...node.boundingRect]
     const box = document.querySelector(`[data-node-id="${node.id}"]`).getBoundingClientRect()
     return [node.title, ...[box.x, box.y, box.width, box.height].map((length) => length / app.canvas.ds.scale)]
@@ -39,7 +39,7 @@ OVERLAPS = """() => {
   return met
 }"""
 
-BROKEN = """() => app.graph.nodes.flatMap((node) => [
+BROKEN = """() => app.canvas.graph.nodes.flatMap((node) => [
   ...(LiteGraph.registered_node_types[node.type] ? [] : [`${node.type} is missing`]),
   ...(node.has_errors ? [`${node.type} has errors`] : []),
   ...(node.inputs ?? []).filter((input) => input.hasErrors).map((input) => `${node.type}.${input.name} is red`),
