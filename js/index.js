@@ -31,14 +31,7 @@ function nodeAt(locator) {
 }
 
 app.registerExtension({
-  name: "ReversePersonalization",
-
-  setup() {
-    const style = document.createElement("link")
-    style.rel = "stylesheet"
-    style.href = new URL("./style.css", import.meta.url).href
-    document.head.append(style)
-  },
+  name: "reversepersonalization.panels",
 
   /** @param {any} node */
   nodeCreated(node) {

@@ -24,6 +24,7 @@ export function addPanel(node, name, height) {
   const element = document.createElement("div")
   element.className = `rp-panel rp-${name}`
   element.style.minHeight = `${height - 2 * MARGIN}px`
+  element.append(make("link", "", { rel: "stylesheet", href: STYLE }))
   const widget = node.addDOMWidget(name, "reverse_personalization", element, {
     serialize: false,
     hideOnZoom: false,
@@ -39,6 +40,9 @@ export function addPanel(node, name, height) {
 }
 
 const MARGIN = 6
+
+/** Each panel brings its style with it: the page's head belongs to everybody, and keeps nothing of the pack's. */
+const STYLE = new URL("./style.css", import.meta.url).href
 
 /**
  * Let the wheel zoom the canvas also over a panel. Nodes drawn by Vue do that by themselves.

@@ -9,7 +9,6 @@ from scripts import workflow_parts as parts
 from scripts.demo import REPLACEABLE
 from scripts.workflow_model import ENTRY, Blueprint, Group, Link, Node, Port, Workflow
 
-_LOADING_COLUMNS = (("checkpoint", "photograph"), ("adapter", "text", "embed"))
 _INVERTING = (
     Group("Every face, upright and alone", parts.OLIVE, (("crop",),)),
     Group("Invert", parts.GREEN, (("encode",), ("invert",))),
@@ -92,9 +91,6 @@ def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
         },
         (("attributes",), ("sample",)),
     )
-
-
-_PORTRAIT_COLUMNS = (("checkpoint", "photograph"), ("adapter", "text", "encode", "embed"))
 
 
 def _portrait() -> Workflow:

@@ -27,7 +27,7 @@ VIEW = {"width": 1600, "height": 1000}
 
 OVERLAPS = """() => {
   const vue = app.extensionManager.setting.get("Comfy.VueNodes.Enabled")
-  const boxes = app.graph.nodes.map((node) => {
+  const boxes = app.canvas.graph.nodes.map((node) => {
     if (!vue) return [node.title, ...node.boundingRect]
     const box = document.querySelector(`[data-node-id="${node.id}"]`).getBoundingClientRect()
     return [node.title, ...[box.x, box.y, box.width, box.height].map((length) => length / app.canvas.ds.scale)]
@@ -39,7 +39,7 @@ OVERLAPS = """() => {
   return met
 }"""
 
-BROKEN = """() => app.graph.nodes.flatMap((node) => [
+BROKEN = """() => app.canvas.graph.nodes.flatMap((node) => [
   ...(LiteGraph.registered_node_types[node.type] ? [] : [`${node.type} is missing`]),
   ...(node.has_errors ? [`${node.type} has errors`] : []),
   ...(node.inputs ?? []).filter((input) => input.hasErrors).map((input) => `${node.type}.${input.name} is red`),
@@ -58,11 +58,13 @@ class Editor:
 
     Attributes:
         page: the tab.
+        pack_folder: under whose name the editor offers the pack's templates.
         problems: errors on the console since `problems` was last cleared.
     """
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, pack_folder: str) -> None:
         self.page = page
+        self.pack_folder = pack_folder
         self.problems: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.goto(url)
@@ -98,7 +100,8 @@ class Editor:
         """Open a workflow of the pack's from the template browser."""
         self.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
         templates = self.page.get_by_test_id("template-workflows-content")
-        self.page.get_by_text(PACK_FOLDER, exact=True).first.click()
+        # Nodes on the canvas say the pack's name as well.
+        self.page.get_by_role("dialog").get_by_text(self.pack_folder, exact=True).first.click()
         self.page.get_by_test_id(f"template-workflow-{name}").click()
         templates.wait_for(state="hidden")
         self.settle()
@@ -111,12 +114,15 @@ class Editor:
         self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def set_values(self, values: dict[str, dict[str, Any]]) -> None:
-        """Set widgets, by node class and name."""
+        """Set widgets, by node class and name, in subgraphs as well; who listens to them hears of it."""
         self.page.evaluate(
             """(values) => {
-              for (const node of app.graph.nodes)
-                for (const widget of node.widgets ?? [])
-                  if (widget.name in (values[node.type] ?? {})) widget.value = values[node.type][widget.name]
+              for (const node of [app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap((graph) => graph.nodes))
+                for (const widget of node.widgets ?? []) {
+                  if (!(widget.name in (values[node.type] ?? {}))) continue
+                  widget.value = values[node.type][widget.name]
+                  widget.callback?.(widget.value, app.canvas, node)
+                }
             }""",
             {kind: {**MINIATURE_INPUTS.get(kind, {}), **values.get(kind, {})} for kind in {*MINIATURE_INPUTS, *values}},
         )
@@ -169,19 +175,22 @@ class Editor:
 
 
 def borrowed_names(folder: Path) -> Path:
-    """A models folder in which the miniature's files have the names that the shipped workflows ask for."""
+    """A models folder in which the miniature's files also have the names that the shipped workflows ask for."""
     for option, name in MINIATURE.items():
         [source] = WEIGHTS.rglob(name)
-        target = folder / source.relative_to(WEIGHTS).with_name(REPLACEABLE[option])
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(source, target_is_directory=source.is_dir())
+        for other in (name, REPLACEABLE[option]):
+            target = folder / source.relative_to(WEIGHTS).with_name(other)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source, target_is_directory=source.is_dir())
     return folder
 
 
 @contextlib.contextmanager
-def running_editor(folder: Path, pictures: Mapping[str, Image.Image]) -> Iterator[tuple[ComfyServer, Editor]]:
+def running_editor(
+    folder: Path, pictures: Mapping[str, Image.Image], pack_folder: str = PACK_FOLDER
+) -> Iterator[tuple[ComfyServer, Editor]]:
     """Server and editor; what the server works on is below `folder`, with pictures for its input folder by name."""
-    base = make_workspace(folder / "base", borrowed_names(folder / "models"), PACK_FOLDER)
+    base = make_workspace(folder / "base", borrowed_names(folder / "models"), pack_folder)
     for name, picture in pictures.items():
         (base / "input" / name).parent.mkdir(exist_ok=True)
         picture.save(base / "input" / name)
@@ -194,5 +203,5 @@ def running_editor(folder: Path, pictures: Mapping[str, Image.Image]) -> Iterato
         # Root has no sandbox in a container; without a graphics card, drawing is faster without one's emulation.
         arguments = ["--no-sandbox", "--disable-gpu"]
         chromium = driver.chromium.launch(executable_path=browser(), args=arguments, timeout=PATIENCE)
-        yield server, Editor(chromium.new_page(viewport=VIEW), server.url)
+        yield server, Editor(chromium.new_page(viewport=VIEW), server.url, pack_folder)
         chromium.close()

@@ -268,6 +268,10 @@ def test_each_picture_of_a_batch_is_chosen_by_itself(editor):
 
 def test_panels_are_readable_in_the_theme(editor):
     """Text against its background as WCAG asks for, 4.5 to 1."""
+    layouts = editor.page.locator(".rp-panel").evaluate_all(
+        "(all) => all.map((panel) => getComputedStyle(panel).display)"
+    )
+    assert set(layouts) == {"flex"}
     contrasts = editor.page.evaluate(
         """() => {
           const channels = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number)
@@ -305,8 +309,12 @@ def test_panels_are_no_part_of_workflow_and_prompt(editor):
 
 def test_the_last_run_is_shown_again_when_a_workflow_is_returned_to(editor):
     faces = editor.panel("face_choice").locator(".rp-face").count()
+    styles = editor.page.locator(f"link[href*='{PACK_FOLDER}']")
+    assert styles.count() == editor.page.locator(".rp-panel").count()
     editor.page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     editor.panel("face_choice").wait_for(state="detached")
+    # The page is everybody's: without a panel it has none of the pack's style.
+    assert styles.count() == 0
     editor.page.locator(".workflow-tab", has_text="change-age").last.click()
     editor.show_node("FaceEmbed")
     assert editor.panel("face_choice").locator(".rp-face").count() == faces

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from scripts import package
 from scripts.comfyui import comfyui_folder
@@ -18,6 +19,8 @@ from tests.in_host import ROOT
 
 # What only the publisher can know.
 PUBLISHERS = {"Icon, as an address", "Repository, as an address, under [project.urls]"}
+
+LARGEST_EDITOR_PICTURE = 200_000
 
 LOAD = """
 import asyncio, json, sys
@@ -80,6 +83,16 @@ def test_the_pack_loads_from_exactly_these_files(packaged: Path) -> None:
     loaded = json.loads(finished.stdout.splitlines()[-1])
     assert loaded["nodes"] == sorted(path.stem for path in (packaged / "js" / "docs").glob("*.md"))
     assert loaded["web"]["packaged"] == str(packaged / "js")
+
+
+def test_the_readme_shows_small_pictures_that_say_nothing_of_their_maker() -> None:
+    shown = re.findall(r"!\[.+?\]\((.+?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("editor-*")} <= set(shown)
+    for name in shown:
+        with Image.open(ROOT / name) as picture:
+            assert not picture.getexif()
+            assert not {"comment", "prompt", "workflow"} & picture.info.keys()
+    assert max((ROOT / name).stat().st_size for name in shown if "editor" in name) <= LARGEST_EDITOR_PICTURE
 
 
 def test_requirements_need_no_compiler_and_leave_onnxruntime_alone() -> None:

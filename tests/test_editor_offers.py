@@ -1,0 +1,170 @@
+"""What the editor offers beside the templates: a node's help, and the blueprint from the search to the picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from scripts.comfy_server import ComfyServer
+from tests.browser import BROKEN, OVERLAPS, Editor, Look, running_editor
+from tests.in_host import ROOT
+from tests.test_workflows_shipped import QUICK, rendered
+
+pytestmark = pytest.mark.server
+
+SIZE = (320, 256)
+
+# In a folder with a dot in its name the editor looks for no help of the pack's: it takes what follows for a module.
+PACK_FOLDER = "reverse-personalization"
+
+RENDERERS = pytest.mark.parametrize("vue", [False, True], ids=["canvas", "vue"])
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ComfyServer, Editor]]:
+    pictures = {"photograph.png": rendered(5, *SIZE)}
+    with running_editor(tmp_path_factory.mktemp("editor"), pictures, PACK_FOLDER) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("screenshots")
+
+
+@pytest.fixture
+def editor(running: tuple[ComfyServer, Editor], vue: bool) -> Editor:
+    """With an empty canvas and nothing beside it."""
+    editor = running[1]
+    editor.draw_as(Look(vue, "dark"))
+    editor.page.evaluate("app.extensionManager.setting.set('Comfy.RightSidePanel.IsOpen', false)")
+    editor.page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    editor.settle()
+    editor.problems.clear()
+    return editor
+
+
+def add_node(editor: Editor, kind: str, x: int, y: int) -> None:
+    editor.page.evaluate(
+        """([kind, x, y]) => {
+          const node = LiteGraph.createNode(kind)
+          node.pos = [x, y]
+          app.graph.add(node)
+          app.canvas.selectNode(node)
+        }""",
+        [kind, x, y],
+    )
+
+
+@RENDERERS
+@pytest.mark.parametrize("kind", ["FaceEmbed", "SaveAnonymizedImage"])
+def test_the_help_panel_shows_the_nodes_page_with_its_picture(editor, shots, kind, vue):
+    text = (ROOT / "js" / "docs" / f"{kind}.md").read_text(encoding="utf-8")
+    add_node(editor, kind, 300, 200)
+    editor.show_node(kind)
+    editor.page.get_by_test_id("info-button").click()
+    page = editor.page.locator(".node-help-content")
+    page.get_by_role("heading", name="When something goes wrong").wait_for()
+    assert page.locator("h1, h2").all_inner_texts() == re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    # Every table has a line under its heading.
+    assert page.locator("tr").count() == len(re.findall(r"^\|", text, re.MULTILINE)) - page.locator("table").count()
+    [name] = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    picture = page.locator(f"img[src$='/docs/{name}']")
+    picture.evaluate("(image) => image.decode()")
+    assert picture.bounding_box() is not None
+    editor.page.screenshot(path=shots / f"help-{kind}-{'vue' if vue else 'canvas'}.png")
+    # The editor asks for the page in the user's language first; ours are in one.
+    assert [problem for problem in editor.problems if not problem.endswith("/en.md")] == []
+
+
+@RENDERERS
+def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, vue):
+    page = editor.page
+    place_blueprint(editor)
+    add_node(editor, "LoadImage", -400, 0)
+    add_node(editor, "SaveAnonymizedImage", 460, 0)
+    renderer = "vue" if vue else "canvas"
+    page.evaluate(
+        """(renderer) => {
+          const [blueprint, photograph, saved] = app.graph.nodes
+          blueprint.pos = [0, 0]
+          photograph.widgets.find((widget) => widget.name === "image").value = "photograph.png"
+          blueprint.widgets.find((widget) => widget.name === "scales").value = "-3, -5"
+          // A second run writes only what it would write elsewhere.
+          saved.widgets.find((widget) => widget.name === "filename_prefix").value = renderer
+          photograph.connect(0, blueprint, 0)
+          blueprint.connect(0, saved, 0)
+          blueprint.connect(1, saved, 1)
+          app.canvas.deselectAll()
+        }""",
+        renderer,
+    )
+    editor.set_values({kind: values for kind, values in QUICK.items() if kind != "ReverseIdentityLadder"})
+    page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    editor.settle()
+
+    assert editor.run() == "execution_success"
+    [written] = (running[0].base_directory / "output").glob(f"{renderer}*.png")
+    with Image.open(written) as picture:
+        assert picture.size == SIZE
+    page.screenshot(path=shots / f"blueprint-{renderer}.png")
+    assert page.evaluate(BROKEN) == []
+    saved = compared(editor)
+
+    enter(editor, vue)
+    checked = compared(editor)
+    # Between the two panels faces are covered, and nothing else becomes of them.
+    assert len(checked) == len(saved) == editor.panel("face_choice").locator(".rp-face").count()
+    pairs = [pair for pair in zip(checked, saved, strict=True) if "covered" not in pair[1]]
+    assert all(before == after for before, after in pairs)
+    assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
+    page.screenshot(path=shots / f"blueprint-inside-{renderer}.png")
+    assert editor.problems == []
+
+
+def place_blueprint(editor: Editor) -> None:
+    """Find it in the search as a user does, and put it down."""
+    editor.page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+    editor.page.locator("input:focus").fill("anonymize faces")
+    found = editor.page.get_by_text("Blueprint", exact=True).first
+    found.wait_for()
+    editor.page.keyboard.press("Enter")
+    found.wait_for(state="hidden")
+    # It hangs on the mouse until a click.
+    editor.page.mouse.move(700, 300)
+    editor.page.mouse.click(800, 300)
+    editor.page.wait_for_function("app.graph.nodes.length === 1 && !app.graph.nodes[0].flags.ghost")
+    editor.settle()
+
+
+def enter(editor: Editor, vue: bool) -> None:
+    """Open the blueprint by its button."""
+    if vue:
+        editor.page.get_by_test_id("subgraph-enter-button").click()
+    else:
+        x, y = editor.page.evaluate(
+            """() => {
+              const { pos, size } = app.graph.nodes[0]
+              const { x, y } = app.canvas.canvas.getBoundingClientRect()
+              const [left, top] = app.canvas.ds.convertOffsetToCanvas([pos[0] + size[0] - 15, pos[1] - 15])
+              return [x + left, y + top]
+            }"""
+        )
+        editor.page.mouse.click(x, y)
+    editor.panel("face_choice").wait_for()
+    editor.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    editor.settle()
+
+
+def compared(editor: Editor) -> list[str]:
+    """What the only panel in view that compares says of every face, when both its pictures are there."""
+    # The canvas keeps the panels of the graph around it in the page.
+    panel = editor.panel("before_after").filter(visible=True)
+    assert panel.locator("img").evaluate_all("(all) => all.map((image) => image.naturalWidth)") == [SIZE[0]] * 2
+    badges = panel.locator(".rp-badge").all_inner_texts()
+    assert len(badges) >= 2
+    return badges
