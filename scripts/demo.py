@@ -49,11 +49,17 @@ MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
     "IdentityCheck": {"det_threshold": FOUND_SCORE},
     "FaceCrop": {"side": SIDE},
     "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
-    "ReverseIdentityKSampler": {"cfg": DEFAULT_SCALE},
-    "ReverseIdentityGuider": {"cfg": DEFAULT_SCALE},
     "ReverseIdentityLadder": {"scales": ", ".join(f"{scale:g}" for scale in SWEEP if scale <= DEFAULT_SCALE)},
 }
 """How the miniature is used, by node class: it is smaller than SDXL and obeys weaker scales."""
+
+
+SDXL_SCALE = -10.0
+"""Where the shipped workflows have one scale of guidance, it is this."""
+
+GUIDED = ("ReverseIdentityKSampler", "ReverseIdentityGuider")
+SCALED = DEFAULT_SCALE / SDXL_SCALE
+"""What the miniature's scales, `cfg` of the classes GUIDED, are of SDXL's."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -90,13 +96,14 @@ def fill_in(workflow: Workflow, image: str, names: dict[str, str]) -> Workflow:
 def on_miniature(workflow: Workflow) -> Workflow:
     """A shipped workflow with the miniature's files and settings."""
     names = {REPLACEABLE[option]: name for option, name in MINIATURE.items()}
-    return {
-        node_id: {
-            **node,
-            "inputs": {**renamed(node["inputs"], names), **MINIATURE_INPUTS.get(node["class_type"], {})},
-        }
-        for node_id, node in workflow.items()
-    }
+    set_up = {}
+    for node_id, node in workflow.items():
+        kind = node["class_type"]
+        inputs = {**renamed(node["inputs"], names), **MINIATURE_INPUTS.get(kind, {})}
+        if kind in GUIDED:
+            inputs["cfg"] = round(inputs["cfg"] * SCALED, 2)
+        set_up[node_id] = {**node, "inputs": inputs}
+    return set_up
 
 
 def extra_models_config(models: Path, path: Path) -> Path:

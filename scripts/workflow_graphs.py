@@ -151,6 +151,84 @@ def _portrait() -> Workflow:
     )
 
 
+_SCALES = (-5.0, -10.0, -15.0, -20.0)
+"""Of the comparison: what is useful with SDXL."""
+
+
+def _guidance_sweep() -> Workflow:
+    photograph = Link("photograph", "IMAGE")
+    models = parts.models()
+    samples: dict[str, Node] = {}
+    joins: dict[str, Node] = {}
+    strip = photograph
+    for number, scale in enumerate(_SCALES, start=1):
+        samples[f"sample {number}"] = Node(
+            "ReverseIdentityKSampler",
+            {
+                "model": Link("adapter", "MODEL"),
+                "trajectory": _TRAJECTORY,
+                "faces": Link("embed", "faces"),
+                "cfg": scale,
+            },
+            title=f"Scale {scale:g}",
+            room=parts.GUIDANCE_ROOM,
+        )
+        latent = Link(f"sample {number}", "LATENT")
+        samples[f"decode {number}"] = Node("VAEDecode", {"samples": latent, "vae": Link("checkpoint", "VAE")})
+        joins[f"join {number}"] = Node("ImageStitch", {"image1": strip, "image2": Link(f"decode {number}", "IMAGE")})
+        strip = Link(f"join {number}", "IMAGE")
+    shown = ", ".join(f"{scale:g}" for scale in _SCALES)
+    return Workflow(
+        nodes={
+            "checkpoint": models["checkpoint"],
+            "adapter": models["adapter"],
+            "photograph": parts.photograph("portrait.png"),
+            "encode": parts.encode(photograph),
+            "text": models["text"],
+            "embed": Node(
+                "FaceEmbed", {"image": photograph, "model_pack": REPLACEABLE["model_pack"]}, room=parts.CHOICE_ROOM
+            ),
+            "invert": parts.invert(),
+            **samples,
+            **joins,
+            "save": Node(
+                "SaveImage",
+                {"images": strip, "filename_prefix": "reverse-personalization/guidance-sweep"},
+                title=f"The photograph, then scales {shown}",
+                room=parts.PICTURE_ROOM,
+            ),
+        },
+        rows=(
+            (
+                Group(
+                    "Models and photograph",
+                    parts.BLUE,
+                    (("checkpoint", "photograph"), ("adapter", "text", "encode", "embed")),
+                ),
+                Group("Invert once", parts.GREEN, (("invert",),)),
+            ),
+            (
+                Group(
+                    "Regenerate at every scale",
+                    parts.ORANGE,
+                    tuple((f"sample {number}", f"decode {number}") for number in range(1, 1 + len(_SCALES))),
+                ),
+                Group("Side by side", parts.OLIVE, (tuple(joins), ("save",))),
+            ),
+        ),
+        note=parts.note_text(
+            "How far to run",
+            f"One portrait at several scales ({shown}), side by side behind the photograph, to choose **cfg** for your "
+            "checkpoint and your pictures: the further below 0, the less of the person, and of expression, gaze and "
+            "pose. All scales share one inversion, so another scale costs only its own generation. Give it a square "
+            "picture of one face, about 1024 x 1024 for SDXL. Nothing here is **checked**.",
+            parts.models_note(checked=False),
+            "*Save Image* writes this graph, with the name of your photograph, into the picture: start ComfyUI with "
+            f"`--disable-metadata` to leave it out. {parts.ORIGINALS_NOTE}",
+        ),
+    )
+
+
 def _check_only() -> Workflow:
     original, result = Link("photograph", "IMAGE"), Link("finished", "IMAGE")
     return Workflow(
@@ -264,6 +342,7 @@ WORKFLOWS: Mapping[str, Workflow] = {
         images="images",
     ),
     "check-only": _check_only(),
+    "guidance-sweep": _guidance_sweep(),
     "composed": _composed(),
 }
 """By the name of their files."""

@@ -14,7 +14,7 @@ from playwright.sync_api import ConsoleMessage, ElementHandle, Locator, Page, Re
 from scripts.browser import browser
 from scripts.comfy_server import ComfyServer
 from scripts.comfyui import WEIGHTS, comfyui_folder
-from scripts.demo import MINIATURE, MINIATURE_INPUTS, REPLACEABLE
+from scripts.demo import GUIDED, MINIATURE, MINIATURE_INPUTS, REPLACEABLE, SCALED
 from tests.workspace import make_workspace
 
 PACK_FOLDER = "some-folder-1.0"
@@ -114,17 +114,36 @@ class Editor:
         self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def set_values(self, values: dict[str, dict[str, Any]]) -> None:
-        """Set widgets, by node class and name, in subgraphs as well; who listens to them hears of it."""
+        """Set widgets, by node class and name, in subgraphs as well; who listens to them hears of it.
+
+        What is not named gets the miniature's values, scales of guidance each its own, once.
+        """
         self.page.evaluate(
-            """(values) => {
+            """([values, guided, scaled]) => {
+              const done = (window.scaledWidgets ??= new WeakSet())
+              const wanted = (node, widget) => {
+                const value = values[node.type]?.[widget.name]
+                if (value !== undefined || widget.name !== "cfg" || !guided.includes(node.type)) return value
+                if (done.has(widget)) return undefined
+                done.add(widget)
+                return Math.round(100 * widget.value * scaled) / 100
+              }
               for (const node of [app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap((graph) => graph.nodes))
                 for (const widget of node.widgets ?? []) {
-                  if (!(widget.name in (values[node.type] ?? {}))) continue
-                  widget.value = values[node.type][widget.name]
+                  const value = wanted(node, widget)
+                  if (value === undefined) continue
+                  widget.value = value
                   widget.callback?.(widget.value, app.canvas, node)
                 }
             }""",
-            {kind: {**MINIATURE_INPUTS.get(kind, {}), **values.get(kind, {})} for kind in {*MINIATURE_INPUTS, *values}},
+            [
+                {
+                    kind: {**MINIATURE_INPUTS.get(kind, {}), **values.get(kind, {})}
+                    for kind in {*MINIATURE_INPUTS, *values}
+                },
+                list(GUIDED),
+                SCALED,
+            ],
         )
 
     def run(self) -> str:

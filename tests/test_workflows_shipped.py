@@ -25,7 +25,7 @@ from tests.in_host import ROOT
 from tests.workspace import make_workspace, node_of, shipped, with_inputs
 
 NAMES = sorted(WORKFLOWS)
-CHECKED = [name for name in NAMES if name != "portrait"]
+CHECKED = [name for name in NAMES if name not in ("portrait", "guidance-sweep")]
 BLUEPRINT = ROOT / "subgraphs" / "Anonymize faces.json"
 
 PHOTOGRAPH, FINISHED, FOLDER = "aunt-mathilda.png", "without-mathilda.png", "wedding-in-gmunden"
@@ -107,7 +107,7 @@ def test_the_shipped_values_are_those_for_sdxl(name):
         "FaceEmbed": {"model_pack": "buffalo_l"},
         "FaceCrop": {"side": 1024},
         "DPMSolverInversion": {"steps": 100, "denoise": 0.3, "cfg": 1.0},
-        "ReverseIdentityKSampler": {"cfg": -10.0},
+        "ReverseIdentityKSampler": {"cfg": -20.0 if name == "guidance-sweep" else -10.0},
         "ReverseIdentityGuider": {"cfg": -10.0},
         "ReverseIdentityLadder": {"scales": "-10, -14, -20", "checker": "antelopev2", "threshold": 0.0},
         "IdentityCheck": {"checker": "antelopev2", "threshold": 0.0, "second_search": True},
@@ -206,6 +206,23 @@ def test_a_shipped_graph_runs_to_the_end(server, name):
     history = server.run(quick(workflow_file(name)), timeout=1200)
     check_files(server, history, [SIZES["traunsee.png"]])
     assert all("image 1 face 1: " in text for text in reports(history, name))
+
+
+@pytest.mark.server
+def test_the_sweep_shows_the_photograph_and_what_every_scale_makes_of_it(server):
+    workflow = quick(workflow_file("guidance-sweep"))
+    scales = [node["inputs"]["cfg"] for node in workflow.values() if node["class_type"] == "ReverseIdentityKSampler"]
+    assert scales == [-1.0, -2.0, -3.0, -4.0]
+    [file] = server.image_files(server.run(workflow, timeout=1200))
+    width, height = SIZES["traunsee.png"]
+    with Image.open(file) as image:
+        assert image.size == (width * (1 + len(scales)), height)
+        tiles = np.split(np.asarray(image.convert("RGB"), np.float32), 1 + len(scales), axis=1)
+    with Image.open(server.base_directory / "input" / PHOTOGRAPH) as image:
+        np.testing.assert_allclose(tiles[0], np.asarray(image.convert("RGB"), np.float32), atol=1.0)
+    changes = [float(np.abs(tile - tiles[0]).mean()) for tile in tiles[1:]]
+    assert changes == sorted(changes)
+    assert changes[-1] > changes[0] + 1.0
 
 
 def reports(history: Mapping[str, Any], name: str) -> list[str]:
