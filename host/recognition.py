@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..reverse_personalization.face_search import search_plan, second_search_plan
 from ..reverse_personalization.faces import Detection, in_stable_order
 from ..reverse_personalization.matching import match_faces, measurable, nearby_alignments, status_of, what_was_kept
-from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, pack_threshold
+from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, checking_threshold
 from ..reverse_personalization.verdict import FaceVerdict, Status
 from .face_packs import (
     EXPECTED_RECOGNISER,
@@ -209,7 +209,7 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
             outputs, which finds faces by the guide's detector.
         provider: see `choose_providers`.
         threshold: cosine from which on two faces count as one person's; 0 takes the pack's own (see
-            `pack_threshold`), which a single file has not.
+            `checking_threshold`), which a single file has not.
         det_threshold: lowest score of a face, in [0, 1].
         guide: name of the pack whose embeddings guided (`Faces.model_pack`).
 
@@ -217,7 +217,7 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
         FileNotFoundError: see `load_pack`; the file is missing.
         RuntimeError: see `load_pack`.
         ValueError: the file is no such recogniser, it is the guide's own, or see `load_pack` and
-            `pack_threshold`.
+            `checking_threshold`.
     """
     guiding = load_pack(guide, provider, det_threshold)
     own_threshold = CAUTIOUS_THRESHOLD
@@ -225,7 +225,7 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
         pack = replace(guiding, name=name, **_single_recogniser(name, provider))
     else:
         pack = guiding if name == guide else load_pack(name, provider, det_threshold)
-        own_threshold = pack_threshold(find_pack(name))
+        own_threshold = checking_threshold(find_pack(name))
     if _hash(pack.recogniser) == _hash(guiding.recogniser):
         raise ValueError(
             f'the checker "{name}" has the very recogniser that guided ("{guide}"), which can only say that it was '

@@ -27,9 +27,10 @@ FRAGMENT = 0.5
 """A box of which more than this part lies in a larger one may be a piece of that face."""
 
 
-UPRIGHT_BONUS = 0.02
+UPRIGHT_BONUS = 0.08
 """Of two looks that saw a face about equally well, the upright one is believed: most people are upright, and only a
-look that shows a face upright tells which of its eyes is which."""
+look that shows a face upright tells which of its eyes is which. A rendered face tilted by 34 degrees got 0.80 upright,
+with landmarks in their places, and 0.86 a quarter turn away, with the landmarks turned as well."""
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,15 @@ def landmark_distance(a: Detection, b: Detection) -> float:
 
 
 def measurable(face: Detection) -> bool:
-    """Whether a face is large enough to be recognised, and its landmarks can align a crop of it."""
+    """Whether a face is large enough to be recognised, and its landmarks lie in it and can align a crop of it."""
     x0, y0, x1, y1 = face.box
     points = np.array(face.landmarks)
     if not (np.isfinite(face.box).all() and np.isfinite(points).all() and min(x1 - x0, y1 - y0) >= MIN_MEASURABLE):
         return False
-    return bool(np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
+    x, y = points.mean(axis=0)
+    # Of a face from the side or in a crowd, a detector may give the box and a neighbour's landmarks, or nobody's.
+    there = x0 <= x <= x1 and y0 <= y <= y1
+    return bool(there and np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
 
 
 def nearby_alignments(face: Detection) -> list[Detection]:

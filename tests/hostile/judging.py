@@ -22,8 +22,9 @@ from .pipeline import Item, Run
 GALLERY_SIDE = 256
 """Pixels of the other picture that is taken of everybody."""
 
-MATCHED = 0.3
-"""Part of their union that a found box and a face's share."""
+MATCHED = 0.4
+"""Part of their union from which on a found box is a face's, as the pack counts (`face_search.SAME_FACE`): a box that
+shares less may be of hair or of a neighbour."""
 
 COVERED = 0.9
 """Part of what is to be seen of a face that a cover hides."""
@@ -152,8 +153,9 @@ class Judge:
 
     def __post_init__(self) -> None:
         recognition = part("host.recognition")
-        opened = recognition.open_checker(self.name, "CPU", 0.0, DETECTION_THRESHOLD, FACE_PACK.name)
-        self._pack, self.threshold = opened.pack, opened.threshold
+        self._pack = recognition.open_checker(self.name, "CPU", 0.0, DETECTION_THRESHOLD, FACE_PACK.name).pack
+        folder = part("host.face_packs").find_pack(self.name)
+        self.threshold = part("reverse_personalization.operating_point").pack_threshold(folder)
         self._detection = part("reverse_personalization.faces").Detection
 
     def judge(self, case: Case, run: Run) -> list[PhotoRecord]:

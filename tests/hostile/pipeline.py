@@ -31,6 +31,9 @@ Graph = dict[str, dict[str, Any]]
 STEPS = 4
 """Of the inversion and of each attempt: few, so that a photograph takes seconds."""
 
+SECOND_SCORE = 0.35
+"""Lowest of a find in the result: what only the check has found is covered, so it may be less sure than FOUND_SCORE."""
+
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
 """Of the retry, cheapest first."""
 
@@ -351,7 +354,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "original": ["source", 0],
                 "faces": ["faces", 0],
                 "result": ["paste", 0],
-                "det_threshold": FOUND_SCORE,
+                "det_threshold": SECOND_SCORE,
                 "attempts": ["ladder", 2],
             },
         ),
