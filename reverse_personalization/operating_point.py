@@ -15,9 +15,11 @@ CAUTIOUS_THRESHOLD = 0.2
 
 
 STRICTER = 0.75
-"""Part of the measured threshold from which on a check takes a face for recognisable. The check aligns by what a detector
-found, and whoever wants to know somebody again may align better: of 354 faces in 121 hostile photographs 3 reached the
-threshold with their true landmarks, and 0.71 to 0.92 of it with the detector's."""
+"""Part of the measured threshold from which on a check takes a face for recognisable.
+
+The check aligns by what a detector found, and whoever wants to know somebody again may align better: of 354 faces in
+121 hostile photographs 3 reached the threshold with their true landmarks, and 0.71 to 0.92 of it with the detector's.
+"""
 
 
 @dataclass(frozen=True)
