@@ -31,15 +31,12 @@ HEIGHT, LENGTH = 400, 640
 WIDEST = 10.0
 """Degrees that nobody turns further."""
 
-SURE = 0.9
-"""Score from which on the miniature's detector shows faces only; it is unsure of much else."""
-
 VALUES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": MINIATURE["checkpoint"]},
     "IdentityAdapterLoader": {"adapter_name": MINIATURE["adapter"]},
-    "FaceEmbed": {"model_pack": MINIATURE["model_pack"], "threshold": SURE},
+    "FaceEmbed": {"model_pack": MINIATURE["model_pack"]},
     "ReverseIdentityLadder": {"checker": MINIATURE["checker"]},
-    "IdentityCheck": {"checker": MINIATURE["checker"], "det_threshold": SURE},
+    "IdentityCheck": {"checker": MINIATURE["checker"]},
 }
 """Beside the miniature's usual settings: the files' own names are to be read in the pictures."""
 

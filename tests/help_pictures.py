@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, SIDE, STEPS
+from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE, STEPS
 from scripts.comfyui import WEIGHTS
 from tests.hostile.cases import Painter
 from tests.in_host import ROOT, run_node, start_host
@@ -31,9 +31,6 @@ SEED = 3
 PLACES = [(110.0, 150.0, 130.0), (300.0, 160.0, 150.0)]
 """Middle x, middle y and height of each face, pixels."""
 HEIGHT, LENGTH = 320, 420
-SURE = 0.9
-"""Score from which on the miniature's detector shows faces only; it is unsure of much else."""
-
 WIDEST = 10.0
 """Degrees that nobody turns further."""
 
@@ -98,7 +95,7 @@ def main() -> None:
     picture = Painter(SEED, 0).scene(PLACES, HEIGHT, LENGTH, widest=WIDEST).pixels
     photo = torch.from_numpy(picture)[None]
     with torch.inference_mode():
-        faces, _ = run_node("FaceEmbed", photo, "miniature", threshold=SURE, select="all")
+        faces, _ = run_node("FaceEmbed", photo, "miniature", threshold=FOUND_SCORE, select="all")
         save("faces", [numbered(photo[0], faces)], 360)
         crops, crop_faces, placements, _ = run_node("FaceCrop", photo, faces, SIDE)
         save("crops", [photo[0], *crops])
