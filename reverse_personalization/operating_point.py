@@ -43,8 +43,8 @@ class OperatingPoint:
 
 def checking_threshold(folder: Path) -> float:
     """The cosine from which on a check takes a face for recognisable; arguments and errors of `pack_threshold`."""
-    measured = pack_threshold(folder)
-    return measured if measured == CAUTIOUS_THRESHOLD else STRICTER * measured
+    measured = (folder / OPERATING_POINT_FILE).exists()
+    return STRICTER * pack_threshold(folder) if measured else CAUTIOUS_THRESHOLD
 
 
 def pack_threshold(folder: Path) -> float:

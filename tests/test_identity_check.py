@@ -236,10 +236,11 @@ def test_the_miniatures_thresholds_are_those_that_were_measured():
         assert pack_threshold(folder) == pytest.approx(measured, abs=1e-4)
 
 
-def test_degenerate_landmarks_measure_nothing(check):
+@pytest.mark.parametrize("landmarks", [((65.0, 85.0),) * 5, tuple((200.0 + 9 * i, 20.0 * i) for i in range(5))])
+def test_landmarks_in_one_place_or_elsewhere_measure_nothing(check, landmarks):
     known = nobody_of(1)
     face = _face(check(images(BEFORE), images(AFTER)).result[0])
-    broken = replace(known, images=((replace(face, landmarks=((65.0, 85.0),) * 5),),))
+    broken = replace(known, images=((replace(face, landmarks=landmarks),),))
     assert statuses(check(images(BEFORE), images(AFTER), broken)) == [["unmeasurable"]]
 
 
@@ -325,11 +326,11 @@ def test_what_is_no_recogniser_is_refused(check, packs_folder):
         check(picture, picture, faces, checker="gone.onnx")
 
 
-def test_the_threshold_is_the_packs_unless_it_is_given(check, judge_pack):
+def test_the_threshold_is_below_the_packs_unless_it_is_given(check, judge_pack):
     picture, faces = images(NOBODY), nobody_of(1)
     file = judge_pack / "verification.json"
     file.write_text(json.dumps({"threshold": 0.41, "false_match_rate": 0.001, "measured_on": "squares"}))
-    assert check(picture, picture, faces).result[0].threshold == 0.41
+    assert check(picture, picture, faces).result[0].threshold == pytest.approx(0.75 * 0.41)
     assert check(picture, picture, faces, threshold=0.3).result[0].threshold == 0.3
     for content in ("{", "{}", "[]", '{"threshold": 1.5}', '{"threshold": NaN}', '{"threshold": "x"}'):
         file.write_text(content)
