@@ -13,6 +13,9 @@ _INVERTING = (
     Group("Every face, upright and alone", parts.OLIVE, (("crop",),)),
     Group("Invert", parts.GREEN, (("encode",), ("invert",))),
 )
+_ONE_FACE = Group(
+    "Models and photograph", parts.BLUE, (("checkpoint", "photograph"), ("adapter", "text", "encode", "embed"))
+)
 _PASTING = Group("Put the faces back", parts.OLIVE, (("paste",),))
 _CHECKING = Group("Check, and cover what failed", parts.RED, (("check",), ("cover", "report")))
 _SAVING = Group("Save what was checked", parts.RED, (("save",),))
@@ -93,19 +96,26 @@ def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
     )
 
 
-def _portrait() -> Workflow:
+def _one_face() -> dict[str, Node]:
+    """Models, a portrait as it is, its latent and its face."""
     photograph = Link("photograph", "IMAGE")
     models = parts.models()
+    return {
+        "checkpoint": models["checkpoint"],
+        "adapter": models["adapter"],
+        "photograph": parts.photograph("portrait.png"),
+        "encode": parts.encode(photograph),
+        "text": models["text"],
+        "embed": Node(
+            "FaceEmbed", {"image": photograph, "model_pack": REPLACEABLE["model_pack"]}, room=parts.CHOICE_ROOM
+        ),
+    }
+
+
+def _portrait() -> Workflow:
     return Workflow(
         nodes={
-            "checkpoint": models["checkpoint"],
-            "adapter": models["adapter"],
-            "photograph": parts.photograph("portrait.png"),
-            "encode": parts.encode(photograph),
-            "text": models["text"],
-            "embed": Node(
-                "FaceEmbed", {"image": photograph, "model_pack": REPLACEABLE["model_pack"]}, room=parts.CHOICE_ROOM
-            ),
+            **_one_face(),
             "attributes": parts.attribute_prompt(Link("embed", "faces")),
             "invert": parts.invert(),
             "sample": Node(
@@ -128,11 +138,7 @@ def _portrait() -> Workflow:
         },
         rows=(
             (
-                Group(
-                    "Models and photograph",
-                    parts.BLUE,
-                    (("checkpoint", "photograph"), ("adapter", "text", "encode", "embed")),
-                ),
+                _ONE_FACE,
                 Group("Invert, then say what to change", parts.GREEN, (("invert", "attributes"),)),
                 Group("Regenerate away from the person", parts.ORANGE, (("sample",), ("decode",), ("save",))),
             ),
@@ -156,11 +162,9 @@ _SCALES = (-5.0, -10.0, -15.0, -20.0)
 
 
 def _guidance_sweep() -> Workflow:
-    photograph = Link("photograph", "IMAGE")
-    models = parts.models()
     samples: dict[str, Node] = {}
     joins: dict[str, Node] = {}
-    strip = photograph
+    strip = Link("photograph", "IMAGE")
     for number, scale in enumerate(_SCALES, start=1):
         samples[f"sample {number}"] = Node(
             "ReverseIdentityKSampler",
@@ -180,14 +184,7 @@ def _guidance_sweep() -> Workflow:
     shown = ", ".join(f"{scale:g}" for scale in _SCALES)
     return Workflow(
         nodes={
-            "checkpoint": models["checkpoint"],
-            "adapter": models["adapter"],
-            "photograph": parts.photograph("portrait.png"),
-            "encode": parts.encode(photograph),
-            "text": models["text"],
-            "embed": Node(
-                "FaceEmbed", {"image": photograph, "model_pack": REPLACEABLE["model_pack"]}, room=parts.CHOICE_ROOM
-            ),
+            **_one_face(),
             "invert": parts.invert(),
             **samples,
             **joins,
@@ -200,11 +197,7 @@ def _guidance_sweep() -> Workflow:
         },
         rows=(
             (
-                Group(
-                    "Models and photograph",
-                    parts.BLUE,
-                    (("checkpoint", "photograph"), ("adapter", "text", "encode", "embed")),
-                ),
+                _ONE_FACE,
                 Group("Invert once", parts.GREEN, (("invert",),)),
             ),
             (

@@ -25,7 +25,7 @@ from .detector_figures import detector_figures
 from .detector_network import DetectorNetwork, detector_file, settle
 from .finds import FindSet
 from .loop import Workshop, train
-from .portraits import Arrays, PortraitSet, shard_file
+from .portraits import PortraitSet, load_shards
 from .scenes import SceneSet
 from .second_look_file import second_look_file
 from .second_look_training import SecondLookRecipe, trained_second_look
@@ -154,21 +154,12 @@ def detector_loss(
     return score_loss + recipe.box_weight * box_loss + recipe.landmark_weight * landmark_loss
 
 
-def first_shards(portraits: PortraitSet, data: Path, shards: int) -> Arrays:
-    """Image, box, landmarks and pose of the first portraits of a set."""
-    parts: list[Arrays] = []
-    for number in range(min(shards, portraits.shards)):
-        with np.load(shard_file(data / portraits.name, number)) as stored:
-            parts.append({name: stored[name] for name in ("image", "box", "landmarks", "pose")})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
 def detector_stock(shop: Workshop, recipe: DetectorRecipe) -> Stock:
     """What both stages' canvases are made of."""
     recipe.scenes.render(shop.data)
     recipe.portraits.render(shop.data, shop.threads, recipe.portrait_shards)
-    portraits = first_shards(recipe.portraits, shop.data, recipe.portrait_shards)
-    return Stock(recipe.scenes.load(shop.data), portraits)
+    shards = min(recipe.portrait_shards, recipe.portraits.shards)
+    return Stock(recipe.scenes.load(shop.data), load_shards(shop.data / recipe.portraits.name, shards))
 
 
 def trained_detector(shop: Workshop, recipe: DetectorRecipe, stock: Stock) -> tuple[DetectorNetwork, float]:

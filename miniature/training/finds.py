@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import whole_file
 from .anchors import shares
 from .canvases import Canvas, Stock, draw_canvas
-from .portraits import Arrays, shard_file
+from .portraits import Arrays, load_shards, shard_file, write_shard
 from .second_look_file import proposals_file
 
 SHARD = 200
@@ -75,11 +73,8 @@ class FindSet:
         """Draw the shards that are not there yet; `first` is the first stage's file."""
         stage = FirstStage(first)
         for number in range(self.shards):
-            path = shard_file(directory / self.name, number)
-            if not path.exists():
-                arrays: dict[str, Any] = self.shard(number, stock, stage)
-                with whole_file(path) as stream:
-                    np.savez(stream, **arrays)
+            if not shard_file(directory / self.name, number).exists():
+                write_shard(directory / self.name, number, self.shard(number, stock, stage))
 
     def load(self, directory: Path) -> Arrays:
         """All shards in one.
@@ -87,11 +82,7 @@ class FindSet:
         Raises:
             FileNotFoundError: a shard has not been drawn.
         """
-        parts: list[Arrays] = []
-        for number in range(self.shards):
-            with np.load(shard_file(directory / self.name, number)) as stored:
-                parts.append({name: stored[name] for name in stored.files})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return load_shards(directory / self.name, self.shards)
 
 
 class FirstStage:

@@ -100,13 +100,33 @@ class PortraitSet:
         Raises:
             FileNotFoundError: a shard has not been rendered.
         """
-        names: list[str] = []
-        parts: list[Arrays] = []
-        for number in range(self.shards):
-            with np.load(shard_file(directory / self.name, number)) as stored:
-                names = [name for name in stored.files if images or name != "image"]
-                parts.append({name: stored[name] for name in names})
-        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+        return load_shards(directory / self.name, self.shards, images=images)
+
+
+def load_shards(folder: Path, shards: int, *, images: bool = True) -> Arrays:
+    """The first shards of a set in one.
+
+    Args:
+        folder: of the set.
+        shards: how many, at least 1.
+        images: whether `image` is wanted, too.
+
+    Raises:
+        FileNotFoundError: a shard has not been drawn.
+    """
+    names: list[str] = []
+    parts: list[Arrays] = []
+    for number in range(shards):
+        with np.load(shard_file(folder, number)) as stored:
+            names = [name for name in stored.files if images or name != "image"]
+            parts.append({name: stored[name] for name in names})
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def write_shard(folder: Path, number: int, arrays: Arrays) -> None:
+    """Keep a shard, whole or not at all."""
+    with whole_file(shard_file(folder, number)) as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def shard_file(folder: Path, number: int) -> Path:
@@ -116,8 +136,7 @@ def shard_file(folder: Path, number: int) -> Path:
 
 def _write(job: tuple[PortraitSet, Path, int]) -> None:
     portraits, folder, number = job
-    with whole_file(shard_file(folder, number)) as stream:
-        np.savez(stream, allow_pickle=False, **portraits.shard(number))
+    write_shard(folder, number, portraits.shard(number))
 
 
 def facts(drawn: Portrait) -> Arrays:

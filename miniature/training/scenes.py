@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import whole_file
 from ..render.scene import MOST_PEOPLE, Placement, Scene, SceneSpec, draw_scene, draw_scene_spec
 from ..render.seeds import Split, identity_seed
-from .portraits import Arrays, shard_file
+from .portraits import Arrays, load_shards, shard_file, write_shard
 
 SHARD = 50
 """Scenes in a shard."""
@@ -75,11 +74,8 @@ class SceneSet:
     def render(self, directory: Path) -> None:
         """Draw the shards that are not there yet."""
         for number in range(self.shards):
-            path = shard_file(directory / self.name, number)
-            if not path.exists():
-                arrays: dict[str, Any] = self.shard(number)
-                with whole_file(path) as stream:
-                    np.savez(stream, **arrays)
+            if not shard_file(directory / self.name, number).exists():
+                write_shard(directory / self.name, number, self.shard(number))
 
     def load(self, directory: Path) -> Arrays:
         """All shards in one.
@@ -87,11 +83,7 @@ class SceneSet:
         Raises:
             FileNotFoundError: a shard has not been drawn.
         """
-        parts: list[Arrays] = []
-        for number in range(self.shards):
-            with np.load(shard_file(directory / self.name, number)) as stored:
-                parts.append({name: stored[name] for name in stored.files})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return load_shards(directory / self.name, self.shards)
 
 
 def turned(place: Placement, rng: np.random.Generator) -> Placement:
