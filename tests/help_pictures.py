@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,10 @@ PLACES = [(110.0, 150.0, 130.0), (300.0, 160.0, 150.0)]
 HEIGHT, LENGTH = 320, 420
 WIDEST = 10.0
 """Degrees that nobody turns further."""
+
+FREEDOM = [(STEPS, denoise) for denoise in (0.2, 0.4, 0.6, 0.8)]
+PRECISION = [(steps, DENOISE) for steps in (2, 4, 12, 30)]
+"""Steps and denoise of the pictures that show what these do."""
 
 FRAME = (255, 176, 0)
 
@@ -64,8 +68,8 @@ def numbered(photo: Tensor, faces: Any) -> Image.Image:
     return picture
 
 
-def changed(crops: Tensor, faces: Any) -> Tensor:
-    """The crops as somebody else, by the miniature."""
+def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> list[Tensor]:
+    """The crops as somebody else, by the miniature, for each choice of steps and denoise."""
     import folder_paths
 
     import nodes
@@ -77,11 +81,12 @@ def changed(crops: Tensor, faces: Any) -> Tensor:
     model = run_node("IdentityAdapterLoader", model, "ip-adapter-faceid_miniature.bin", 1.0)
     [latent] = nodes.VAEEncode().encode(vae, crops)
     [text] = nodes.CLIPTextEncode().encode(clip, "")
-    trajectory = run_node("DPMSolverInversion", model, latent, text, STEPS, DENOISE, 0)
-    [result] = nodes.VAEDecode().decode(
-        vae, run_node("ReverseIdentityKSampler", model, trajectory, faces, DEFAULT_SCALE)
-    )
-    return result
+    results = []
+    for steps, denoise in choices:
+        trajectory = run_node("DPMSolverInversion", model, latent, text, steps, denoise, 0)
+        samples = run_node("ReverseIdentityKSampler", model, trajectory, faces, DEFAULT_SCALE)
+        results += nodes.VAEDecode().decode(vae, samples)
+    return results
 
 
 def main() -> None:
@@ -99,7 +104,13 @@ def main() -> None:
         save("faces", [numbered(photo[0], faces)], 360)
         crops, crop_faces, placements, _ = run_node("FaceCrop", photo, faces, SIDE)
         save("crops", [photo[0], *crops])
-        pasted, mask = run_node("FacePaste", photo, placements, changed(crops, crop_faces))
+        usual, *others = changed(crops, crop_faces, [(STEPS, DENOISE), *FREEDOM, *PRECISION])
+        rows = [
+            torch.cat([crops[0], *(one[0] for one in row)], 1)
+            for row in (others[: len(FREEDOM)], others[len(FREEDOM) :])
+        ]
+        save("freedom", [torch.cat(rows)], 256)
+        pasted, mask = run_node("FacePaste", photo, placements, usual)
         save("paste", [photo[0], pasted[0], mask[0, ..., None]])
         covers = [run_node("FaceCover", photo, None, faces, method)[0][0] for method in ("solid", "mosaic", "blur")]
         save("cover", covers)
