@@ -14,11 +14,10 @@ import pytest
 import torch
 
 from reverse_personalization.faces import Face, Faces
-from reverse_personalization.operating_point import pack_threshold
 from reverse_personalization.verdict import pixels_digest
 from tests import fake_insight
 from tests.face_embedding import check_preview, images, run
-from tests.in_host import ROOT, part
+from tests.in_host import part
 
 HEIGHT, WIDTH, DET_SIZE = 200, 260, 160
 PLACE, OTHER_PLACE = (20, 40, 90), (150, 60, 80)
@@ -225,15 +224,6 @@ def test_a_face_too_small_to_be_recognised_is_not_called_anonymised(check):
 def test_a_recogniser_without_an_answer_measures_nothing(check, judge_pack, gain):
     fake_insight.write(judge_pack, recognition=fake_insight.recogniser(gain=gain))
     assert statuses(check(images(BEFORE), images(BEFORE))) == [["unmeasurable"]]
-
-
-def test_the_miniatures_thresholds_are_those_that_were_measured():
-    weights = ROOT / "miniature" / "weights"
-    for part_name, pack_name in (("recogniser", "miniature"), ("judge", "miniature-judge")):
-        figures = json.loads((weights / "manifests" / f"{part_name}.json").read_text(encoding="utf-8"))["figures"]
-        measured = max(figures[colour]["threshold"] for colour in ("colour", "grey"))
-        folder = weights / "insightface" / "models" / pack_name
-        assert pack_threshold(folder) == pytest.approx(measured, abs=1e-4)
 
 
 @pytest.mark.parametrize("landmarks", [((65.0, 85.0),) * 5, tuple((200.0 + 9 * i, 20.0 * i) for i in range(5))])

@@ -13,11 +13,11 @@ pytest.importorskip("onnxruntime")
 
 from miniature.training.anchors import shares
 from miniature.training.canvases import Canvas
-from miniature.training.detector_network import STRIDES, DetectorNetwork, detector_file
+from miniature.training.detector_network import STRIDES, DetectorNetwork, detector_file, network_input
 from miniature.training.finds import FACE, FindSet, FirstStage, columns_of, draw_lesson
 from miniature.training.second_look import EVEN, LOOKS, OUTPUTS, decode, second_network, squares_around
 from miniature.training.second_look_file import LEAST_SCORE, MOST, second_look_file
-from miniature.training.second_look_training import SecondLookRecipe, batch_of, second_look_loss, squares_of
+from miniature.training.second_look_training import SecondLookRecipe, second_look_loss, squares_of
 
 NAMES = [f"{name}_{stride}" for name in ("score", "bbox", "kps") for stride in STRIDES]
 
@@ -151,7 +151,7 @@ def test_a_right_answer_costs_less_than_a_wrong_one() -> None:
     canvas = Canvas(np.zeros((128, 128, 3), np.uint8), face, marks, np.array([True]))
     stored = {name: values[None] for name, values in columns_of(canvas, face).items()} | {"image": canvas.image[None]}
     lesson = draw_lesson(stored, np.array([0]), 1, np.random.default_rng(0))
-    shown, squares = squares_of(batch_of(stored, np.array([0])), lesson)
+    shown, squares = squares_of(network_input(stored["image"]), lesson)
     assert shown.shape == (2, 3, 64, 64)
     recipe = SecondLookRecipe(FindSet(1, 128, 0))
     right = torch.zeros(2, OUTPUTS)

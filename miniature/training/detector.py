@@ -7,7 +7,6 @@ any of the scales at which the finished detector looks at them, so they can be s
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from ..files import whole_file
 from .anchors import EITHER, F32, assign, decode_boxes, decode_landmarks, overlap, points_of
 from .canvases import Canvas, Stock, draw_canvas
 from .detector_figures import detector_figures
-from .detector_network import DetectorNetwork, detector_file, settle
+from .detector_network import DetectorNetwork, detector_file, network_input
+from .detector_stage import train_stage
 from .finds import FindSet
-from .loop import Workshop, train
+from .loop import Workshop
 from .portraits import PortraitSet, load_shards
 from .scenes import SceneSet
 from .second_look_file import second_look_file
@@ -124,8 +124,7 @@ class Targets:
 def batch_of(canvases: list[Canvas]) -> Tensor:
     """[B, 3, side, side], as InsightFace gives pictures to a detector."""
     stacked: NDArray[np.uint8] = np.stack([canvas.image for canvas in canvases])
-    values = (torch.from_numpy(stacked).permute(0, 3, 1, 2).float() - 127.5) / 128
-    return values.contiguous(memory_format=torch.channels_last)
+    return network_input(stacked).contiguous(memory_format=torch.channels_last)
 
 
 def detector_loss(
@@ -166,27 +165,14 @@ def trained_detector(shop: Workshop, recipe: DetectorRecipe, stock: Stock) -> tu
     """The first stage's trained network, in the form it is used in, and the seconds of its training."""
     torch.manual_seed(recipe.seed)
     network = DetectorNetwork().to(memory_format=torch.channels_last)
-    average = copy.deepcopy(network)
     cv2.setNumThreads(1)
 
     def loss_of(step: int, rng: np.random.Generator) -> Tensor:
-        if step >= recipe.settled * recipe.steps:
-            settle(network)
         canvases = [draw_canvas(stock, recipe.side, rng) for _ in range(recipe.batch)]
         places = points_of(recipe.side, recipe.side)
         return detector_loss(network(batch_of(canvases)), Targets(canvases, places), places, recipe)
 
-    seconds = train(
-        shop.state(NAME),
-        network,
-        loss_of,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        seed=recipe.seed,
-        average=average,
-        clip=5.0,
-    )
-    return average.eval(), seconds
+    return train_stage(shop.state(NAME), network, loss_of, recipe)
 
 
 def train_detector(shop: Workshop) -> dict[str, Any]:

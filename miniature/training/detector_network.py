@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .anchors import HALF, LANDMARKS, SCALES, SIDE, STRIDE
@@ -33,6 +34,11 @@ BLACK = -127.5 / 128
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=nn.Module)
+
+
+def network_input(pictures: NDArray[np.uint8]) -> Tensor:
+    """RGB pictures [B, H, W, 3] as InsightFace gives them to a detector, [B, 3, H, W]."""
+    return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127.5) / 128
 
 
 class ConvNorm(nn.Module):

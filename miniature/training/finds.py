@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .anchors import shares
 from .canvases import Canvas, Stock, draw_canvas
+from .detector_network import network_input
 from .portraits import Arrays, load_shards, shard_file, write_shard
 from .second_look_file import proposals_file
 
@@ -98,7 +99,7 @@ class FirstStage:
 
     def boxes(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What would get a second look, [M, 4] in pixels of an RGB picture [H, W, 3], sides multiples of 32."""
-        blob = ((image.astype(np.float32) - 127.5) / 128).transpose(2, 0, 1)[None]
+        blob = network_input(image[None]).numpy()
         found: NDArray[np.float32] = self._session.run(["boxes"], {"input.1": np.ascontiguousarray(blob)})[0]
         return found
 

@@ -34,24 +34,20 @@ class Proposals(NamedTuple):
     """Values of a graph: what the first stage found, N places in all, M of them to be looked at again.
 
     Attributes:
-        image: [1, 3, H, W].
         counts: [1] for each stride, its places; they sum to N.
         origins: [N + 1, 2], where a place's numbers count from, pixels; the last row here and elsewhere is nobody's.
         strides: [N + 1, 1], their unit in pixels.
         boxes: [N + 1, 4], pixels.
         scores: [N, 1].
         rows: [M], M at least 1: numbers of places; the last is N.
-        given: outputs of the first stage by name.
     """
 
-    image: str
     counts: dict[int, str]
     origins: str
     strides: str
     boxes: str
     scores: str
     rows: str
-    given: dict[str, str]
 
 
 def _numbers(*values: int) -> np.ndarray:
@@ -103,7 +99,6 @@ def propose(graph: CompactGraph, image: str, given: dict[str, str], least: float
     )
     chosen = graph.node("Squeeze", _columns(graph, best, 2, 3), one)
     return Proposals(
-        image=image,
         counts=counts,
         origins=graph.node("Concat", *origins, graph.array(np.zeros((1, 2))), axis=0),
         strides=graph.node("Concat", *units, graph.array(np.ones((1, 1))), axis=0),
@@ -111,7 +106,6 @@ def propose(graph: CompactGraph, image: str, given: dict[str, str], least: float
         scores=scores,
         # Never nothing: not every runtime takes an empty batch.
         rows=graph.node("Concat", chosen, total, axis=0),
-        given=given,
     )
 
 

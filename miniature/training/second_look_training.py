@@ -6,7 +6,6 @@ wrong: its mistakes are what the second look is for.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +15,10 @@ from torchvision.ops import roi_align
 
 from .anchors import overlap
 from .canvases import Stock
-from .detector_network import settle
+from .detector_network import network_input
+from .detector_stage import train_stage
 from .finds import FindSet, Lesson, draw_lesson
-from .loop import Workshop, train
-from .portraits import Arrays
+from .loop import Workshop
 from .second_look import SHOWN, decode, second_network, squares_around
 
 NAME = "second-look"
@@ -82,11 +81,6 @@ def second_look_loss(raw: Tensor, squares: Tensor, lesson: Lesson, recipe: Secon
     return loss
 
 
-def batch_of(finds: Arrays, numbers: np.ndarray) -> Tensor:
-    """Canvases [B, 3, side, side] as InsightFace gives pictures to a detector."""
-    return (torch.from_numpy(finds["image"][numbers]).permute(0, 3, 1, 2).float() - 127.5) / 128
-
-
 def trained_second_look(
     shop: Workshop, recipe: SecondLookRecipe, stock: Stock, first: bytes
 ) -> tuple[nn.Sequential, float]:
@@ -102,25 +96,12 @@ def trained_second_look(
     finds = recipe.finds.load(shop.data)
     torch.manual_seed(recipe.seed)
     network = second_network().to(memory_format=torch.channels_last)
-    average = copy.deepcopy(network)
 
     def loss_of(step: int, rng: np.random.Generator) -> Tensor:
-        if step >= recipe.settled * recipe.steps:
-            settle(network)
         numbers = rng.choice(recipe.finds.count, recipe.batch, replace=False)
         lesson = draw_lesson(finds, numbers, recipe.each, rng)
-        shown, squares = squares_of(batch_of(finds, numbers), lesson)
+        shown, squares = squares_of(network_input(finds["image"][numbers]), lesson)
         raw = network(shown.contiguous(memory_format=torch.channels_last))
         return second_look_loss(raw, squares, lesson, recipe)
 
-    seconds = train(
-        shop.state(NAME),
-        network,
-        loss_of,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        seed=recipe.seed,
-        average=average,
-        clip=5.0,
-    )
-    return average.eval(), seconds
+    return train_stage(shop.state(NAME), network, loss_of, recipe)
