@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -74,20 +75,26 @@ class FacePack:
         fixed = self.detector.static_input_size
         looks = plan(height, width, det_size, max(fixed) if fixed else None)
         # Turned and mirrored looks share a canvas, and shrinking a large picture takes longer than looking at it.
-        shapes = {(look.size, look.border): look for look in looks}
-        drawn = {shape: _canvas(picture, look) for shape, look in shapes.items()}
-        boxes, landmarks, makers = [], [], []
+        shapes: dict[tuple[Any, ...], list[int]] = {}
         for number, look in enumerate(looks):
-            found, points = self._look(look, *drawn[look.size, look.border])
-            boxes.append(found)
-            landmarks.append(points)
-            makers.append(np.full(len(found), number))
+            shapes.setdefault((look.size, look.border, look.tile), []).append(number)
+        boxes, landmarks, makers = [], [], []
+        for numbers in shapes.values():
+            canvas = _canvas(picture, looks[numbers[0]])
+            for number in numbers:
+                # A large picture has a hundred looks.
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                found, points = self._look(looks[number], *canvas)
+                if not (np.isfinite(found).all() and np.isfinite(points).all()):
+                    # Dropped, such a face would be missed; kept, nobody could say where it is.
+                    raise self._not_finite()
+                whole = ~looks[number].cut_off(found, height, width)
+                boxes.append(found[whole])
+                landmarks.append(points[whole])
+                makers.append(np.full(int(whole.sum()), number))
         if not any(map(len, boxes)):
-            self._require_finite(drawn[looks[0].size, looks[0].border][0], looks[0])
+            self._require_finite(_canvas(picture, looks[0])[0], looks[0])
         all_boxes, all_landmarks, maker = np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(makers)
-        if not (np.isfinite(all_boxes).all() and np.isfinite(all_landmarks).all()):
-            # Dropped, such a face would be missed; kept, nobody could say where it is.
-            raise self._not_finite()
         kept = visible_part(all_boxes, height, width) >= MIN_VISIBLE
         kept &= ~fragments(all_boxes, maker)
         all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
@@ -103,13 +110,13 @@ class FacePack:
         ]
 
     def _look(
-        self, look: Look, canvas: NDArray[np.uint8], offset: int, scales: NDArray[np.float64]
+        self, look: Look, canvas: NDArray[np.uint8], origin: NDArray[np.float64], scales: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; see `_canvas`."""
         boxes, landmarks = self.detector.detect(look.show(canvas), input_size=(look.size, look.size))
         boxes, landmarks = look.boxes_back(boxes), look.landmarks_back(landmarks)
-        boxes[:, :4] = ((boxes[:, :4].reshape(-1, 2, 2) - offset) / scales).reshape(-1, 4)
-        return boxes, (landmarks - offset) / scales
+        boxes[:, :4] = (boxes[:, :4].reshape(-1, 2, 2) / scales + origin).reshape(-1, 4)
+        return boxes, landmarks / scales + origin
 
     def _require_finite(self, canvas: NDArray[np.uint8], look: Look) -> None:
         """Tell a detector that sees nobody from one that miscalculates, whose every score InsightFace passes over.
@@ -186,12 +193,16 @@ class FacePack:
         return Appearance(age=face.age, sex={"F": "female", "M": "male", None: None}[face.sex], pose=pose)
 
 
-def _canvas(picture: NDArray[np.uint8], look: Look) -> tuple[NDArray[np.uint8], int, NDArray[np.float64]]:
-    """What a look shows, upright: uint8 [size, size, 3], the picture's offset in it, and its scales across and down."""
+def _canvas(
+    picture: NDArray[np.uint8], look: Look
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+    """What a look shows, upright: uint8 [size, size, 3], where in the picture its corner is, x and y, and its scales."""
     import cv2
 
+    scale = look.scale(*picture.shape[:2])
+    x0, y0, x1, y1 = look.part(*picture.shape[:2])
+    picture = picture[y0:y1, x0:x1]
     height, width = picture.shape[:2]
-    scale = look.scale(height, width)
     # Of a picture thousands of times longer than high, at least a row remains.
     shown = (max(round(width * scale), 1), max(round(height * scale), 1))
     resampling = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -201,7 +212,8 @@ def _canvas(picture: NDArray[np.uint8], look: Look) -> tuple[NDArray[np.uint8], 
         picture, shown, interpolation=resampling
     )
     # Rounding to whole pixels made the two scales differ a little.
-    return canvas, offset, np.array([shown[0] / width, shown[1] / height])
+    scales = np.array([shown[0] / width, shown[1] / height])
+    return canvas, np.array([x0, y0]) - offset / scales, scales
 
 
 def _insightface(detection: Detection) -> Any:

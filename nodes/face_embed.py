@@ -106,8 +106,9 @@ class FaceEmbed(io.ComfyNode):
                     step=SIZE_STEP,
                     advanced=True,
                     tooltip=(
-                        "Size in pixels at which faces are searched; half and double of it are searched too. "
-                        "Raise it for small faces in large images; the time grows with its square."
+                        "Size in pixels at which faces are searched; half and double of it are searched too, and "
+                        "large images in tiles at half their own size. Raise it for still smaller faces; the time "
+                        "grows with its square."
                     ),
                 ),
                 io.String.Input(

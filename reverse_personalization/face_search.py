@@ -5,6 +5,8 @@ Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the 
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +18,19 @@ SIZE_STEP = 32
 """The detector's coarsest stride: its input sizes are multiples of it."""
 
 MAX_DETECTOR_SIZE = 4096
+
+LEAST_SCALE = 0.5
+"""Detector pixels per picture pixel that some look has everywhere: a face of 48 pixels is shown in 24 of them."""
+
+TILE_SIZE = 1280
+"""Least side in pixels of the square in which the detector gets a tile of a large picture."""
+
+TILE_OVERLAP = 0.2
+"""Part of a tile's side that the next one shows, too. A face that fits into it is whole in one of them, and to the look
+at the whole picture a larger one is large enough."""
+
+TOUCHING = 2.0
+"""Detector pixels from the edge of a tile within which a find is a piece of a face that goes on beyond it."""
 
 SAME_FACE = 0.4
 """Boxes whose intersection is more than this part of their union show one face, as InsightFace counts."""
@@ -42,21 +57,37 @@ class Look:
         border: black border around the picture, as a part of the picture's longer side.
         mirrored: left and right are exchanged.
         turns: quarter turns counter-clockwise, 0 to 3, after the exchange.
+        tile: x0, y0, x1, y1 in pixels, the part of the picture that is shown; None shows all of it.
     """
 
     size: int
     border: float
     mirrored: bool = False
     turns: int = 0
+    tile: tuple[int, int, int, int] | None = None
 
     @property
     def upright(self) -> bool:
         """Whether the picture is shown as it is."""
         return not self.mirrored and self.turns == 0
 
+    def part(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 in pixels of what is shown of a picture of this height and width."""
+        return (0, 0, width, height) if self.tile is None else self.tile
+
     def scale(self, height: int, width: int) -> float:
         """Detector pixels per picture pixel."""
-        return self.size / (max(height, width) * (1 + 2 * self.border))
+        x0, y0, x1, y1 = self.part(height, width)
+        return self.size / (max(y1 - y0, x1 - x0) * (1 + 2 * self.border))
+
+    def cut_off(self, boxes: NDArray[Any], height: int, width: int) -> NDArray[np.bool_]:
+        """Which finds [F, 5], in pixels of the picture, reach an edge of the tile beyond which the picture goes on."""
+        x0, y0, x1, y1 = self.part(height, width)
+        near = TOUCHING / self.scale(height, width)
+        cut: NDArray[np.bool_] = (boxes[:, 0] < x0 + near) & (x0 > 0)
+        cut |= (boxes[:, 1] < y0 + near) & (y0 > 0)
+        cut |= (boxes[:, 2] > x1 - near) & (x1 < width)
+        return cut | ((boxes[:, 3] > y1 - near) & (y1 < height))
 
     def show(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A square [size, size, 3] with the picture as it is, as the detector gets it."""
@@ -104,7 +135,8 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     missed face is the worst failure, so every picture gets every look, whatever the first ones found: as it is; at
     twice the size if it has that many pixels, for small faces; at half the size, and with a border, for faces that
     fill the frame or reach out of it. The border is black, as the detector's own letterbox is; a mirrored border
-    would show it mirrored faces. Together they cost 2.5 looks at `det_size`, 6.5 for large pictures.
+    would show it mirrored faces. Together they cost 2.5 looks at `det_size`, 6.5 for large pictures. Where even the
+    largest shows a picture at less than LEAST_SCALE, it also gets tiles at that scale: 4 for 12 megapixels.
 
     Args:
         height: of the picture, pixels.
@@ -121,7 +153,7 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     if det_size < SIZE_STEP or det_size % SIZE_STEP:
         raise ValueError(f"det_size is {det_size}; expected a multiple of {SIZE_STEP}")
     if fixed_size is not None:
-        return tuple(Look(fixed_size, border) for border in (0.0, 0.25, 0.75))
+        return (*(Look(fixed_size, border) for border in (0.0, 0.25, 0.75)), *_tiles(height, width, fixed_size))
     half = _whole(det_size / 2)
     looks = [Look(det_size, 0.0), Look(det_size, 0.25), Look(half, 0.0), Look(half, 0.75)]
     # Beyond the picture's own pixels there is nothing to see.
@@ -129,7 +161,28 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     double = min(2 * det_size, useful, MAX_DETECTOR_SIZE)
     if double > det_size:
         looks.append(Look(double, 0.0))
+    looks += _tiles(height, width, min(max(2 * det_size, TILE_SIZE), MAX_DETECTOR_SIZE))
     return tuple(dict.fromkeys(looks))
+
+
+def _tiles(height: int, width: int, size: int) -> list[Look]:
+    """Looks of a size that together show a picture at LEAST_SCALE; none if one look at all of it does."""
+    side = round(size / LEAST_SCALE)
+    if max(height, width) <= side:
+        return []
+    columns, rows = (_starts(length, side) for length in (width, height))
+    return [
+        Look(size, 0.0, tile=(x, y, min(x + side, width), min(y + side, height)))
+        for y, x in itertools.product(rows, columns)
+    ]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where tiles of a side begin that cover a length: as few as overlap by TILE_OVERLAP or more, evenly apart."""
+    if length <= side:
+        return [0]
+    count = math.ceil((length - TILE_OVERLAP * side) / (side - TILE_OVERLAP * side))
+    return [round(number * (length - side) / (count - 1)) for number in range(count)]
 
 
 def turned_search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[Look, ...]:

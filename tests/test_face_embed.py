@@ -151,6 +151,27 @@ def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
     assert len(search(insight, StubDetector(100, [whole, piece]), 100, 100)) == 2
 
 
+NOTHING: list[list[float]] = []
+WIDE = (NOTHING, NOTHING, NOTHING)
+"""Answers of a stub of 16 pixels to the looks at a whole picture of 64x32, before those at its three tiles."""
+
+
+def test_what_the_inner_edge_of_a_tile_cuts_off_is_dropped(insight):
+    cut, whole = [12, 4, 15.5, 12, 0.9], [0, 4, 5, 12, 0.8]
+    (face,) = search(insight, StubDetector(16, *WIDE, [cut, whole]), 32, 64)
+    assert face.box == (0, 8, 10, 24)
+    # The second tile begins at 16, and has the picture go on at both of its sides.
+    inside = [6, 4, 10, 12, 0.7]
+    (face,) = search(insight, StubDetector(16, *WIDE, NOTHING, [whole, inside, cut]), 32, 64)
+    assert face.box == (28, 8, 36, 24)
+    assert [face.box[0] for face in search(insight, StubDetector(16, *WIDE, NOTHING, NOTHING, [cut]), 32, 64)] == [56]
+
+
+def test_a_find_that_is_nowhere_stops_the_search_of_a_tile_too(insight):
+    with pytest.raises(RuntimeError, match=r"stub\.onnx gave values that are not finite"):
+        search(insight, StubDetector(16, *WIDE, [[5, 4, np.inf, 12, 0.9]]), 32, 64)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [0, 2, 3])
 def test_a_find_that_is_nowhere_stops_the_search(insight, value, place):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -10,7 +11,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.face_search import SIZE_STEP, Look, fragments, search_plan, visible_part
+from reverse_personalization.face_search import (
+    LEAST_SCALE,
+    MAX_DETECTOR_SIZE,
+    SIZE_STEP,
+    TILE_OVERLAP,
+    TILE_SIZE,
+    Look,
+    fragments,
+    search_plan,
+    visible_part,
+)
 from reverse_personalization.face_template import (
     ARCFACE_LANDMARKS,
     FFHQ_LANDMARKS,
@@ -208,17 +219,58 @@ def test_search_plan(height, width, det_size):
     assert len(set(plan)) == len(plan)
     assert all(look.size % 32 == 0 and 32 <= look.size <= 4096 for look in plan)
     assert max(look.border for look in plan) == 0.75
-    larger = [look for look in plan if look.size > det_size]
+    whole = [look for look in plan if look.tile is None]
+    larger = [look for look in whole if look.size > det_size]
     assert bool(larger) == (max(height, width) > det_size and det_size < 4096)
     # No larger than the picture itself, but for rounding up to the detector's stride.
     assert all(look.size <= 2 * det_size and look.size < max(height, width) + SIZE_STEP for look in larger)
-    for look in plan:
+    for look in whole:
         framed = max(height, width) * (1 + 2 * look.border) * look.scale(height, width)
         assert framed == pytest.approx(look.size)
 
 
 def test_search_plan_of_a_fixed_size():
     assert {look.size for look in search_plan(4000, 3000, 640, fixed_size=320)} == {320}
+
+
+@given(
+    height=st.integers(1, 20_000),
+    width=st.integers(1, 20_000),
+    det_size=st.sampled_from([64, 640, 1024, 4096]),
+    fixed_size=st.sampled_from([None, 640]),
+)
+def test_every_part_of_a_large_picture_is_shown_at_half_its_size_or_more(height, width, det_size, fixed_size):
+    plan = search_plan(height, width, det_size, fixed_size)
+    tiles = [look for look in plan if look.tile is not None]
+    limit = 2 * (fixed_size or max(TILE_SIZE, min(2 * det_size, MAX_DETECTOR_SIZE)))
+    assert bool(tiles) == (max(height, width) > limit)
+    if not tiles:
+        return
+    assert all(look.scale(height, width) >= LEAST_SCALE for look in tiles)
+    for axis, length in ((0, width), (1, height)):
+        spans = sorted({(look.tile[axis], look.tile[axis + 2]) for look in tiles})
+        assert (spans[0][0], spans[-1][1]) == (0, length)
+        for (_, end), (start, _) in itertools.pairwise(spans):
+            assert end - start >= int(TILE_OVERLAP * limit) - 1
+    across, down = ({look.tile[axis] for look in tiles} for axis in (0, 1))
+    assert len(tiles) == len(across) * len(down)
+
+
+@pytest.mark.parametrize(
+    ("box", "cut"),
+    [
+        ([1000, 1000, 1100, 1100], False),
+        ([1000, 0, 1100, 90], False),
+        ([640, 500, 740, 600], True),
+        ([643, 500, 740, 600], True),
+        ([645, 500, 740, 600], False),
+        ([3100, 500, 3200, 600], False),
+        ([1000, 2500, 1100, 2559], True),
+    ],
+)
+def test_a_find_at_a_tiles_edge_is_cut_off_unless_the_picture_ends_there(box, cut):
+    look = Look(1280, 0.0, tile=(640, 0, 3200, 2560))
+    assert look.cut_off(np.array([[*box, 0.9]], float), 4000, 3200).tolist() == [cut]
 
 
 def test_visible_part():

@@ -18,7 +18,7 @@ from reverse_personalization.face_search import (
     turned_search_plan,
 )
 from tests import fake_insight
-from tests.face_embedding import images, run
+from tests.face_embedding import bgr, images, run
 
 looks = st.builds(
     Look, size=st.just(32), border=st.just(0.0), mirrored=st.booleans(), turns=st.integers(min_value=0, max_value=3)
@@ -120,3 +120,29 @@ def test_of_looks_that_saw_a_face_alike_the_upright_one_is_believed(node, fake_p
     """The detector sees squares upright in every look; the landmarks are those of the look that is believed."""
     (face,) = run(node, images(fake_insight.scene(160, 160, cyan=(40, 40, 80))), det_size=160)
     assert np.array(face.landmarks) == pytest.approx(fake_insight.LANDMARKS * 80 + 40, abs=1)
+
+
+@pytest.mark.parametrize("place", [(700, 200), (306, 10), (318, 150), (0, 100), (970, 260)])
+def test_a_small_face_in_a_large_picture_is_found_once_and_in_its_place(insight, packs_folder, place):
+    """With 160 pixels for the whole picture it has 5, and the detector sees squares from 12 on."""
+    detector, recogniser = fake_insight.detector(size=160), fake_insight.recogniser()
+    fake_insight.write(packs_folder / "fake", detection=detector, recognition=recogniser)
+    pack = insight.load_pack("fake", "CPU", 0.1)
+    picture = bgr(fake_insight.scene(290, 1000, cyan=(*place, 30)))
+    (face,) = pack.search(picture, 640, search_plan)
+    assert face.box == pytest.approx((*place, place[0] + 30, place[1] + 30), abs=2)
+    assert np.array(face.landmarks) == pytest.approx(fake_insight.LANDMARKS * 30 + place, abs=2)
+
+
+def test_a_search_can_be_cancelled_between_its_looks(insight, fake_pack, monkeypatch):
+    pack = insight.load_pack("fake", "CPU", 0.1)
+    seen = []
+
+    def interrupt() -> None:
+        seen.append(1)
+        if len(seen) == 3:
+            raise insight.comfy.model_management.InterruptProcessingException
+
+    monkeypatch.setattr(insight.comfy.model_management, "throw_exception_if_processing_interrupted", interrupt)
+    with pytest.raises(insight.comfy.model_management.InterruptProcessingException):
+        pack.search(np.zeros((64, 64, 3), np.uint8), 160, turned_search_plan)
