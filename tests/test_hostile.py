@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from miniature.render.seeds import split_of
 from scripts.comfy_server import ComfyServer, WorkflowFailed
-from tests.hostile.cases import HUGE_KIND, SCHEDULE, Case, Painter, cases, draw_case, kind_of
+from tests.hostile.cases import RARE, SCHEDULE, Case, Painter, cases, draw_case, kind_of
 from tests.hostile.files import SECRETS, leaks, read_saved, write_input
 from tests.hostile.journal import Journal
 from tests.hostile.judging import Cosines, FaceRecord, Judge, PhotoRecord, levels, match, match_in_turn, outside
@@ -125,7 +125,8 @@ def test_twenty_photographs_are_of_every_kind():
     assert [number for number, _ in numbers] == list(range(len(SCHEDULE)))
     kinds = [kind_of(number) for number, _ in cases(500)]
     assert len(kinds) + kinds.count("batch") + kinds.count("list of two sizes") == 500
-    assert HUGE_KIND in kinds
+    assert set(RARE) <= set(kinds)
+    assert not set(RARE).intersection(kinds[:PHOTOGRAPHS])
 
 
 @pytest.fixture(scope="module")

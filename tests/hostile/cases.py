@@ -43,6 +43,9 @@ HUGE = 8
 HUGE_EVERY = 240
 """Cases of which one is huge, which takes minutes; never in the first half of them, so that short runs stay short."""
 
+FAR, FAR_EVERY, FAR_PLACE = (4000, 6000), 60, 43
+"""Height and width of the pictures of people far away, and which of so many cases is one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -249,7 +252,13 @@ def _huge(painter: Painter) -> Photograph:
     return painter.scene(painter.places(3, 750, 1000, 60.0, 200.0), 750, 1000).enlarged(HUGE)
 
 
-HUGE_KIND, CROWD_KIND = "huge", "thirty people"
+def _far_away(painter: Painter) -> Photograph:
+    height, width = FAR
+    return painter.scene(painter.places(6, height, width, 48.0, 120.0), height, width)
+
+
+HUGE_KIND, CROWD_KIND, FAR_KIND = "huge", "thirty people", "far away"
+SLOW_KINDS = (HUGE_KIND, CROWD_KIND, FAR_KIND)
 
 SCHEDULE: dict[str, Callable[..., Case]] = {
     "group": _one(Painter.group),
@@ -273,9 +282,14 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
 }
 """Kinds in the order they come, again and again; together 20 pictures."""
 
+RARE: dict[str, Callable[[Painter], Photograph]] = {HUGE_KIND: _huge, FAR_KIND: _far_away}
+"""Kinds that take the place of one of these now and then, see `kind_of`."""
+
 
 def kind_of(number: int) -> str:
     """What kind of case comes at a number."""
+    if number % FAR_EVERY == FAR_PLACE:
+        return FAR_KIND
     return HUGE_KIND if number % HUGE_EVERY == HUGE_EVERY // 2 else list(SCHEDULE)[number % len(SCHEDULE)]
 
 
@@ -291,6 +305,6 @@ def cases(photographs: int) -> Iterator[tuple[int, int]]:
 def draw_case(seed: int, number: int, left: int) -> Case:
     """The case of a number; `left` photographs may still be drawn."""
     painter, kind = Painter(seed, number), kind_of(number)
-    if kind == HUGE_KIND:
-        return Case(number, kind, (_huge(painter),), "tensor")
+    if kind in RARE:
+        return Case(number, kind, (RARE[kind](painter),), "tensor")
     return SCHEDULE[kind](kind, number, painter, left)

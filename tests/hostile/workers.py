@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from .cases import CROWD_KIND, HUGE_KIND, draw_case
+from .cases import SLOW_KINDS, draw_case
 from .judging import Judge, PhotoRecord
 from .pipeline import Options, Pipeline, known_models
 
@@ -43,7 +43,7 @@ class Worker:
         started = [clock() for clock in clocks]
         case = draw_case(self._seed, number, left)
         # Of a huge photograph every copy is half a gigabyte, and a crowd takes a minute once more.
-        usual = case.kind not in (HUGE_KIND, CROWD_KIND)
+        usual = case.kind not in SLOW_KINDS
         options = replace(self._options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
         run = self._pipeline.run(case, options)
         records = self._judge.judge(case, run)
