@@ -21,6 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from scripts.whole_text import write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 STATE_NAME = "reverse-personalization.json"
@@ -77,9 +79,7 @@ def read_state(venv: Path) -> dict[str, Any] | None:
 
 def write_state(venv: Path, state: dict[str, Any]) -> None:
     """Replace the state file in one step, so that it is never half written."""
-    temporary = venv / f"{STATE_NAME}.tmp"
-    temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(venv / STATE_NAME)
+    write_whole(venv / STATE_NAME, json.dumps(state, indent=2) + "\n")
 
 
 def works(venv: Path) -> bool:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from miniature.measuring.report import AGREEMENT, RECOGNITION
+from scripts.whole_text import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "miniature.md"
@@ -61,7 +62,7 @@ def main() -> int:
     wanted = curve(DOCUMENT.read_text(encoding="utf-8"))
     if parser.parse_args().check:
         return int(CURVE.read_text(encoding="utf-8") != wanted)
-    CURVE.write_text(wanted, encoding="utf-8")
+    write_whole(CURVE, wanted)
     return 0
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from scripts.comfyui import PACK_LINKS
 from scripts.demo import running_server
 from scripts.environment import ROOT
+from scripts.whole_text import write_whole
 from scripts.workflow_forms import Schemas
 
 FOLDER = ROOT / "locales"
@@ -116,8 +117,7 @@ def main() -> int:
         if check:
             print(f"{path.relative_to(ROOT)} is not what scripts/locales.py writes")
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text)
     return 1 if check and stale else 0
 
 

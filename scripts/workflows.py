@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.demo import running_server
+from scripts.whole_text import write_whole
 from scripts.workflow_blueprint import blueprint_form
 from scripts.workflow_forms import Schemas, api_form, ui_form
 from scripts.workflow_graphs import BLUEPRINTS, WORKFLOWS
@@ -38,10 +39,7 @@ def files(schemas: Schemas) -> Iterator[tuple[Path, str]]:
 def write(schemas: Schemas) -> None:
     """Write every file; each is replaced whole."""
     for path, text in files(schemas):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, text)
 
 
 def stale(schemas: Schemas) -> list[Path]:

@@ -277,6 +277,11 @@ def test_a_journal_goes_on_where_it_stopped_and_refuses_another_run(tmp_path: Pa
     assert journal.records() == {}
     journal.add([record, record])
     assert Journal(tmp_path / "journal", {"seed": 1}).records() == {3: [record, record]}
+    with (tmp_path / "journal").open("a", encoding="utf-8") as file:
+        file.write('[{"case": 4, "ki')
+    assert journal.records() == {3: [record, record]}
+    journal.add([dataclasses.replace(record, case=4)])
+    assert set(journal.records()) == {3, 4}
     with pytest.raises(ValueError, match="another run"):
         Journal(tmp_path / "journal", {"seed": 2}).records()
 

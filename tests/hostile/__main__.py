@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     from miniature.build import JUDGE_PACK
     from reverse_personalization.operating_point import pack_threshold
+    from scripts.whole_text import write_whole
 
     from .journal import Journal, models_digest
     from .page import as_page
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = summarise(records, threshold, Options().checker)
     page = as_page(figures, f"python -m tests.hostile --seed {options.seed} --photos {len(records)}")
     if options.report:
-        options.report.write_text(page, encoding="utf-8")
+        write_whole(options.report, page)
     print(json.dumps(figures) if options.json else page)
     return int(failed(figures))
 

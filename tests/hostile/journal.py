@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.whole_text import write_whole
+
 from .judging import PhotoRecord
 
 
@@ -31,8 +33,13 @@ class Journal:
             ValueError: the file is another run's.
         """
         if not self.file.exists():
-            self.file.write_text(json.dumps(self.run) + "\n", encoding="utf-8")
-        first, *lines = self.file.read_text(encoding="utf-8").splitlines()
+            write_whole(self.file, json.dumps(self.run) + "\n")
+        content = self.file.read_text(encoding="utf-8")
+        whole = content[: content.rfind("\n") + 1]
+        if whole != content:
+            # A stop in the middle of a line: its case is run again.
+            write_whole(self.file, whole)
+        first, *lines = whole.splitlines()
         if json.loads(first) != self.run:
             raise ValueError(
                 f"{self.file} is of another run ({first}); expected {json.dumps(self.run)}: name another file, or "
