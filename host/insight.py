@@ -196,7 +196,7 @@ class FacePack:
 def _canvas(
     picture: NDArray[np.uint8], look: Look
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """What a look shows, upright: uint8 [size, size, 3], where in the picture its corner is, x and y, and its scales."""
+    """What a look shows, upright: uint8 [size, size, 3], where in the picture its corner is (x, y), and its scales."""
     import cv2
 
     scale = look.scale(*picture.shape[:2])

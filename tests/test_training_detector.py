@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("insightface")
 
+from miniature.render.scene import MOST_PEOPLE, draw_scene
+from miniature.render.seeds import split_of
 from miniature.training import detector as training
 from miniature.training.anchors import (
     EITHER,
@@ -30,7 +32,17 @@ from miniature.training.anchors import (
     encode_landmarks,
     points_of,
 )
-from miniature.training.canvases import BORDERS, Stock, draw_canvas, mirrored, turned_boxes
+from miniature.training.canvases import (
+    BORDERS,
+    LEFT,
+    Easel,
+    Source,
+    Stock,
+    cut,
+    draw_canvas,
+    mirrored,
+    turned_boxes,
+)
 from miniature.training.detector_figures import LOOKS, Tally
 from miniature.training.detector_network import BLACK, PLACES, DetectorNetwork, TorchOperations, detector_file
 from miniature.training.loop import Workshop
@@ -65,8 +77,7 @@ def figures(shop: Workshop) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def stock(shop: Workshop, figures: dict[str, Any]) -> Stock:
-    recipe = training.SMOKE
-    return Stock(recipe.scenes.load(shop.data), recipe.portraits.load(shop.data))
+    return training.detector_stock(shop, training.SMOKE)
 
 
 @given(
@@ -247,3 +258,72 @@ def test_a_tally_counts_what_is_found_missed_wrong_and_excused() -> None:
     figures = tally.figures()
     assert (figures["faces"], figures["recall"], figures["wrong"], figures["precision"]) == (2, 0.5, 1, 0.5)
     assert figures["landmark_error"] == pytest.approx(np.sqrt(2) / 20, abs=1e-5)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_picture_is_cut_off_through_a_face_and_keeps_what_is_known_of_the_rest(seed: int) -> None:
+    height, width, box = 90, 120, np.array([40, 20, 80, 70], np.float32)
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    other = np.array([0, 0, 15, 20], np.float32)
+    marks = np.stack([np.full((5, 2), 60, np.float32), np.full((5, 2), 8, np.float32)])
+    seen, rolls = np.array([1.0, 0.3], np.float32), np.array([3, 4], np.float32)
+    rest = cut(Source(image, np.stack([box, other]), marks, seen, rolls), np.random.default_rng(seed))
+    high, wide = rest.image.shape[:2]
+    assert (high, wide) != (height, width)
+    x, y = (marks[0, 0] - rest.landmarks[0, 0]).astype(int).tolist()
+    assert np.array_equal(rest.image, image[y : y + high, x : x + wide])
+    left = (rest.boxes[0, 2:] - rest.boxes[0, :2]).prod() / (40 * 50)
+    assert rest.visible[0] == pytest.approx(left)
+    assert LEFT[0] - 0.03 <= left <= LEFT[1] + 0.03
+    assert ((rest.boxes >= 0) & (rest.boxes <= [wide, high, wide, high])).all()
+    assert len(rest.boxes) == len(rest.landmarks) == len(rest.visible) == len(rest.rolls)
+
+
+def test_where_nobody_is_seen_well_nothing_is_cut_off() -> None:
+    hidden = Source(
+        np.zeros((40, 40, 3), np.uint8),
+        np.array([[5, 5, 30, 30]], np.float32),
+        np.zeros((1, 5, 2), np.float32),
+        np.array([0.6], np.float32),
+        np.zeros(1, np.float32),
+    )
+    assert cut(hidden, np.random.default_rng(0)) is hidden
+
+
+def test_in_a_crowd_many_faces_are_half_hidden_and_nobody_is_too_many() -> None:
+    usual, crowded = SceneSet("train", 40, 20), SceneSet("train", 40, 20, crowded=True)
+    assert usual.name != crowded.name
+    parts = []
+    for index in range(20):
+        before, after = usual.spec(index), crowded.spec(index)
+        assert len(before.people) <= len(after.people) <= MOST_PEOPLE
+        heights = [place.face_height for place in after.people]
+        assert heights == sorted(heights)
+        identities = [place.identity.seed for place in after.people]
+        assert {place.identity.seed for place in before.people} <= set(identities)
+        assert {split_of(seed) for seed in identities} <= {"train"}
+        if index < 6:
+            parts += [truth.visible for truth in draw_scene(after).truths]
+    assert sum(0.4 < part < 0.9 for part in parts) >= 5
+
+
+def test_a_face_counts_by_what_hides_it_altogether() -> None:
+    """Two things that each leave seven tenths leave half."""
+    face = Source(
+        np.full((40, 40, 3), 200, np.uint8),
+        np.array([[10, 10, 30, 30]], np.float32),
+        np.full((1, 5, 2), 20, np.float32),
+        np.ones(1, np.float32),
+        np.zeros(1, np.float32),
+    )
+    there, nobody = np.array([[1.0, 0, 0], [0, 1, 0]]), np.zeros(0, np.float32)
+    boxes, marks = np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32)
+    cover = Source(np.zeros((40, 40, 3), np.uint8), boxes, marks, nobody, nobody)
+    counts = []
+    for seen, hidden in ((1.0, 8.0), (0.7, 6.0), (0.55, 6.0), (1.0, 13.0)):
+        easel = Easel(40, np.zeros(3, np.uint8))
+        easel.paste(face._replace(visible=np.array([seen], np.float32)), there, np.random.default_rng(0))
+        aside = np.array([[1.0, 0, hidden - 30], [0, 1, 0]])
+        easel.paste(cover, aside, np.random.default_rng(0))
+        counts.append(easel.canvas().counted.tolist())
+    assert counts == [[True], [True], [False], [False]]

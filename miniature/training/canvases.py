@@ -22,17 +22,21 @@ from .spoiling import Picture, blurred, noisy, spoiled
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-MIN_VISIBLE, MIN_INSIDE = 0.5, 0.6
-"""Parts of a face that must be seen for it to count; with less it may be found or not."""
+SEEN = 0.42
+"""Part of a face that must be seen for it to count, with less it may be found or not. Somebody of whom half is seen is
+to be found, so this is less."""
 
 HIDDEN = 0.15
 """Part of a face up to which nothing of it can be found."""
 
-UNCOVERED = 0.75
-"""Part of a face that later layers must leave for it to count: they hide its middle as easily as its side."""
+CUT = 0.25
+"""Part of the pictures that are cut off through a face."""
 
-MIN_HEIGHT = 15.0
-"""Pixels of a face that counts."""
+LEFT = (0.42, 0.9)
+"""Least and most of that face that is left."""
+
+MIN_SIZE = 15.0
+"""Pixels of the longer side of a face that counts."""
 
 STEEPEST = 55.0
 """Degrees of roll of a face that counts."""
@@ -54,7 +58,7 @@ class Source(NamedTuple):
         image: [H, W, 3].
         boxes: [F, 4].
         landmarks: [F, 5, 2].
-        visible: [F] in [0, 1].
+        visible: [F] in [0, 1], of the whole face.
         rolls: [F] degrees.
     """
 
@@ -93,9 +97,12 @@ class Stock:
         number = int(rng.integers(len(self.scenes["image"])))
         count = int(self.scenes["people"][number])
         rows = {name: self.scenes[name][number, :count] for name in ("box", "landmarks", "visible", "angles")}
-        visible = np.where(self.scenes["inside"][number, :count] >= MIN_INSIDE, rows["visible"], 0)
         return Source(
-            self.scenes["image"][number], rows["box"], rows["landmarks"], visible, rows["angles"][:, 1].copy()
+            self.scenes["image"][number],
+            rows["box"],
+            rows["landmarks"],
+            rows["visible"] * self.scenes["inside"][number, :count],
+            rows["angles"][:, 1].copy(),
         )
 
     def portrait(self, rng: np.random.Generator) -> Source:
@@ -119,6 +126,33 @@ def mirrored(source: Source) -> Source:
     landmarks = source.landmarks[:, MIRRORED_LANDMARKS].copy()
     landmarks[..., 0] = width - landmarks[..., 0]
     return Source(np.ascontiguousarray(source.image[:, ::-1]), boxes, landmarks, source.visible, -source.rolls)
+
+
+def cut(source: Source, rng: np.random.Generator) -> Source:
+    """What is left of a picture that is cut off through one of its faces; the same where nobody is seen well."""
+    whole = np.flatnonzero(source.visible >= LEFT[1])
+    if not len(whole):
+        return source
+    low, high = source.boxes[rng.choice(whole)].reshape(2, 2)
+    axis, left = int(rng.integers(2)), rng.uniform(*LEFT)
+    x0, y0, x1, y1 = 0, 0, *source.image.shape[1::-1]
+    if rng.random() < 0.5:
+        edge = round(float(low[axis] + left * (high[axis] - low[axis])))
+        x1, y1 = (edge, y1) if axis == 0 else (x1, edge)
+    else:
+        edge = round(float(high[axis] - left * (high[axis] - low[axis])))
+        x0, y0 = (edge, y0) if axis == 0 else (x0, edge)
+    corner = np.array([x0, y0], np.float32)
+    boxes = np.clip(source.boxes, [x0, y0, x0, y0], [x1, y1, x1, y1]).astype(np.float32)
+    areas = [(one[:, 2:] - one[:, :2]).prod(1) for one in (boxes, source.boxes)]
+    kept = areas[0] > 0
+    return Source(
+        np.ascontiguousarray(source.image[y0:y1, x0:x1]),
+        boxes[kept] - np.tile(corner, 2),
+        source.landmarks[kept] - corner,
+        source.visible[kept] * areas[0][kept] / areas[1][kept],
+        source.rolls[kept],
+    )
 
 
 def turned_boxes(boxes: F32, rolls: F32, view: F64) -> F32:
@@ -186,22 +220,20 @@ class Easel:
         boxes, landmarks, counted = [], [], []
         for layer_boxes, layer_landmarks, visible, rolls, layer in self.faces:
             for box, points, seen, roll in zip(layer_boxes, layer_landmarks, visible, rolls, strict=True):
-                cut = np.clip(box, 0, self.side)
-                width, height = float(cut[2] - cut[0]), float(cut[3] - cut[1])
+                rest = np.clip(box, 0, self.side)
+                width, height = float(rest[2] - rest[0]), float(rest[3] - rest[1])
                 if min(width, height) < 2:
                     continue
-                x0, y0, x1, y1 = np.round(cut).astype(int).tolist()
+                x0, y0, x1, y1 = np.round(rest).astype(int).tolist()
                 own = float((self.owner[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] == layer).mean())
                 inside = width * height / float((box[2] - box[0]) * (box[3] - box[1]))
                 if own * inside < HIDDEN:
                     continue
-                boxes.append(cut)
+                boxes.append(rest)
                 landmarks.append(points)
                 counted.append(
-                    bool(seen >= MIN_VISIBLE)
-                    and own >= UNCOVERED
-                    and inside >= MIN_INSIDE
-                    and height >= MIN_HEIGHT
+                    float(seen) * own * inside >= SEEN
+                    and max(width, height) >= MIN_SIZE
                     and abs(float(roll)) <= STEEPEST
                 )
         return Canvas(
@@ -231,18 +263,24 @@ def _view(factor: float, degrees: float, middle: F64, place: F64) -> F64:
     return view
 
 
+def _place(face: float, side: int, rng: np.random.Generator) -> F64:
+    """Where the middle of a face of a height may be: the canvas holds most of it, or cuts it off."""
+    within = 0.0 if rng.random() < CUT else 0.45
+    reach = max(side / 2 - within * face, 0)
+    return side / 2 + rng.uniform(-reach, reach, 2)
+
+
 def _scene_view(source: Source, side: int, rng: np.random.Generator) -> F64:
     """A piece of a scene around one of its faces, or any piece."""
     height, width = source.image.shape[:2]
     degrees = float(rng.uniform(-18, 18)) if rng.random() < 0.35 else 0.0
-    seen = np.flatnonzero(source.visible >= MIN_VISIBLE)
+    seen = np.flatnonzero(source.visible >= SEEN)
     if len(seen) and rng.random() < 0.9:
         box = source.boxes[rng.choice(seen)]
         face = float(box[3] - box[1])
         factor = min(_height(rng, side) / face, 3.5)
         middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
-        reach = max(side / 2 - 0.45 * factor * face, 0)
-        return _view(factor, degrees, middle, side / 2 + rng.uniform(-reach, reach, 2))
+        return _view(factor, degrees, middle, _place(factor * face, side, rng))
     factor = _log_uniform(rng, side / max(height, width), 3 * side / max(height, width))
     return _view(factor, degrees, rng.uniform(0.2, 0.8, 2) * [width, height], np.full(2, side / 2))
 
@@ -271,18 +309,18 @@ def _portrait_view(source: Source, side: int, rng: np.random.Generator) -> F64:
     face = float(box[3] - box[1])
     factor = _height(rng, side) / face
     middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
-    reach = max(side / 2 - 0.45 * factor * face, 0)
     degrees = float(np.clip(12 * rng.normal(), -30, 30))
-    return _view(factor, degrees, middle, side / 2 + rng.uniform(-reach, reach, 2))
+    return _view(factor, degrees, middle, _place(factor * face, side, rng))
 
 
 def _varied(rng: np.random.Generator, source: Source) -> Source:
-    """Sometimes mirrored."""
+    """Sometimes mirrored, sometimes cut off."""
+    source = cut(source, rng) if rng.random() < CUT else source
     return mirrored(source) if rng.random() < 0.5 else source
 
 
 def _worn(rng: np.random.Generator, source: Source) -> Source:
-    """Sometimes mirrored, sometimes spoiled before its size changes."""
+    """Sometimes mirrored or cut off, sometimes spoiled before its size changes."""
     source = _varied(rng, source)
     if rng.random() < 0.25:
         source = source._replace(image=blurred(source.image, rng, 1.6))

@@ -43,6 +43,7 @@ class DetectorRecipe:
 
     Attributes:
         scenes: that are learned from.
+        crowds: scenes that are learned from, too.
         portraits: that are learned from, the first `portrait_shards` shards of them.
         portrait_shards: see there.
         test_scenes: that are measured.
@@ -62,6 +63,7 @@ class DetectorRecipe:
     """
 
     scenes: SceneSet
+    crowds: SceneSet
     portraits: PortraitSet
     portrait_shards: int
     test_scenes: SceneSet
@@ -69,7 +71,7 @@ class DetectorRecipe:
     test_portraits: PortraitSet
     tested: int
     second: SecondLookRecipe
-    steps: int = 8000
+    steps: int = 12_000
     settled: float = 0.8
     rate: float = 3e-3
     seed: int = 4
@@ -81,6 +83,7 @@ class DetectorRecipe:
 
 FULL = DetectorRecipe(
     scenes=SceneSet("train", 0, 1600),
+    crowds=SceneSet("train", 5000, 800, crowded=True),
     portraits=PortraitSet("train", 0, 6000, 4),
     portrait_shards=30,
     test_scenes=SceneSet("test", 0, 300),
@@ -91,6 +94,7 @@ FULL = DetectorRecipe(
 )
 SMOKE = DetectorRecipe(
     scenes=SceneSet("train", 0, 4, 96, 128),
+    crowds=SceneSet("train", 5000, 2, 96, 128, crowded=True),
     portraits=PortraitSet("train", 0, 2, 2, 64),
     portrait_shards=1,
     test_scenes=SceneSet("test", 0, 2, 96, 128),
@@ -155,10 +159,14 @@ def detector_loss(
 
 def detector_stock(shop: Workshop, recipe: DetectorRecipe) -> Stock:
     """What both stages' canvases are made of."""
-    recipe.scenes.render(shop.data)
+    sets = (recipe.scenes, recipe.crowds)
+    for scenes in sets:
+        scenes.render(shop.data)
     recipe.portraits.render(shop.data, shop.threads, recipe.portrait_shards)
     shards = min(recipe.portrait_shards, recipe.portraits.shards)
-    return Stock(recipe.scenes.load(shop.data), load_shards(shop.data / recipe.portraits.name, shards))
+    loaded = [scenes.load(shop.data) for scenes in sets]
+    every = {name: np.concatenate([one[name] for one in loaded]) for name in loaded[0]}
+    return Stock(every, load_shards(shop.data / recipe.portraits.name, shards))
 
 
 def trained_detector(shop: Workshop, recipe: DetectorRecipe, stock: Stock) -> tuple[DetectorNetwork, float]:

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..render.scene import MOST_PEOPLE, Placement, Scene, SceneSpec, draw_scene, draw_scene_spec
+from ..render.identity import draw_identity
+from ..render.nuisance import draw_nuisance
+from ..render.scene import (
+    MOST_PEOPLE,
+    Placement,
+    Scene,
+    SceneSpec,
+    covered,
+    draw_scene,
+    draw_scene_spec,
+)
 from ..render.seeds import Split, identity_seed
 from .portraits import Arrays, load_shards, shard_file, write_shard
 
@@ -28,6 +38,16 @@ WIDEST_YAW, WIDEST_ROLL = 45.0, 30.0
 TURNS = 3
 """First number of the generators of `turned`, which keeps them apart from all others."""
 
+CROWDING = 8
+"""The same of `with_neighbours`."""
+
+NEIGHBOURS = 0.7
+"""Part of the people of a crowded scene whom somebody nearer covers in part."""
+
+BEHIND = (0.2, 0.7)
+"""Of a face, about the least and the most that the neighbour covers; see `render.scene.covered`, which counts more than
+what is really covered."""
+
 
 @dataclass(frozen=True)
 class SceneSet:
@@ -39,6 +59,7 @@ class SceneSet:
         count: how many.
         height: pixels.
         width: pixels.
+        crowded: whether most people have somebody nearer in front of a part of their face.
     """
 
     split: Split
@@ -46,11 +67,13 @@ class SceneSet:
     count: int
     height: int = 320
     width: int = 480
+    crowded: bool = False
 
     @property
     def name(self) -> str:
         """Folder of the set."""
-        return f"scenes-{self.split}-{self.first}-{self.count}-{self.height}x{self.width}"
+        kind = "crowds" if self.crowded else "scenes"
+        return f"{kind}-{self.split}-{self.first}-{self.count}-{self.height}x{self.width}"
 
     @property
     def shards(self) -> int:
@@ -62,7 +85,8 @@ class SceneSet:
         seed = identity_seed(self.split, self.first + index)
         spec = draw_scene_spec(seed, self.height, self.width, split=self.split, widest=WIDEST_YAW)
         rng = np.random.default_rng([TURNS, seed])
-        return replace(spec, people=tuple(turned(place, rng) for place in spec.people))
+        spec = replace(spec, people=tuple(turned(place, rng) for place in spec.people))
+        return with_neighbours(spec, self.split) if self.crowded else spec
 
     def shard(self, number: int) -> Arrays:
         """Draw one shard. See `facts` for what it holds beside `image` [n, height, width, 3] uint8."""
@@ -93,6 +117,38 @@ def turned(place: Placement, rng: np.random.Generator) -> Placement:
         return place
     pose = replace(place.nuisance.pose, yaw=float(yaw), roll=float(roll))
     return replace(place, nuisance=replace(place.nuisance, pose=pose))
+
+
+def with_neighbours(spec: SceneSpec, split: Split) -> SceneSpec:
+    """The same scene with more people, up to MOST_PEOPLE: in front of NEIGHBOURS of those who are there, one each.
+
+    Args:
+        spec: of the scene.
+        split: that the others come from.
+    """
+    rng = np.random.default_rng([CROWDING, spec.seed])
+    people = list(spec.people)
+    for far in spec.people:
+        if len(people) == MOST_PEOPLE:
+            break
+        if rng.random() < NEIGHBOURS:
+            people.append(_neighbour(far, split, rng))
+    return replace(spec, people=tuple(sorted(people, key=lambda place: place.face_height)))
+
+
+def _neighbour(far: Placement, split: Split, rng: np.random.Generator) -> Placement:
+    """Somebody a little nearer, as far away sideways as it takes for a part of the other's face to be seen."""
+    size = far.face_height * rng.uniform(1.05, 1.7)
+    wanted = rng.uniform(*BEHIND)
+    y = far.y + far.face_height * rng.uniform(-0.2, 0.9)
+    side = rng.choice([-1.0, 1.0])
+    places = ((far.x + side * step * size, y, size) for step in np.arange(0.0, 2.0, 0.05))
+    behind = (far.x, far.y, far.face_height)
+    x, y, size = next(place for place in places if covered(behind, place) <= wanted)
+    identity = draw_identity(identity_seed(split, int(rng.integers(1 << 30))))
+    nuisance = draw_nuisance(int(rng.integers(1 << 40)), identity, widest=WIDEST_YAW)
+    lit = replace(nuisance, lighting=far.nuisance.lighting)
+    return turned(Placement(identity, lit, float(x), float(y), float(size)), rng)
 
 
 def facts(scene: Scene) -> dict[str, NDArray[Any]]:

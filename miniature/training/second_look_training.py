@@ -45,7 +45,7 @@ class SecondLookRecipe:
     """
 
     finds: FindSet
-    steps: int = 5000
+    steps: int = 9000
     settled: float = 0.8
     rate: float = 2e-3
     seed: int = 6

@@ -1,7 +1,7 @@
-"""The searches alone, on many hostile photographs: `python -m tests.hostile.search --seed 2 --photos 2000 --workers 2`.
+"""The search alone, on many hostile photographs: `python -m tests.hostile.search --seed 2 --photos 1000 --workers 2`.
 
 Whom both searches of the graph miss is decided by the originals: a face that was missed is in the result as it was.
-This leaves everything else out, takes a fifth of the time, and so shows rarer misses than `tests.hostile` can.
+This leaves everything else out, takes a third of the time, and can be asked for the kinds that are hardest to search.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ USUAL = tuple(kind for kind in KINDS if kind != HUGE_KIND)
 """Without those that take minutes."""
 
 Row = dict[str, Any]
-"""What the searches made of one photograph: `case`, `kind`, `faces` (records without what a run makes), `false_finds`."""
+"""What the search made of one photograph: `case`, `kind`, `faces` (records without what a run makes), `false_finds`."""
 
 
 class Searcher:

@@ -1,0 +1,77 @@
+"""What becomes of what a detector finds: pieces of faces, finds cut off by a tile, outside the picture, or nowhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+class StubDetector:
+    """Answers one look after the other, in the detector's pixels, with what it is told to; then with nothing."""
+
+    def __init__(self, size: int, *answers: list[list[float]]):
+        self.static_input_size = (size, size)
+        self.model_file = "stub.onnx"
+        self.answers = list(answers)
+
+    def detect(self, canvas, input_size):
+        boxes = np.array(self.answers.pop(0) if self.answers else [], float).reshape(-1, 5)
+        return boxes, np.repeat(boxes[:, None, 2:4], 5, axis=1)
+
+    def nms(self, boxes):
+        return range(len(boxes))
+
+
+def search(insight, detector: StubDetector, height: int, width: int) -> list:
+    pack = insight.FacePack("stub", "", detector, recogniser=None, genderage=None, landmarker=None)
+    return pack.search(np.zeros((height, width, 3), np.uint8), 640)
+
+
+def test_finds_mostly_outside_the_picture_are_dropped(insight):
+    boxes = [[-10, -10, 10, 10, 0.9], [-11, 20, 9, 40, 0.8], [-16, 60, 4, 80, 0.7], [120, 0, 160, 9, 0.6]]
+    found = search(insight, StubDetector(100, boxes), 100, 100)
+    assert [face.box[:2] for face in found] == [(-10, -10), (-11, 20)]
+
+
+def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
+    whole, piece = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.8]
+    assert len(search(insight, StubDetector(100, [whole], [piece]), 100, 100)) == 1
+    assert len(search(insight, StubDetector(100, [whole, piece]), 100, 100)) == 2
+
+
+NOTHING: list[list[float]] = []
+WIDE = (NOTHING, NOTHING, NOTHING)
+"""Answers of a stub of 16 pixels to the looks at a whole picture of 64x32, before those at its three tiles."""
+
+
+def test_what_the_inner_edge_of_a_tile_cuts_off_is_dropped(insight):
+    cut, whole = [12, 4, 15.5, 12, 0.9], [0, 4, 5, 12, 0.8]
+    (face,) = search(insight, StubDetector(16, *WIDE, [cut, whole]), 32, 64)
+    assert face.box == (0, 8, 10, 24)
+    # The second tile begins at 16, and has the picture go on at both of its sides.
+    inside = [6, 4, 10, 12, 0.7]
+    (face,) = search(insight, StubDetector(16, *WIDE, NOTHING, [whole, inside, cut]), 32, 64)
+    assert face.box == (28, 8, 36, 24)
+    assert [face.box[0] for face in search(insight, StubDetector(16, *WIDE, NOTHING, NOTHING, [cut]), 32, 64)] == [56]
+
+
+def test_a_find_that_is_nowhere_stops_the_search_of_a_tile_too(insight):
+    with pytest.raises(RuntimeError, match=r"stub\.onnx gave values that are not finite"):
+        search(insight, StubDetector(16, *WIDE, [[5, 4, np.inf, 12, 0.9]]), 32, 64)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_find_that_is_nowhere_stops_the_search(insight, value, place):
+    """Beside a good one: it must neither be dropped nor taken for a face at some place."""
+    good, bad = [5, 5, 45, 45, 0.9], [55, 55, 95, 95, 0.8]
+    bad[place] = value
+    with pytest.raises(RuntimeError, match=r"stub\.onnx gave values that are not finite, .* try the provider CPU"):
+        search(insight, StubDetector(100, [good, bad]), 100, 100)
+
+
+def test_rounding_to_whole_pixels_is_undone_in_both_directions(insight):
+    """A picture of 100x33 is shown as 64x21: the corner of what is shown is the corner of the picture."""
+    (face,) = search(insight, StubDetector(64, [[0, 0, 64, 21, 0.9]]), 33, 100)
+    assert face.box == pytest.approx((0, 0, 100, 33))
+    assert np.array(face.landmarks) == pytest.approx(np.full((5, 2), [100, 33]))
