@@ -149,8 +149,10 @@ def _give_name(temporary: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # The name is taken first, empty, so that nobody else can take it, and the file put there in one step.
-        with open(path, "xb"), contextlib.ExitStack() as undo:
-            undo.callback(os.unlink, path)
+        # Whoever holds the lock may give the name, so the file appears under it in one step, and whole.
+        lock = path.with_name(f".{path.name}.lock")
+        with open(lock, "xb"), contextlib.ExitStack() as undo:
+            undo.callback(os.unlink, lock)
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
             os.replace(temporary, path)
-            undo.pop_all()

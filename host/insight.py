@@ -238,8 +238,10 @@ def load_pack(name: str, provider: str, threshold: float) -> FacePack:
     Raises:
         FileNotFoundError: the pack, its detector or its recogniser is missing.
         RuntimeError: InsightFace cannot be imported, or one of the pack's files cannot be used.
-        ValueError: the provider is not available.
+        ValueError: the provider is not available, or the threshold is not in [0, 1].
     """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the lowest score of a face is {threshold:g}; expected 0 to 1")
     folder = find_pack(name)
     providers = available_providers(provider)
     kinds: dict[str, str] = {}

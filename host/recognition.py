@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..reverse_personalization.face_search import search_plan, second_search_plan
-from ..reverse_personalization.faces import Detection, in_stable_order
+from ..reverse_personalization.faces import Detection, Face, in_stable_order
 from ..reverse_personalization.matching import match_faces, measurable, nearby_alignments, status_of, what_was_kept
 from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, checking_threshold
 from ..reverse_personalization.verdict import FaceVerdict, Status
@@ -34,6 +34,11 @@ from .model_hashes import file_sha256
 
 DEFAULT_CHECKER = "antelopev2"
 """InsightFace's other published pack: its recogniser is neither buffalo_l's nor trained on the same pictures."""
+
+
+SAME_NETWORK = 0.9
+"""Cosine, of either sign, from which on two recognisers' embeddings of one face are one network's: two networks' have
+nothing to do with one another, and one network's in other number formats are alike to 0.99."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,7 @@ class Checker:
         pack: its recogniser checks; its other models are its own, else those of the pack that guided.
         threshold: cosine from which on two faces count as one person's.
         name: of the pack, or of the recogniser's file.
+        guide: name of the pack whose embeddings guided.
         model_hashes: sha256 of the files of recogniser and detector here and in the pack that guided, by
             "PACK: FILE".
     """
@@ -67,6 +73,7 @@ class Checker:
     pack: FacePack
     threshold: float
     name: str
+    guide: str
     model_hashes: dict[str, str] = field(default_factory=dict)
 
     def original(self, picture: NDArray[np.uint8], face: Detection) -> Original:
@@ -75,8 +82,16 @@ class Checker:
         Args:
             picture: it is in.
             face: of it.
+
+        Raises:
+            ValueError: the guide said the same of this face: whatever file it comes from, it is the same recogniser.
         """
-        return Original(picture, face, self._units(picture, face) if measurable(face) else ())
+        if not measurable(face):
+            return Original(picture, face, ())
+        units = self._units(picture, face)
+        if isinstance(face, Face) and units[0] is not None and abs(units[0] @ face.embedding.numpy()) > SAME_NETWORK:
+            raise ValueError(_not_another(self.name, self.guide))
+        return Original(picture, face, units)
 
     def similarity(self, original: Original, result: NDArray[np.uint8], found: Detection | None) -> float | None:
         """How much a face of the result is still the original's.
@@ -150,9 +165,11 @@ class Checker:
         plan = second_search_plan if second_search else search_plan
         finds = in_stable_order(self.pack.search(result, det_size, plan))
         matches = match_faces(faces, finds)
+        befores = [self.original(original, face) for face in faces]
+        elsewhere = self._elsewhere(befores, original, result, finds, matches)
         verdicts = [
-            self._verdict(original, face, result, None if match is None else finds[match])
-            for face, match in zip(faces, matches, strict=True)
+            self._verdict(before, result, None if match is None else finds[match], others)
+            for before, match, others in zip(befores, matches, elsewhere, strict=True)
         ]
         strangers = [find for number, find in enumerate(finds) if number not in matches]
         unhandled = [
@@ -174,14 +191,52 @@ class Checker:
         status, reason = status_of(similarity, found is not None, self.threshold)
         return None if status == "unmeasurable" else similarity, status, reason
 
+    def _elsewhere(
+        self,
+        befores: Sequence[Original],
+        original: NDArray[np.uint8],
+        result: NDArray[np.uint8],
+        finds: Sequence[Detection],
+        matches: Sequence[int | None],
+    ) -> list[list[tuple[float, Detection]]]:
+        """For each face before, the finds in the result that show its person at another place, with their cosines.
+
+        Somebody may have been moved, or changed places with a neighbour. Who looked like that person before already is
+        another one, and does not count.
+        """
+        there = [find if measurable(find) else None for find in finds]
+        after = [None if find is None else self._unit(result, find) for find in there]
+        already = [None if find is None else self._unit(original, find) for find in there]
+        found: list[list[tuple[float, Detection]]] = []
+        for before, match in zip(befores, matches, strict=True):
+            person = before.units[0] if before.units else None
+            found.append([])
+            for number, (find, unit, same) in enumerate(zip(finds, after, already, strict=True)):
+                if number == match or person is None or unit is None:
+                    continue
+                cosine = float(person @ unit)
+                if cosine >= self.threshold and (same is None or float(person @ same) < self.threshold):
+                    found[-1].append((cosine, find))
+        return found
+
     def _verdict(
-        self, original: NDArray[np.uint8], face: Detection, result: NDArray[np.uint8], found: Detection | None
+        self,
+        before: Original,
+        result: NDArray[np.uint8],
+        found: Detection | None,
+        elsewhere: Sequence[tuple[float, Detection]],
     ) -> FaceVerdict:
-        similarity, status, reason = self._status(self.original(original, face), result, found)
+        original, face = before.picture, before.face
+        similarity, status, reason = self._status(before, result, found)
         places = [face] if found is None else [face, found]
         kept = None
         if found is not None and similarity is not None:
             kept = what_was_kept(face, found, self.pack.appearance(original, face), self.pack.appearance(result, found))
+        if elsewhere:
+            cosines, others = zip(*elsewhere, strict=True)
+            similarity = max(cosines if similarity is None else (similarity, *cosines))
+            status, reason = "recognisable", "shown at another place"
+            places += others
         return FaceVerdict(
             status=status,
             boxes=tuple(place.box for place in places),
@@ -216,9 +271,13 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
     Raises:
         FileNotFoundError: see `load_pack`; the file is missing.
         RuntimeError: see `load_pack`.
-        ValueError: the file is no such recogniser, it is the guide's own, or see `load_pack` and
-            `checking_threshold`.
+        ValueError: a threshold is not in [0, 1], the file is no such recogniser, it is the guide's own, or see
+            `load_pack` and `checking_threshold`.
     """
+    if not 0 <= threshold <= 1:
+        raise ValueError(
+            f"the threshold is {threshold:g}; expected a cosine from 0 to 1, or 0 for what was measured for the checker"
+        )
     guiding = load_pack(guide, provider, det_threshold)
     own_threshold = CAUTIOUS_THRESHOLD
     if name.endswith(".onnx"):
@@ -227,10 +286,7 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
         pack = guiding if name == guide else load_pack(name, provider, det_threshold)
         own_threshold = checking_threshold(find_pack(name))
     if _hash(pack.recogniser) == _hash(guiding.recogniser):
-        raise ValueError(
-            f'the checker "{name}" has the very recogniser that guided ("{guide}"), which can only say that it was '
-            "followed; choose a pack or file with another recogniser"
-        )
+        raise ValueError(_not_another(name, guide))
     hashes = {
         f"{one.name}: {Path(model.model_file).name}": _hash(model)
         for one in (guiding, pack)
@@ -241,7 +297,14 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
         genderage=pack.genderage or guiding.genderage,
         landmarker=pack.landmarker or guiding.landmarker,
     )
-    return Checker(pack=pack, threshold=threshold or own_threshold, name=name, model_hashes=hashes)
+    return Checker(pack=pack, threshold=threshold or own_threshold, name=name, guide=guide, model_hashes=hashes)
+
+
+def _not_another(name: str, guide: str) -> str:
+    return (
+        f'the checker "{name}" has the very recogniser that guided ("{guide}"), which can only say that it was '
+        "followed; choose a pack or file with another recogniser"
+    )
 
 
 def _single_recogniser(name: str, provider: str) -> dict[str, Any]:

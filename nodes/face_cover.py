@@ -15,7 +15,7 @@ from ..reverse_personalization.faces import Face, Faces
 from ..reverse_personalization.report import name_faces
 from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, pixels_digest
 from .face_crop import check_photographs
-from .face_embed import check_images
+from .face_embed import check_choice, check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
 
 ON_FAILURE = ("cover", "block")
@@ -24,7 +24,7 @@ ON_FAILURE = ("cover", "block")
 ON_UNHANDLED = ("cover", "keep")
 """What becomes of a face that was not to be changed."""
 
-DEFAULT_GROW = 0.15
+DEFAULT_GROW, MOST_GROW = 0.15, 2.0
 
 NO_CHECKER = ""
 """Name of the checker in a verdict over pictures that nobody checked."""
@@ -92,7 +92,7 @@ class FaceCover(io.ComfyNode):
                     "grow",
                     default=DEFAULT_GROW,
                     min=0.0,
-                    max=2.0,
+                    max=MOST_GROW,
                     step=0.05,
                     optional=True,
                     advanced=True,
@@ -145,6 +145,12 @@ class FaceCover(io.ComfyNode):
                 failed that block the run.
         """
         check_images(image)
+        # The host checks what is typed into a node, not what is linked to it.
+        check_choice("method", method, METHODS)
+        check_choice("on_failure", on_failure, ON_FAILURE)
+        check_choice("unhandled", unhandled, ON_UNHANDLED)
+        if not 0 <= grow <= MOST_GROW:
+            raise ValueError(f"grow is {grow:g}; expected 0 to {MOST_GROW:g}")
         if verdict is None:
             if faces is None:
                 raise ValueError(

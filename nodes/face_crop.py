@@ -15,6 +15,7 @@ from ..reverse_personalization.face_mask import face_area
 from ..reverse_personalization.face_template import stand_in
 from ..reverse_personalization.faces import Face, Faces
 from ..reverse_personalization.placement import Placement, Placements
+from ..reverse_personalization.verdict import pixels_digest
 from .face_embed import check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
 
@@ -159,7 +160,12 @@ class FaceCrop(io.ComfyNode):
             side = SMALLEST_SIDE
             crops, crop_faces = [torch.full((side, side, 3), GREY)], [(stand_in(side),)]
         shown = Faces(
-            images=tuple(crop_faces), height=side, width=side, model_pack=faces.model_pack, provider=faces.provider
+            images=tuple(crop_faces),
+            height=side,
+            width=side,
+            model_pack=faces.model_pack,
+            provider=faces.provider,
+            pictures=tuple(map(pixels_digest, crops)),
         )
         return io.NodeOutput(torch.stack(crops), shown, where, report, ui=ui.PreviewText(report))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -27,7 +27,7 @@ from ..reverse_personalization.faces import (
     in_stable_order,
     select_faces,
 )
-from ..reverse_personalization.verdict import eight_bits
+from ..reverse_personalization.verdict import eight_bits, pixels_digest
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
 DEFAULT_PROVIDER = "auto"
@@ -186,6 +186,7 @@ class FaceEmbed(io.ComfyNode):
             FileNotFoundError: see `load_pack`; also RuntimeError from there.
         """
         check_images(image)
+        check_choice("no_face", no_face, ON_NO_FACE)
         choices = choices_of_images(select, len(image))
         plan = turned_search_plan if search_turned else search_plan
         pack = load_pack(model_pack, provider, threshold)
@@ -222,6 +223,7 @@ class FaceEmbed(io.ComfyNode):
             width=image.shape[2],
             model_pack=pack.name,
             provider=pack.provider,
+            pictures=tuple(map(pixels_digest, image)),
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
         return io.NodeOutput(faces, report, ui={**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures})
@@ -263,6 +265,16 @@ def provider_input() -> io.Input:
             "report says what was really used."
         ),
     )
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a choice that there is not.
+
+    Raises:
+        ValueError: `value` is not among the `choices`.
+    """
+    if value not in choices:
+        raise ValueError(f'{name} is "{value}"; expected {" or ".join(choices)}')
 
 
 def check_images(image: Tensor, name: str = "image") -> None:

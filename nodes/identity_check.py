@@ -167,13 +167,16 @@ class IdentityCheck(io.ComfyNode):
             `Verdict`, a report, and whether the verdict is safe.
 
         Raises:
-            ValueError: an input does not fit another; see also `check_images` and `open_checker`.
+            ValueError: an input does not fit another, see `check_same_pictures` and `check_found_in`; see also
+                `check_images` and `open_checker`.
             FileNotFoundError: see `open_checker`; also RuntimeError from there.
             RuntimeError: the checker said nothing of one of the faces.
         """
         check_images(original, "original")
         check_images(result, "result")
         check_same_pictures(original, faces, result)
+        originals = tuple(map(pixels_digest, original))
+        check_found_in(faces, originals)
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if attempts is None else attempts.of(faces.embeddings()))
         images = []
@@ -193,7 +196,7 @@ class IdentityCheck(io.ComfyNode):
             progress.update(1)
         verdict = Verdict(
             images=tuple(images),
-            originals=tuple(map(pixels_digest, original)),
+            originals=originals,
             results=tuple(map(pixels_digest, result)),
             threshold=judge.threshold,
             guide=faces.model_pack,
@@ -222,6 +225,33 @@ def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
         raise ValueError(
             f"these do not belong together: {given} pixels; expected as many images of the same size: connect the "
             "originals in which the faces were found, and the results pasted back into them"
+        )
+
+
+def check_found_in(faces: Faces, originals: tuple[str, ...]) -> None:
+    """Refuse faces that were found in other pictures: at their places there is somebody else, or nobody.
+
+    Args:
+        faces: of as many pictures.
+        originals: `pixels_digest` of each original.
+
+    Raises:
+        ValueError: one of them is not the picture in which its faces were found.
+    """
+    if len(faces.pictures) != len(originals):
+        raise ValueError(
+            f"the faces say of {len(faces.pictures)} pictures where they were found, but there are {len(originals)} "
+            "originals; connect the faces of Embed Faces on these originals"
+        )
+    others = [
+        str(number)
+        for number, (found, given) in enumerate(zip(faces.pictures, originals, strict=True), start=1)
+        if found != given
+    ]
+    if others:
+        raise ValueError(
+            f"the faces of image {', '.join(others)} of {len(originals)} were found in another picture than the "
+            "original: its pixels or their order differ; connect the very images that Embed Faces was given"
         )
 
 

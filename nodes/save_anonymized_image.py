@@ -25,7 +25,7 @@ from ..reverse_personalization.report import build_report, name_faces, software_
 from ..reverse_personalization.scrub import Scrubber
 from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, eight_bits
 from .face_cover import NO_CHECKER, check_verdict
-from .face_embed import check_images
+from .face_embed import check_choice, check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
 
 ON_UNCHECKED = ("block", "save")
@@ -162,6 +162,10 @@ class SaveAnonymizedImage(io.ComfyNode):
                 before it are.
         """
         check_images(images)
+        # The host checks what is typed into a node, not what is linked to it.
+        check_choice("format", format, tuple(FILE_FORMATS))
+        check_choice("no_face", no_face, ON_UNCHECKED)
+        check_choice("unhandled", unhandled, ON_UNCHECKED)
         check_verdict(verdict, images)
         _check_faces(verdict, no_face, unhandled)
         _check_format(images, format)

@@ -6,7 +6,7 @@ Geometry is in pixels of the image the faces were found in, x to the right and y
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
 import torch
@@ -69,7 +69,7 @@ class Face(Detection):
         pose: None where the model pack cannot tell.
     """
 
-    embedding: Tensor
+    embedding: Tensor = field(repr=False)
     age: int | None = None
     sex: Sex | None = None
     pose: HeadPose | None = None
@@ -90,6 +90,8 @@ class Faces:
         width: of the images, pixels.
         model_pack: name of the InsightFace pack that made the embeddings.
         provider: the ONNX Runtime execution provider that was really used.
+        pictures: `verdict.pixels_digest` of every image, which tells it from others of its size; () if that is not
+            known.
     """
 
     images: tuple[tuple[Face, ...], ...]
@@ -97,6 +99,7 @@ class Faces:
     width: int
     model_pack: str
     provider: str
+    pictures: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Face]:
         """All faces: image by image, each image's in its order."""

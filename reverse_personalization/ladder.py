@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ class Outcome:
     """
 
     attempts: tuple[Attempt, ...]
-    crop: Tensor | None
+    crop: Tensor | None = field(repr=False)
 
     @property
     def anonymised(self) -> bool:
@@ -76,7 +76,7 @@ class Attempts:
         tried: what was tried on each, in its order.
     """
 
-    embeddings: Tensor
+    embeddings: Tensor = field(repr=False)
     tried: tuple[tuple[Attempt, ...], ...]
 
     def of(self, embeddings: Tensor) -> list[tuple[Attempt, ...]]:

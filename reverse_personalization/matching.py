@@ -139,9 +139,10 @@ def what_was_kept(face: Detection, find: Detection, before: Appearance, after: A
     )
 
 
-def _turn(before: float, after: float) -> float:
-    """From one angle to another the shorter way round, degrees in [-180, 180)."""
-    return (after - before + 180) % 360 - 180
+def _turn(before: float, after: float) -> float | None:
+    """From one angle to another the shorter way round, degrees in [-180, 180); None if one of them is no number."""
+    turn = (after - before + 180) % 360 - 180
+    return turn if math.isfinite(turn) else None
 
 
 def status_of(similarity: float | None, found: bool, threshold: float) -> tuple[Status, str]:

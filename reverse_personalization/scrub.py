@@ -117,7 +117,8 @@ class Scrubber:
         outputs = self._output_types(node["type"])
         if outputs is None:
             return True
-        taken = {slot["type"] for slot in node.get("inputs", []) if "widget" not in slot}
+        linked = [slot for slot in node.get("inputs", []) if slot.get("link") is not None]
+        taken = {slot["type"] for slot in linked if "widget" not in slot}
         return not _PICTURES.isdisjoint(outputs) and taken <= _PLAIN | _TOOLS
 
     def _clean(self, value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -37,7 +37,7 @@ class KeptRegion:
         first: number, 0 to N - 1, of the first step after which it is held.
     """
 
-    mask: Tensor
+    mask: Tensor = field(repr=False)
     first: int
 
 
@@ -60,10 +60,11 @@ class NoiseTrajectory:
     """
 
     sigmas: Tensor
-    z: Tensor
-    x_T: Tensor  # noqa: N815 - the paper's symbol
-    x0: Tensor
-    source: Conditioning
+    # Not shown: of a node that fails, the host writes its inputs into the error that it sends to the client.
+    z: Tensor = field(repr=False)
+    x_T: Tensor = field(repr=False)  # noqa: N815 - the paper's symbol
+    x0: Tensor = field(repr=False)
+    source: Conditioning = field(repr=False)
     seed: int
     fingerprint: ModelFingerprint
     region: KeptRegion | None = None

@@ -7,6 +7,7 @@ import importlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
+from reverse_personalization.verdict import pixels_digest
 from tests import fake_insight
+from tests.checking import DET_SIZE
+from tests.face_embedding import run
 from tests.in_host import ROOT, load_pack, part, start_host
 
 # A busy machine is no failure.
@@ -95,3 +99,26 @@ def fake_pack(packs_folder: Path) -> Path:
     return fake_insight.write(
         packs_folder / "fake", detection=fake_insight.detector(), recognition=fake_insight.recogniser()
     )
+
+
+@pytest.fixture
+def judge_pack(packs_folder, fake_pack):
+    """Beside the guide "fake" a pack with the same answers from another file."""
+    return fake_insight.write(
+        packs_folder / "judge", detection=fake_insight.detector(), recognition=fake_insight.recogniser(other=True)
+    )
+
+
+@pytest.fixture
+def check(pack, node, judge_pack):
+    """Find faces in the originals, unless they are said to be theirs, and check the results."""
+
+    def checked(original, result, faces=None, **inputs):
+        if faces is None:
+            faces = run(node, original, det_size=DET_SIZE, no_face="empty list")
+        else:
+            faces = replace(faces, pictures=tuple(map(pixels_digest, original)))
+        inputs = {"checker": "judge", "provider": "CPU", "det_size": DET_SIZE, **inputs}
+        return pack.node_classes["IdentityCheck"].execute(original=original, faces=faces, result=result, **inputs)
+
+    return checked

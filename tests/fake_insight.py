@@ -197,8 +197,14 @@ def detector(size: int | None = None, landmarks: bool = True, upright: bool = Fa
     return onnx.parser.parse_model(text)
 
 
-def recogniser(side: int = 112, gain: float = 1.0) -> onnx.ModelProto:
-    """Averages 8x8 blocks and keeps the first 512: all of red, all of green, some of blue."""
+def recogniser(side: int = 112, gain: float = 1.0, other: bool = False) -> onnx.ModelProto:
+    """Averages 8x8 blocks and keeps the first 512: all of red, all of green, some of blue.
+
+    With `other` every second number has the other sign, as if of a network of its own, with the same cosines.
+    """
+    gains = np.full(512, gain, np.float32)
+    if other:
+        gains[1::2] *= -1
     model = onnx.parser.parse_model(f"""
     <ir_version: 8, opset_import: ["": 17]>
     arcface (float[1, 3, {side}, {side}] crop) => (float[1, 512] identity) {{
@@ -211,7 +217,7 @@ def recogniser(side: int = 112, gain: float = 1.0) -> onnx.ModelProto:
         identity = Mul (kept, gain)
     }}
     """)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(gain), "gain"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(gains, "gain"))
     return model
 
 

@@ -198,3 +198,12 @@ def test_bad_pictures_are_refused(pack, image, message):
 def test_nothing_connected_is_refused(picture):
     with pytest.raises(ValueError, match="neither a verdict nor faces are connected"):
         run_node("FaceCover", picture)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("grow", -0.97), ("grow", float("nan")), ("method", "none"), ("unhandled", ""), ("on_failure", 1)],
+)
+def test_a_linked_setting_that_there_is_not_is_refused(picture, name, value):
+    with pytest.raises(ValueError, match=f"{name} is .*; expected "):
+        run_node("FaceCover", picture, faces=faces_at((10.0,)), **{name: value})

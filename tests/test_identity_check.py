@@ -16,46 +16,9 @@ import torch
 from reverse_personalization.faces import Face, Faces
 from reverse_personalization.verdict import pixels_digest
 from tests import fake_insight
+from tests.checking import AFTER, BEFORE, DET_SIZE, HEIGHT, NOBODY, OTHER_PLACE, PLACE, WIDTH, scene, statuses
 from tests.face_embedding import check_preview, images, run
 from tests.in_host import part
-
-HEIGHT, WIDTH, DET_SIZE = 200, 260, 160
-PLACE, OTHER_PLACE = (20, 40, 90), (150, 60, 80)
-
-
-def scene(**squares: tuple[int, int, int]) -> np.ndarray:
-    return fake_insight.scene(HEIGHT, WIDTH, **squares)
-
-
-NOBODY, BEFORE, AFTER = scene(), scene(cyan=PLACE), scene(magenta=PLACE)
-"""A picture, the same with a face, and the same with another person's."""
-
-
-@pytest.fixture
-def judge_pack(packs_folder, fake_pack):
-    """Beside the guide "fake" a pack with the same answers from another file."""
-    return fake_insight.write(
-        packs_folder / "judge", detection=fake_insight.detector(), recognition=fake_insight.recogniser(gain=2.0)
-    )
-
-
-@pytest.fixture
-def check(pack, node, judge_pack):
-    """Find faces in the originals, unless they are given, and check the results."""
-
-    def checked(original, result, faces=None, **inputs):
-        if faces is None:
-            faces = run(node, original, det_size=DET_SIZE, no_face="empty list")
-        inputs = {"checker": "judge", "provider": "CPU", "det_size": DET_SIZE, **inputs}
-        return pack.node_classes["IdentityCheck"].execute(original=original, faces=faces, result=result, **inputs)
-
-    return checked
-
-
-def statuses(output) -> list[list[str]]:
-    verdict, _, passed = output.result
-    assert passed is verdict.safe
-    return [[face.status for face in image] for image in verdict.images]
 
 
 def nobody_of(count: int) -> Faces:
@@ -288,7 +251,7 @@ def test_the_guide_cannot_judge(check, packs_folder, fake_pack):
 
 
 def test_a_single_recogniser_borrows_what_else_it_needs(check, packs_folder, fake_pack):
-    onnx.save(fake_insight.recogniser(gain=3.0), str(packs_folder / "single.onnx"))
+    onnx.save(fake_insight.recogniser(gain=3.0, other=True), str(packs_folder / "single.onnx"))
     fake_insight.write(fake_pack, genderage=fake_insight.genderage(male=True, age=33))
     assert "single.onnx" in part("host.recognition").checker_names()
     verdict, report, passed = check(images(BEFORE), images(AFTER), checker="single.onnx").result

@@ -124,7 +124,7 @@ def vae() -> Any:
 def packs(fake_pack: Path) -> Path:
     """A guide and a checker whose recogniser is another one."""
     return fake_insight.write(
-        fake_pack.parent / "judge", detection=fake_insight.detector(), recognition=fake_insight.recogniser(gain=2.0)
+        fake_pack.parent / "judge", detection=fake_insight.detector(), recognition=fake_insight.recogniser(other=True)
     )
 
 

@@ -120,6 +120,12 @@ def test_what_was_kept_is_known():
 def test_what_a_pack_cannot_tell_was_neither_kept_nor_lost():
     kept = what_was_kept(face(0, 0, 50), face(0, 0, 50), Appearance(age=30), Appearance())
     assert (kept.ages, kept.sexes, kept.yaw_change) == (None, None, None)
+
+
+def test_a_head_pose_that_is_no_number_is_not_known():
+    known, unknown = (Appearance(pose=HeadPose(pitch=1, yaw=yaw, roll=0)) for yaw in (20, math.nan))
+    kept = what_was_kept(face(0, 0, 50), face(0, 0, 50), known, unknown)
+    assert (kept.yaw_change, kept.pitch_change) == (None, 0)
     assert (kept.box_overlap, kept.landmark_change) == (1, 0)
 
 

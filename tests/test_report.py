@@ -149,9 +149,18 @@ def test_workflow_keeps_its_graph_and_loses_its_names():
         "properties": {"Node name for S&R": "CheckpointLoaderSimple", "somebody's": "dave"},
         "widgets_values": ["SDXL/sd_xl_base_1.0.safetensors"],
     }
+    # A socket that nothing is connected to gives the node nothing to make its pictures of but its texts.
+    slots_of_folder = [{"name": "meta", "type": "META_BATCH", "link": None}]
+    folder = {
+        "id": 13,
+        "type": "LoadImage",
+        "mode": 2,
+        "inputs": slots_of_folder,
+        "widgets_values": {"d": "heidi_wedding"},
+    }
     note = {"id": 12, "type": "Note", "widgets_values": ["this is Erin"], "title": "other person.webp and more"}
     workflow = {
-        "nodes": [muted, loader],
+        "nodes": [muted, loader, folder],
         "links": [[1, 1, 0, 8, 0, "IMAGE"]],
         "groups": [{"title": "Alice Smith 2"}],
         "definitions": {"subgraphs": [{"nodes": [note], "name": "s", "extra": {"x": "frank"}}]},
@@ -160,7 +169,7 @@ def test_workflow_keeps_its_graph_and_loses_its_names():
     }
     clean = scrubber().workflow(workflow)
     text = json.dumps(clean).lower()
-    for name in ("alice", "carol", "dave", "erin", "other person", "frank", "grace"):
+    for name in ("alice", "carol", "dave", "erin", "other person", "frank", "grace", "heidi"):
         assert name not in text
     assert clean["nodes"][0]["inputs"] == slots
     assert clean["nodes"][1]["widgets_values"] == loader["widgets_values"]

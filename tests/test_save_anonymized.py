@@ -294,17 +294,34 @@ def test_file_systems_without_links_are_served_as_safely(output, monkeypatch, ta
     def none(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
 
+    visible = []
+
+    def replace(source, target, _replace=os.replace):
+        visible.append(os.path.lexists(target))
+        _replace(source, target)
+
     monkeypatch.setattr(os, "link", none)
+    monkeypatch.setattr(os, "replace", replace)
     if taken:
         (output / "x_00001_.png").write_bytes(b"old")
     number = part("host.image_files").save_numbered(output, "x", 1, ".png", b"new", b"{}")
     assert number == 1 + taken
     assert (output / f"x_0000{number}_.png").read_bytes() == b"new"
     assert len(files(output)) == 2 + taken
+    # Nobody sees a name before it has all of its bytes.
+    assert visible
+    assert not any(visible)
     monkeypatch.setattr(os, "replace", none)
     with pytest.raises(PermissionError):
         part("host.image_files").save_numbered(output, "y", 1, ".png", b"new", b"{}")
     assert len(files(output)) == 2 + taken
+
+
+@pytest.mark.parametrize(("name", "value"), [("no_face", "Block"), ("unhandled", "no"), ("format", "tiff")])
+def test_a_linked_choice_that_there_is_not_is_refused(output, picture, name, value):
+    with pytest.raises(ValueError, match=f'{name} is "{value}"; expected '):
+        save(picture, safe(picture), **{name: value})
+    assert files(output) == []
 
 
 def test_a_cancelled_run_keeps_pictures_and_reports_together(output, picture, monkeypatch):
