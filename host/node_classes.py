@@ -15,6 +15,10 @@ PACKAGE = __package__.rpartition(".")[0]
 """Name under which the host has loaded this pack."""
 
 
+TOLD_TEXTS = {("FaceEmbed", "select"), ("ReverseIdentityLadder", "scales")}
+"""Node and input of the texts that are settings: such a node runs only with words of its own and numbers in them."""
+
+
 def output_types(class_type: str) -> tuple[str, ...] | None:
     """Types of a node's outputs, or None for a class that is not installed; choices are "COMBO" however declared."""
     node = host_nodes.NODE_CLASS_MAPPINGS.get(class_type)
@@ -24,7 +28,7 @@ def output_types(class_type: str) -> tuple[str, ...] | None:
 
 
 def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Numbers, booleans and choices of the pack's own nodes in a graph: never a text that somebody wrote.
+    """Numbers, booleans and choices of the pack's own nodes in a graph, and TOLD_TEXTS: never what somebody wrote.
 
     Args:
         prompt: the host's, in API form: node ids with `class_type` and `inputs`.
@@ -41,13 +45,15 @@ def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
         values = {
             item.id: node["inputs"][item.id]
             for item in node_class.define_schema().inputs
-            if item.id in node["inputs"] and _is_setting(item, node["inputs"][item.id])
+            if item.id in node["inputs"] and _is_setting(node["class_type"], item, node["inputs"][item.id])
         }
         settings.append({"node": node["class_type"], "inputs": values})
     return sorted(settings, key=lambda entry: entry["node"])
 
 
-def _is_setting(item: Any, value: Any) -> bool:
+def _is_setting(class_type: str, item: Any, value: Any) -> bool:
+    if (class_type, item.id) in TOLD_TEXTS:
+        return isinstance(value, str)
     if isinstance(item, io.Combo.Input):
         return value in item.options
     return isinstance(item, (io.Int.Input, io.Float.Input, io.Boolean.Input)) and isinstance(value, (bool, int, float))

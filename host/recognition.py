@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..reverse_personalization.face_search import search_plan, second_search_plan
 from ..reverse_personalization.faces import Detection, Face, in_stable_order
 from ..reverse_personalization.matching import match_faces, measurable, nearby_alignments, status_of, what_was_kept
-from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, checking_threshold
+from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, checking_threshold, pack_threshold
 from ..reverse_personalization.verdict import FaceVerdict, Status
 from .face_packs import (
     EXPECTED_RECOGNISER,
@@ -63,7 +63,9 @@ class Checker:
 
     Attributes:
         pack: its recogniser checks; its other models are its own, else those of the pack that guided.
-        threshold: cosine from which on two faces count as one person's.
+        threshold: cosine from which on two faces at one place count as one person's.
+        measured: the same of two faces anywhere: the recogniser's own, not lowered. There are many pairs of those, and
+            each is compared at one alignment.
         name: of the pack, or of the recogniser's file.
         guide: name of the pack whose embeddings guided.
         model_hashes: sha256 of the files of recogniser and detector here and in the pack that guided, by
@@ -72,6 +74,7 @@ class Checker:
 
     pack: FacePack
     threshold: float
+    measured: float
     name: str
     guide: str
     model_hashes: dict[str, str] = field(default_factory=dict)
@@ -215,7 +218,7 @@ class Checker:
                 if number == match or person is None or unit is None:
                     continue
                 cosine = float(person @ unit)
-                if cosine >= self.threshold and (same is None or float(person @ same) < self.threshold):
+                if cosine >= self.measured and (same is None or float(person @ same) < self.measured):
                     found[-1].append((cosine, find))
         return found
 
@@ -279,12 +282,12 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
             f"the threshold is {threshold:g}; expected a cosine from 0 to 1, or 0 for what was measured for the checker"
         )
     guiding = load_pack(guide, provider, det_threshold)
-    own_threshold = CAUTIOUS_THRESHOLD
+    own_threshold = measured = CAUTIOUS_THRESHOLD
     if name.endswith(".onnx"):
         pack = replace(guiding, name=name, **_single_recogniser(name, provider))
     else:
         pack = guiding if name == guide else load_pack(name, provider, det_threshold)
-        own_threshold = checking_threshold(find_pack(name))
+        own_threshold, measured = checking_threshold(find_pack(name)), pack_threshold(find_pack(name))
     if _hash(pack.recogniser) == _hash(guiding.recogniser):
         raise ValueError(_not_another(name, guide))
     hashes = {
@@ -297,7 +300,14 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
         genderage=pack.genderage or guiding.genderage,
         landmarker=pack.landmarker or guiding.landmarker,
     )
-    return Checker(pack=pack, threshold=threshold or own_threshold, name=name, guide=guide, model_hashes=hashes)
+    return Checker(
+        pack=pack,
+        threshold=threshold or own_threshold,
+        measured=threshold or measured,
+        name=name,
+        guide=guide,
+        model_hashes=hashes,
+    )
 
 
 def _not_another(name: str, guide: str) -> str:

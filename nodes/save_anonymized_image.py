@@ -89,8 +89,9 @@ class SaveAnonymizedImage(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "Store the workflow in the png, without names of files, folders and loaded pictures. Prompts "
-                        "stay in it, so look whether they name somebody. webp and jpeg never carry it."
+                        "Store the workflow in the png, without the names of the pictures and folders that it loads. "
+                        "Prompts and the names of models stay in it, so look whether they name somebody. webp and "
+                        "jpeg never carry it."
                     ),
                 ),
                 io.Combo.Input(

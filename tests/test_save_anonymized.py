@@ -152,6 +152,25 @@ def test_report_describes_the_file(output, picture):
     assert report["settings"] == [{"node": "SaveAnonymizedImage", "inputs": {"format": "png", "no_face": "block"}}]
 
 
+def test_settings_are_told_and_what_somebody_wrote_is_not(pack, monkeypatch):
+    import nodes
+
+    for name, node in pack.node_classes.items():
+        monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, name, node)
+    prompt = {
+        "1": {"class_type": "FaceEmbed", "inputs": {"select": "1,3", "threshold": 0.4, "model_pack": ["9", 0]}},
+        "2": {"class_type": "ReverseIdentityLadder", "inputs": {"scales": "-10, -20", "threshold": ["9", 1]}},
+        "3": {"class_type": "AttributePrompt", "inputs": {"text": "Ada, born in 1815", "sex": "female"}},
+        "4": {"class_type": "KSampler", "inputs": {"cfg": 7.0}},
+    }
+    told = {one["node"]: one["inputs"] for one in part("host.node_classes").own_settings(prompt)}
+    assert told == {
+        "AttributePrompt": {"sex": "female"},
+        "FaceEmbed": {"select": "1,3", "threshold": 0.4},
+        "ReverseIdentityLadder": {"scales": "-10, -20"},
+    }
+
+
 def test_report_can_be_left_out(output, picture):
     save(picture, safe(picture), report=False)
     assert files(output) == ["anonymised_00001_.png"]
