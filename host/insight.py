@@ -33,6 +33,9 @@ from .face_packs import (
     open_model,
 )
 
+LEAST_SCORE = 0.01
+"""Lowest threshold: below it every point of a picture is a find, which nobody can tell apart or wait for."""
+
 MIN_VISIBLE = 0.25
 """A find is dropped if less of its box than this lies in the picture: there is no face to change there."""
 
@@ -69,16 +72,17 @@ class FacePack:
             In pixels of the picture; a face that several looks found is in it once, as the surest saw it.
 
         Raises:
-            RuntimeError: the detector's answer is not finite: where it found nothing, or of something that it found.
+            RuntimeError: the detector's answer is not finite.
         """
         height, width = picture.shape[:2]
         fixed = self.detector.static_input_size
-        looks = plan(height, width, det_size, max(fixed) if fixed else None)
+        # Of a fixed size that is no square, what is shown fills the shorter side.
+        looks = plan(height, width, det_size, min(fixed) if fixed else None)
         # Turned and mirrored looks share a canvas, and shrinking a large picture takes longer than looking at it.
         shapes: dict[tuple[Any, ...], list[int]] = {}
         for number, look in enumerate(looks):
             shapes.setdefault((look.size, look.border, look.tile), []).append(number)
-        boxes, landmarks, makers = [], [], []
+        boxes, landmarks, makers, cuts = [], [], [], []
         for numbers in shapes.values():
             canvas = _canvas(picture, looks[numbers[0]])
             for number in numbers:
@@ -87,16 +91,14 @@ class FacePack:
                 found, points = self._look(looks[number], *canvas)
                 if not (np.isfinite(found).all() and np.isfinite(points).all()):
                     # Dropped, such a face would be missed; kept, nobody could say where it is.
-                    raise self._not_finite()
-                whole = ~looks[number].cut_off(found, height, width)
-                boxes.append(found[whole])
-                landmarks.append(points[whole])
-                makers.append(np.full(int(whole.sum()), number))
-        if not any(map(len, boxes)):
-            self._require_finite(_canvas(picture, looks[0])[0], looks[0])
+                    raise not_finite(self.detector.model_file)
+                boxes.append(found)
+                landmarks.append(points)
+                makers.append(np.full(len(found), number))
+                cuts.append(looks[number].cut_off(found, height, width))
         all_boxes, all_landmarks, maker = np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(makers)
         kept = visible_part(all_boxes, height, width) >= MIN_VISIBLE
-        kept &= ~fragments(all_boxes, maker)
+        kept &= ~fragments(all_boxes, maker, np.concatenate(cuts))
         all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
         rated = all_boxes.copy()
         rated[:, 4] += UPRIGHT_BONUS * np.array([looks[number].upright for number in maker], bool)
@@ -117,33 +119,6 @@ class FacePack:
         boxes, landmarks = look.boxes_back(boxes), look.landmarks_back(landmarks)
         boxes[:, :4] = (boxes[:, :4].reshape(-1, 2, 2) / scales + origin).reshape(-1, 4)
         return boxes, landmarks / scales + origin
-
-    def _require_finite(self, canvas: NDArray[np.uint8], look: Look) -> None:
-        """Tell a detector that sees nobody from one that miscalculates, whose every score InsightFace passes over.
-
-        Raises:
-            RuntimeError: the detector's answer is not finite.
-        """
-        import cv2
-
-        blob = cv2.dnn.blobFromImage(
-            canvas,
-            1 / self.detector.input_std,
-            (look.size, look.size),
-            (self.detector.input_mean,) * 3,
-            swapRB=True,
-        )
-        # InsightFace notes a detector that takes half precision.
-        blob = blob.astype(getattr(self.detector, "input_dtype", np.float32))
-        answers = self.detector.session.run(None, {self.detector.input_name: blob})
-        if not all(np.isfinite(answer).all() for answer in answers):
-            raise self._not_finite()
-
-    def _not_finite(self) -> RuntimeError:
-        return RuntimeError(
-            f"{Path(self.detector.model_file).name} gave values that are not finite, so nobody can say whether "
-            "there are faces: the file is damaged, or the provider miscalculates: try the provider CPU"
-        )
 
     def embed(self, picture: NDArray[np.uint8], detection: Detection) -> Face:
         """Whose face it is.
@@ -193,6 +168,35 @@ class FacePack:
         return Appearance(age=face.age, sex={"F": "female", "M": "male", None: None}[face.sex], pose=pose)
 
 
+class WatchedSession:
+    """A detector's session that refuses answers that are no numbers: InsightFace passes over scores that are not."""
+
+    def __init__(self, session: Any, file: str) -> None:
+        self._session, self._file = session, file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """As ONNX Runtime's.
+
+        Raises:
+            RuntimeError: a value is not finite.
+        """
+        answers = self._session.run(*args, **kwargs)
+        if not all(np.isfinite(answer).all() for answer in answers):
+            raise not_finite(self._file)
+        return answers
+
+
+def not_finite(file: str) -> RuntimeError:
+    """What is wrong with a detector that miscalculates."""
+    return RuntimeError(
+        f"{Path(file).name} gave values that are not finite, so nobody can say whether there are faces: the file is "
+        "damaged, or the provider miscalculates: try the provider CPU"
+    )
+
+
 def _canvas(
     picture: NDArray[np.uint8], look: Look
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
@@ -233,15 +237,15 @@ def load_pack(name: str, provider: str, threshold: float) -> FacePack:
     Args:
         name: as `installed_packs` lists it.
         provider: "auto" or a key of `PROVIDERS`.
-        threshold: lowest score of a face, in [0, 1].
+        threshold: lowest score of a face, in [LEAST_SCORE, 1].
 
     Raises:
         FileNotFoundError: the pack, its detector or its recogniser is missing.
         RuntimeError: InsightFace cannot be imported, or one of the pack's files cannot be used.
-        ValueError: the provider is not available, or the threshold is not in [0, 1].
+        ValueError: the provider is not available, or the threshold is not in [LEAST_SCORE, 1].
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"the lowest score of a face is {threshold:g}; expected 0 to 1")
+    if not LEAST_SCORE <= threshold <= 1:
+        raise ValueError(f"the lowest score of a face is {threshold:g}; expected {LEAST_SCORE:g} to 1")
     folder = find_pack(name)
     providers = available_providers(provider)
     kinds: dict[str, str] = {}
@@ -258,11 +262,13 @@ def load_pack(name: str, provider: str, threshold: float) -> FacePack:
                 f'the InsightFace model pack "{name}" has no {part}. In {folder} there is\n{there}\n'
                 f"{EXPECTED_FILES}\nUnpack the whole pack into that folder again."
             )
-    models["detection"].prepare(0, det_thresh=threshold)
+    detector = models["detection"]
+    detector.prepare(0, det_thresh=threshold)
+    detector.session = WatchedSession(detector.session, detector.model_file)
     return FacePack(
         name=name,
         provider=models["recognition"].session.get_providers()[0],
-        detector=models["detection"],
+        detector=detector,
         recogniser=models["recognition"],
         genderage=models.get("genderage"),
         landmarker=models.get("landmark_3d_68"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..host.face_packs import DEFAULT_PACK, PROVIDERS, installed_packs
-from ..host.insight import load_pack
+from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
 from ..reverse_personalization.face_template import face_of_crop
@@ -89,7 +89,7 @@ class FaceEmbed(io.ComfyNode):
                     "threshold",
                     optional=True,
                     default=DEFAULT_THRESHOLD,
-                    min=0.0,
+                    min=LEAST_SCORE,
                     max=1.0,
                     step=0.01,
                     tooltip=(
@@ -172,7 +172,7 @@ class FaceEmbed(io.ComfyNode):
             model_pack: folder name, see `find_pack`.
             provider: see `choose_providers`.
             detect: False takes each image for one FFHQ-aligned face, see `face_of_crop`.
-            threshold: lowest score of a face, in [0, 1].
+            threshold: lowest score of a face, in [LEAST_SCORE, 1].
             det_size: multiple of 32, in pixels.
             select: see `choices_of_images`.
             no_face: "error" or "empty list".

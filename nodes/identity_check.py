@@ -12,6 +12,7 @@ import comfy.utils
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
@@ -83,7 +84,7 @@ class IdentityCheck(io.ComfyNode):
                     "det_threshold",
                     optional=True,
                     default=DEFAULT_THRESHOLD,
-                    min=0.0,
+                    min=LEAST_SCORE,
                     max=1.0,
                     step=0.01,
                     advanced=True,
@@ -158,7 +159,7 @@ class IdentityCheck(io.ComfyNode):
             checker: see `open_checker`.
             threshold: see `open_checker`.
             provider: see `choose_providers`.
-            det_threshold: lowest score of a face in the result, in [0, 1].
+            det_threshold: lowest score of a face in the result, in [LEAST_SCORE, 1].
             det_size: multiple of 32, in pixels.
             second_search: see `Checker.check`.
             attempts: on some of these faces, for the report.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .alignment import Window
-from .face_mask import FaceArea, drawn_mask, landmark_mask, owned
+from .face_mask import FaceArea, drawn_mask, landmark_mask, owners
 from .resampling import resample
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -62,7 +62,7 @@ def paste_(
         touched = _bounds(alpha[area.window.slices] > 0, area.window)
         if touched.empty:
             continue
-        mine = owned(areas, number, touched) & (alpha[touched.slices] > 0)
+        mine = (owners(areas, touched) == number) & (alpha[touched.slices] > 0)
         window = _bounds(mine, touched)
         if window.empty:
             continue

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import Window, inverted, scale_of, shifted
-from .face_mask import REACH, FaceArea, owned
+from .face_mask import REACH, FaceArea, owners
 from .resampling import resample, smoothstep, source_window
 
 OUTSIDE_BLUR = 0.02
@@ -58,15 +58,14 @@ def _hide_others(
     number: int,
 ) -> None:
     """Blur all faces but one in a copy of a window of the photograph, in place."""
-    for other, area in enumerate(areas):
+    owner = owners(areas, window, REACH)
+    for other in np.unique(owner[(owner >= 0) & (owner != number)]).tolist():
+        area = areas[other]
         shared = area.window.within(window)
-        if other == number or shared.empty:
-            continue
-        theirs = owned(areas, other, shared, REACH)
-        if theirs.any():
-            blurred = _blurred(photo[area.window.slices], area.radius)
-            here, there = shared.seen_from(window).slices, shared.seen_from(area.window).slices
-            source[here][theirs] = blurred[there][theirs]
+        here, there = shared.seen_from(window).slices, shared.seen_from(area.window).slices
+        theirs = owner[here] == other
+        blurred = _blurred(photo[area.window.slices], area.radius)
+        source[here][theirs] = blurred[there][theirs]
 
 
 def _blurred_outside(crop: NDArray[np.float32], area: FaceArea, height: int, width: int) -> NDArray[np.float32]:

@@ -154,35 +154,31 @@ def drawn_mask(area: FaceArea, mask: NDArray[np.float32], feather: float, grow: 
     return shown[..., 0] * area.edge(window)
 
 
-def owned(areas: Sequence[FaceArea], number: int, window: Window, reach: float = np.inf) -> NDArray[np.bool_]:
-    """Which pixels of a window one face owns.
+def owners(areas: Sequence[FaceArea], window: Window, reach: float = np.inf) -> NDArray[np.int32]:
+    """Which face owns each pixel of a window.
 
     A pixel belongs to the face it is nearest to among those whose crops show it; at a tie to the first. Computed where
     it is asked for: a photograph is far larger than its faces.
 
     Args:
         areas: of all faces of the photograph.
-        number: of the face, from 0.
         window: of the photograph, not empty.
-        reach: distance in radii of the core, beyond which the face's own pixels are not wanted.
+        reach: distance in radii of the core, beyond which pixels are nobody's.
 
     Returns:
-        [h, w].
+        [h, w], numbers of faces from 0, -1 for nobody's.
     """
-    mine = np.zeros((window.height, window.width), bool)
-    here = window.within(areas[number].window)
-    if here.empty:
-        return mine
-    distance = areas[number].distance(here)
-    nearest = np.isfinite(distance) & (distance <= reach)
-    for other, area in enumerate(areas):
-        shared = area.window.within(here)
-        if other == number or shared.empty:
-            continue
-        part, theirs = shared.seen_from(here).slices, area.distance(shared)
-        nearest[part] &= distance[part] < theirs if other < number else distance[part] <= theirs
-    mine[here.seen_from(window).slices] = nearest
-    return mine
+    nearest = np.full((window.height, window.width), np.inf, np.float32)
+    owner = np.full(nearest.shape, -1, np.int32)
+    for number, area in enumerate(areas):
+        shared = area.window.within(window)
+        if not shared.empty:
+            part, distance = shared.seen_from(window).slices, area.distance(shared)
+            nearer = distance < nearest[part]
+            nearest[part][nearer] = distance[nearer]
+            owner[part][nearer] = number
+    owner[nearest > reach] = -1
+    return owner
 
 
 def _coordinates(transform: NDArray[np.float64], window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,12 +22,14 @@ MAX_DETECTOR_SIZE = 4096
 LEAST_SCALE = 0.5
 """Detector pixels per picture pixel that some look has everywhere: a face of 48 pixels is shown in 24 of them."""
 
+SECOND_SCALE = 1.0
+"""The same for the second search, which is to find faces of 24 pixels too."""
+
 TILE_SIZE = 1280
 """Least side in pixels of the square in which the detector gets a tile of a large picture."""
 
 TILE_OVERLAP = 0.2
-"""Part of a tile's side that the next one shows, too. A face that fits into it is whole in one of them, and to the look
-at the whole picture a larger one is large enough."""
+"""Part of a tile's side that the next one shows, too: a face that fits into it is whole in one of them."""
 
 TOUCHING = 2.0
 """Detector pixels from the edge of a tile within which a find is a piece of a face that goes on beyond it."""
@@ -41,6 +43,8 @@ MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
 FRAGMENT = 0.5
 """A box of which more than this part lies in a larger one may be a piece of that face."""
 
+PIECE = 0.75
+"""A piece is less sure than this part of the whole face's score: who stands before a large face is about as sure."""
 
 UPRIGHT_BONUS = 0.08
 """Of two looks that saw a face about equally well, the upright one is believed: most people are upright, and only a
@@ -153,7 +157,8 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     if det_size < SIZE_STEP or det_size % SIZE_STEP:
         raise ValueError(f"det_size is {det_size}; expected a multiple of {SIZE_STEP}")
     if fixed_size is not None:
-        return (*(Look(fixed_size, border) for border in (0.0, 0.25, 0.75)), *_tiles(height, width, fixed_size))
+        looks = [Look(fixed_size, border) for border in (0.0, 0.25, 0.75)]
+        return _closer(height, width, looks, LEAST_SCALE, fixed_size)
     half = _whole(det_size / 2)
     looks = [Look(det_size, 0.0), Look(det_size, 0.25), Look(half, 0.0), Look(half, 0.75)]
     # Beyond the picture's own pixels there is nothing to see.
@@ -161,15 +166,21 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     double = min(2 * det_size, useful, MAX_DETECTOR_SIZE)
     if double > det_size:
         looks.append(Look(double, 0.0))
-    looks += _tiles(height, width, min(max(2 * det_size, TILE_SIZE), MAX_DETECTOR_SIZE))
-    return tuple(dict.fromkeys(looks))
+    return _closer(height, width, looks, LEAST_SCALE, min(max(2 * det_size, TILE_SIZE), MAX_DETECTOR_SIZE))
 
 
-def _tiles(height: int, width: int, size: int) -> list[Look]:
-    """Looks of a size that together show a picture at LEAST_SCALE; none if one look at all of it does."""
-    side = round(size / LEAST_SCALE)
-    if max(height, width) <= side:
-        return []
+def _closer(height: int, width: int, looks: Sequence[Look], scale: float, size: int) -> tuple[Look, ...]:
+    """Looks at a picture, and, if none of them shows it at a scale, others that do: tiles of a size, if need be."""
+    if max(look.scale(height, width) for look in looks) >= scale:
+        return tuple(dict.fromkeys(looks))
+    return tuple(dict.fromkeys([*looks, *_tiles(height, width, scale, size)]))
+
+
+def _tiles(height: int, width: int, scale: float, size: int) -> list[Look]:
+    """Looks of a size that together show a picture at a scale; one smaller look if that is enough."""
+    longest, side = max(height, width), round(size / scale)
+    if longest <= side:
+        return [Look(min(-(-math.ceil(longest * scale) // SIZE_STEP) * SIZE_STEP, size), 0.0)]
     columns, rows = (_starts(length, side) for length in (width, height))
     return [
         Look(size, 0.0, tile=(x, y, min(x + side, width), min(y + side, height)))
@@ -198,10 +209,12 @@ def second_search_plan(height: int, width: int, det_size: int, fixed_size: int |
     """The looks for faces that an earlier search has missed: those of `turned_search_plan` (see there) and others.
 
     The others are the upright looks mirrored, and looks at sizes between the first ones, as they are and mirrored: a
-    detector that misses a face by little finds it when its pixels fall otherwise.
+    detector that misses a face by little finds it when its pixels fall otherwise. A picture that none of them shows at
+    SECOND_SCALE is also shown in tiles at that scale, upright: 12 for 12 megapixels.
     """
     first = turned_search_plan(height, width, det_size, fixed_size)
     upright = [look for look in first if look.upright]
+    tile = fixed_size or min(max(2 * det_size, TILE_SIZE), MAX_DETECTOR_SIZE)
     if fixed_size is not None:
         between = [Look(fixed_size, border) for border in (0.1, 0.5)]
     else:
@@ -211,7 +224,7 @@ def second_search_plan(height: int, width: int, det_size: int, fixed_size: int |
         if longest > det_size:
             between.append(Look(larger, 0.0))
     mirrored = [replace(look, mirrored=True) for look in [*upright, *between]]
-    return tuple(dict.fromkeys([*first, *between, *mirrored]))
+    return _closer(height, width, [*first, *between, *mirrored], SECOND_SCALE, tile)
 
 
 def _whole(size: float) -> int:
@@ -225,30 +238,40 @@ def visible_part(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     return np.prod(clipped[:, 1] - clipped[:, 0], axis=1) / _areas(boxes)
 
 
-def fragments(boxes: NDArray[Any], looks: NDArray[Any]) -> NDArray[np.bool_]:
+def fragments(boxes: NDArray[Any], looks: NDArray[Any], cut: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which finds are pieces of larger faces.
 
     To a look that is too close to see a face as a whole, cheeks or eyes may pass for small faces. Such a find lies
-    for the most part in a larger and surer one of another look, which its own look has not made. Where the look has
-    made both, they are two faces, one before the other, and both stay.
+    for the most part in a larger and much surer one of another look, of which its own look has seen nothing. Where the
+    look has seen both, they are two faces, one before the other, and both stay.
+
+    What a tile's edge cuts off is a piece if it lies in a face that is whole; else it stays, as all there is to be
+    found of somebody.
 
     Args:
         boxes: [F, 5].
         looks: int [F], which look made each.
+        cut: [F], whether a tile's edge cuts it off, see `Look.cut_off`.
 
     Returns:
         [F], True for what is to be dropped.
     """
-    x0, y0, x1, y1, score = boxes.T
-    across = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0)
-    down = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0)
-    shared = np.maximum(across, 0) * np.maximum(down, 0)
-    area = _areas(boxes)
-    same_face = shared / (np.add.outer(area, area) - shared) > SAME_FACE
-    # [F, F]: the look that made the one has also made the other.
-    seen = np.array([same_face[looks == look].any(axis=0) for look in looks], bool).reshape(shared.shape)
-    inside = (shared / area[:, None] > FRAGMENT) & np.less.outer(area, area) & np.less.outer(score, score)
-    pieces: NDArray[np.bool_] = (inside & ~seen).any(axis=1)
+    pieces = np.zeros(len(boxes), bool)
+    area, score = _areas(boxes), boxes[:, 4]
+    x0, y0, x1, y1 = boxes[:, :4].T
+    # A look at a time: all finds with all finds take too much memory where a low threshold makes thousands of them.
+    for look in np.unique(looks):
+        own = np.flatnonzero(looks == look)
+        across = np.minimum.outer(x1[own], x1) - np.maximum.outer(x0[own], x0)
+        down = np.minimum.outer(y1[own], y1) - np.maximum.outer(y0[own], y0)
+        shared = np.maximum(across, 0) * np.maximum(down, 0)
+        # [finds of this look, F].
+        inside = (shared / area[own, None] > FRAGMENT) & np.less.outer(area[own], area)
+        same_face = shared / (np.add.outer(area[own], area) - shared) > SAME_FACE
+        seen = (same_face | (inside & cut[own, None])).any(axis=0)
+        much_surer = np.less.outer(score[own], PIECE * score)
+        piece = inside & ~cut & (cut[own, None] | (much_surer & ~seen))
+        pieces[own] = piece.any(axis=1)
     return pieces
 
 

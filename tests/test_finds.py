@@ -34,7 +34,7 @@ def test_finds_mostly_outside_the_picture_are_dropped(insight):
 
 
 def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
-    whole, piece = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.8]
+    whole, piece = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.6]
     assert len(search(insight, StubDetector(100, [whole], [piece]), 100, 100)) == 1
     assert len(search(insight, StubDetector(100, [whole, piece]), 100, 100)) == 2
 
@@ -44,15 +44,20 @@ WIDE = (NOTHING, NOTHING, NOTHING)
 """Answers of a stub of 16 pixels to the looks at a whole picture of 64x32, before those at its three tiles."""
 
 
-def test_what_the_inner_edge_of_a_tile_cuts_off_is_dropped(insight):
-    cut, whole = [12, 4, 15.5, 12, 0.9], [0, 4, 5, 12, 0.8]
-    (face,) = search(insight, StubDetector(16, *WIDE, [cut, whole]), 32, 64)
-    assert face.box == (0, 8, 10, 24)
-    # The second tile begins at 16, and has the picture go on at both of its sides.
-    inside = [6, 4, 10, 12, 0.7]
-    (face,) = search(insight, StubDetector(16, *WIDE, NOTHING, [whole, inside, cut]), 32, 64)
-    assert face.box == (28, 8, 36, 24)
-    assert [face.box[0] for face in search(insight, StubDetector(16, *WIDE, NOTHING, NOTHING, [cut]), 32, 64)] == [56]
+def test_what_the_inner_edge_of_a_tile_cuts_off_is_a_piece_of_what_another_tile_shows(insight):
+    cut, whole = [12, 4, 15.5, 12, 0.9], [4, 4, 12, 12, 0.8]
+    (face,) = search(insight, StubDetector(16, *WIDE, [cut], [whole]), 32, 64)
+    assert face.box == (24, 8, 40, 24)
+    # Where nobody else sees it, it is all that there is to be found of somebody.
+    (face,) = search(insight, StubDetector(16, *WIDE, [cut]), 32, 64)
+    assert face.box == (24, 8, 31, 24)
+
+
+def test_who_stands_before_a_face_that_tiles_cut_off_is_found(insight):
+    """The look at the whole picture sees only the large face; the tile sees a part of it, and the person."""
+    large, rest, person = [2, 0, 14, 8, 0.9], [8, 0, 16, 16, 0.6], [10, 4, 13, 8, 0.6]
+    found = search(insight, StubDetector(16, [large], NOTHING, NOTHING, [rest, person]), 32, 64)
+    assert [face.box for face in found] == [(8, 0, 56, 32), (20, 8, 26, 16)]
 
 
 def test_a_find_that_is_nowhere_stops_the_search_of_a_tile_too(insight):

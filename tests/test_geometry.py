@@ -18,7 +18,8 @@ from reverse_personalization.alignment import (
     scale_of,
 )
 from reverse_personalization.cropping import take_crops
-from reverse_personalization.face_mask import FaceArea, drawn_mask, face_area, landmark_mask, owned
+from reverse_personalization.face_mask import FaceArea, drawn_mask, face_area, landmark_mask
+from reverse_personalization.face_mask import owners as owners_in
 from reverse_personalization.face_template import FFHQ_LANDMARKS, ffhq_fractions
 from reverse_personalization.resampling import resample
 from tests.face_layout import face_at, landmarks_at, owners, photograph, waves
@@ -223,9 +224,8 @@ def test_owner_is_the_same_in_every_window(crowd, again, window, reach):
     owner, distance = owners(areas, 100, 120)
     x, y, width, height = window
     part = Window(x, y, min(x + width, 120), min(y + height, 100))
-    for number in range(len(areas)):
-        expected = (owner == number) & (distance <= reach)
-        assert (owned(areas, number, part, reach) == expected[part.slices]).all()
+    expected = np.where(distance <= reach, owner, -1)
+    assert (owners_in(areas, part, reach) == expected[part.slices]).all()
 
 
 @settings(max_examples=20)
