@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests import fake_insight
+from tests.face_embedding import bgr
+
 
 class StubDetector:
     """Answers one look after the other, in the detector's pixels, with what it is told to; then with nothing."""
@@ -80,3 +83,42 @@ def test_rounding_to_whole_pixels_is_undone_in_both_directions(insight):
     (face,) = search(insight, StubDetector(64, [[0, 0, 64, 21, 0.9]]), 33, 100)
     assert face.box == pytest.approx((0, 0, 100, 33))
     assert np.array(face.landmarks) == pytest.approx(np.full((5, 2), [100, 33]))
+
+
+class Session:
+    """Answers look after look, as ONNX Runtime's would."""
+
+    def __init__(self, *answers: list[float]):
+        self.answers = list(answers)
+
+    def run(self, names: list[str], inputs: dict) -> list[np.ndarray]:
+        return [np.array(self.answers.pop(0))]
+
+    def get_providers(self) -> list[str]:
+        return ["CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_detector_that_miscalculates_in_one_look_alone_stops_the_search(insight, value):
+    """Half precision may overflow at one size; the other looks find somebody all the same."""
+    watched = insight.WatchedSession(Session([0.2, 0.9], [0.1, value]), "folder/detector.onnx")
+    assert watched.get_providers() == ["CPUExecutionProvider"]
+    assert watched.run(None, {})[0].tolist() == [0.2, 0.9]
+    with pytest.raises(RuntimeError, match=r"^detector\.onnx gave values that are not finite"):
+        watched.run(None, {})
+
+
+def test_every_detector_is_watched(insight, fake_pack):
+    assert isinstance(insight.load_pack("fake", "CPU", 0.1).detector.session, insight.WatchedSession)
+
+
+def test_a_detector_of_a_fixed_size_that_is_no_square_sees_all_of_a_picture(insight, packs_folder):
+    detector = fake_insight.detector(size=160)
+    detector.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 224
+    fake_insight.write(packs_folder / "fake", detection=detector, recognition=fake_insight.recogniser())
+    pack = insight.load_pack("fake", "CPU", 0.1)
+    for picture, place in (((300, 400), (250, 100, 140)), ((400, 300), (20, 240, 150))):
+        (face,) = pack.search(bgr(fake_insight.scene(*picture, cyan=place)), 640)
+        x, y, side = place
+        assert face.box == pytest.approx((x, y, x + side, y + side), abs=4)
+    assert pack.search(np.zeros((90, 70, 3), np.uint8), 640) == []
