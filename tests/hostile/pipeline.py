@@ -31,8 +31,12 @@ Graph = dict[str, dict[str, Any]]
 STEPS = 4
 """Of the inversion and of each attempt: few, so that a photograph takes seconds."""
 
-SECOND_SCORE = 0.35
-"""Lowest of a find in the result: what only the check has found is covered, so it may be less sure than FOUND_SCORE."""
+SECOND_SCORE = 0.4
+"""Lowest of a find in the result: what only the check has found is covered, so it may be less sure than FOUND_SCORE.
+
+Of 248 promised faces in 118 photographs of the hardest kinds (seed 8) none scored less than 0.58; wrong finds in a
+photograph were 1.7 from 0.35 on, 1.2 from 0.4 and 0.44 from 0.5.
+"""
 
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
 """Of the retry, cheapest first."""
