@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import folder_paths
+import torch
 
 from ..reverse_personalization.faces import EMBEDDING_WIDTH
 from .model_folders import INSIGHTFACE_FOLDER
@@ -179,6 +180,8 @@ def open_model(file: Path, providers: list[Any]) -> Any:
     options = onnxruntime.SessionOptions()
     # Errors only: published detectors declare output shapes of one size and warn at every other.
     options.log_severity_level = 3
+    # Its own choice is all cores, whose threads wait by computing: two processes side by side took twice as long.
+    options.intra_op_num_threads = torch.get_num_threads()
     try:
         return model_zoo.get_model(
             str(file),
