@@ -33,6 +33,16 @@ def test_auto_knows_every_provider_but_tensorrt(face_packs):
     assert set(face_packs.AUTO_PROVIDERS) == set(face_packs.PROVIDERS) - {"TensorRT"}
 
 
+def test_sessions_have_as_many_threads_as_pytorch(insight, fake_pack):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        session = insight.load_pack("fake", "CPU", 0.1).recogniser.session
+    finally:
+        torch.set_num_threads(before)
+    assert session.get_session_options().intra_op_num_threads == 2
+
+
 def test_nothing_touches_the_network(node, fake_pack, packs_folder, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a connection was opened")
@@ -213,7 +223,8 @@ def test_insightface_that_cannot_be_imported_has_a_remedy(insight, fake_pack, tm
 def test_importing_the_engine_imports_none_of_the_heavy_packages():
     program = f"""
 import importlib, sys, types
-sys.modules["folder_paths"] = types.ModuleType("folder_paths")
+for name in ("folder_paths", "comfy", "comfy.model_management"):
+    sys.modules[name] = types.ModuleType(name)
 for name, folder in (("p", ""), ("p.host", "/host"), ("p.reverse_personalization", "/reverse_personalization")):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [{str(ROOT)!r} + folder]
