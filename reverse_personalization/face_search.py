@@ -156,9 +156,10 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     """
     if det_size < SIZE_STEP or det_size % SIZE_STEP:
         raise ValueError(f"det_size is {det_size}; expected a multiple of {SIZE_STEP}")
+    tile = _tile_size(det_size, fixed_size)
     if fixed_size is not None:
         looks = [Look(fixed_size, border) for border in (0.0, 0.25, 0.75)]
-        return _closer(height, width, looks, LEAST_SCALE, fixed_size)
+        return _closer(height, width, looks, LEAST_SCALE, tile)
     half = _whole(det_size / 2)
     looks = [Look(det_size, 0.0), Look(det_size, 0.25), Look(half, 0.0), Look(half, 0.75)]
     # Beyond the picture's own pixels there is nothing to see.
@@ -166,7 +167,12 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
     double = min(2 * det_size, useful, MAX_DETECTOR_SIZE)
     if double > det_size:
         looks.append(Look(double, 0.0))
-    return _closer(height, width, looks, LEAST_SCALE, min(max(2 * det_size, TILE_SIZE), MAX_DETECTOR_SIZE))
+    return _closer(height, width, looks, LEAST_SCALE, tile)
+
+
+def _tile_size(det_size: int, fixed_size: int | None) -> int:
+    """Side in pixels of the square in which the detector gets a tile."""
+    return fixed_size or min(max(2 * det_size, TILE_SIZE), MAX_DETECTOR_SIZE)
 
 
 def _closer(height: int, width: int, looks: Sequence[Look], scale: float, size: int) -> tuple[Look, ...]:
@@ -214,7 +220,7 @@ def second_search_plan(height: int, width: int, det_size: int, fixed_size: int |
     """
     first = turned_search_plan(height, width, det_size, fixed_size)
     upright = [look for look in first if look.upright]
-    tile = fixed_size or min(max(2 * det_size, TILE_SIZE), MAX_DETECTOR_SIZE)
+    tile = _tile_size(det_size, fixed_size)
     if fixed_size is not None:
         between = [Look(fixed_size, border) for border in (0.1, 0.5)]
     else:
