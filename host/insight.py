@@ -19,6 +19,7 @@ from ..reverse_personalization.face_search import (
     UPRIGHT_BONUS,
     Look,
     Plan,
+    clear_ones,
     fragments,
     search_plan,
     visible_part,
@@ -102,13 +103,15 @@ class FacePack:
         all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
         rated = all_boxes.copy()
         rated[:, 4] += UPRIGHT_BONUS * np.array([looks[number].upright for number in maker], bool)
+        chosen = self.detector.nms(rated)
         return [
             Detection(
                 box=tuple(all_boxes[i, :4].tolist()),
                 landmarks=tuple((x, y) for x, y in all_landmarks[i].tolist()),
                 score=float(all_boxes[i, 4]),
+                clear=clear,
             )
-            for i in self.detector.nms(rated)
+            for i, clear in zip(chosen, clear_ones(all_boxes, all_landmarks, chosen), strict=True)
         ]
 
     def _look(
@@ -146,6 +149,7 @@ class FacePack:
             box=detection.box,
             landmarks=detection.landmarks,
             score=detection.score,
+            clear=detection.clear,
             embedding=(vector / norm).float(),
             age=age,
             sex=sex,

@@ -52,6 +52,14 @@ look that shows a face upright tells which of its eyes is which. A rendered face
 with landmarks in their places, and 0.86 a quarter turn away, with the landmarks turned as well."""
 
 
+ABOUT_AS_SURE = 0.95
+"""Of two looks at one face the one saw it about as well as the other from this part of its score on."""
+
+AGREED = 0.35
+"""Part of the longer side of a face's box that landmarks may be apart, in the mean, and still say the same of how it is
+turned: a quarter turn moves them by half of it."""
+
+
 @dataclass(frozen=True)
 class Look:
     """One way to show a picture to the detector.
@@ -279,6 +287,30 @@ def fragments(boxes: NDArray[Any], looks: NDArray[Any], cut: NDArray[np.bool_]) 
         piece = inside & ~cut & (cut[own, None] | (much_surer & ~seen))
         pieces[own] = piece.any(axis=1)
     return pieces
+
+
+def clear_ones(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequence[int]) -> list[bool]:
+    """Whether what all looks have found leaves no doubt of how a face is turned.
+
+    Args:
+        boxes: [F, 5], of all looks.
+        landmarks: [F, 5, 2].
+        chosen: numbers of finds, of each face one.
+
+    Returns:
+        For each chosen find, False if another of the same face is ABOUT_AS_SURE of landmarks elsewhere.
+    """
+    result = []
+    areas = _areas(boxes)
+    for number in chosen:
+        box = boxes[number]
+        sides = np.minimum(box[2:4], boxes[:, 2:4]) - np.maximum(box[:2], boxes[:, :2])
+        shared = np.prod(np.maximum(sides, 0), axis=1)
+        same = shared / (areas + areas[number] - shared) > SAME_FACE
+        rivals = same & (boxes[:, 4] >= ABOUT_AS_SURE * box[4])
+        away = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
+        result.append(bool((away <= AGREED * np.max(box[2:4] - box[:2])).all()))
+    return result
 
 
 def _areas(boxes: NDArray[Any]) -> NDArray[Any]:

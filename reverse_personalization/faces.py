@@ -39,11 +39,14 @@ class Detection:
         landmarks: five (x, y) in pixels: the eye, then the other eye, nose, mouth corners, each pair with
             the one further left in an upright image first (InsightFace's order).
         score: the detector's confidence in [0, 1]; 0 where no detector saw the face.
+        clear: whether all looks that saw the face about as well agree on where its landmarks are. If not, nobody can
+            say how it is turned, and so whose it is.
     """
 
     box: tuple[float, float, float, float]
     landmarks: tuple[tuple[float, float], ...]
     score: float
+    clear: bool = field(default=True, kw_only=True)
 
     @property
     def centre(self) -> tuple[float, float]:

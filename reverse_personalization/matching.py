@@ -55,9 +55,11 @@ def landmark_distance(a: Detection, b: Detection) -> float:
 
 
 def measurable(face: Detection) -> bool:
-    """Whether a face is large enough to be recognised, and its landmarks lie in it and can align a crop of it."""
+    """Whether a face is large enough to be recognised, and its landmarks are clear, in it, and define a crop of it."""
     x0, y0, x1, y1 = face.box
     points = np.array(face.landmarks)
+    if not face.clear:
+        return False
     if not (np.isfinite(face.box).all() and np.isfinite(points).all() and min(x1 - x0, y1 - y0) >= MIN_MEASURABLE):
         return False
     x, y = points.mean(axis=0)
@@ -165,5 +167,5 @@ def status_of(similarity: float | None, found: bool, threshold: float) -> tuple[
         return "unmeasurable", "not found in the result"
     # What is neither above nor below the threshold is no number.
     if similarity is None or not similarity < threshold:
-        return "unmeasurable", "too small, or the recogniser cannot read it"
+        return "unmeasurable", "too small, turned in no clear way, or the recogniser cannot read it"
     return "anonymised", ""

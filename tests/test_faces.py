@@ -16,6 +16,7 @@ from reverse_personalization.face_search import (
     SECOND_SCALE,
     SIZE_STEP,
     Look,
+    clear_ones,
     fragments,
     search_plan,
     second_search_plan,
@@ -328,6 +329,19 @@ def test_what_a_tile_cuts_off_and_nobody_sees_whole_stays():
 
 def test_no_finds_have_no_fragments():
     assert fragments(np.zeros((0, 5)), np.zeros(0, int), np.zeros(0, bool)).shape == (0,)
+
+
+def test_a_face_of_which_two_looks_are_as_sure_in_different_ways_is_not_clear():
+    upright = np.array([[20, 30], [80, 30], [50, 55], [30, 80], [70, 80]], float)
+    sideways = np.stack([100 - upright[:, 1], upright[:, 0]], axis=1)
+    boxes = np.array([[0, 0, 100, 100, 0.8], [2, 0, 102, 100, 0.77], [200, 0, 300, 100, 0.79]])
+    third = sideways + np.array([200, 0])
+    agreed, turned = np.stack([upright, upright + 20, third]), np.stack([upright, sideways, third])
+    assert clear_ones(boxes, agreed, [0, 2]) == [True, True]
+    assert clear_ones(boxes, turned, [0, 2]) == [False, True]
+    boxes[1, 4] = 0.75
+    assert clear_ones(boxes, turned, [0, 2]) == [True, True]
+    assert clear_ones(boxes, turned, []) == []
 
 
 def test_thousands_of_finds_are_compared_in_little_memory():

@@ -7,6 +7,7 @@ import pytest
 
 from tests import fake_insight
 from tests.face_embedding import bgr
+from tests.in_host import part
 
 
 class StubDetector:
@@ -25,6 +26,13 @@ class StubDetector:
         return range(len(boxes))
 
 
+class OneOfEach(StubDetector):
+    """The same, and of overlapping finds only the surest is kept."""
+
+    def nms(self, boxes):
+        return [int(boxes[:, 4].argmax())]
+
+
 def search(insight, detector: StubDetector, height: int, width: int) -> list:
     pack = insight.FacePack("stub", "", detector, recogniser=None, genderage=None, landmarker=None)
     return pack.search(np.zeros((height, width, 3), np.uint8), 640)
@@ -40,6 +48,17 @@ def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
     whole, piece = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.6]
     assert len(search(insight, StubDetector(100, [whole], [piece]), 100, 100)) == 1
     assert len(search(insight, StubDetector(100, [whole, piece]), 100, 100)) == 2
+
+
+def test_a_face_that_looks_do_not_agree_on_is_said_to_be_unclear(insight):
+    """The stub's landmarks all stand at the lower right corner of a find's box, and a turn moves them to another."""
+    plan = part("reverse_personalization.face_search").turned_search_plan
+    face = [20, 20, 80, 80, 0.9]
+    for turned, clear in ((0.87, False), (0.8, True)):
+        answers = [[face], NOTHING, NOTHING, [[20, 20, 80, 80, turned]]]
+        pack = insight.FacePack("stub", "", OneOfEach(100, *answers), None, None, None)
+        (found,) = pack.search(np.zeros((100, 100, 3), np.uint8), 640, plan)
+        assert (found.box, found.clear) == ((20, 20, 80, 80), clear)
 
 
 NOTHING: list[list[float]] = []

@@ -15,10 +15,11 @@ from PIL import Image, PngImagePlugin
 
 from miniature.render.seeds import split_of
 from scripts.comfy_server import ComfyServer, WorkflowFailed
+from tests.face_layout import landmarks_at
 from tests.hostile.cases import RARE, SCHEDULE, Case, Painter, cases, draw_case, kind_of
 from tests.hostile.files import SECRETS, leaks, read_saved, write_input
 from tests.hostile.journal import Journal
-from tests.hostile.judging import Cosines, FaceRecord, Judge, PhotoRecord, levels, match, match_in_turn, outside
+from tests.hostile.judging import Cosines, FaceRecord, Find, Judge, PhotoRecord, levels, match, match_in_turn, outside
 from tests.hostile.page import as_page
 from tests.hostile.photographs import Photograph, TrueFace
 from tests.hostile.pipeline import Options, graph, known_models, provide_models
@@ -206,17 +207,38 @@ def test_the_judge_counts_every_pixel_outside_the_masks():
     assert outside(before, after[:-1], mask) == 48
 
 
+def true_at(x: float, y: float) -> TrueFace:
+    """A face of 10 pixels."""
+    marks = landmarks_at(x + 5, y + 5, 10)
+    return TrueFace(0, (x, y, x + 10, y + 10), marks, np.zeros((1, 1), bool), 0.0, 0.0, 1.0, 1.0)
+
+
+def find_at(x: float, y: float) -> Find:
+    """A find of 10 pixels that is sure of nothing but its box."""
+    return Find((x, y, x + 10, y + 10), np.full((5, 2), -99.0))
+
+
 def test_the_judge_pairs_faces_one_to_one():
-    true = [(0, 0, 10, 10), (20, 0, 30, 10), (50, 50, 60, 60)]
-    found = [(21, 0, 31, 10), (1, 0, 11, 10), (0, 1, 10, 11), (90, 90, 99, 99)]
+    true = [true_at(0, 0), true_at(20, 0), true_at(50, 50)]
+    found = [find_at(21, 0), find_at(1, 0), find_at(0, 1), find_at(90, 90)]
     assert match(true, found) == [1, 0, None]
     assert match(true, []) == [None] * 3
     assert match([], found) == []
 
 
+def test_of_a_half_hidden_face_the_landmarks_tell():
+    true = true_at(0, 0)
+    half, eyes = (0, 0, 3.5, 10), true.landmarks
+    assert match([true], [Find(half, eyes + 1.0)]) == [0]
+    assert match([true], [Find(half, eyes + 1.2)]) == [None]
+    # The eyes are where they should be, but left is right: it was seen upside down.
+    assert match([true], [Find(half, eyes[[1, 0, 2, 4, 3]])]) == [None]
+    assert match([true, true_at(1, 0)], [Find(half, eyes)]) == [0, None]
+
+
 def test_whoever_was_handled_is_not_taken_for_a_find_of_the_second_search():
-    true, handled = [(0, 0, 10, 10), (50, 50, 60, 60)], [(2, 0, 12, 10)]
-    second = [(0, 0, 10, 10), (51, 50, 61, 60)]
+    true, handled = [true_at(0, 0), true_at(50, 50)], [find_at(2, 0)]
+    second = [find_at(0, 0), find_at(51, 50)]
     assert match_in_turn(true, handled + second, 1) == [0, 2]
     assert match_in_turn(true, second, 0) == [0, 1]
 

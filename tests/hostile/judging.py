@@ -16,7 +16,7 @@ from tests.in_host import part
 
 from .cases import Case
 from .files import leaks, read_saved
-from .photographs import Photograph
+from .photographs import Photograph, TrueFace
 from .pipeline import Item, Run
 
 GALLERY_SIDE = 256
@@ -25,6 +25,11 @@ GALLERY_SIDE = 256
 MATCHED = 0.4
 """Part of their union from which on a found box is a face's, as the pack counts (`face_search.SAME_FACE`): a box that
 shares less may be of hair or of a neighbour."""
+
+ALIKE = 0.15
+"""Part of a face's longer side within which, in the mean, a find's landmarks are those of the face.
+
+Of a face of which half is hidden, the box of all that is to be seen shares half with the true one at most."""
 
 COVERED = 0.9
 """Part of what is to be seen of a face that a cover hides."""
@@ -181,9 +186,9 @@ class Judge:
         saved = read_saved(item.saved[row])
         changed, cover = item.changed[row].numpy() > 0, item.cover[row].numpy() > 0
         verdicts = item.verdict.images[row]
-        handled = [face.box for face in item.faces.images[row]]
-        boxes = [face.boxes[0] for face in verdicts]
-        matches = match_in_turn([face.box for face in photograph.faces], boxes, len(handled))
+        handled = item.faces.images[row]
+        finds = [Find(face.boxes[0], np.array(face.landmarks[0])) for face in verdicts]
+        matches = match_in_turn(photograph.faces, finds, len(handled))
         made_of = (item.first, item.retried)
         results = [*(None if one is None else levels(one[row]) for one in made_of), saved]
         faces = []
@@ -210,7 +215,7 @@ class Judge:
         rim, seam = (0, 0.0) if item.unchanged is None else at_the_rim(item, row)
         return {
             "faces": tuple(faces),
-            "false_finds": len(boxes) - sum(number is not None for number in matches),
+            "false_finds": len(finds) - sum(number is not None for number in matches),
             "outside": outside(original, saved, changed | cover),
             "rim": rim,
             "seam": seam,
@@ -263,16 +268,30 @@ def at_the_rim(item: Item, row: int) -> tuple[int, float]:
     return int(rim.sum()), float(change[rim].sum())
 
 
-def match(true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]]) -> list[int | None]:
-    """Which found box is whose, one to one, best first; None for who was not found."""
+class Find(NamedTuple):
+    """A find in a photograph: x0, y0, x1, y1, and landmarks [5, 2], pixels."""
+
+    box: tuple[float, ...]
+    landmarks: NDArray[np.float64]
+
+
+def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
+    """Which find is whose, one to one, best first; None for who was not found.
+
+    A find is a face's if their boxes share MATCHED of their union, or if its landmarks are those of the face (ALIKE).
+    """
     matches: list[int | None] = [None] * len(true)
     if not true or not found:
         return matches
-    a, b = np.array(true), np.array(found)
+    a, b = np.array([face.box for face in true]), np.array([find.box for find in found])
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(-1)
     areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (a, b)]
     parts = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+    points = [np.stack([one.landmarks for one in faces]) for faces in (true, found)]
+    away = np.linalg.norm(points[0][:, None] - points[1][None], axis=-1).mean(-1)
+    alike = away <= ALIKE * np.array([face.size for face in true])[:, None]
+    parts = np.where(alike, np.maximum(parts, MATCHED), parts)
     while parts.max() >= MATCHED:
         face, number = np.unravel_index(parts.argmax(), parts.shape)
         matches[int(face)] = int(number)
@@ -280,10 +299,8 @@ def match(true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]])
     return matches
 
 
-def match_in_turn(
-    true: Sequence[tuple[float, ...]], found: Sequence[tuple[float, ...]], handled: int
-) -> list[int | None]:
-    """`match` with the first `handled` boxes, then of whoever is left with the others."""
+def match_in_turn(true: Sequence[TrueFace], found: Sequence[Find], handled: int) -> list[int | None]:
+    """`match` with the first `handled` finds, then of whoever is left with the others."""
     matches = match(true, found[:handled])
     left = [face for face, number in enumerate(matches) if number is None]
     for face, number in zip(left, match([true[face] for face in left], found[handled:]), strict=True):

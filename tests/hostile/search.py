@@ -29,7 +29,7 @@ from scripts.comfyui import WEIGHTS
 from tests.in_host import part
 
 from .cases import HUGE_KIND, RARE, SCHEDULE, Case, cases, draw_case, kind_of
-from .judging import SEEN, FaceRecord, match_in_turn
+from .judging import SEEN, FaceRecord, Find, match_in_turn
 from .photographs import Photograph
 from .pipeline import SECOND_SCORE, known_models
 from .summary import PROMISED_SIZE, SMALL_SIZE, promised, table
@@ -62,7 +62,8 @@ class Searcher:
         # The surest come first.
         finds = self._pack.search(picture, DETECTOR_SIZE, self._plan)
         sure = sum(find.score >= FOUND_SCORE for find in finds)
-        matches = match_in_turn([face.box for face in photograph.faces], [find.box for find in finds], sure)
+        places = [Find(find.box, np.array(find.landmarks)) for find in finds]
+        matches = match_in_turn(photograph.faces, places, sure)
         faces = tuple(
             FaceRecord(
                 size=face.size,
