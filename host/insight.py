@@ -111,7 +111,7 @@ class FacePack:
                 score=float(all_boxes[i, 4]),
                 clear=clear,
             )
-            for i, clear in zip(chosen, clear_ones(all_boxes, all_landmarks, chosen), strict=True)
+            for i, clear in zip(chosen, clear_ones(rated, all_landmarks, chosen), strict=True)
         ]
 
     def _look(

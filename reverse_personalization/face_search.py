@@ -53,7 +53,7 @@ with landmarks in their places, and 0.86 a quarter turn away, with the landmarks
 
 
 ABOUT_AS_SURE = 0.95
-"""Of two looks at one face the one saw it about as well as the other from this part of its score on."""
+"""Of two looks at one face the one saw it about as well as the other from this part of its rating on."""
 
 AGREED = 0.35
 """Part of the longer side of a face's box that landmarks may be apart, in the mean, and still say the same of how it is
@@ -293,7 +293,7 @@ def clear_ones(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequence[in
     """Whether what all looks have found leaves no doubt of how a face is turned.
 
     Args:
-        boxes: [F, 5], of all looks.
+        boxes: [F, 5], of all looks; the last column is the rating by which one of a face's finds was chosen.
         landmarks: [F, 5, 2].
         chosen: numbers of finds, of each face one.
 
