@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import comfy.model_management
 import comfy.utils
@@ -10,7 +11,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..reverse_personalization.covering import METHODS, Method, cover_, place_cover
+from ..reverse_personalization.covering import METHODS, MUCH_HIDDEN, Cover, Method, cover_, place_cover
 from ..reverse_personalization.faces import Face, Faces
 from ..reverse_personalization.report import name_faces
 from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, pixels_digest
@@ -165,26 +166,16 @@ class FaceCover(io.ComfyNode):
             _block_failures(verdict)
 
         result, mask = image.clone(), torch.zeros(image.shape[:3])
-        height, width = image.shape[1:3]
         images, digests = [], []
         progress = comfy.utils.ProgressBar(len(image))
         for number, picture in enumerate(result):
             comfy.model_management.throw_exception_if_processing_interrupted()
-            after = []
-            for index, (face, cover_it) in enumerate(
-                _plan(verdict.images[number], faces.images[number] if faces else (), unhandled), start=1
-            ):
-                if not cover_it:
-                    after.append(face)
-                    continue
-                try:
-                    cover = place_cover(face.boxes, face.landmarks, height, width, grow)
-                except ValueError as error:
-                    raise ValueError(f"image {number + 1}: face {index} cannot be covered: {error}") from None
-                cover_(picture, cover, method)
-                mask[number, cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
-                after.append(dataclasses.replace(face, status="covered", method=method, reason=""))
-            images.append(tuple(after))
+            plan = _plan(verdict.images[number], faces.images[number] if faces else (), unhandled)
+            try:
+                after = _cover_faces(picture, mask[number], plan, method, grow)
+            except ValueError as error:
+                raise ValueError(f"image {number + 1}: {error}") from None
+            images.append(after)
             digests.append(pixels_digest(picture) if mask[number].any() else verdict.results[number])
             progress.update(1)
         return io.NodeOutput(result, dataclasses.replace(verdict, images=tuple(images), results=tuple(digests)), mask)
@@ -245,3 +236,40 @@ def _plan(checked: tuple[FaceVerdict, ...], asked: tuple[Face, ...], unhandled: 
     known = {box for face in checked for box in face.boxes}
     new = [FaceVerdict("unhandled", (face.box,), (face.landmarks,)) for face in asked if face.box not in known]
     return plan + [(face, True) for face in new]
+
+
+def _cover_faces(
+    picture: Tensor, mask: Tensor, plan: Sequence[tuple[FaceVerdict, bool]], method: Method, grow: float
+) -> tuple[FaceVerdict, ...]:
+    """Cover faces of one picture [H, W, C] in place and mark the covers in its mask [H, W]; returns all faces.
+
+    Covers of others may hide a part of a face that is anonymised. It was measured without them, so what it was found
+    to be is not what leaves, and from MUCH_HIDDEN on it is covered as well.
+
+    Raises:
+        ValueError: a face has no place.
+    """
+    faces = [face for face, _ in plan]
+
+    def place(index: int, grow: float) -> Cover:
+        face = faces[index]
+        try:
+            return place_cover(face.boxes, face.landmarks, *mask.shape, grow)
+        except ValueError as error:
+            raise ValueError(f"face {index + 1} cannot be covered: {error}") from None
+
+    def hidden(index: int) -> float:
+        head = place(index, grow=0.0)
+        return float(mask[head.rows, head.columns][torch.from_numpy(head.mask)].mean())
+
+    due = [index for index, (_, cover_it) in enumerate(plan) if cover_it]
+    while due:
+        for index in due:
+            cover = place(index, grow)
+            cover_(picture, cover, method)
+            mask[cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
+            faces[index] = dataclasses.replace(faces[index], status="covered", method=method, reason="")
+        due = [
+            index for index, face in enumerate(faces) if face.status == "anonymised" and hidden(index) >= MUCH_HIDDEN
+        ]
+    return tuple(faces)

@@ -53,6 +53,12 @@ That half side is about 126 mm of an average adult: two pupil distances. The hea
 HEAD_LENGTH = 0.95
 """The same for half the cover's length, from above the hairline to below the chin."""
 
+MUCH_HIDDEN = 0.25
+"""Part of a head under the covers of others from which on what was measured of the face says nothing of the rest.
+
+Of 429 anonymised faces of hostile photographs, cosines were up to 0.46 where other covers hid less than 0.7 of the
+face, as without covers, and up to 0.72 beyond; a quarter keeps well away from that.
+"""
 
 FARTHEST = 1e6
 """Pixels from the picture's corner beyond which a coordinate is no place but a mistake."""

@@ -68,6 +68,13 @@ class Event(NamedTuple):
     image: bytes = b""
 
 
+NO_WORK: Workflow = {
+    "1": {"class_type": "PrimitiveInt", "inputs": {"value": 0}},
+    "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+}
+"""Two of the host's own nodes, which every release has that the pack supports."""
+
+
 def free_port() -> int:
     """A port of this machine that nothing listens on."""
     with socket.socket() as probe:
@@ -230,8 +237,10 @@ class ComfyServer:
         self._post("/interrupt", {})
 
     def free(self) -> None:
-        """Ask the server to unload its models and to drop its cached results; it does so when it is idle."""
+        """Have the server unload its models and drop its cached results; whatever is queued next finds none of them."""
         self._post("/free", {"unload_models": True, "free_memory": True})
+        # The server does so after the workflow that it takes next, or before if it wakes up in time.
+        self.run(NO_WORK)
 
     def object_info(self) -> dict[str, Any]:
         """What every node type takes and gives, by class name."""

@@ -131,6 +131,29 @@ def test_faces_beside_a_verdict_are_covered_whatever_it_says(picture):
     assert [face.status for face in after] == ["covered"] * 3
 
 
+@pytest.mark.parametrize(("away", "covered"), [(7.0, True), (22.0, False)])
+def test_a_face_that_another_cover_hides_in_part_is_covered_too(picture, away, covered):
+    """Its boxes are 20 pixels wide, so 7 pixels away the other's cover hides more than half of it, 22 away an ear."""
+    known = face_verdict("anonymised", boxes=(box_at(60.0),), similarity=0.1)
+    near = face_verdict("unhandled", boxes=(box_at(60.0 + away),))
+    far = face_verdict("anonymised", boxes=(box_at(160.0),), similarity=0.2)
+    image, after, mask = run_node("FaceCover", picture, verdict_over(picture, (known, near, far)), on_failure="block")
+    assert [face.status for face in after] == ["covered" if covered else "anonymised", "covered", "anonymised"]
+    assert [face.method for face in after] == ["solid" if covered else "", "solid", ""]
+    assert bool((mask[0, 18:42, 60:66] == 1).all()) is covered
+    assert mask[0, 20:40, 59].any().item() is covered
+    assert mask[0, :, 150:].sum() == 0
+    assert torch.equal(image[mask == 0], picture[mask == 0])
+
+
+def test_covers_go_on_where_they_hide_the_next_face(picture):
+    """The first hides much of the second only; the second's cover hides much of the third."""
+    row = [face_verdict("anonymised", boxes=(box_at(left),)) for left in (67.0, 74.0, 81.0)]
+    _, after, _ = run_node("FaceCover", picture, verdict_over(picture, (face_verdict("recognisable"), *row)))
+    assert [face.status for face in after] == ["covered"] * 4
+    assert after.safe
+
+
 def test_failures_may_block_the_run(picture):
     verdict = verdict_over(picture, tuple(BOXES))
     with pytest.raises(ValueError, match=r"face 2 is recognisable \(similarity 0\.60 of 0\.30\); image 1 face 3 is"):

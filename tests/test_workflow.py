@@ -164,7 +164,6 @@ def test_ten_runs_do_not_grow_memory_and_free_lets_the_adapter_go(server: ComfyS
     assert server.memory() - before < 60 * MEGABYTE
     assert probe(server) == 1
     server.free()
-    # The server frees when its queue is idle, which the probe's own run waits for.
     assert probe(server) == 0
 
 
