@@ -272,16 +272,13 @@ def fragments(boxes: NDArray[Any], looks: NDArray[Any], cut: NDArray[np.bool_]) 
     """
     pieces = np.zeros(len(boxes), bool)
     area, score = _areas(boxes), boxes[:, 4]
-    x0, y0, x1, y1 = boxes[:, :4].T
     # A look at a time: all finds with all finds take too much memory where a low threshold makes thousands of them.
     for look in np.unique(looks):
         own = np.flatnonzero(looks == look)
-        across = np.minimum.outer(x1[own], x1) - np.maximum.outer(x0[own], x0)
-        down = np.minimum.outer(y1[own], y1) - np.maximum.outer(y0[own], y0)
-        shared = np.maximum(across, 0) * np.maximum(down, 0)
+        shared = _shared(boxes[own], boxes)
         # [finds of this look, F].
         inside = (shared / area[own, None] > FRAGMENT) & np.less.outer(area[own], area)
-        same_face = shared / (np.add.outer(area[own], area) - shared) > SAME_FACE
+        same_face = _show_one_face(boxes[own], boxes)
         seen = (same_face | (inside & cut[own, None])).any(axis=0)
         much_surer = np.less.outer(score[own], PIECE * score)
         piece = inside & ~cut & (cut[own, None] | (much_surer & ~seen))
@@ -301,16 +298,30 @@ def clear_ones(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequence[in
         For each chosen find, False if another of the same face is ABOUT_AS_SURE of landmarks elsewhere.
     """
     result = []
-    areas = _areas(boxes)
     for number in chosen:
         box = boxes[number]
-        sides = np.minimum(box[2:4], boxes[:, 2:4]) - np.maximum(box[:2], boxes[:, :2])
-        shared = np.prod(np.maximum(sides, 0), axis=1)
-        same = shared / (areas + areas[number] - shared) > SAME_FACE
+        [same] = _show_one_face(box[None], boxes)
         rivals = same & (boxes[:, 4] >= ABOUT_AS_SURE * box[4])
         away = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
         result.append(bool((away <= AGREED * np.max(box[2:4] - box[:2])).all()))
     return result
+
+
+def _shared(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Area that each of some boxes shares with each of others, [N, M]."""
+    x0, y0, x1, y1 = boxes[:, :4].T
+    other_x0, other_y0, other_x1, other_y1 = others[:, :4].T
+    across = np.minimum.outer(x1, other_x1) - np.maximum.outer(x0, other_x0)
+    down = np.minimum.outer(y1, other_y1) - np.maximum.outer(y0, other_y0)
+    area: NDArray[Any] = np.maximum(across, 0) * np.maximum(down, 0)
+    return area
+
+
+def _show_one_face(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of some boxes and of others share so much that they show one face, [N, M]."""
+    shared = _shared(boxes, others)
+    same: NDArray[np.bool_] = shared > SAME_FACE * (np.add.outer(_areas(boxes), _areas(others)) - shared)
+    return same
 
 
 def _areas(boxes: NDArray[Any]) -> NDArray[Any]:

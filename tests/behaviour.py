@@ -33,8 +33,11 @@ FIRST_PERSON = 700_000
 RECORD = Path(__file__).parent / "data" / "behaviour.png"
 """What came out at the default scale, side by side."""
 
-LIMITS = {"comes back": 2.0, "stays recognisable": 0.9, "becomes somebody else": 0.5, "as recorded": 0.5}
-"""Levels of 255, cosine, cosine, mean levels of 255. Measured: 1, 0.915, 0.369, 0."""
+LIMITS = {"comes back": 2.0, "stays recognisable": 0.908, "becomes somebody else": 0.5, "as recorded": 0.5}
+"""Levels of 255, cosine, cosine, mean levels of 255. Measured: 1, 0.915, 0.369, 0.
+
+Of what tests/test_behaviour.py breaks the least is a cosine of 0.900, where the scale multiplies the wrong branch.
+"""
 
 Pictures = NDArray[np.uint8]
 

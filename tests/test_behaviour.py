@@ -67,7 +67,7 @@ def test_the_person_goes_and_the_rest_stays(people: list[Portrait], models: Any)
     ("break_it", "broken"),
     [
         (without_noise, {"comes back", "stays recognisable", "as recorded"}),
-        (swapped_branches, {"comes back", "becomes somebody else", "as recorded"}),
+        (swapped_branches, {"comes back", "stays recognisable", "becomes somebody else", "as recorded"}),
         (no_lora, {"as recorded"}),
         (no_null_identity, {"as recorded"}),
     ],
@@ -80,7 +80,4 @@ def test_a_broken_part_breaks_a_promise(
     broken: set[str],
 ) -> None:
     break_it(monkeypatch)
-    found = behaviour.broken_promises(people, behaviour.run(people, models))
-    # Swapped branches leave a cosine of 0.8998, where 0.9 stays recognisable: that one may break or not.
-    assert found - {"stays recognisable"} == broken - {"stays recognisable"}
-    assert found >= broken
+    assert behaviour.broken_promises(people, behaviour.run(people, models)) == broken

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .page import as_page
     from .pipeline import MODELS, Options, provide_models
     from .summary import failed, summarise
-    from .workers import run_all
+    from .workers import Runner, run_all
 
     deadline = time.time() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="hostile-") as temporary:
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = journal.records()
         wanted = list(cases(options.photos))
         left = [work for work in wanted if work[0] not in done]
-        for records in run_all(options.seed, left, options.workers, models, deadline) if left else ():
+        make = partial(Runner, options.seed, models, deadline)
+        for records in run_all(make, left, options.workers) if left else ():
             journal.add(records)
             done[records[0].case] = records
             for record in records:

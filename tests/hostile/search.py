@@ -12,27 +12,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import json
-import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from miniature.build import FACE_PACK
 from miniature.measuring.settings import FOUND_SCORE
 from scripts.comfyui import WEIGHTS
 from tests.in_host import part
 
-from .cases import HUGE_KIND, RARE, SCHEDULE, Case, cases, draw_case, kind_of
+from .cases import HUGE_KIND, RARE, SCHEDULE, cases, draw_case, kind_of
 from .judging import SEEN, FaceRecord, Find, match_in_turn
 from .photographs import Photograph
-from .pipeline import SECOND_SCORE, known_models
+from .pipeline import SECOND_SCORE
 from .summary import PROMISED_SIZE, SMALL_SIZE, promised, table
+from .workers import Worker, run_all
 
 DETECTOR_SIZE = 640
 
@@ -40,20 +40,36 @@ KINDS = tuple(kind for kind in (*SCHEDULE, *RARE) if kind not in ("one pixel", "
 USUAL = tuple(kind for kind in KINDS if kind != HUGE_KIND)
 """Without those that take minutes."""
 
-Row = dict[str, Any]
-"""What the search made of one photograph: `case`, `kind`, `faces` (records without what a run makes), `false_finds`."""
+
+@dataclass(frozen=True)
+class Row:
+    """What the search made of one photograph.
+
+    Attributes:
+        case: its number.
+        kind: of the case.
+        faces: everybody who was drawn, without what a run makes of them.
+        false_finds: finds that are nobody's.
+    """
+
+    case: int
+    kind: str
+    faces: tuple[FaceRecord, ...]
+    false_finds: int
 
 
-class Searcher:
+class Searcher(Worker[Row]):
     """The second search of the graph. It sees what the first one sees, so its surer finds are taken for that one's."""
 
-    def __init__(self, models: Path) -> None:
-        torch.set_num_threads(1)
-        self._known = known_models(models)
-        self._known.__enter__()
-        insight = part("host.insight")
+    def __init__(self, seed: int, models: Path, deadline: float) -> None:
+        super().__init__(seed, models, deadline)
         self._plan = part("reverse_personalization.face_search").second_search_plan
-        self._pack = insight.load_pack(FACE_PACK.name, "CPU", SECOND_SCORE)
+        self._pack = part("host.insight").load_pack(FACE_PACK.name, "CPU", SECOND_SCORE)
+
+    def records(self, seed: int, number: int, left: int) -> list[Row]:
+        """Draw a case and search its photographs."""
+        case = draw_case(seed, number, left)
+        return [Row(case.number, case.kind, *self.search(photograph)) for photograph in case.photographs]
 
     def search(self, photograph: Photograph) -> tuple[tuple[FaceRecord, ...], int]:
         """Records of everybody who was drawn, and how many finds are nobody's."""
@@ -77,28 +93,6 @@ class Searcher:
         return faces, len(finds) - sum(bool(face.found) for face in faces)
 
 
-def rows_of(searcher: Searcher, case: Case) -> list[Row]:
-    """Of all photographs of a case."""
-    rows = []
-    for photograph in case.photographs:
-        faces, false_finds = searcher.search(photograph)
-        rows.append({"case": case.number, "kind": case.kind, "faces": faces, "false_finds": false_finds})
-    return rows
-
-
-_searcher: Searcher
-_seed: int
-
-
-def _start(seed: int, models: Path) -> None:
-    global _searcher, _seed
-    _searcher, _seed = Searcher(models), seed
-
-
-def _run(work: tuple[int, int]) -> list[Row]:
-    return rows_of(_searcher, draw_case(_seed, *work))
-
-
 def wanted(photographs: int, kinds: Sequence[str]) -> list[tuple[int, int]]:
     """Those of `cases` that are of some kinds."""
     return [(number, left) for number, left in cases(photographs) if kind_of(number) in kinds]
@@ -106,7 +100,7 @@ def wanted(photographs: int, kinds: Sequence[str]) -> list[tuple[int, int]]:
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:
     """Counts and a list of who was missed: case, kind, pixels, yaw, roll, percent seen."""
-    faces = [(row, face) for row in rows for face in row["faces"]]
+    faces = [(row, face) for row in rows for face in row.faces]
     kinds = {"": PROMISED_SIZE, "_small": SMALL_SIZE}
     result: dict[str, Any] = {"photos": len(rows), "faces": len(faces)}
     for name, smallest in kinds.items():
@@ -117,10 +111,10 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
         result[f"missed{name}"] = sum(not face.found for face in meant)
     missed = [(row, face) for row, face in faces if not face.found and face.seen >= SEEN]
     return result | {
-        "false_finds_a_photo": sum(row["false_finds"] for row in rows) / max(len(rows), 1),
+        "false_finds_a_photo": sum(row.false_finds for row in rows) / max(len(rows), 1),
         "misses": table(face for _, face in missed),
         "listed_misses": [
-            [row["case"], row["kind"], *map(round, (face.size, face.yaw, face.roll, 100 * face.seen))]
+            [row.case, row.kind, *map(round, (face.size, face.yaw, face.roll, 100 * face.seen))]
             for row, face in missed
             if promised(face, SMALL_SIZE, np.inf)
         ],
@@ -140,17 +134,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     deadline = time.time() + 60 * options.minutes
     rows: list[Row] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, context, _start, (options.seed, options.models)) as pool:
-        for found in pool.map(_run, wanted(options.photos, options.kind or USUAL)):
-            rows += found
-            for row in found:
-                for face in row["faces"]:
-                    if not face.found and promised(face, SMALL_SIZE, np.inf):
-                        print(f"missed in case {row['case']}, {row['kind']}: {face}", file=sys.stderr, flush=True)
-            if time.time() > deadline:
-                pool.shutdown(cancel_futures=True)
-                break
+    make = partial(Searcher, options.seed, options.models, deadline)
+    for found in run_all(make, wanted(options.photos, options.kind or USUAL), options.workers):
+        rows += found
+        for row in found:
+            for face in row.faces:
+                if not face.found and promised(face, SMALL_SIZE, np.inf):
+                    print(f"missed in case {row.case}, {row.kind}: {face}", file=sys.stderr, flush=True)
     result = figures(rows)
     print(json.dumps(result, indent=None if options.json else 2))
     return int(result["missed"] > 0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 
@@ -22,26 +23,40 @@ COMPARED_EVERY = 4
 Work = tuple[int, int]
 """A case's number, and how many photographs are left for it."""
 
+Record = TypeVar("Record")
 
-class Worker:
-    """A host with the pack, and a judge; the models are known to it as long as the process lives."""
+
+class Worker(Generic[Record]):
+    """What runs cases one after the other; the models are known to its process as long as that lives."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         torch.set_num_threads(1)
         self._models = ExitStack()
         self._models.enter_context(known_models(models))
-        self._pipeline, self._options = Pipeline(), Options()
-        self._judge = Judge(self._options.checker)
         self._seed, self._deadline = seed, deadline
 
-    def run(self, work: Work) -> list[PhotoRecord]:
-        """Draw a case, run it and judge it; nothing if there is no time left."""
-        if time.time() > self._deadline:
-            return []
-        number, left = work
+    def __call__(self, work: Work) -> list[Record]:
+        """Records of a case's photographs; nothing if there is no time left."""
+        return [] if time.time() > self._deadline else self.records(self._seed, *work)
+
+    def records(self, seed: int, number: int, left: int) -> list[Record]:
+        """Of a case, see `draw_case`."""
+        raise NotImplementedError
+
+
+class Runner(Worker[PhotoRecord]):
+    """A host with the pack, and a judge."""
+
+    def __init__(self, seed: int, models: Path, deadline: float) -> None:
+        super().__init__(seed, models, deadline)
+        self._pipeline, self._options = Pipeline(), Options()
+        self._judge = Judge(self._options.checker)
+
+    def records(self, seed: int, number: int, left: int) -> list[PhotoRecord]:
+        """Draw a case, run it and judge it."""
         clocks = (time.perf_counter, time.process_time)
         started = [clock() for clock in clocks]
-        case = draw_case(self._seed, number, left)
+        case = draw_case(seed, number, left)
         # Of a huge photograph every copy is half a gigabyte, and a crowd takes a minute once more.
         usual = case.kind not in SLOW_KINDS
         options = replace(self._options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
@@ -53,25 +68,29 @@ class Worker:
         return [replace(record, seconds=wall, processor_seconds=processor) for record in records]
 
 
-_worker: Worker
+_worker: Worker[object]
 
 
-def _start(seed: int, models: Path, deadline: float) -> None:
+def _start(make: Callable[[], Worker[object]]) -> None:
     global _worker
-    _worker = Worker(seed, models, deadline)
+    _worker = make()
 
 
-def _run(work: Work) -> list[PhotoRecord]:
-    return _worker.run(work)
+def _run(work: Work) -> list[object]:
+    return _worker(work)
 
 
-def run_all(
-    seed: int, works: Sequence[Work], workers: int, models: Path, deadline: float
-) -> Iterator[list[PhotoRecord]]:
-    """The records of all cases that there is time for, each case's as soon as it is judged."""
+def run_all(make: Callable[[], Worker[Record]], works: Sequence[Work], workers: int) -> Iterator[list[Record]]:
+    """The records of all cases that there is time for, each case's as soon as it is done.
+
+    Args:
+        make: makes the worker of a process; to be pickled.
+        works: in the order in which they are begun.
+        workers: processes.
+    """
     if workers == 1:
-        yield from filter(None, map(Worker(seed, models, deadline).run, works))
+        yield from filter(None, map(make(), works))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start, (seed, models, deadline)) as pool:
+    with ProcessPoolExecutor(workers, context, _start, (make,)) as pool:
         yield from filter(None, pool.map(_run, works))
