@@ -52,7 +52,9 @@ def figures(hostile_models: Path) -> dict:
     )
     assert done.stdout.strip(), done.stderr[-3000:]
     print(done.stderr)
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    counted = json.loads(done.stdout.strip().splitlines()[-1])
+    assert done.returncode == failed(counted)
+    return counted
 
 
 def test_no_face_is_left_unprotected(figures: dict):
@@ -62,7 +64,8 @@ def test_no_face_is_left_unprotected(figures: dict):
 
 def test_no_face_that_has_to_be_found_is_missed(figures: dict):
     assert figures["faces_promised"] > 20
-    assert figures["unhandled_faces"] == 0
+    assert (figures["unhandled_faces"], figures["unhandled_small_faces"]) == (0, 0)
+    assert not failed(figures)
 
 
 def test_no_pixel_outside_the_masks_changes_and_the_rim_shows_no_seam(figures: dict):

@@ -218,6 +218,20 @@ def _one(paint: Callable[[Painter], Photograph], form: Format = "png", **facts: 
     return make
 
 
+def _in_turn(*kinds: tuple[Callable[[Painter], Photograph], Format]) -> Callable[..., Case]:
+    """Another one of these in every round through the schedule."""
+
+    def make(kind: str, number: int, painter: Painter, left: int) -> Case:
+        paint, form = kinds[number // len(SCHEDULE) % len(kinds)]
+        return Case(number, kind, (paint(painter),), form)
+
+    return make
+
+
+def _four_channels(painter: Painter) -> Photograph:
+    return painter.with_alpha(painter.group(most=4))
+
+
 def _several(listed: bool) -> Callable[..., Case]:
     def make(kind: str, number: int, painter: Painter, left: int) -> Case:
         first = painter.group(most=3)
@@ -265,7 +279,7 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
     "JPEG with everything in it": _one(Painter.group, "jpeg"),
     "one channel": _one(lambda painter: grey(painter.group(most=4)), "tensor"),
     "sideways": _one(lambda painter: painter.turned((1, 3))),
-    "four channels": _one(lambda painter: painter.with_alpha(painter.group(most=4)), "tensor"),
+    "four channels": _in_turn((_four_channels, "tensor"), (_four_channels, "rgba png")),
     CROWD_KIND: _crowd,
     "cut by the border": _one(Painter.border),
     "larger than the picture": _one(Painter.close_up),
@@ -275,7 +289,10 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
     "nobody": _one(Painter.landscape),
     "one pixel": _one(_single_pixel, "tensor"),
     "not finite": _broken,
-    "16 bits": _one(lambda painter: deeper(painter.group(most=4), painter.rng), "16-bit png"),
+    "16 bits": _in_turn(
+        (lambda painter: deeper(painter.group(most=4), painter.rng), "16-bit png"),
+        (lambda painter: deeper(grey(painter.group(most=4)), painter.rng), "16-bit grey png"),
+    ),
     "list of two sizes": _several(True),
     "grey file": _one(lambda painter: grey(painter.group(most=4)), "grey png"),
     "batch": _several(False),
