@@ -48,7 +48,8 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
 
     Returns:
         Paths by "folder type/file name", such as "checkpoints/sd_xl_base_1.0.safetensors"; a name that several of
-        the host's model folders hold is in it once for each.
+        the host's model folders hold is in it once for each, and files of one name in several subfolders are numbered:
+        "loras/face.safetensors", "loras/face.safetensors (2)".
     """
     names = {
         value
@@ -61,7 +62,9 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
         for name in sorted(names):
             path = folder_paths.get_full_path(kind, name)
             if path is not None and path not in found.values():
-                found[f"{kind}/{os.path.basename(path)}"] = path
+                key = f"{kind}/{os.path.basename(path)}"
+                same = sum(taken.partition(" (")[0] == key for taken in found)
+                found[key if not same else f"{key} ({same + 1})"] = path
     return found
 
 

@@ -22,8 +22,8 @@ _PICTURES = {"IMAGE", "MASK", "LATENT", "VIDEO"}
 _PLAIN = {"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO", "*"}
 """Socket types that may carry a file's name."""
 
-_TOOLS = {"MODEL", "CLIP", "VAE", "CLIP_VISION", "CONTROL_NET", "UPSCALE_MODEL"}
-"""Socket types that a node which loads pictures may take beside: none of them carries a picture."""
+_OF_PICTURES = _PICTURES | {"FACES", "FACE_PLACEMENTS", "NOISE_TRAJECTORY"}
+"""Socket types that carry what was made of a picture: a node that takes one does not load what it gives out."""
 
 _PICTURE_SUFFIX = (
     r"\.(?:arw|avif|bmp|cr2|cr3|dng|exr|gif|heic|heif|jfif|jpe?g|jxl|latent"
@@ -119,7 +119,7 @@ class Scrubber:
             return True
         linked = [slot for slot in node.get("inputs", []) if slot.get("link") is not None]
         taken = {slot["type"] for slot in linked if "widget" not in slot}
-        return not _PICTURES.isdisjoint(outputs) and taken <= _PLAIN | _TOOLS
+        return not _PICTURES.isdisjoint(outputs) and taken.isdisjoint(_OF_PICTURES)
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -156,7 +156,7 @@ def _sources(prompt: Mapping[str, Any], output_types: OutputTypes) -> Iterator[s
     for key, node in prompt.items():
         outputs = output_types(node["class_type"])
         taken = {kind for parent, slot in _links(node) for kind in _kind(prompt, output_types, parent, slot)}
-        if (outputs is None or not _PICTURES.isdisjoint(outputs)) and taken <= _PLAIN | _TOOLS:
+        if (outputs is None or not _PICTURES.isdisjoint(outputs)) and taken.isdisjoint(_OF_PICTURES):
             yield from _with_feeders(prompt, output_types, key)
 
 
