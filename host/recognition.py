@@ -68,8 +68,7 @@ class Checker:
             each is compared at one alignment.
         name: of the pack, or of the recogniser's file.
         guide: name of the pack whose embeddings guided.
-        model_hashes: sha256 of the files of recogniser and detector here and in the pack that guided, by
-            "PACK: FILE".
+        model_hashes: sha256 of the files that are used of this pack and of the one that guided, by "PACK: FILE".
     """
 
     pack: FacePack
@@ -152,6 +151,7 @@ class Checker:
         result: NDArray[np.uint8],
         det_size: int,
         second_search: bool,
+        left_out: Sequence[Detection] = (),
     ) -> tuple[FaceVerdict, ...]:
         """What has become of every face of one picture.
 
@@ -161,28 +161,32 @@ class Checker:
             result: the picture after, of the same size.
             det_size: pixels, see `search_plan`.
             second_search: whether the result gets the looks of `second_search_plan`.
+            left_out: faces of the original that were found and not to be changed.
 
         Returns:
             `faces` in their order, then what was found in the result and belongs to none of them.
         """
         plan = second_search_plan if second_search else search_plan
         finds = in_stable_order(self.pack.search(result, det_size, plan))
-        matches = match_faces(faces, finds)
+        # Together: one find is one person's.
+        all_matches = match_faces([*faces, *left_out], finds)
+        matches, others_matches = all_matches[: len(faces)], all_matches[len(faces) :]
         befores = [self.original(original, face) for face in faces]
         elsewhere = self._elsewhere(befores, original, result, finds, matches)
         verdicts = [
             self._verdict(before, result, None if match is None else finds[match], others)
             for before, match, others in zip(befores, matches, elsewhere, strict=True)
         ]
-        strangers = [find for number, find in enumerate(finds) if number not in matches]
         unhandled = [
             FaceVerdict(
                 status="unhandled",
                 boxes=(find.box,),
                 landmarks=(find.landmarks,),
-                reason="a face that was not to be changed",
+                reason="a face that was not to be changed" if number in others_matches else "nobody found it before",
+                left_out=number in others_matches,
             )
-            for find in strangers
+            for number, find in enumerate(finds)
+            if number not in matches
         ]
         return (*verdicts, *unhandled)
 
@@ -293,7 +297,8 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
     hashes = {
         f"{one.name}: {Path(model.model_file).name}": _hash(model)
         for one in (guiding, pack)
-        for model in (one.recogniser, one.detector)
+        for model in (one.recogniser, one.detector, one.genderage, one.landmarker)
+        if model is not None
     }
     pack = replace(
         pack,

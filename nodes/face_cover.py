@@ -11,10 +11,19 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..reverse_personalization.covering import METHODS, MUCH_HIDDEN, Cover, Method, cover_, place_cover
+from ..reverse_personalization.covering import (
+    FACE_ALONE,
+    METHODS,
+    MUCH_HIDDEN,
+    Cover,
+    Method,
+    cover_,
+    is_covered,
+    place_cover,
+)
 from ..reverse_personalization.faces import Face, Faces
 from ..reverse_personalization.report import name_faces
-from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, pixels_digest
+from ..reverse_personalization.verdict import FaceVerdict, Verdict, pixels_digest
 from .face_crop import check_photographs
 from .face_embed import check_choice, check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
@@ -23,7 +32,7 @@ ON_FAILURE = ("cover", "block")
 """What becomes of a face that was to be changed and is recognisable or unmeasurable."""
 
 ON_UNHANDLED = ("cover", "keep")
-"""What becomes of a face that was not to be changed."""
+"""What becomes of a face that was found and not to be changed. One that nobody had found is covered in any case."""
 
 DEFAULT_GROW, MOST_GROW = 0.15, 2.0
 
@@ -86,7 +95,8 @@ class FaceCover(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "Faces that were not chosen to be changed, such as people in the background. keep: they stay "
-                        "as they are, recognisable; Save Anonymized Image has to be told too."
+                        "as they are, recognisable; Save Anonymized Image has to be told too. Whom only Identity Check "
+                        "found is covered all the same."
                     ),
                 ),
                 io.Float.Input(
@@ -144,6 +154,7 @@ class FaceCover(io.ComfyNode):
         Raises:
             ValueError: an input does not fit or does not belong to the pictures, a face cannot be placed, or faces
                 failed that block the run.
+            RuntimeError: a cover hides nothing.
         """
         check_images(image)
         # The host checks what is typed into a node, not what is linked to it.
@@ -231,8 +242,7 @@ def _plan(checked: tuple[FaceVerdict, ...], asked: tuple[Face, ...], unhandled: 
     boxes = {face.box for face in asked}
     plan = []
     for face in checked:
-        kept = face.status in SAFE or (face.status == "unhandled" and unhandled == "keep")
-        plan.append((face, not kept or not boxes.isdisjoint(face.boxes)))
+        plan.append((face, not face.may_stay(unhandled == "keep") or not boxes.isdisjoint(face.boxes)))
     known = {box for face in checked for box in face.boxes}
     new = [FaceVerdict("unhandled", (face.box,), (face.landmarks,)) for face in asked if face.box not in known]
     return plan + [(face, True) for face in new]
@@ -248,6 +258,7 @@ def _cover_faces(
 
     Raises:
         ValueError: a face has no place.
+        RuntimeError: a cover hides nothing.
     """
     faces = [face for face, _ in plan]
 
@@ -258,16 +269,31 @@ def _cover_faces(
         except ValueError as error:
             raise ValueError(f"face {index + 1} cannot be covered: {error}") from None
 
+    # Covers of another such node before this one hide faces, too.
+    under = torch.zeros_like(mask)
+
+    def mark(where: Tensor, cover: Cover) -> None:
+        where[cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
+
     def hidden(index: int) -> float:
-        head = place(index, grow=0.0)
-        return float(mask[head.rows, head.columns][torch.from_numpy(head.mask)].mean())
+        face = place(index, FACE_ALONE)
+        return float(under[face.rows, face.columns][torch.from_numpy(face.mask)].mean())
 
     due = [index for index, (_, cover_it) in enumerate(plan) if cover_it]
+    for index, face in enumerate(faces):
+        if face.status == "covered" and index not in due:
+            mark(under, place(index, grow))
     while due:
         for index in due:
             cover = place(index, grow)
+            here = picture[cover.rows, cover.columns]
+            under_it = torch.from_numpy(cover.mask).to(here.device)
+            before = here[under_it]
             cover_(picture, cover, method)
-            mask[cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
+            if not is_covered(before, here[under_it], method):
+                raise RuntimeError(f"face {index + 1} shows through its cover: nothing is passed on; try solid")
+            mark(mask, cover)
+            mark(under, cover)
             faces[index] = dataclasses.replace(faces[index], status="covered", method=method, reason="")
         due = [
             index for index, face in enumerate(faces) if face.status == "anonymised" and hidden(index) >= MUCH_HIDDEN

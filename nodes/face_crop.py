@@ -16,7 +16,7 @@ from ..reverse_personalization.face_template import stand_in
 from ..reverse_personalization.faces import Face, Faces
 from ..reverse_personalization.placement import Placement, Placements
 from ..reverse_personalization.verdict import pixels_digest
-from .face_embed import check_images
+from .face_embed import check_found_in, check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
 
 DEFAULT_SIDE = 1024
@@ -129,6 +129,8 @@ class FaceCrop(io.ComfyNode):
         """
         check_images(image)
         check_photographs(image, faces)
+        if faces.pictures:
+            check_found_in(faces, tuple(map(pixels_digest, image)), "image")
         if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % SIDE_STEP:
             raise ValueError(
                 f"the side is {side}; expected a multiple of {SIDE_STEP} from {SMALLEST_SIDE} to {LARGEST_SIDE}"

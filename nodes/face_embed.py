@@ -191,6 +191,7 @@ class FaceEmbed(io.ComfyNode):
         plan = turned_search_plan if search_turned else search_plan
         pack = load_pack(model_pack, provider, threshold)
         images: list[tuple[Face, ...]] = []
+        left_out: list[tuple[Detection, ...]] = []
         pictures = []
         lines = []
         progress = comfy.utils.ProgressBar(len(image))
@@ -206,7 +207,9 @@ class FaceEmbed(io.ComfyNode):
                 note = "aligned crop, landmarks " + ("detected" if found[0] in seen else "at the standard places")
                 if seen and found[0] not in seen:
                     note += f" (none of {len(seen)} found is there; is it no aligned crop, turn detect on)"
-            images.append(tuple(pack.embed(picture, face) for face in choose(found, choice, number)))
+            chosen = choose(found, choice, number)
+            images.append(tuple(pack.embed(picture, face) for face in chosen))
+            left_out.append(tuple(face for face in found if face not in chosen))
             pictures.append(found_faces(file, found, image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
@@ -224,6 +227,7 @@ class FaceEmbed(io.ComfyNode):
             model_pack=pack.name,
             provider=pack.provider,
             pictures=tuple(map(pixels_digest, image)),
+            left_out=tuple(left_out),
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
         return io.NodeOutput(faces, report, ui={**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures})
@@ -313,6 +317,34 @@ def check_finite(batch: Tensor, name: str) -> None:
         raise ValueError(
             f"{name} {', '.join(bad)} of {len(batch)} has values that are not finite (NaN or infinity); the "
             "node that made it failed: if that is a VAE, run it in float32"
+        )
+
+
+def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
+    """Refuse faces that were found in other pictures: at their places there is somebody else, or nobody.
+
+    Args:
+        faces: of as many pictures.
+        pictures: `pixels_digest` of each picture that they are said to be of.
+        name: what the error calls one of those.
+
+    Raises:
+        ValueError: one of them is not the picture in which its faces were found.
+    """
+    if len(faces.pictures) != len(pictures):
+        raise ValueError(
+            f"the faces say of {len(faces.pictures)} pictures where they were found, but there are {len(pictures)} "
+            f"{name}s; connect the faces of Embed Faces on these {name}s"
+        )
+    others = [
+        str(number)
+        for number, (found, given) in enumerate(zip(faces.pictures, pictures, strict=True), start=1)
+        if found != given
+    ]
+    if others:
+        raise ValueError(
+            f"the faces of image {', '.join(others)} of {len(pictures)} were found in another picture than the "
+            f"{name}: its pixels or their order differ; connect the very images that Embed Faces was given"
         )
 
 

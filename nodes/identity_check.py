@@ -23,6 +23,7 @@ from .face_embed import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
     DEFAULT_THRESHOLD,
+    check_found_in,
     check_images,
     provider_input,
     to_picture,
@@ -177,14 +178,17 @@ class IdentityCheck(io.ComfyNode):
         check_images(result, "result")
         check_same_pictures(original, faces, result)
         originals = tuple(map(pixels_digest, original))
-        check_found_in(faces, originals)
+        check_found_in(faces, originals, "original")
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if attempts is None else attempts.of(faces.embeddings()))
         images = []
         progress = comfy.utils.ProgressBar(len(result))
-        for number, (before, known, after) in enumerate(zip(original, faces.images, result, strict=True), start=1):
+        left_out = faces.left_out or ((),) * len(faces.images)
+        for number, (before, known, others, after) in enumerate(
+            zip(original, faces.images, left_out, result, strict=True), start=1
+        ):
             comfy.model_management.throw_exception_if_processing_interrupted()
-            said = judge.check(to_picture(before), known, to_picture(after), det_size, second_search)
+            said = judge.check(to_picture(before), known, to_picture(after), det_size, second_search, others)
             if len(said) < len(known):
                 raise RuntimeError(
                     f"the check of image {number} says something of {len(said)} faces, but {len(known)} were to be "
@@ -192,8 +196,8 @@ class IdentityCheck(io.ComfyNode):
                     "again, and with another checker if that does not help"
                 )
             # Who was not to be changed comes after those who were.
-            changed, others = said[: len(known)], said[len(known) :]
-            images.append((*(replace(face, attempts=next(tried)) for face in changed), *others))
+            changed, unhandled = said[: len(known)], said[len(known) :]
+            images.append((*(replace(face, attempts=next(tried)) for face in changed), *unhandled))
             progress.update(1)
         verdict = Verdict(
             images=tuple(images),
@@ -226,33 +230,6 @@ def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
         raise ValueError(
             f"these do not belong together: {given} pixels; expected as many images of the same size: connect the "
             "originals in which the faces were found, and the results pasted back into them"
-        )
-
-
-def check_found_in(faces: Faces, originals: tuple[str, ...]) -> None:
-    """Refuse faces that were found in other pictures: at their places there is somebody else, or nobody.
-
-    Args:
-        faces: of as many pictures.
-        originals: `pixels_digest` of each original.
-
-    Raises:
-        ValueError: one of them is not the picture in which its faces were found.
-    """
-    if len(faces.pictures) != len(originals):
-        raise ValueError(
-            f"the faces say of {len(faces.pictures)} pictures where they were found, but there are {len(originals)} "
-            "originals; connect the faces of Embed Faces on these originals"
-        )
-    others = [
-        str(number)
-        for number, (found, given) in enumerate(zip(faces.pictures, originals, strict=True), start=1)
-        if found != given
-    ]
-    if others:
-        raise ValueError(
-            f"the faces of image {', '.join(others)} of {len(originals)} were found in another picture than the "
-            "original: its pixels or their order differ; connect the very images that Embed Faces was given"
         )
 
 

@@ -23,7 +23,7 @@ from ..host.node_classes import output_types, own_settings
 from ..host.previews import COMPARISON, comparisons
 from ..reverse_personalization.report import build_report, name_faces, software_versions
 from ..reverse_personalization.scrub import Scrubber
-from ..reverse_personalization.verdict import SAFE, FaceVerdict, Verdict, eight_bits
+from ..reverse_personalization.verdict import FaceVerdict, Verdict, eight_bits
 from .face_cover import NO_CHECKER, check_verdict
 from .face_embed import check_choice, check_images
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
@@ -112,7 +112,7 @@ class SaveAnonymizedImage(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "Faces that were not to be changed and are not covered. save: these people stay recognisable "
-                        "in the file."
+                        "in the file. Whom only Identity Check found is never saved uncovered."
                     ),
                 ),
                 io.Boolean.Input(
@@ -238,13 +238,13 @@ def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:
         if face.status == "anonymised":
             # A similarity that is no number is not below anything.
             return face.similarity is None or not face.similarity <= verdict.threshold
-        return face.status not in SAFE and not (face.status == "unhandled" and unhandled == "save")
+        return not face.may_stay(unhandled == "save")
 
     unsafe = name_faces(verdict, blocks)
     if unsafe:
         raise ValueError(
             f"not saved, nothing of the batch: {unsafe}. Put Cover Faces between Identity Check and this node, or "
-            "change these faces again with a lower scale (cfg); to keep people who were not to be changed set "
+            "change these faces again with a lower scale (cfg); to keep people who were found and not chosen set "
             'unhandled to "save"'
         )
     empty = [str(number) for number, faces in enumerate(verdict.images, start=1) if not faces]

@@ -53,8 +53,11 @@ That half side is about 126 mm of an average adult: two pupil distances. The hea
 HEAD_LENGTH = 0.95
 """The same for half the cover's length, from above the hairline to below the chin."""
 
+FACE_ALONE = 1 / math.sqrt(2) - 1
+"""How much larger than the head the face without hair and ears is: the ellipse that its box encloses."""
+
 MUCH_HIDDEN = 0.25
-"""Part of a head under the covers of others from which on what was measured of the face says nothing of the rest.
+"""Part of a face under the covers of others from which on what was measured of it says nothing of the rest.
 
 Of 429 anonymised faces of hostile photographs, cosines were up to 0.46 where other covers hid less than 0.7 of the
 face, as without covers, and up to 0.72 beyond; a quarter keeps well away from that.
@@ -179,7 +182,7 @@ def place_cover(
         landmarks: of the same face, five (x, y) each; sets that are degenerate do not count.
         height: of the picture, pixels.
         width: of the picture, pixels.
-        grow: by how much the cover is larger than the head, as a part of it.
+        grow: by how much the cover is larger than the head, as a part of it, above -1.
 
     Raises:
         ValueError: there is no box, a box is none (see `head_of_box`), or the face lies outside the picture.
@@ -223,6 +226,22 @@ def cover_(image: Tensor, cover: Cover, method: Method) -> None:
     levels = pixels.float().cpu().numpy()
     made = _mosaic(levels, cover.length) if method == "mosaic" else _blur(levels, cover.length)
     torch.where(mask, torch.from_numpy(made).to(pixels), pixels, out=pixels)
+
+
+def is_covered(before: Tensor, after: Tensor, method: Method) -> bool:
+    """Whether a cover has really hidden what was there.
+
+    Args:
+        before: [P, C], the pixels under it before, C in 1, 3, 4; alpha does not count.
+        after: [P, C], the same after.
+        method: of the cover.
+    """
+    before, after = before[:, :3], after[:, :3]
+    if method == "solid":
+        return bool((after == SOLID_LEVEL).all())
+    # What is made of the picture differs from it, except where there was nothing to see.
+    flat = bool((before == before[:1]).all())
+    return bool(after.isfinite().all()) and (flat or not torch.equal(before, after))
 
 
 def _mosaic(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:

@@ -95,6 +95,7 @@ class Faces:
         provider: the ONNX Runtime execution provider that was really used.
         pictures: `verdict.pixels_digest` of every image, which tells it from others of its size; () if that is not
             known.
+        left_out: of every image who was found there and not chosen, in stable order; () if that is not known.
     """
 
     images: tuple[tuple[Face, ...], ...]
@@ -103,6 +104,7 @@ class Faces:
     model_pack: str
     provider: str
     pictures: tuple[str, ...] = ()
+    left_out: tuple[tuple[Detection, ...], ...] = ()
 
     def __iter__(self) -> Iterator[Face]:
         """All faces: image by image, each image's in its order."""
@@ -130,7 +132,8 @@ def in_stable_order(faces: Sequence[FaceLike]) -> tuple[FaceLike, ...]:
     """Number one image's faces as one would point at them: from left to right.
 
     Faces almost above one another (centres nearer in x than `SAME_COLUMN` of the narrower face's width) are
-    a column and are numbered from top to bottom, so that a pixel of jitter does not renumber them. The
+    a column and are numbered from top to bottom, so that people who stand clearly above or beside one another keep
+    their numbers when a detector errs by a pixel; at the very edge of a column's width it may renumber them. The
     order depends on the faces' relative places alone: neither the order they come in nor moving the whole
     picture changes it.
 

@@ -66,6 +66,8 @@ class FaceVerdict:
         kept: None if the face was not found again.
         method: of its cover, "" if it is not covered.
         reason: of a status that is not safe, a few words for people.
+        left_out: whether the search of the original had found it and nobody chose it. Only such an unhandled face may
+            be kept as it is: any other one was missed.
         attempts: what the sampler with retry tried on it, in its order; () if that is not known.
     """
 
@@ -76,7 +78,16 @@ class FaceVerdict:
     kept: Kept | None = None
     method: str = ""
     reason: str = ""
+    left_out: bool = False
     attempts: tuple[Attempt, ...] = ()
+
+    def may_stay(self, keep: bool) -> bool:
+        """Whether the face may leave as it is.
+
+        Args:
+            keep: whether that is wanted of faces that were not to be changed.
+        """
+        return self.status in SAFE or (keep and self.status == "unhandled" and self.left_out)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -100,11 +101,17 @@ def test_original_and_result_of_a_face_are_both_covered(picture):
 
 
 def test_strangers_may_be_kept_and_stay_unhandled(picture):
-    verdict = verdict_over(picture, tuple(BOXES))
-    _, after, mask = run_node("FaceCover", picture, verdict, unhandled="keep")
+    known = [face_verdict(status, left_out=status == "unhandled") for status in BOXES]
+    _, after, mask = run_node("FaceCover", picture, verdict_over(picture, tuple(known)), unhandled="keep")
     assert centres(mask[0]) == ["recognisable", "unmeasurable"]
     assert [face.status for face in after] == ["anonymised", "covered", "covered", "unhandled", "covered"]
     assert not after.safe
+
+
+def test_a_stranger_whom_nobody_had_found_is_covered_even_where_strangers_are_kept(picture):
+    _, after, mask = run_node("FaceCover", picture, verdict_over(picture, tuple(BOXES)), unhandled="keep")
+    assert centres(mask[0]) == ["recognisable", "unmeasurable", "unhandled"]
+    assert after.safe
 
 
 def test_a_safe_picture_passes_bit_for_bit(picture):
@@ -131,9 +138,9 @@ def test_faces_beside_a_verdict_are_covered_whatever_it_says(picture):
     assert [face.status for face in after] == ["covered"] * 3
 
 
-@pytest.mark.parametrize(("away", "covered"), [(7.0, True), (22.0, False)])
+@pytest.mark.parametrize(("away", "covered"), [(20.0, True), (22.0, False)])
 def test_a_face_that_another_cover_hides_in_part_is_covered_too(picture, away, covered):
-    """Its boxes are 20 pixels wide, so 7 pixels away the other's cover hides more than half of it, 22 away an ear."""
+    """The boxes are 20 pixels wide: 20 pixels away the other's cover hides 30 % of the face, 22 away 20 %."""
     known = face_verdict("anonymised", boxes=(box_at(60.0),), similarity=0.1)
     near = face_verdict("unhandled", boxes=(box_at(60.0 + away),))
     far = face_verdict("anonymised", boxes=(box_at(160.0),), similarity=0.2)
@@ -148,10 +155,25 @@ def test_a_face_that_another_cover_hides_in_part_is_covered_too(picture, away, c
 
 def test_covers_go_on_where_they_hide_the_next_face(picture):
     """The first hides much of the second only; the second's cover hides much of the third."""
-    row = [face_verdict("anonymised", boxes=(box_at(left),)) for left in (67.0, 74.0, 81.0)]
+    row = [face_verdict("anonymised", boxes=(box_at(left),)) for left in (80.0, 100.0, 120.0)]
     _, after, _ = run_node("FaceCover", picture, verdict_over(picture, (face_verdict("recognisable"), *row)))
     assert [face.status for face in after] == ["covered"] * 4
     assert after.safe
+
+
+def test_covers_of_two_nodes_together_hide_a_face(picture):
+    """Each hides less than a quarter of it, both more."""
+    known = face_verdict("anonymised", boxes=(box_at(100.0),), similarity=0.1)
+    left, right = (face_verdict("recognisable", boxes=(box_at(100.0 + away),)) for away in (-22.0, 22.0))
+    _, alone, _ = run_node("FaceCover", picture, verdict_over(picture, (known, left)))
+    assert [face.status for face in alone] == ["anonymised", "covered"]
+    first, verdict, _ = run_node("FaceCover", picture, verdict_over(picture, (known, left)))
+    more = replace(verdict, images=((*verdict.images[0], right),))
+    _, both, mask = run_node("FaceCover", first, more)
+    assert [face.status for face in both] == ["covered"] * 3
+    assert mask[0, 30, 110] == 1
+    # What the first node covered is not this one's.
+    assert mask[0, 30, 70:85].sum() == 0
 
 
 def test_failures_may_block_the_run(picture):

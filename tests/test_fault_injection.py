@@ -52,12 +52,13 @@ class Scene:
     name: str
     clean: Run
     judge: Judge
+    options: Options = OPTIONS
 
-    def run(self, node: str, options: Options = OPTIONS) -> Run:
-        """Run again from a node on: everything before it comes from the host's cache."""
-        workflow = graph(self.name, 0, options)
+    def run(self, node: str, **inputs: Any) -> Run:
+        """Run again from a node on, with other inputs: everything before it comes from the host's cache."""
+        workflow = graph(self.name, 0, self.options)
         # An input that no node knows: the host passes it by, but it is part of the cache's key.
-        workflow[node]["inputs"]["nonce"] = next(nonces)
+        workflow[node]["inputs"] |= {"nonce": next(nonces), **inputs}
         return self.pipeline.run_graph(workflow)
 
     def recognisable(self, file: Path) -> list[float]:
@@ -131,6 +132,19 @@ def to_nan(value: Any) -> Any:
         changed = {f.name: to_nan(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
         return dataclasses.replace(value, **changed)
     return value
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_runs(scene: Scene) -> None:
+    """Before every test the host's cache holds the clean run: a fault meets no node before the one that it is for."""
+    assert scene.pipeline.run_graph(graph(scene.name, 0, OPTIONS)).error == ""
+
+
+def from_there_on(run: Run, node: str) -> bool:
+    """Whether a run's error, if it had one, is of a node or of one after it."""
+    kinds = [*NODES.values()]
+    later = ("VAEDecode", *kinds[kinds.index(NODES[node]) :])
+    return not run.error or run.error.startswith(tuple(f"{kind}: " for kind in later))
 
 
 def safe(scene: Scene, run: Run) -> None:
@@ -352,7 +366,39 @@ def test_an_engine_that_fails_leaves_nobody_in_a_file(scene: Scene, engine: str,
     monkeypatch.setattr(owner, leaf, faults[fault](getattr(owner, leaf)))
     run = scene.run(node)
     safe(scene, run)
+    assert from_there_on(run, node), run.error
     assert run.files or run.error or (engine, fault) == ("writing", "does nothing")
+
+
+COVER_FAULTS = [(engine, fault) for engine, fault in ENGINE_FAULTS if engine in ("cover", "place of the cover")]
+
+
+@pytest.mark.parametrize("method", ["solid", "mosaic", "blur"])
+@pytest.mark.parametrize(("engine", "fault"), COVER_FAULTS)
+def test_a_cover_that_fails_over_recognisable_faces_stops_the_run(
+    recognised: Scene, engine: str, fault: str, method: str, monkeypatch
+):
+    node, module, name, faults = ENGINES[engine]
+    owner: Any = part(module)
+    monkeypatch.setattr(owner, name, faults[fault](getattr(owner, name)))
+    run = recognised.run(node, method=method)
+    assert run.files == ()
+    assert run.error.startswith("FaceCover: ")
+
+
+def test_recognisable_faces_are_covered(recognised: Scene):
+    """Without a fault: what the faults above would have let through."""
+    [item] = recognised.clean.items
+    assert [face.status for face in item.verdict][:2] == ["covered", "covered"]
+    assert len(item.saved) == 1
+    safe(recognised, recognised.clean)
+
+
+@pytest.fixture(scope="module")
+def recognised(scene: Scene) -> Scene:
+    """The scene with a scale so weak that everybody stays recognisable and has to be covered."""
+    weak = dataclasses.replace(scene, options=dataclasses.replace(OPTIONS, scales=(-0.01,)))
+    return dataclasses.replace(weak, clean=weak.run("ladder"))
 
 
 @pytest.mark.parametrize("fault", ["throws", "gives nothing", "gives NaN"])
@@ -376,11 +422,38 @@ def test_a_fault_in_the_middle_of_the_faces_leaves_nobody_in_a_file(scene: Scene
     assert run.error.startswith("FaceEmbed: InjectedError")
 
 
-@pytest.mark.parametrize("checks", [0, 1, 2, 4, 8, 16, 32])
-def test_a_run_that_is_cancelled_leaves_no_file(scene: Scene, checks: int, monkeypatch):
+@pytest.mark.parametrize("node", ["faces", "check"])
+def test_a_fault_in_the_middle_of_a_search_leaves_nobody_in_a_file(scene: Scene, node: str, monkeypatch):
+    pack = part("host.insight").FacePack
+    whole, calls = pack._look, itertools.count()
+
+    def fifth_look_broken(self: Any, *given: Any) -> Any:
+        return throw() if next(calls) == 5 else whole(self, *given)
+
+    monkeypatch.setattr(pack, "_look", fifth_look_broken)
+    run = scene.run(node)
+    assert next(calls) == 6
+    assert run.files == ()
+    assert run.error.startswith(f"{NODES[node]}: InjectedError")
+
+
+@pytest.fixture(scope="module")
+def checks_of_a_run(scene: Scene) -> int:
+    """How often a whole run looks whether it was cancelled."""
     import comfy.model_management
 
     calls = itertools.count()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comfy.model_management, "throw_exception_if_processing_interrupted", lambda: next(calls))
+        assert scene.run("faces").files
+    return next(calls)
+
+
+@pytest.mark.parametrize("part_done", [0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0])
+def test_a_run_that_is_cancelled_leaves_no_file(scene: Scene, checks_of_a_run: int, part_done: float, monkeypatch):
+    import comfy.model_management
+
+    calls, checks = itertools.count(), round(part_done * (checks_of_a_run - 1))
 
     def cancelled() -> None:
         if next(calls) == checks:

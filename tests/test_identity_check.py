@@ -79,7 +79,7 @@ def test_every_face_gets_what_became_of_it(check):
     assert lines[1].startswith("image 1 face 1: anonymised, similarity -0.")
     assert lines[2].startswith("image 2 face 1: recognisable (not below the threshold), similarity 1.00, box")
     assert lines[3] == "image 3 face 1: unmeasurable (not found in the result)"
-    assert lines[5] == "image 4 face 2: unhandled (a face that was not to be changed)"
+    assert lines[5] == "image 4 face 2: unhandled (nobody found it before)"
     assert lines[6] == "image 5: no faces to change, and none found"
     assert verdict.originals == tuple(map(pixels_digest, images(BEFORE, BEFORE, BEFORE, BEFORE, NOBODY)))
     assert verdict.results[0] == pixels_digest(images(AFTER)[0])
@@ -157,6 +157,24 @@ def test_overlapping_faces_are_told_apart(check):
     for rows, columns in ((slice(40, 130), slice(20, 80)), (slice(40, 70), slice(80, 110))):
         after[rows, columns] = after[rows, columns][..., [1, 0, 2]]
     assert statuses(check(images(before), images(after))) == [["anonymised", "recognisable"]]
+
+
+def test_who_was_left_out_is_told_from_who_was_missed(check, node, pack):
+    """Of three two are found, and one of them chosen; all stay as they were."""
+    left, right, below = (10, 20, 60), (100, 20, 60), (180, 110, 70)
+    two, three = images(scene(cyan=left, yellow=right)), images(scene(cyan=left, yellow=right, magenta=below))
+    faces = run(node, two, det_size=DET_SIZE, select="1")
+    assert [[face.box[0] for face in image] for image in faces.left_out] == [[pytest.approx(100, abs=2)]]
+    output = check(three, three, faces)
+    assert statuses(output) == [["recognisable", "unhandled", "unhandled"]]
+    _, known, missed = output.result[0].images[0]
+    assert (known.left_out, known.reason) == (True, "a face that was not to be changed")
+    assert (missed.left_out, missed.reason) == (False, "nobody found it before")
+    assert missed.boxes[0][0] == pytest.approx(180, abs=2)
+    cover = pack.node_classes["FaceCover"].execute
+    _, after, mask = cover(image=three, verdict=output.result[0], unhandled="keep").result
+    assert [face.status for face in after] == ["covered", "unhandled", "covered"]
+    assert (mask[0, 50, 40], mask[0, 50, 130], mask[0, 145, 215]) == (1, 0, 1)
 
 
 def test_empty_faces_make_every_find_unhandled(check):

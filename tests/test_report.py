@@ -194,6 +194,42 @@ def test_private_names_are_recognised(text, private):
     assert scrubber().holds_private_name(text) is private
 
 
+def test_a_loader_that_takes_a_tool_of_its_own_is_blanked_and_a_node_of_faces_is_not():
+    """A folder loader of another pack, with a socket that nobody knows; and what paints regions of known faces."""
+    classes = {**CLASSES, "BatchManager": ("META_BATCH",), "FaceEmbed": ("FACES",), "FaceRegionMask": ("MASK",)}
+    prompt = {
+        "1": {"class_type": "BatchManager", "inputs": {"size": 4}},
+        "2": {"class_type": "LoadFolder", "inputs": {"directory": "Alice Wedding", "meta_batch": ["1", 0]}},
+        "3": {"class_type": "FaceEmbed", "inputs": {"image": ["2", 0], "select": "all"}},
+        "4": {"class_type": "FaceRegionMask", "inputs": {"faces": ["3", 0], "regions": "eyes and mouth"}},
+    }
+    clean = Scrubber(prompt, classes.get, []).prompt()
+    assert clean["2"]["inputs"] == {"directory": "removed", "meta_batch": ["1", 0]}
+    assert clean["4"]["inputs"]["regions"] == "eyes and mouth"
+
+
+def test_sockets_that_carry_what_was_made_of_a_picture_are_the_packs(pack):
+    from reverse_personalization import scrub
+
+    sockets = part("nodes.sockets")
+    ours = {sockets.FacesSocket, sockets.FacePlacementsSocket, sockets.NoiseTrajectorySocket}
+    assert {socket.io_type for socket in ours} == scrub._OF_PICTURES - scrub._PICTURES
+
+
+def test_models_of_one_name_in_several_folders_are_all_named(pack, tmp_path, monkeypatch):
+    import folder_paths
+
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "loras", ([str(tmp_path)], {".safetensors"}))
+    inputs = {}
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "face.safetensors").write_bytes(folder.encode())
+        inputs[folder] = f"{folder}/face.safetensors"
+    found = part("host.model_hashes").model_hashes({"1": {"class_type": "X", "inputs": inputs}})
+    names = {"loras/face.safetensors": b"a", "loras/face.safetensors (2)": b"b", "loras/face.safetensors (3)": b"c"}
+    assert found == {name: hashlib.sha256(content).hexdigest() for name, content in names.items()}
+
+
 def test_models_are_hashed_once_until_they_change(pack, tmp_path, monkeypatch):
     import folder_paths
 

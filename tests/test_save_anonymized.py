@@ -21,7 +21,7 @@ from PIL import Image
 
 from reverse_personalization.report import SCHEMA_FILE
 from tests.in_host import part
-from tests.test_face_cover import BOXES, faces_at, run_node, verdict_over
+from tests.test_face_cover import BOXES, face_verdict, faces_at, run_node, verdict_over
 
 PROMPT = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "Alice Smith 2019.jpg"}, "_meta": {"title": "Load Image"}},
@@ -186,12 +186,14 @@ def test_one_unsafe_face_stops_the_whole_batch(output, picture, status):
 
 
 def test_everything_else_blocks_even_if_strangers_may_stay(output, picture):
-    strangers = verdict_over(picture, ("anonymised", "unhandled"))
-    [shown] = save(picture, strangers, unhandled="save")
+    left_out = face_verdict("unhandled", left_out=True)
+    [shown] = save(picture, verdict_over(picture, ("anonymised", left_out)), unhandled="save")
     report = json.loads((output / shown["filename"]).with_suffix(".json").read_text())
     assert report["result"] == "unhandled faces kept"
     with pytest.raises(ValueError, match="face 4 is"):
-        save(picture, verdict_over(picture, ("anonymised", "covered", "unhandled", "recognisable")), unhandled="save")
+        save(picture, verdict_over(picture, ("anonymised", "covered", left_out, "recognisable")), unhandled="save")
+    with pytest.raises(ValueError, match="image 1 face 2 is unhandled"):
+        save(picture, verdict_over(picture, ("anonymised", "unhandled")), unhandled="save")
 
 
 @pytest.mark.parametrize("similarity", [None, float("nan"), 0.31])
