@@ -261,11 +261,12 @@ def _cover_faces(
         RuntimeError: a cover hides nothing.
     """
     faces = [face for face, _ in plan]
+    height, width = mask.shape
 
     def place(index: int, grow: float) -> Cover:
         face = faces[index]
         try:
-            return place_cover(face.boxes, face.landmarks, *mask.shape, grow)
+            return place_cover(face.boxes, face.landmarks, height, width, grow)
         except ValueError as error:
             raise ValueError(f"face {index + 1} cannot be covered: {error}") from None
 
