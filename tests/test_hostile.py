@@ -18,7 +18,7 @@ from scripts.comfy_server import ComfyServer, WorkflowFailed
 from tests.face_layout import landmarks_at
 from tests.hostile.cases import RARE, SCHEDULE, Case, Painter, cases, draw_case, kind_of
 from tests.hostile.files import SECRETS, leaks, read_saved, write_input
-from tests.hostile.journal import Journal
+from tests.hostile.journal import Journal, code_files, files_digest
 from tests.hostile.judging import Cosines, FaceRecord, Find, Judge, PhotoRecord, levels, match, match_in_turn, outside
 from tests.hostile.page import as_page
 from tests.hostile.photographs import Photograph, TrueFace
@@ -309,6 +309,13 @@ def test_a_journal_goes_on_where_it_stopped_and_refuses_another_run(tmp_path: Pa
     assert set(journal.records()) == {3, 4}
     with pytest.raises(ValueError, match="another run"):
         Journal(tmp_path / "journal", {"seed": 2}).records()
+
+
+def test_a_journal_knows_the_code_that_it_is_of():
+    names = {file.relative_to(ROOT).as_posix() for file in code_files()}
+    assert {"nodes/face_cover.py", "host/insight.py", "reverse_personalization/matching.py"} <= names
+    assert {"miniature/render/scene.py", "tests/hostile/judging.py"} <= names
+    assert files_digest(code_files()) != files_digest(code_files()[1:])
 
 
 def test_a_blocked_photograph_leaves_nobody_unprotected_and_is_no_success():

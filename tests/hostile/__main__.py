@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from reverse_personalization.operating_point import pack_threshold
     from scripts.whole_text import write_whole
 
-    from .journal import Journal, models_digest
+    from .journal import Journal, code_files, files_digest
     from .page import as_page
     from .pipeline import MODELS, Options, provide_models
     from .summary import failed, summarise
@@ -49,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deadline = time.time() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="hostile-") as temporary:
         models = options.models or provide_models(Path(temporary, "models"))
-        run = {"seed": options.seed, "models": models_digest(models, MODELS), **asdict(Options())}
+        used = {"code": files_digest(code_files()), "models": files_digest(models / file for file in MODELS)}
+        run = {"seed": options.seed, **used, **asdict(Options())}
         journal = Journal(options.journal or Path(temporary, "journal"), json.loads(json.dumps(run)))
         done = journal.records()
         wanted = list(cases(options.photos))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.environment import ROOT
 from scripts.whole_text import write_whole
 
 from .judging import PhotoRecord
@@ -20,7 +21,7 @@ class Journal:
 
     Attributes:
         file: that is written to.
-        run: seed, settings and models; a file of another run is refused.
+        run: seed, settings, code and models; a file of another run is refused.
     """
 
     file: Path
@@ -55,9 +56,15 @@ class Journal:
             file.write(line + "\n")
 
 
-def models_digest(models: Path, files: Sequence[Path]) -> str:
-    """sha256 over some of the files of a models folder."""
+def files_digest(files: Iterable[Path]) -> str:
+    """sha256 over the contents of files, one after the other."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update((models / file).read_bytes())
+        digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def code_files() -> list[Path]:
+    """The files whose code a run depends on: the pack, what draws, and what judges."""
+    folders = ("nodes", "host", "reverse_personalization", "miniature/render", "tests/hostile")
+    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
