@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,13 +59,14 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, str) and os.path.splitext(value)[1].lower() in _MODEL_EXTENSIONS
     }
     found: dict[str, str] = {}
+    named: Counter[str] = Counter()
     for kind in sorted(folder_paths.folder_names_and_paths):
         for name in sorted(names):
             path = folder_paths.get_full_path(kind, name)
             if path is not None and path not in found.values():
                 key = f"{kind}/{os.path.basename(path)}"
-                same = sum(taken.partition(" (")[0] == key for taken in found)
-                found[key if not same else f"{key} ({same + 1})"] = path
+                named[key] += 1
+                found[key if named[key] == 1 else f"{key} ({named[key]})"] = path
     return found
 
 

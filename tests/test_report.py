@@ -223,11 +223,15 @@ def test_models_of_one_name_in_several_folders_are_all_named(pack, tmp_path, mon
     inputs = {}
     for folder in ("a", "b", "c"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "face.safetensors").write_bytes(folder.encode())
-        inputs[folder] = f"{folder}/face.safetensors"
+        for name in ("face", "face (1)"):
+            (tmp_path / folder / f"{name}.safetensors").write_bytes(f"{folder} {name}".encode())
+            inputs[f"{folder} {name}"] = f"{folder}/{name}.safetensors"
     found = part("host.model_hashes").model_hashes({"1": {"class_type": "X", "inputs": inputs}})
-    names = {"loras/face.safetensors": b"a", "loras/face.safetensors (2)": b"b", "loras/face.safetensors (3)": b"c"}
-    assert found == {name: hashlib.sha256(content).hexdigest() for name, content in names.items()}
+    assert found == {
+        f"loras/{name}.safetensors{again}": hashlib.sha256(f"{folder} {name}".encode()).hexdigest()
+        for folder, again in (("a", ""), ("b", " (2)"), ("c", " (3)"))
+        for name in ("face", "face (1)")
+    }
 
 
 def test_models_are_hashed_once_until_they_change(pack, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -26,7 +27,7 @@ Work = tuple[int, int]
 Record = TypeVar("Record")
 
 
-class Worker(Generic[Record]):
+class Worker(ABC, Generic[Record]):
     """What runs cases one after the other; the models are known to its process as long as that lives."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
@@ -39,9 +40,9 @@ class Worker(Generic[Record]):
         """Records of a case's photographs; nothing if there is no time left."""
         return [] if time.time() > self._deadline else self.records(self._seed, *work)
 
+    @abstractmethod
     def records(self, seed: int, number: int, left: int) -> list[Record]:
         """Of a case, see `draw_case`."""
-        raise NotImplementedError
 
 
 class Runner(Worker[PhotoRecord]):
