@@ -249,8 +249,9 @@ def reverse_identity_guider(
     present = fingerprint(model)
     if present != trajectory.fingerprint:
         raise ValueError(
-            f"the trajectory was recorded with {trajectory.fingerprint}, but the model here is {present}; "
-            "connect the same model, LoRAs and adapter to the inversion and to this node"
+            f"the trajectory was recorded with {trajectory.fingerprint}, but the model here is {present}: "
+            f"{'; '.join(trajectory.fingerprint.differences(present))}. Connect the same model, LoRAs, patches and "
+            "adapter to the inversion and to this node"
         )
     if len(faces) != trajectory.batch:
         per_image = ", ".join(str(len(image)) for image in faces.images)

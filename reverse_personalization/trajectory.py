@@ -8,24 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from .fingerprint import ModelFingerprint
+
 Conditioning = list[list[Any]]
 """ComfyUI's CONDITIONING: a list of [text embedding [B, tokens, width], options]."""
-
-
-@dataclass(frozen=True)
-class ModelFingerprint:
-    """Which network a trajectory belongs to; equal exactly where the recorded noise can be replayed.
-
-    Attributes:
-        model: digest over the network's weights, its patches and its noise schedule.
-        adapter: digest over the identity adapter's weights, and its weight in the attention.
-    """
-
-    model: str
-    adapter: str
-
-    def __str__(self) -> str:
-        return f"model {self.model}, adapter {self.adapter}"
 
 
 @dataclass(frozen=True, eq=False)
