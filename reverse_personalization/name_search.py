@@ -89,4 +89,6 @@ def _fold_character(character: str) -> str:
 
 def _alone(folded: str, start: int, stop: int) -> bool:
     """Whether neither an English letter nor a digit touches a part of a folded text."""
-    return not any(one.isascii() and one.isalnum() for one in (folded[max(start - 1, 0) : start], folded[stop : stop + 1]))
+    return not any(
+        one.isascii() and one.isalnum() for one in (folded[max(start - 1, 0) : start], folded[stop : stop + 1])
+    )

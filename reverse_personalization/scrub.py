@@ -64,8 +64,8 @@ _EDITOR_PROPERTIES = {"Node name for S&R", "cnr_id", "ver", "proxyWidgets"}
 
 
 @dataclass(frozen=True)
-class _Node:
-    """A node of a graph in API form."""
+class GraphNode:
+    """A node of a graph in API form: its class, and its inputs by their names."""
 
     class_type: str
     inputs: Mapping[str, Any]
@@ -96,7 +96,7 @@ class Scrubber:
         self._prompt = prompt if isinstance(prompt, Mapping) else {}
         self._output_types = output_types
         self._files = files
-        self._nodes = {key: node for key, raw in self._prompt.items() if (node := _read_node(raw)) is not None}
+        self._nodes = read_nodes(self._prompt)
         self._sources = self._find_sources()
         # Names of inputs are no secrets, even where a file is called "image".
         self._public = {name for node in self._nodes.values() for name in node.inputs if not _is_picture_name(name)}
@@ -156,14 +156,14 @@ class Scrubber:
                 waiting += [origin for origin, slot in links if _PLAIN.issuperset(self._types(origin, slot))]
         return sources
 
-    def _makes_pictures(self, node: _Node) -> bool:
+    def _makes_pictures(self, node: GraphNode) -> bool:
         outputs = self._output_types(node.class_type)
         if outputs is None:
             return True
         taken = {kind for origin, slot in self._links_of(node) for kind in self._types(origin, slot)}
         return not _PICTURES.isdisjoint(outputs) and taken.isdisjoint(_OF_PICTURES)
 
-    def _links_of(self, node: _Node) -> Iterator[tuple[str, int]]:
+    def _links_of(self, node: GraphNode) -> Iterator[tuple[str, int]]:
         """Where a node's linked inputs come from: node id and number of the output."""
         for value in node.inputs.values():
             if self._is_link(value):
@@ -327,12 +327,15 @@ class Scrubber:
         return REMOVED if _is_picture_name(text) else _without_paths(self._search.replace(text, REMOVED))
 
 
-def _read_node(raw: Any) -> _Node | None:
-    """A node of a graph in API form, or None for what is not formed like one."""
-    if not isinstance(raw, Mapping):
-        return None
-    class_type, inputs = raw.get("class_type"), raw.get("inputs")
-    return _Node(class_type, inputs) if isinstance(class_type, str) and isinstance(inputs, Mapping) else None
+def read_nodes(prompt: Mapping[str, Any]) -> dict[str, GraphNode]:
+    """The nodes of a graph in API form, by their ids; whatever is not formed like a node is left out."""
+    return {
+        key: GraphNode(raw["class_type"], raw["inputs"])
+        for key, raw in prompt.items()
+        if isinstance(raw, Mapping)
+        and isinstance(raw.get("class_type"), str)
+        and isinstance(raw.get("inputs"), Mapping)
+    }
 
 
 def _is_editor_node(node: Any) -> bool:
