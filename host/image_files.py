@@ -1,4 +1,4 @@
-"""Picture files: encoded without metadata, written whole or not at all, never over another file."""
+"""Picture files: which there are, and new ones: without metadata, whole or not at all, never over another file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import errno
 import io
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import folder_paths
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -49,8 +50,26 @@ FILE_FORMATS = {
 }
 """By the user's word for it, which is also Pillow's; the first is the default."""
 
+# What file systems answer that cannot flush a folder (network shares, FUSE), and what a folder does that may be written
+# and not read. Whatever else a flush ends with is a disk that lost something.
+_NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
+
 # What file systems without hard links answer (exFAT, some network shares).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+
+
+def loadable_files() -> Iterator[str]:
+    """Names of all files below the host's input folder, relative to it; a folder that several links lead to, once."""
+    root = folder_paths.get_input_directory()
+    seen = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            inner.clear()
+            continue
+        seen.add(place)
+        below = os.path.relpath(folder, root)
+        yield from names if below == os.curdir else (os.path.join(below, name) for name in names)
 
 
 def encode(levels: NDArray[np.uint8], file_format: str, quality: int, texts: Mapping[str, str]) -> bytes:
@@ -118,7 +137,7 @@ def numbered(stem: str, number: int) -> str:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that is either there with all its bytes or not there.
+    """Write a file that is either there with all its bytes or not there, also after the power has failed.
 
     Args:
         path: of the file.
@@ -126,7 +145,7 @@ def write_new(path: Path, content: bytes) -> None:
 
     Raises:
         FileExistsError: there is one of that name; it stays as it is.
-        OSError: it could not be written. Nothing of it is left.
+        OSError: it could not be written, or its folder not be flushed. Nothing of it is left.
     """
     temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
@@ -137,6 +156,35 @@ def write_new(path: Path, content: bytes) -> None:
         _give_name(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    try:
+        flush_folder(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def flush_folder(folder: Path) -> None:
+    """See that the names in a folder are on the disk, as far as the platform can.
+
+    Windows has no way to ask for it, and some file systems refuse: the names get there when the system writes them.
+
+    Args:
+        folder: that exists.
+
+    Raises:
+        OSError: the disk failed or is full, so that names may be lost.
+    """
+    if os.name == "nt":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
 
 
 def _give_name(temporary: Path, path: Path) -> None:

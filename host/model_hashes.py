@@ -11,6 +11,8 @@ from typing import Any
 import comfy.model_management
 import folder_paths
 
+from ..reverse_personalization.scrub import read_nodes
+
 _CHUNK = 1 << 24
 
 _MODEL_EXTENSIONS = {*folder_paths.supported_pt_extensions, ".gguf", ".onnx"}
@@ -54,8 +56,8 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
     """
     names = {
         value
-        for node in prompt.values()
-        for value in node["inputs"].values()
+        for node in read_nodes(prompt).values()
+        for value in node.inputs.values()
         if isinstance(value, str) and os.path.splitext(value)[1].lower() in _MODEL_EXTENSIONS
     }
     found: dict[str, str] = {}

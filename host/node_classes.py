@@ -8,6 +8,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..reverse_personalization.scrub import read_nodes
+
 host_nodes: Any = importlib.import_module("nodes")
 """The host's module of that name; to a type checker the name is this pack's own folder."""
 
@@ -30,6 +32,8 @@ def output_types(class_type: str) -> tuple[str, ...] | None:
 def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Numbers, booleans and choices of the pack's own nodes in a graph, and TOLD_TEXTS: never what somebody wrote.
 
+    Seeds are left out: whoever has a candidate photograph and the models could make the result again with them.
+
     Args:
         prompt: the host's, in API form: node ids with `class_type` and `inputs`.
 
@@ -38,16 +42,16 @@ def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
         in it.
     """
     settings = []
-    for node in prompt.values():
-        node_class = host_nodes.NODE_CLASS_MAPPINGS.get(node["class_type"])
+    for node in read_nodes(prompt).values():
+        node_class = host_nodes.NODE_CLASS_MAPPINGS.get(node.class_type)
         if node_class is None or not node_class.__module__.startswith(f"{PACKAGE}."):
             continue
         values = {
-            item.id: node["inputs"][item.id]
+            item.id: node.inputs[item.id]
             for item in node_class.define_schema().inputs
-            if item.id in node["inputs"] and _is_setting(node["class_type"], item, node["inputs"][item.id])
+            if item.id in node.inputs and _is_setting(node.class_type, item, node.inputs[item.id])
         }
-        settings.append({"node": node["class_type"], "inputs": values})
+        settings.append({"node": node.class_type, "inputs": values})
     return sorted(settings, key=lambda entry: entry["node"])
 
 
@@ -56,4 +60,6 @@ def _is_setting(class_type: str, item: Any, value: Any) -> bool:
         return isinstance(value, str)
     if isinstance(item, io.Combo.Input):
         return value in item.options
+    if isinstance(item, io.Int.Input) and item.control_after_generate:
+        return False
     return isinstance(item, (io.Int.Input, io.Float.Input, io.Boolean.Input)) and isinstance(value, (bool, int, float))

@@ -68,8 +68,8 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
 
     Returns:
         Of each picture "before" (None if nobody shows it) and "after"; "width" and "height" in pixels; "threshold", the
-        similarity from which on a face is recognisable; "faces", each with "status", "similarity" or None, "reason" and
-        its "box" in parts of width and height.
+        similarity from which on a face is recognisable; "faces", each with "status", "similarity" (to two decimals) or
+        None, "reason" and its "box" in parts of width and height.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
@@ -87,11 +87,12 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
 
 
 def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
-    # What is no number is no JSON either.
-    known = face.similarity is not None and math.isfinite(face.similarity)
+    # JSON has no NaN and no infinity.
+    similarity = None if face.similarity is None or not math.isfinite(face.similarity) else round(face.similarity, 2)
     return {
         "status": face.status,
-        "similarity": face.similarity if known else None,
+        # The host keeps what a node shows in its history: two decimals are read, more would be a fingerprint.
+        "similarity": similarity,
         "reason": face.reason,
         "box": in_parts(face.boxes[-1], width, height),
     }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from server import PromptServer
 
 from ..reverse_personalization.attributes import sentence_preview
 
 SENTENCE_ROUTE = "/reverse_personalization/sentence"
+
+LONGEST_BODY = 1 << 18
+"""Bytes: more than any sentence that somebody types."""
 
 
 def add_routes() -> None:
@@ -20,11 +26,49 @@ def add_routes() -> None:
 
 
 async def answer_sentence(request: web.Request) -> web.Response:
-    """What Attribute Prompt would write: see `sentence_preview`, whose arguments the request holds as JSON."""
+    """What Attribute Prompt would write: see `sentence_preview`, whose arguments the request holds as JSON.
+
+    Raises:
+        web.HTTPBadRequest: they are not there. The answer says why, and nothing of the server.
+    """
     try:
-        asked = sentence_preview(**await request.json())
-    except (json.JSONDecodeError, TypeError) as error:
+        asked = await _json_object(request)
+        has_faces = asked.pop("has_faces", None)
+        return web.json_response(sentence_preview(has_faces, asked))
+    except (TypeError, ValueError) as error:
         raise web.HTTPBadRequest(
             text=f"expected the inputs of Attribute Prompt as a JSON object, and has_faces: {error}"
         ) from error
-    return web.json_response(asked)
+
+
+async def _json_object(request: web.Request) -> dict[str, Any]:
+    """The object in a request's body.
+
+    Raises:
+        TypeError: it is another kind of JSON.
+        ValueError: the body is too long, not JSON, or not in UTF-8.
+    """
+    try:
+        if request.charset is not None and codecs.lookup(request.charset).name != "utf-8":
+            raise LookupError
+    except LookupError:
+        raise ValueError("the character set is not UTF-8") from None
+    body = b""
+    try:
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > LONGEST_BODY:
+                raise ValueError(f"the body is longer than {LONGEST_BODY} bytes")
+    except BadHttpMessage:
+        raise ValueError("the body cannot be unpacked") from None
+    try:
+        value = json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError("the body is not in UTF-8") from None
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    except ValueError:
+        raise ValueError("the body is not JSON") from None
+    if not isinstance(value, dict):
+        raise TypeError("the JSON is not an object")
+    return value

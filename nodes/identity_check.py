@@ -257,9 +257,8 @@ def _describe_kept(kept: Kept) -> str:
     for name, change in (("yaw", kept.yaw_change), ("pitch", kept.pitch_change), ("roll", kept.roll_change)):
         if change is not None:
             parts.append(f"{name} {change:+.0f} degrees")
-    if kept.ages is not None:
-        parts.append("age {} to {}".format(*kept.ages))
-    if kept.sexes is not None:
-        before, after = kept.sexes
-        parts.append("sex kept" if before == after else "sex changed")
+    if kept.age_change is not None:
+        parts.append(f"age about {kept.age_change:+} years" if kept.age_change else "age kept")
+    if kept.sex_kept is not None:
+        parts.append("sex kept" if kept.sex_kept else "sex changed")
     return ", ".join(parts)

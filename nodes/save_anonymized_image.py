@@ -17,10 +17,11 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..host.image_files import FILE_FORMATS, encode, numbered, save_numbered
+from ..host.image_files import FILE_FORMATS, encode, flush_folder, loadable_files, numbered, save_numbered
 from ..host.model_hashes import model_hashes
 from ..host.node_classes import output_types, own_settings
 from ..host.previews import COMPARISON, comparisons
+from ..host.secret import SECRET_VARIABLE, read_secret
 from ..reverse_personalization.report import build_report, name_faces, software_versions
 from ..reverse_personalization.scrub import Scrubber
 from ..reverse_personalization.verdict import FaceVerdict, Verdict, eight_bits
@@ -124,11 +125,31 @@ class SaveAnonymizedImage(io.ComfyNode):
                         "no embedding, no crop, no name."
                     ),
                 ),
+                io.Boolean.Input(
+                    "prove_original",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Put a digest of the original into the report, keyed with your secret: with it you can show "
+                        "later which photograph the picture was made from, and nobody else can. Set the secret in the "
+                        f"environment variable {SECRET_VARIABLE} before ComfyUI starts."
+                    ),
+                ),
             ],
             outputs=[],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
+
+    @classmethod
+    def validate_inputs(cls, prove_original: bool | None = False, report: bool | None = True) -> bool | str:
+        """Refuse a digest that cannot be made when the graph is queued; None stands for what is linked."""
+        try:
+            _check_proof(bool(prove_original), report is not False)
+        except ValueError as error:
+            return str(error)
+        return True
 
     @classmethod
     def execute(
@@ -142,6 +163,7 @@ class SaveAnonymizedImage(io.ComfyNode):
         no_face: str = ON_UNCHECKED[0],
         unhandled: str = ON_UNCHECKED[0],
         report: bool = True,
+        prove_original: bool = False,
     ) -> io.NodeOutput:
         """Check everything, then save.
 
@@ -155,6 +177,7 @@ class SaveAnonymizedImage(io.ComfyNode):
             no_face: "block" or "save".
             unhandled: "block" or "save".
             report: write the report.
+            prove_original: put the original's digest into it, keyed with `read_secret`.
 
         Raises:
             ValueError: an input does not fit, a picture is not the checked one, or a face in it may not leave; nothing
@@ -167,13 +190,12 @@ class SaveAnonymizedImage(io.ComfyNode):
         check_choice("format", format, tuple(FILE_FORMATS))
         check_choice("no_face", no_face, ON_UNCHECKED)
         check_choice("unhandled", unhandled, ON_UNCHECKED)
+        secret = _check_proof(prove_original, report)
         check_verdict(verdict, images)
         _check_faces(verdict, no_face, unhandled)
         _check_format(images, format)
         prompt = getattr(cls.hidden, "prompt", None) or {}
-        scrubber = Scrubber(
-            prompt, output_types, folder_paths.recursive_search(folder_paths.get_input_directory(), [])[0]
-        )
+        scrubber = Scrubber(prompt, output_types, loadable_files())
         if scrubber.holds_private_name(filename_prefix):
             raise ValueError(
                 "filename_prefix holds the name of a picture or folder that this workflow loads; choose one that says "
@@ -185,13 +207,17 @@ class SaveAnonymizedImage(io.ComfyNode):
             workflow = (getattr(cls.hidden, "extra_pnginfo", None) or {}).get("workflow")
             if workflow is not None:
                 texts["workflow"] = json.dumps(scrubber.workflow(workflow))
-        made_with = _made_with(prompt) if report else None
+        made_with = {**_made_with(prompt), "secret": secret} if report else None
 
         height, width = images.shape[1:3]
+        root = Path(folder_paths.get_output_directory())
         try:
             folder, stem, number, subfolder, _ = folder_paths.get_save_image_path(
-                filename_prefix, folder_paths.get_output_directory(), width, height
+                filename_prefix, str(root), width, height
             )
+            # The host may have made the folder, and those around it.
+            for made in Path(subfolder).parents:
+                flush_folder(root / made)
         except OSError as error:
             raise RuntimeError(
                 f"nothing was saved: the folder for the files could not be made or read ({error.strerror}); make room "
@@ -220,6 +246,22 @@ class SaveAnonymizedImage(io.ComfyNode):
             number += 1
             progress.update(1)
         return io.NodeOutput(ui={**ui.SavedImages(saved).as_dict(), COMPARISON: comparisons(verdict, images, saved)})
+
+
+def _check_proof(prove_original: bool, report: bool) -> bytes | None:
+    """The secret that the original's digest is keyed with, None if no digest is asked for.
+
+    Raises:
+        ValueError: there is no secret or no report.
+    """
+    if not prove_original:
+        return None
+    if not report:
+        raise ValueError(
+            "prove_original is on, but report is off, and the report is what would hold the digest; turn report on or "
+            "prove_original off"
+        )
+    return read_secret()
 
 
 def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:

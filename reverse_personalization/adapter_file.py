@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from .attention_layout import LORA_TARGETS, TransformerSite
+from .errors import PackError
 from .faces import EMBEDDING_WIDTH
 
 _FAMILIES = {(2048, 70): "SDXL", (768, 16): "SD1.5", (1024, 16): "SD2"}
@@ -25,7 +26,7 @@ _EXPECTED = (
 )
 
 
-class AdapterFileError(ValueError):
+class AdapterFileError(PackError, ValueError):
     """The file is not a FaceID adapter for this model; the message says what it is and what is needed."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -30,6 +31,15 @@ ETHNICITY_CHOICES = (UNCHANGED, *ETHNICITIES)
 EXPRESSION_CHOICES = (UNCHANGED, *EXPRESSIONS)
 HAIR_CHOICES = (UNCHANGED, *HAIR)
 
+CHOICES = {
+    "age": AGE_CHOICES,
+    "sex": SEX_CHOICES,
+    "ethnicity": ETHNICITY_CHOICES,
+    "expression": EXPRESSION_CHOICES,
+    "hair": HAIR_CHOICES,
+}
+"""What each field of `Attributes` can be, but for the free text."""
+
 _ADULT, _CHILD, _TEENAGER = "adult", "child", "teenager"
 _NOUNS = {
     (_ADULT, None): "person",
@@ -50,7 +60,7 @@ _TEENS = range(13, 18)
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is asked of a face; each field one of its choices above.
+    """What is asked of a face; each field one of its choices above, which is checked.
 
     Attributes:
         age: one of `AGE_CHOICES`.
@@ -67,6 +77,16 @@ class Attributes:
     expression: str = UNCHANGED
     hair: str = UNCHANGED
     text: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the choices.
+
+        Raises:
+            ValueError: one is not among those that there are.
+        """
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!a}; expected one of {', '.join(choices)}")
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -127,24 +147,30 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
     return f"{described}, {free}" if free else described
 
 
-def sentence_preview(has_faces: bool, **attributes: str) -> dict[str, Any]:
+def sentence_preview(has_faces: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of the sentence before there are faces, for the editor.
 
     Args:
-        has_faces: whether faces will be there.
-        attributes: fields of `Attributes`; left out are the defaults.
+        has_faces: whether faces will be there, True or False.
+        attributes: fields of `Attributes`, all of them texts; left out are the defaults.
 
     Returns:
         "text", the sentence; "example_of", the attributes that each face has its own of, for which the text has an
         example's; "error", why there is no sentence, or "".
 
     Raises:
-        TypeError: something else than the fields of `Attributes` is given.
+        TypeError: something other than these is given.
+        ValueError: a choice is not among those that there are.
     """
-    asked = Attributes(**attributes)
+    if not isinstance(has_faces, bool):
+        raise TypeError("has_faces must be true or false")
+    unknown = attributes.keys() - {field.name for field in fields(Attributes)}
+    if unknown:
+        raise TypeError(f"{', '.join(map(ascii, sorted(unknown)))} is no input of Attribute Prompt")
     wrong = [name for name, value in attributes.items() if not isinstance(value, str)]
     if wrong:
         raise TypeError(f"{', '.join(wrong)} must be text")
+    asked = Attributes(**attributes)
     try:
         return {"text": sentence(asked, EXAMPLE if has_faces else None), "example_of": asked.kept, "error": ""}
     except ValueError as error:

@@ -73,8 +73,9 @@ class Face(Detection):
     """
 
     embedding: Tensor = field(repr=False)
-    age: int | None = None
-    sex: Sex | None = None
+    # Not shown: of a node that fails, the host writes its inputs into the error that it keeps and sends to the client.
+    age: int | None = field(default=None, repr=False)
+    sex: Sex | None = field(default=None, repr=False)
     pose: HeadPose | None = None
 
     @property
@@ -103,7 +104,7 @@ class Faces:
     width: int
     model_pack: str
     provider: str
-    pictures: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = field(default=(), repr=False)
     left_out: tuple[tuple[Detection, ...], ...] = ()
 
     def __iter__(self) -> Iterator[Face]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .faces import Detection, HeadPose, Sex
-from .verdict import Kept, Status
+from .verdict import AGE_STEP, Kept, Status
 
 MIN_MEASURABLE = 20.0
 """Pixels of the shorter side of a face's box; in less a recogniser sees nobody."""
@@ -136,9 +136,14 @@ def what_was_kept(face: Detection, find: Detection, before: Appearance, after: A
         yaw_change=_turn(before.pose.yaw, after.pose.yaw) if before.pose and after.pose else None,
         pitch_change=_turn(before.pose.pitch, after.pose.pitch) if before.pose and after.pose else None,
         roll_change=_turn(before.pose.roll, after.pose.roll) if before.pose and after.pose else None,
-        ages=(before.age, after.age) if before.age is not None and after.age is not None else None,
-        sexes=(before.sex, after.sex) if before.sex is not None and after.sex is not None else None,
+        age_change=_age_change(before.age, after.age),
+        sex_kept=None if before.sex is None or after.sex is None else before.sex == after.sex,
     )
+
+
+def _age_change(before: int | None, after: int | None) -> int | None:
+    """Years from one age to another, to the nearest `AGE_STEP`; None if one of them is not known."""
+    return None if before is None or after is None else round((after - before) / AGE_STEP) * AGE_STEP
 
 
 def _turn(before: float, after: float) -> float | None:

@@ -1,11 +1,13 @@
 """What is told about a result: the JSON report beside a saved picture, and the faces that an error names.
 
 A report can be passed on with the picture. It says what was done and how well, and nothing that leads back to the
-original: no embedding, no crop, no place, no file name, no text and no time. `report.schema.json` is its definition.
+original: no embedding, no crop, no place, no file name, no text, no time, no seed, no age or sex, and no digest that
+somebody with a candidate photograph could compute. `report.schema.json` is its definition.
 """
 
 from __future__ import annotations
 
+import hmac
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +18,13 @@ import torch
 from .ladder import Attempt
 from .verdict import FaceVerdict, Kept, Verdict
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
-_DIGITS = 4
-"""Decimals of scores: what a threshold has, and no fingerprint of the computation."""
+_DIGITS = 2
+"""Decimals of scores, as people read them. More would be a fingerprint of the original: whoever has a candidate
+photograph can measure the same against the result."""
 
 _ONNX_RUNTIMES = (
     "onnxruntime",
@@ -65,6 +68,7 @@ def build_report(
     software: Mapping[str, str | None],
     model_hashes: Mapping[str, str],
     settings: Sequence[Mapping[str, Any]],
+    secret: bytes | None = None,
 ) -> dict[str, Any]:
     """The report over one saved picture.
 
@@ -77,6 +81,7 @@ def build_report(
         software: see `software_versions`.
         model_hashes: sha256 of models that were named in the graph, beside those of the verdict.
         settings: of each node that took part its "node" (class) and "inputs" (numbers, booleans, choices).
+        secret: of the user's, to key the original's digest with; None for a report without it.
 
     Returns:
         Plain data that `report.schema.json` describes.
@@ -87,13 +92,26 @@ def build_report(
         "created_by": dict(created_by),
         "software": dict(software),
         "file": {"format": file_format, "sha256": file_sha256},
-        "pixels": {"input_sha256": verdict.originals[number], "output_sha256": verdict.results[number]},
+        "pixels": {
+            "original_hmac_sha256": None if secret is None else keyed_digest(verdict.originals[number], secret),
+            "output_sha256": verdict.results[number],
+        },
         "check": {"checker": verdict.checker, "guide": verdict.guide, "threshold": verdict.threshold},
         "models": {**model_hashes, **verdict.model_hashes},
         "settings": [dict(node) for node in settings],
         "result": _overall(faces),
         "faces": [_face(face) for face in faces],
     }
+
+
+def keyed_digest(digest: str, secret: bytes) -> str:
+    """What only somebody who knows a secret can compute of an original: HMAC-SHA256, 64 hexadecimal digits.
+
+    Args:
+        digest: `verdict.pixels_digest` of the original.
+        secret: the key.
+    """
+    return hmac.new(secret, digest.encode(), "sha256").hexdigest()
 
 
 def _overall(faces: Sequence[FaceVerdict]) -> str:
@@ -128,16 +146,20 @@ def _kept(kept: Kept) -> dict[str, Any]:
     return {
         "box_overlap": _rounded(kept.box_overlap),
         "landmark_change": _rounded(kept.landmark_change),
-        "yaw_change": _rounded(kept.yaw_change),
-        "pitch_change": _rounded(kept.pitch_change),
-        "roll_change": _rounded(kept.roll_change),
-        "ages": None if kept.ages is None else list(kept.ages),
-        "sexes": None if kept.sexes is None else list(kept.sexes),
+        "yaw_change": _whole(kept.yaw_change),
+        "pitch_change": _whole(kept.pitch_change),
+        "roll_change": _whole(kept.roll_change),
+        "age_change": kept.age_change,
+        "sex_kept": kept.sex_kept,
     }
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, _DIGITS)
+
+
+def _whole(degrees: float | None) -> int | None:
+    return None if degrees is None else round(degrees)
 
 
 def name_faces(verdict: Verdict, wanted: Callable[[FaceVerdict], bool]) -> str:

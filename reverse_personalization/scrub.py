@@ -1,21 +1,28 @@
 """A graph without the names in it: what may be stored in a picture that must not lead back to its original.
 
-A graph is kept as far as it says how a picture was made. Taken out is what says of what: every text of a node that
-makes pictures out of texts (it names a file or a folder), texts of other nodes that feed one, the names of the files
-that the host can load, absolute paths, anything that is called like a picture file, notes, and texts of nodes that
-the host does not know. Texts for the text encoder stay: keeping the workflow is keeping them.
+A graph is kept as far as it says how a picture was made. These texts are removed: every text of a node that makes
+pictures out of texts (it names a file or a folder), texts of other nodes that feed one, the names of the files that the
+host can load, absolute paths, whatever is called like a picture file, notes, and all texts of a node that the host does
+not know or that is not formed like a node. Texts for the text encoder stay: keeping the workflow is keeping them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from .name_search import NameSearch
 
 REMOVED = "removed"
 
 OutputTypes = Callable[[str], Sequence[str] | None]
 """Of a node class the types of its outputs, or None for a class that is not known."""
+
+MOST_NESTED = 64
+"""Levels of lists and objects in a graph that are looked at; what lies deeper is removed. Real graphs have ten."""
 
 _PICTURES = {"IMAGE", "MASK", "LATENT", "VIDEO"}
 
@@ -25,23 +32,29 @@ _PLAIN = {"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO", "*"}
 _OF_PICTURES = _PICTURES | {"FACES", "FACE_PLACEMENTS", "NOISE_TRAJECTORY"}
 """Socket types that carry what was made of a picture: a node that takes one does not load what it gives out."""
 
-_PICTURE_SUFFIX = (
+# None of these expressions may look at one character more than a few times, whatever the text: a graph may hold a
+# whole picture as base64.
+_SUFFIX = (
     r"\.(?:arw|avif|bmp|cr2|cr3|dng|exr|gif|heic|heif|jfif|jpe?g|jxl|latent"
     r"|mkv|mov|mp4|nef|png|psd|tga|tiff?|webm|webp)"
 )
 
-_PICTURE_NAME = re.compile(rf"[^\n]+{_PICTURE_SUFFIX}(?:\s*\[\w+\])?\s*", re.IGNORECASE)
+_PICTURE_NAME = re.compile(rf"[^\n]+{_SUFFIX}(?:\s*\[\w+\])?\s*", re.IGNORECASE)
 
-_PICTURE_WORD = re.compile(rf"[^\s\"'<>|,;()]+{_PICTURE_SUFFIX}(?![A-Za-z0-9])", re.IGNORECASE)
+_WORD = re.compile(r"[^\s\"'<>|,;()]+")
+
+_WORD_SUFFIX = re.compile(rf"{_SUFFIX}(?![A-Za-z0-9])", re.IGNORECASE)
 
 _ABSOLUTE_PATH = re.compile(
     r"(?:file://|(?<![A-Za-z0-9])[A-Za-z]:[\\/](?!/)|\\\\(?=\w)|~[\\/]|(?<![\w.:/<])/(?=\w[^/\n]*/))[^\n\"'<>|]*"
 )
 
-_FOLDER_NOTE = re.compile(r"\s*\[(?:input|output|temp)\]$")
+_FOLDER_NOTES = ("[input]", "[output]", "[temp]")
 
-_SHORTEST_ANYWHERE = 4
-"""Letters of a name that is taken out inside words too; a shorter one only where it stands alone."""
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,6}\Z")
+
+_NODE_NUMBER = re.compile(r"\d+(?::\d+)*")
+"""A node's id as the editor numbers nodes, those of a subgraph behind the subgraph's own."""
 
 _STRUCTURE = {"class_type", "type", "Node name for S&R"}
 """Keys whose texts name node classes and types of sockets."""
@@ -50,170 +63,330 @@ _EDITOR_PROPERTIES = {"Node name for S&R", "cnr_id", "ver", "proxyWidgets"}
 """Properties of a node that the editor needs; others belong to other packs, which may store anything there."""
 
 
+@dataclass(frozen=True)
+class GraphNode:
+    """A node of a graph in API form: its class, and its inputs by their names."""
+
+    class_type: str
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A link of a graph as the editor stores it: its id, the nodes it leads from and to, and its socket's type."""
+
+    id: Any
+    origin: Any
+    target: Any
+    type: Any
+
+
 class Scrubber:
     """Takes names out of one graph.
 
     Args:
-        prompt: the graph in API form: node ids with `class_type` and `inputs`.
+        prompt: the graph in API form: node ids with `class_type` and `inputs`. Nodes that are not formed so, links to
+            nodes that are not there, and circles are taken as they come.
         output_types: what the host knows of node classes.
-        files: names of the files that can be loaded, relative to their folder.
+        files: names of the files that can be loaded, relative to their folder. They are read when they are first
+            needed, and only once.
     """
 
     def __init__(self, prompt: Mapping[str, Any], output_types: OutputTypes, files: Iterable[str]) -> None:
-        self._prompt = prompt
+        self._prompt = prompt if isinstance(prompt, Mapping) else {}
         self._output_types = output_types
-        self._sources = set(_sources(prompt, output_types))
+        self._files = files
+        self._nodes = read_nodes(self._prompt)
+        self._sources = self._find_sources()
         # Names of inputs are no secrets, even where a file is called "image".
-        self._public = {name for node in prompt.values() for name in node["inputs"]}
-        file_names = {name for file in files for name in _parts(file)}
-        self.private_names = set(_names(prompt, self._sources, file_names))
-        # Of files that the graph does not load only whole names count: without their suffixes they may be plain words.
-        self._pattern = _pattern({*self.private_names, *(name for name in file_names if "." in name)})
+        self._public = {name for node in self._nodes.values() for name in node.inputs if not _is_picture_name(name)}
+        self._certain, self._possible = self._find_names()
+
+    @cached_property
+    def private_names(self) -> set[str]:
+        """Names of what the graph loads."""
+        return self._certain | (self._possible & self._file_names)
 
     def holds_private_name(self, text: str) -> bool:
         """Whether a text contains the name of what the graph loads."""
-        pattern = _pattern(self.private_names)
-        return pattern is not None and pattern.search(text) is not None
+        if NameSearch(self._certain).found_in(text):
+            return True
+        # The files, of which there may be many, are only asked about a word of the graph that is in the text.
+        possible = {name for name in self._possible if NameSearch([name]).found_in(text)}
+        return bool(possible) and not possible.isdisjoint(self._file_names)
 
     def prompt(self) -> dict[str, Any]:
         """The graph in API form, without names."""
-        clean = {}
-        for key, node in self._prompt.items():
-            inputs = {
-                name: _blanked(value) if key in self._sources and not _is_link(value) else self._clean(value)
-                for name, value in node["inputs"].items()
-            }
-            clean[key] = {"inputs": inputs, "class_type": node["class_type"]}
-            if "title" in node.get("_meta", {}):
-                clean[key]["_meta"] = {"title": self._text(node["_meta"]["title"])}
-        return clean
+        return {self._ids[key]: self._prompt_node(key, raw) for key, raw in self._prompt.items()}
 
-    def workflow(self, workflow: Mapping[str, Any]) -> dict[str, Any]:
+    def workflow(self, workflow: Mapping[str, Any]) -> Any:
         """The graph as the editor stores it, without names, and without what other packs left in it.
 
         Args:
-            workflow: the host's, with "nodes", and "definitions" of subgraphs.
+            workflow: the host's, with "nodes", "links", and "definitions" of subgraphs.
         """
-        return {key: self._workflow_part(key, value) for key, value in workflow.items() if key != "extra"}
+        return self._graph(workflow, self._sources, 0)
 
-    def _workflow_part(self, key: str, value: Any) -> Any:
-        if key == "nodes":
-            return [self._workflow_node(node) for node in value]
-        if key == "definitions":
-            return {"subgraphs": [self.workflow(graph) for graph in value.get("subgraphs", [])]}
-        return value if key == "links" else self._clean(value)
+    @cached_property
+    def _file_names(self) -> set[str]:
+        return {name for file in self._files for name in _parts(file)}
 
-    def _workflow_node(self, node: Mapping[str, Any]) -> dict[str, Any]:
-        clean = {key: self._clean(value) for key, value in node.items()}
-        clean["properties"] = {
-            key: value for key, value in clean.get("properties", {}).items() if key in _EDITOR_PROPERTIES
+    @cached_property
+    def _search(self) -> NameSearch:
+        # Of files that the graph does not load only whole names count: without their suffixes they may be plain words.
+        return NameSearch(self.private_names | {name for name in self._file_names if "." in name})
+
+    @cached_property
+    def _ids(self) -> dict[str, str]:
+        """Node ids without names: what an editor numbers stays as it is, what a person has written may hold one."""
+        return {
+            key: key if _NODE_NUMBER.fullmatch(key) or self._text(key) == key else f"{REMOVED} {number}"
+            for number, key in enumerate(self._prompt)
         }
-        if self._is_private(node):
-            clean["widgets_values"] = _blanked(node.get("widgets_values", []))
+
+    def _find_sources(self) -> set[str]:
+        """Ids of the nodes that make pictures out of texts, of those that nobody knows, and of all that feed them."""
+        waiting = [key for key, node in self._nodes.items() if self._makes_pictures(node)]
+        sources: set[str] = set()
+        while waiting:
+            key = waiting.pop()
+            if key not in sources and key in self._nodes:
+                sources.add(key)
+                links = self._links_of(self._nodes[key])
+                waiting += [origin for origin, slot in links if _PLAIN.issuperset(self._types(origin, slot))]
+        return sources
+
+    def _makes_pictures(self, node: GraphNode) -> bool:
+        outputs = self._output_types(node.class_type)
+        if outputs is None:
+            return True
+        taken = {kind for origin, slot in self._links_of(node) for kind in self._types(origin, slot)}
+        return not _PICTURES.isdisjoint(outputs) and taken.isdisjoint(_OF_PICTURES)
+
+    def _links_of(self, node: GraphNode) -> Iterator[tuple[str, int]]:
+        """Where a node's linked inputs come from: node id and number of the output."""
+        for value in node.inputs.values():
+            if self._is_link(value):
+                yield value[0], int(value[1])
+
+    def _is_link(self, value: Any) -> bool:
+        """Whether a value is a link to a node that is there; a text and a number may be anything else as well."""
+        if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)):
+            return False
+        return isinstance(value[1], (int, float)) and value[1] in range(1 << 16) and value[0] in self._prompt
+
+    def _types(self, key: str, slot: int) -> Sequence[str]:
+        """The type of one output, in a list; nothing if it is not known."""
+        node = self._nodes.get(key)
+        return () if node is None else (self._output_types(node.class_type) or ())[slot : slot + 1]
+
+    def _find_names(self) -> tuple[set[str], set[str]]:
+        """Names of what the graph loads, and words that are such names if there is a file or a folder called so."""
+        certain, possible = set(), set()
+        values = [self._nodes[key].inputs for key in self._sources]
+        strange = [raw for key, raw in self._prompt.items() if key not in self._nodes]
+        for text in _texts([*values, *strange]):
+            parts = {part for part in _parts(text) if part}
+            # What has a suffix or is a path names something.
+            (certain if len(parts) > 1 else possible).update(parts)
+        return certain, possible
+
+    def _prompt_node(self, key: str, raw: Any) -> Any:
+        node = self._nodes.get(key)
+        if node is None:
+            return self._blank(raw)
+        values = {}
+        for name, value in node.inputs.items():
+            if self._is_link(value):
+                values[self._key(name)] = [self._ids[value[0]], value[1]]
+            else:
+                values[self._key(name)] = self._blank(value) if key in self._sources else self._clean(value)
+        clean: dict[str, Any] = {"inputs": values, "class_type": self._structure(node.class_type)}
+        if isinstance(meta := raw.get("_meta"), Mapping) and isinstance(title := meta.get("title"), str):
+            clean["_meta"] = {"title": self._text(title)}
         return clean
 
-    def _is_private(self, node: Mapping[str, Any]) -> bool:
-        """Whether a node of the editor loads pictures, is a note, or is of a class that the host does not know."""
+    def _graph(self, graph: Any, sources: Collection[str], depth: int) -> Any:
+        """One graph of the editor's: the outermost, or a subgraph's.
+
+        Args:
+            graph: with "nodes" and "links".
+            sources: ids of nodes whose texts are to be removed whatever the graph says.
+            depth: how many graphs are around it.
+        """
+        if not isinstance(graph, Mapping) or depth > MOST_NESTED:
+            return self._blank(graph)
+        private = self._private_nodes(graph, sources)
+        clean: dict[str, Any] = {}
+        for key, value in graph.items():
+            if key == "nodes" and isinstance(value, list):
+                clean[key] = [self._workflow_node(node, private) for node in value]
+            elif key == "definitions":
+                inner = value.get("subgraphs") if isinstance(value, Mapping) else None
+                clean[key] = {"subgraphs": [self._graph(one, (), depth + 1) for one in _listed(inner)]}
+            elif key == "links" and isinstance(value, list):
+                clean[key] = [self._link(link) for link in value]
+            elif key != "extra":
+                clean[self._key(key)] = self._clean(value)
+        return clean
+
+    def _private_nodes(self, graph: Mapping[str, Any], sources: Collection[str]) -> set[str]:
+        """Ids, as texts, of the nodes in a graph of the editor's whose texts are to be removed."""
+        nodes = [node for node in _listed(graph.get("nodes")) if _is_editor_node(node)]
+        ids = {str(node["id"]) for node in nodes}
+        links = [_read_link(link) for link in _listed(graph.get("links"))]
+        # The ends of a subgraph are nodes of negative numbers, which are not in the list.
+        live = [link for link in links if str(link.origin) in ids or str(link.origin).startswith("-")]
+        types = {str(link.id): link.type for link in live}
+        feeders: dict[str, list[str]] = {}
+        for link in live:
+            if not isinstance(link.type, str) or link.type in _PLAIN:
+                feeders.setdefault(str(link.target), []).append(str(link.origin))
+        waiting = [str(node["id"]) for node in nodes if str(node["id"]) in sources or self._is_private(node, types)]
+        private: set[str] = set()
+        while waiting:
+            key = waiting.pop()
+            if key not in private:
+                private.add(key)
+                waiting += feeders.get(key, [])
+        return private
+
+    def _is_private(self, node: Mapping[str, Any], types: Mapping[str, Any]) -> bool:
+        """Whether a node of the editor loads pictures, is a note, or is of a class that the host does not know.
+
+        Args:
+            node: of the editor's.
+            types: of the links that lead from a node, by their ids.
+        """
         outputs = self._output_types(node["type"])
         if outputs is None:
             return True
-        linked = [slot for slot in node.get("inputs", []) if slot.get("link") is not None]
-        taken = {slot["type"] for slot in linked if "widget" not in slot}
+        slots = [slot for slot in _listed(node.get("inputs")) if isinstance(slot, Mapping) and "widget" not in slot]
+        taken = {str(slot.get("type")) for slot in slots if str(slot.get("link")) in types}
         return not _PICTURES.isdisjoint(outputs) and taken.isdisjoint(_OF_PICTURES)
 
-    def _clean(self, value: Any) -> Any:
+    def _workflow_node(self, node: Any, private: Collection[str]) -> Any:
+        if not _is_editor_node(node):
+            return self._blank(node)
+        clean = self._clean(node)
+        properties = clean.get("properties")
+        clean["properties"] = {
+            key: value
+            for key, value in (properties.items() if isinstance(properties, dict) else ())
+            if key in _EDITOR_PROPERTIES
+        }
+        if str(node["id"]) in private:
+            clean["widgets_values"] = self._blank(node.get("widgets_values", []))
+        return clean
+
+    def _link(self, link: Any) -> Any:
+        if not isinstance(link, list):
+            return self._clean(link)
+        # Its sixth entry is the type of its sockets.
+        return [self._structure(one) if place == 5 else self._clean(one) for place, one in enumerate(link)]
+
+    def _clean(self, value: Any, depth: int = 0) -> Any:
+        """The same without names."""
         if isinstance(value, str):
             return self._text(value)
+        if depth > MOST_NESTED:
+            return REMOVED
         if isinstance(value, Mapping):
-            return {key: item if key in _STRUCTURE else self._clean(item) for key, item in value.items()}
+            return {
+                self._key(key): self._structure(item) if key in _STRUCTURE else self._clean(item, depth + 1)
+                for key, item in value.items()
+            }
         if isinstance(value, list):
-            return [self._clean(item) for item in value]
+            return [self._clean(item, depth + 1) for item in value]
         return value
+
+    def _blank(self, value: Any, depth: int = 0) -> Any:
+        """The same without its texts."""
+        if isinstance(value, str) or depth > MOST_NESTED:
+            return REMOVED
+        if isinstance(value, Mapping):
+            return {self._key(key): self._blank(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._blank(item, depth + 1) for item in value]
+        return value
+
+    def _key(self, key: str) -> str:
+        return key if key.isidentifier() or key in _STRUCTURE else self._text(key)
+
+    def _structure(self, value: Any) -> Any:
+        """The name of a node class or of a socket's type, in which a file's name may be a part of a word."""
+        if not isinstance(value, str):
+            return self._clean(value)
+        if self._output_types(value) is not None:
+            return value
+        return self._text(value) if " " in value else _without_paths(value)
 
     def _text(self, text: str) -> str:
         if text in self._public:
             return text
-        if _PICTURE_NAME.fullmatch(text):
-            return REMOVED
-        if self._pattern is not None:
-            text = self._pattern.sub(REMOVED, text)
-        return _PICTURE_WORD.sub(REMOVED, _ABSOLUTE_PATH.sub(REMOVED, text))
+        return REMOVED if _is_picture_name(text) else _without_paths(self._search.replace(text, REMOVED))
 
 
-def _is_link(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+def read_nodes(prompt: Mapping[str, Any]) -> dict[str, GraphNode]:
+    """The nodes of a graph in API form, by their ids; whatever is not formed like a node is left out."""
+    return {
+        key: GraphNode(raw["class_type"], raw["inputs"])
+        for key, raw in prompt.items()
+        if isinstance(raw, Mapping)
+        and isinstance(raw.get("class_type"), str)
+        and isinstance(raw.get("inputs"), Mapping)
+    }
 
 
-def _links(node: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Where a node's linked inputs come from: node id and number of the output."""
-    for value in node["inputs"].values():
-        if _is_link(value):
-            yield value[0], value[1]
+def _is_editor_node(node: Any) -> bool:
+    return isinstance(node, Mapping) and isinstance(node.get("type"), str) and isinstance(node.get("id"), (int, str))
 
 
-def _sources(prompt: Mapping[str, Any], output_types: OutputTypes) -> Iterator[str]:
-    """Ids of the nodes that make pictures out of texts, and of all nodes that feed them."""
-    for key, node in prompt.items():
-        outputs = output_types(node["class_type"])
-        taken = {kind for parent, slot in _links(node) for kind in _kind(prompt, output_types, parent, slot)}
-        if (outputs is None or not _PICTURES.isdisjoint(outputs)) and taken.isdisjoint(_OF_PICTURES):
-            yield from _with_feeders(prompt, output_types, key)
+def _read_link(link: Any) -> _Link:
+    """A link in either form: [id, origin, its slot, target, its slot, type], as subgraphs have it by names."""
+    if isinstance(link, list) and len(link) >= 6:
+        return _Link(link[0], link[1], link[3], link[5])
+    named = link if isinstance(link, Mapping) else {}
+    return _Link(named.get("id"), named.get("origin_id"), named.get("target_id"), named.get("type"))
 
 
-def _kind(prompt: Mapping[str, Any], output_types: OutputTypes, key: str, slot: int) -> Sequence[str]:
-    """The type of one output, in a list; nothing if it is not known."""
-    return (output_types(prompt[key]["class_type"]) or ())[slot : slot + 1]
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def _with_feeders(prompt: Mapping[str, Any], output_types: OutputTypes, key: str) -> Iterator[str]:
-    """A node, and all whose plain values reach it."""
-    seen, waiting = set(), [key]
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """All texts in nested values."""
+    waiting = list(values)
     while waiting:
-        current = waiting.pop()
-        if current not in seen:
-            seen.add(current)
-            links = _links(prompt[current])
-            waiting += [
-                parent for parent, slot in links if _PLAIN.issuperset(_kind(prompt, output_types, parent, slot))
-            ]
-    yield from seen
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
 
 
 def _parts(name: str) -> Iterator[str]:
     """A path, its file's name, that without its suffix, and the names of its folders."""
-    name = _FOLDER_NOTE.sub("", name.strip())
-    folders = [part for part in re.split(r"[\\/]", name) if part not in ("", ".", "..", "~")]
+    name = name.strip()
+    for note in _FOLDER_NOTES:
+        name = name.removesuffix(note).rstrip()
+    folders = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..", "~")]
     yield from (name, *folders)
     if folders:
-        yield re.sub(r"\.[A-Za-z0-9]{1,6}$", "", folders[-1])
+        yield _FILE_SUFFIX.sub("", folders[-1])
 
 
-def _names(prompt: Mapping[str, Any], sources: set[str], known: set[str]) -> Iterator[str]:
-    """Names in the texts of `sources`: what has a suffix, is a path, or is `known` to be a file or a folder."""
-    for key in sources:
-        for value in prompt[key]["inputs"].values():
-            if isinstance(value, str):
-                parts = set(_parts(value))
-                if len(parts) > 1 or not known.isdisjoint(parts):
-                    yield from parts
+def _is_picture_name(text: str) -> bool:
+    return _PICTURE_NAME.fullmatch(text) is not None
 
 
-def _blanked(value: Any) -> Any:
-    """The same without its texts."""
-    if isinstance(value, str):
-        return REMOVED
-    if isinstance(value, Mapping):
-        return {key: _blanked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_blanked(item) for item in value]
-    return value
+def _without_paths(text: str) -> str:
+    """The text without absolute paths, and without words that are called like a picture file."""
+    return _WORD.sub(_without_picture, _ABSOLUTE_PATH.sub(REMOVED, text))
 
 
-def _pattern(names: Iterable[str]) -> re.Pattern[str] | None:
-    """Finds all of them, the longest first, in any case of letters."""
-    words = [
-        re.escape(name) if len(name) >= _SHORTEST_ANYWHERE else rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
-        for name in sorted(set(names), key=lambda name: (-len(name), name))
-        if name
-    ]
-    return re.compile("|".join(words), re.IGNORECASE) if words else None
+def _without_picture(word: re.Match[str]) -> str:
+    ends = [found.end() for found in _WORD_SUFFIX.finditer(word[0]) if found.start()]
+    return REMOVED + word[0][ends[-1] :] if ends else word[0]

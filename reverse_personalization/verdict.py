@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .faces import Sex
 from .ladder import Attempt
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
@@ -22,6 +21,9 @@ changed. covered: one of the last three, under a cover since."""
 
 SAFE: frozenset[Status] = frozenset({"anonymised", "covered"})
 """What may leave. Everything else is covered or blocks the run."""
+
+AGE_STEP = 10
+"""Years that a change of age is rounded to: about what two estimates of one person's age differ by."""
 
 BAND = 1 << 22
 """Values of a picture that are converted at a time."""
@@ -40,8 +42,10 @@ class Kept:
         yaw_change: of the head, degrees; None where the pack has no model of it.
         pitch_change: see there.
         roll_change: see there.
-        ages: years before and after, or None.
-        sexes: before and after, or None.
+        age_change: of the apparent age, years, to the nearest `AGE_STEP`; None where the pack has no model of it. The
+            ages themselves are nowhere: the result's can be read off it, so a difference to the year would tell the
+            original's.
+        sex_kept: whether the apparent sex is the same; None where the pack has no model of it.
     """
 
     box_overlap: float
@@ -49,8 +53,8 @@ class Kept:
     yaw_change: float | None = None
     pitch_change: float | None = None
     roll_change: float | None = None
-    ages: tuple[int, int] | None = None
-    sexes: tuple[Sex, Sex] | None = None
+    age_change: int | None = None
+    sex_kept: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,14 @@ class Verdict:
     """
 
     images: tuple[tuple[FaceVerdict, ...], ...]
-    originals: tuple[str, ...]
+    # Not shown: of a node that fails, the host writes its inputs into the error that it keeps and sends to the client.
+    originals: tuple[str, ...] = field(repr=False)
     results: tuple[str, ...]
     threshold: float
     guide: str
     checker: str
     model_hashes: dict[str, str] = field(default_factory=dict)
-    previews: tuple[Mapping[str, Any], ...] = ()
+    previews: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[FaceVerdict]:
         """All faces of all results."""

@@ -58,12 +58,21 @@ def test_nothing_to_keep_is_an_error() -> None:
 
 
 def test_the_preview_is_an_examples_sentence_until_there_are_faces():
-    kept = sentence_preview(True, age=KEEP, hair="grey")
+    kept = sentence_preview(True, {"age": KEEP, "hair": "grey"})
     assert kept == {"text": "a photo of a 34-year-old person with grey hair", "example_of": ("age",), "error": ""}
-    assert sentence_preview(False, age="elderly")["text"] == "a photo of an elderly person"
-    assert sentence_preview(True)["text"] == ""
-    assert "connect FACES from Embed Faces" in sentence_preview(False, sex=KEEP)["error"]
+    assert sentence_preview(False, {"age": "elderly"})["text"] == "a photo of an elderly person"
+    assert sentence_preview(True, {})["text"] == ""
+    assert "connect FACES from Embed Faces" in sentence_preview(False, {"sex": KEEP})["error"]
     with pytest.raises(TypeError, match="shoe_size"):
-        sentence_preview(True, shoe_size="44")
+        sentence_preview(True, {"shoe_size": "44"})
     with pytest.raises(TypeError, match="age must be text"):
-        sentence_preview(True, age=44)
+        sentence_preview(True, {"age": 44})
+    with pytest.raises(TypeError, match="has_faces must be true or false"):
+        sentence_preview("yes", {})
+
+
+@pytest.mark.parametrize("name", ["age", "sex", "ethnicity", "expression", "hair"])
+def test_an_unknown_choice_is_refused(name):
+    """The host checks what is chosen on a node, not what is linked to it."""
+    with pytest.raises(ValueError, match=f"{name} is 'whatever'; expected one of unchanged, "):
+        Attributes(**{name: "whatever"})

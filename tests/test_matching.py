@@ -116,12 +116,25 @@ def test_what_was_kept_is_known():
     assert kept.landmark_change == pytest.approx(5 / eyes)
     assert kept.box_overlap == pytest.approx(109 * 108 / (2 * 112**2 - 109 * 108))
     assert (kept.pitch_change, kept.yaw_change, kept.roll_change) == pytest.approx((3, 25, 3))
-    assert (kept.ages, kept.sexes) == ((30, 34), ("female", "male"))
+    assert (kept.age_change, kept.sex_kept) == (0, False)
 
 
 def test_what_a_pack_cannot_tell_was_neither_kept_nor_lost():
     kept = what_was_kept(face(0, 0, 50), face(0, 0, 50), Appearance(age=30), Appearance())
-    assert (kept.ages, kept.sexes, kept.yaw_change) == (None, None, None)
+    assert (kept.age_change, kept.sex_kept, kept.yaw_change) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"), [(30, 34, 0), (30, 36, 10), (61, 34, -30), (0, 0, 0), (8, 80, 70)]
+)
+def test_a_change_of_age_does_not_tell_the_age(before, after, change):
+    """The result's age can be read off the result: to the year, the difference would give the original's."""
+    place = face(0, 0, 50)
+    kept = what_was_kept(place, place, Appearance(before, "male"), Appearance(after, "male"))
+    assert (kept.age_change, kept.sex_kept) == (change, True)
+    assert repr(kept) == repr(
+        what_was_kept(place, place, Appearance(before + 1, "male"), Appearance(after + 1, "male"))
+    )
 
 
 def test_a_head_pose_that_is_no_number_is_not_known():

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 
 import jsonschema
 import pytest
+import torch
 
+from reverse_personalization.faces import Face, Faces
 from reverse_personalization.ladder import Attempt
 from reverse_personalization.report import SCHEMA_FILE, build_report, name_faces, software_versions
 from reverse_personalization.scrub import Scrubber
@@ -18,14 +22,14 @@ from tests.in_host import part
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 BOX = (1.0, 2.0, 30.0, 40.0)
 TWICE = (Attempt(-10.0, True, 0.5, False), Attempt(-14.0, False, None, False))
-KEPT = Kept(0.912345, 0.02, 1.0, -2.0, None, (30, 34), ("female", "male"))
+KEPT = Kept(0.912345, 0.02345, 1.4, -2.6, None, 10, False)
 
 
 def verdict_of(*faces: FaceVerdict) -> Verdict:
     return Verdict((faces,), ("a" * 64,), ("b" * 64,), 0.3, "guide", "judge.onnx", {"judge.onnx": "c" * 64})
 
 
-def report_of(*faces: FaceVerdict) -> dict:
+def report_of(*faces: FaceVerdict, secret: bytes | None = None) -> dict:
     return build_report(
         verdict_of(*faces),
         0,
@@ -35,6 +39,7 @@ def report_of(*faces: FaceVerdict) -> dict:
         software=software_versions("0.30.0"),
         model_hashes={"checkpoints/model.safetensors": "e" * 64},
         settings=[{"node": "ReverseIdentityKSampler", "inputs": {"cfg": -10.0}}],
+        secret=secret,
     )
 
 
@@ -57,7 +62,8 @@ FACES = {
 def test_reports_follow_their_schema(result):
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     report = report_of(*FACES[result])
-    jsonschema.validate(json.loads(json.dumps(report, allow_nan=False)), SCHEMA)
+    for one in (report, report_of(*FACES[result], secret=b"s" * 32)):
+        jsonschema.validate(json.loads(json.dumps(one, allow_nan=False)), SCHEMA)
     assert report["result"] == result
     assert len(report["faces"]) == len(FACES[result])
 
@@ -65,17 +71,58 @@ def test_reports_follow_their_schema(result):
 def test_report_says_what_was_found_and_no_place():
     report = report_of(*FACES["anonymised"])
     [first] = report["faces"]
-    assert first["similarity"] == 0.1235
-    assert first["kept"]["box_overlap"] == 0.9123
-    assert first["kept"]["ages"] == [30, 34]
+    assert first["similarity"] == 0.12
+    assert first["kept"] == {
+        "box_overlap": 0.91,
+        "landmark_change": 0.02,
+        "yaw_change": 1,
+        "pitch_change": -3,
+        "roll_change": None,
+        "age_change": 10,
+        "sex_kept": False,
+    }
     assert set(report["models"]) == {"checkpoints/model.safetensors", "judge.onnx"}
-    assert report["pixels"] == {"input_sha256": "a" * 64, "output_sha256": "b" * 64}
+    assert report["pixels"] == {"original_hmac_sha256": None, "output_sha256": "b" * 64}
     assert "box" not in first
     assert first["attempts"] == []
     done, covered = report_of(*FACES["covered"])["faces"]
-    assert done["attempts"] == [{"scale": -10.0, "similarity": 0.1235, "anonymised": True}]
+    assert done["attempts"] == [{"scale": -10.0, "similarity": 0.12, "anonymised": True}]
     assert covered["attempts"][1] == {"scale": -14.0, "similarity": None, "anonymised": False}
     assert "not chosen" not in json.dumps(report_of(*FACES["unhandled faces kept"]))
+
+
+def test_nothing_in_a_report_is_a_function_of_the_original():
+    """Two originals of one result, measured alike as far as a reader sees, have the same report to the letter."""
+    close = face("anonymised", similarity=0.1249, kept=Kept(0.9149, 0.0249, 1.2, -2.9, None, 10, False))
+    ours, theirs = (
+        Verdict(((one,),), (digest * 64,), ("b" * 64,), 0.3, "guide", "judge.onnx")
+        for one, digest in ((FACES["anonymised"][0], "a"), (close, "f"))
+    )
+    options = {"file_format": "png", "file_sha256": "d" * 64, "created_by": {}, "software": {}}
+    reports = [build_report(one, 0, **options, model_hashes={}, settings=[]) for one in (ours, theirs)]
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to compare with")
+def test_a_keyed_digest_is_what_other_tools_compute_with_the_secret_and_nobody_without():
+    first, again, other = (report_of(secret=secret)["pixels"] for secret in (b"k" * 32, b"k" * 32, b"l" * 32))
+    assert first == again
+    assert first["original_hmac_sha256"] != other["original_hmac_sha256"]
+    command = ["openssl", "dgst", "-sha256", "-hmac", "k" * 32]
+    said = subprocess.run(command, input=b"a" * 64, capture_output=True, check=True).stdout.decode()
+    assert said.split()[-1] == first["original_hmac_sha256"]
+
+
+def test_what_the_host_writes_into_an_error_tells_no_original():
+    """Of a node that fails, the host keeps the inputs as texts, and sends them to its client."""
+    shown = repr(verdict_of(*FACES["anonymised"]))
+    assert "a" * 64 not in shown
+    assert "anonymised" in shown
+    person = Face((0, 0, 9, 9), (), 1.0, torch.ones(512), age=37, sex="female")
+    shown = repr(Faces(((person,),), 9, 9, "guide", "CPU", pictures=("a" * 64,)))
+    assert "a" * 64 not in shown
+    assert "37" not in shown
+    assert "female" not in shown
 
 
 @pytest.mark.parametrize("extra", [{"embedding": [0.1]}, {"file_name": "alice.png"}, {"created": "2026-11-23T00:00"}])

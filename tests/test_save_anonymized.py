@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
+import hmac
 import inspect
 import io
 import json
@@ -146,7 +148,8 @@ def test_report_describes_the_file(output, picture):
     report = json.loads((output / "anonymised_00001_.json").read_text(encoding="utf-8"))
     jsonschema.validate(report, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
     assert report["file"]["sha256"] == hashlib.sha256((output / shown["filename"]).read_bytes()).hexdigest()
-    assert report["pixels"] == {"input_sha256": verdict.originals[0], "output_sha256": verdict.results[0]}
+    assert report["pixels"] == {"original_hmac_sha256": None, "output_sha256": verdict.results[0]}
+    assert verdict.originals[0] not in json.dumps(report).replace(verdict.results[0], "")
     assert report["result"] == "covered"
     assert report["created_by"] == {"name": "reverse-personalization", "version": "0.1.0"}
     assert report["settings"] == [{"node": "SaveAnonymizedImage", "inputs": {"format": "png", "no_face": "block"}}]
@@ -162,10 +165,16 @@ def test_settings_are_told_and_what_somebody_wrote_is_not(pack, monkeypatch):
         "2": {"class_type": "ReverseIdentityLadder", "inputs": {"scales": "-10, -20", "threshold": ["9", 1]}},
         "3": {"class_type": "AttributePrompt", "inputs": {"text": "Ada, born in 1815", "sex": "female"}},
         "4": {"class_type": "KSampler", "inputs": {"cfg": 7.0}},
+        "5": {"class_type": "DPMSolverInversion", "inputs": {"seed": 815, "steps": 25}},
+        "6": "no node",
+        "7": {"class_type": "FaceEmbed"},
+        "8": {"inputs": {"select": "2"}},
+        "9": {"class_type": ["FaceEmbed"], "inputs": {}},
     }
     told = {one["node"]: one["inputs"] for one in part("host.node_classes").own_settings(prompt)}
     assert told == {
         "AttributePrompt": {"sex": "female"},
+        "DPMSolverInversion": {"steps": 25},
         "FaceEmbed": {"select": "1,3", "threshold": 0.4},
         "ReverseIdentityLadder": {"scales": "-10, -20"},
     }
@@ -268,10 +277,11 @@ def test_prefix_cannot_be_the_originals_name(output, picture):
     assert files(output) == []
 
 
-@pytest.mark.parametrize("call", ["fsync", "link"])
-@pytest.mark.parametrize("attempt", [1, 2])
+@pytest.mark.parametrize(
+    ("call", "attempt"), [("link", 1), ("link", 2), *(("fsync", number) for number in range(1, 5))]
+)
 def test_a_full_disk_leaves_nothing(output, picture, monkeypatch, call, attempt):
-    """The first call is the report's, the second the picture's."""
+    """Links are the report's and the picture's; flushed are the report, its folder, the picture, and its folder."""
     calls = []
     real = getattr(os, call)
 
@@ -336,6 +346,155 @@ def test_file_systems_without_links_are_served_as_safely(output, monkeypatch, ta
     with pytest.raises(PermissionError):
         part("host.image_files").save_numbered(output, "y", 1, ".png", b"new", b"{}")
     assert len(files(output)) == 2 + taken
+
+
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
+    """What is flushed from now on: a folder's path with the files that it then holds, or a file's with none."""
+    seen = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        seen.append(
+            (path, [name for name in sorted(os.listdir(path)) if name[0] != "."] if os.path.isdir(path) else [])
+        )
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return seen
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc that names open files")
+@pytest.mark.parametrize("links", [True, False])
+def test_the_folders_entry_is_flushed_after_each_file_has_its_name(output, picture, monkeypatch, links):
+    """After a power failure whoever sees the picture can rely on the report."""
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
+    seen = flushed(monkeypatch)
+    save(picture, safe(picture), filename_prefix="new/deep/x")
+    folders = [(path, names) for path, names in seen if os.path.isdir(path)]
+    deep = str(output / "new" / "deep")
+    report, picture_file = "x_00001_.json", "x_00001_.png"
+    assert folders == [
+        (str(output / "new"), ["deep"]),
+        (str(output), ["new"]),
+        (deep, [report]),
+        (deep, [report, picture_file]),
+    ]
+
+
+@pytest.mark.parametrize("refusal", ["EINVAL", "ENOTSUP", "EACCES"])
+def test_a_platform_that_flushes_no_folder_is_served(output, picture, monkeypatch, refusal):
+    real = os.open
+
+    def open_(path, *arguments, **options):
+        if os.path.isdir(path):
+            raise OSError(getattr(errno, refusal), "a folder cannot be flushed here")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", open_)
+    assert len(save(picture, safe(picture))) == 1
+    assert len(files(output)) == 2
+
+
+def test_a_disk_that_fails_under_the_folder_fails_the_save(output, monkeypatch):
+    def broken(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        part("host.image_files").flush_folder(output)
+
+
+SECRET = "REVERSE_PERSONALIZATION_SECRET"
+
+
+def test_an_original_is_proved_with_the_users_secret(output, picture, monkeypatch):
+    monkeypatch.setenv(SECRET, "correct horse battery staple, thirty-two")
+    verdict = safe(picture)
+    [shown] = save(picture, verdict, prove_original=True)
+    text = (output / shown["filename"]).with_suffix(".json").read_text(encoding="utf-8")
+    report = json.loads(text)
+    jsonschema.validate(report, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    key = os.environ[SECRET].encode()
+    expected = hmac.new(key, verdict.originals[0].encode(), hashlib.sha256).hexdigest()
+    assert report["pixels"]["original_hmac_sha256"] == expected
+    assert "horse" not in text
+
+
+@pytest.mark.parametrize("secret", [None, "", "too short", " " * 40])
+def test_a_proof_without_a_good_secret_is_refused_when_it_is_queued(pack, output, picture, monkeypatch, secret):
+    if secret is None:
+        monkeypatch.delenv(SECRET, raising=False)
+    else:
+        monkeypatch.setenv(SECRET, secret)
+    node = pack.node_classes["SaveAnonymizedImage"]
+    assert node.validate_inputs() is True
+    assert node.validate_inputs(prove_original=None) is True
+    said = node.validate_inputs(prove_original=True)
+    assert "REVERSE_PERSONALIZATION_SECRET" in said
+    assert "Set it before ComfyUI starts" in said
+    assert "too short" not in said
+    with pytest.raises(ValueError, match=r"the environment variable .* Set it before ComfyUI starts"):
+        save(picture, safe(picture), prove_original=True)
+    assert files(output) == []
+
+
+def test_the_host_refuses_the_proof_at_the_door(pack, output, monkeypatch):
+    import execution
+
+    monkeypatch.delenv(SECRET, raising=False)
+    inputs = {"images": ["1", 0], "verdict": ["1", 0], "prove_original": True}
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {}},
+        "2": {"class_type": "SaveAnonymizedImage", "inputs": inputs},
+    }
+    ok, errors, _ = asyncio.run(execution.validate_inputs("x", prompt, "2", {"1": (True, [], "1")}))
+    assert not ok
+    assert any(SECRET in error["details"] for error in errors)
+
+
+def test_a_proof_needs_a_report_to_be_in(pack, output, picture, monkeypatch):
+    monkeypatch.setenv(SECRET, "s" * 32)
+    assert "report is off" in pack.node_classes["SaveAnonymizedImage"].validate_inputs(
+        prove_original=True, report=False
+    )
+    with pytest.raises(ValueError, match="report is off"):
+        save(picture, safe(picture), prove_original=True, report=False)
+    assert files(output) == []
+
+
+def test_the_input_folder_is_not_read_unless_a_workflow_is_kept(output, picture, monkeypatch):
+    asked = []
+    real = os.walk
+    monkeypatch.setattr(os, "walk", lambda *given, **options: asked.append(given) or real(*given, **options))
+    save(picture, safe(picture))
+    assert asked == []
+    save(picture, safe(picture), keep_workflow=True)
+    assert len(asked) == 1
+
+
+def test_a_word_of_the_graph_in_the_prefix_is_looked_up(output, picture, tmp_path):
+    """A folder's name has nothing that shows that it is one; only then the files are asked."""
+    prompt = {"1": {"class_type": "LoadImage", "inputs": {"image": "wedding", "upload": "image"}}}
+    assert len(save(picture, safe(picture), prompt, filename_prefix="the wedding")) == 1
+    (tmp_path / "input" / "wedding").mkdir()
+    (tmp_path / "input" / "wedding" / "1.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match="filename_prefix holds the name"):
+        save(picture, safe(picture), prompt, filename_prefix="the wedding")
+
+
+def test_files_below_input_are_named_as_the_host_names_them(output, tmp_path):
+    import folder_paths
+
+    folder = tmp_path / "input"
+    (folder / "a" / "b").mkdir(parents=True)
+    for name in ("x.png", "a/y.png", "a/b/z.png"):
+        (folder / name).write_bytes(b"")
+    host_files = part("host.image_files")
+    assert sorted(host_files.loadable_files()) == sorted(folder_paths.recursive_search(str(folder))[0])
+    (folder / "a" / "b" / "round").symlink_to(folder)
+    assert len(list(host_files.loadable_files())) == 4
 
 
 @pytest.mark.parametrize(("name", "value"), [("no_face", "Block"), ("unhandled", "no"), ("format", "tiff")])
