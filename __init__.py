@@ -8,7 +8,9 @@ require_host()
 
 from comfy_api.latest import ComfyExtension, io
 
+from .host.freeing import close_when_the_host_frees
 from .host.model_folders import register_model_folders
+from .host.node_ids import report_taken_ids
 from .host.routes import add_routes
 from .nodes.attribute_prompt import AttributePrompt
 from .nodes.compose import NoiseTrajectorySampler, NoiseTrajectorySigmas, ReverseIdentityGuider
@@ -28,35 +30,39 @@ from .nodes.save_anonymized_image import SaveAnonymizedImage
 WEB_DIRECTORY = "./js"
 """What the host serves to the editor."""
 
+NODES: tuple[type[io.ComfyNode], ...] = (
+    IdentityAdapterLoader,
+    FaceEmbed,
+    FaceCrop,
+    FacePaste,
+    AttributePrompt,
+    DPMSolverInversion,
+    ReverseIdentityKSampler,
+    ReverseIdentityGuider,
+    NoiseTrajectorySampler,
+    NoiseTrajectorySigmas,
+    IdentityCheck,
+    FaceCover,
+    SaveAnonymizedImage,
+    KeepRegion,
+    FaceRegionMask,
+    ReverseIdentityLadder,
+)
+
 
 class ReversePersonalization(ComfyExtension):
     """The pack's nodes."""
 
     async def on_load(self) -> None:
-        """Tell the host where the adapters and the face models are, and answer what the editor asks."""
+        """Tell the host where adapters and face models are, answer the editor, and report ids that others use too."""
         register_model_folders()
         add_routes()
+        close_when_the_host_frees()
+        report_taken_ids([node.define_schema().node_id for node in NODES])
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes."""
-        return [
-            IdentityAdapterLoader,
-            FaceEmbed,
-            FaceCrop,
-            FacePaste,
-            AttributePrompt,
-            DPMSolverInversion,
-            ReverseIdentityKSampler,
-            ReverseIdentityGuider,
-            NoiseTrajectorySampler,
-            NoiseTrajectorySigmas,
-            IdentityCheck,
-            FaceCover,
-            SaveAnonymizedImage,
-            KeepRegion,
-            FaceRegionMask,
-            ReverseIdentityLadder,
-        ]
+        return list(NODES)
 
 
 async def comfy_entrypoint() -> ReversePersonalization:

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import folder_paths
-import torch
 
 from ..reverse_personalization.faces import EMBEDDING_WIDTH
 from .model_folders import INSIGHTFACE_FOLDER
@@ -163,12 +162,13 @@ def available_providers(choice: str) -> list[Any]:
     return choose_providers(choice, onnxruntime.get_available_providers())
 
 
-def open_model(file: Path, providers: list[Any]) -> Any:
-    """A model file as InsightFace's object with an open session.
+def open_model(file: Path, providers: list[Any], threads: int) -> Any:
+    """A model file as InsightFace's object with an open session, or None if InsightFace does not know its form.
 
     Args:
         file: ONNX.
         providers: see `choose_providers`.
+        threads: that compute.
 
     Raises:
         RuntimeError: InsightFace cannot be imported, or the file cannot be used.
@@ -181,7 +181,7 @@ def open_model(file: Path, providers: list[Any]) -> Any:
     # Errors only: published detectors declare output shapes of one size and warn at every other.
     options.log_severity_level = 3
     # Its own choice is all cores, whose threads wait by computing: two processes side by side took twice as long.
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads
     try:
         return model_zoo.get_model(
             str(file),
@@ -197,24 +197,17 @@ def open_model(file: Path, providers: list[Any]) -> Any:
         ort.InvalidProtobuf,
         ort.NotImplemented,
         ort.RuntimeException,
-        # InsightFace's own way to say that inputs or outputs are none that it knows.
+        # InsightFace's own way to say that it knows none of the inputs or outputs.
         AssertionError,
         IndexError,
         TypeError,
     ) as error:
-        raise RuntimeError(
-            f"{file} cannot be used ({str(error) or type(error).__name__}); if it belongs to the pack, it is "
-            "damaged or incomplete: replace it with a complete copy; if not, remove it from the folder"
-        ) from error
+        raise damaged_file(file, error) from error
 
 
-def classify(model: Any) -> tuple[str | None, str]:
-    """What a model is to this pack (InsightFace's task name, None for nothing), and in words for the user."""
-    task = getattr(model, "taskname", "unknown to InsightFace")
-    if task == "detection":
-        return (task, "face detector") if model.use_kps else (None, "face detector without landmarks")
-    if task == "recognition":
-        form = (*model.input_size, model.output_shape[-1])
-        fits = form == (CROP_SIDE, CROP_SIDE, EMBEDDING_WIDTH)
-        return task if fits else None, "face recogniser, {}x{} -> {}".format(*form)
-    return (task if task in ("genderage", "landmark_3d_68") else None), task
+def damaged_file(file: Path, found: Exception | str) -> RuntimeError:
+    """What to say of a model file that cannot be used."""
+    return RuntimeError(
+        f"{file} cannot be used ({str(found) or type(found).__name__}); if it belongs to the pack, it is damaged or "
+        "incomplete: replace it with a complete copy; if not, remove it from the folder"
+    )

@@ -7,7 +7,6 @@ importing this module stays cheap and works without them. What the packs are on 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import comfy.model_management
@@ -26,13 +25,8 @@ from ..reverse_personalization.face_search import (
 )
 from ..reverse_personalization.faces import Detection, Face, HeadPose
 from ..reverse_personalization.matching import Appearance
-from .face_packs import (
-    EXPECTED_FILES,
-    available_providers,
-    classify,
-    find_pack,
-    open_model,
-)
+from .face_packs import EXPECTED_FILES, find_pack
+from .sessions import FaceModel, face_model, not_finite
 
 LEAST_SCORE = 0.01
 """Lowest threshold: below it every point of a picture is a find, which nobody can tell apart or wait for."""
@@ -43,11 +37,11 @@ MIN_VISIBLE = 0.25
 
 @dataclass(frozen=True, eq=False)
 class FacePack:
-    """An open model pack: its sessions live as long as this object.
+    """A model pack. Its models are opened when they are used, and shared with all other packs of the same files.
 
     Attributes:
         name: of the pack.
-        provider: the ONNX Runtime provider the recogniser really runs on.
+        threshold: lowest score of a face, in [LEAST_SCORE, 1].
         detector: InsightFace's SCRFD.
         recogniser: InsightFace's ArcFace model.
         genderage: InsightFace's model of age and sex, or None.
@@ -55,11 +49,16 @@ class FacePack:
     """
 
     name: str
-    provider: str
-    detector: Any
-    recogniser: Any
-    genderage: Any | None
-    landmarker: Any | None
+    threshold: float
+    detector: FaceModel
+    recogniser: FaceModel
+    genderage: FaceModel | None
+    landmarker: FaceModel | None
+
+    @property
+    def provider(self) -> str:
+        """The ONNX Runtime provider that the recogniser really runs on."""
+        return self.recogniser.provider
 
     def search(self, picture: NDArray[np.uint8], det_size: int, plan: Plan = search_plan) -> list[Detection]:
         """All faces of a picture, the surest first.
@@ -76,7 +75,8 @@ class FacePack:
             RuntimeError: the detector's answer is not finite.
         """
         height, width = picture.shape[:2]
-        fixed = self.detector.static_input_size
+        detector = self.detector.opened()
+        fixed = detector.static_input_size
         # Of a fixed size that is no square, what is shown fills the shorter side.
         looks = plan(height, width, det_size, min(fixed) if fixed else None)
         # Turned and mirrored looks share a canvas, and shrinking a large picture takes longer than looking at it.
@@ -92,7 +92,7 @@ class FacePack:
                 found, points = self._look(looks[number], *canvas)
                 if not (np.isfinite(found).all() and np.isfinite(points).all()):
                     # Dropped, such a face would be missed; kept, nobody could say where it is.
-                    raise not_finite(self.detector.model_file)
+                    raise not_finite(self.detector.file.name)
                 boxes.append(found)
                 landmarks.append(points)
                 makers.append(np.full(len(found), number))
@@ -103,7 +103,7 @@ class FacePack:
         all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
         rated = all_boxes.copy()
         rated[:, 4] += UPRIGHT_BONUS * np.array([looks[number].upright for number in maker], bool)
-        chosen = self.detector.nms(rated)
+        chosen = detector.nms(rated)
         return [
             Detection(
                 box=tuple(all_boxes[i, :4].tolist()),
@@ -118,7 +118,9 @@ class FacePack:
         self, look: Look, canvas: NDArray[np.uint8], origin: NDArray[np.float64], scales: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; see `_canvas`."""
-        boxes, landmarks = self.detector.detect(look.show(canvas), input_size=(look.size, look.size))
+        boxes, landmarks = self.detector.opened().detect(
+            look.show(canvas), input_size=(look.size, look.size), det_thresh=self.threshold
+        )
         boxes, landmarks = look.boxes_back(boxes), look.landmarks_back(landmarks)
         boxes[:, :4] = (boxes[:, :4].reshape(-1, 2, 2) / scales + origin).reshape(-1, 4)
         return boxes, landmarks / scales + origin
@@ -140,7 +142,7 @@ class FacePack:
         if norm == 0 or not np.isfinite(norm):
             box = ", ".join(f"{side:.0f}" for side in detection.box)
             raise ValueError(
-                f"{Path(self.recogniser.model_file).name} gave the face at ({box}) an embedding of length {norm}; "
+                f"{self.recogniser.file.name} gave the face at ({box}) an embedding of length {norm}; "
                 "expected a finite length above 0: the file is damaged, or the provider miscalculates: try the "
                 "provider CPU"
             )
@@ -158,47 +160,18 @@ class FacePack:
 
     def embedding(self, picture: NDArray[np.uint8], detection: Detection) -> NDArray[np.float64]:
         """What the recogniser says of a face, float64 [512] of any length, not finite if it failed; see `embed`."""
-        return np.asarray(self.recogniser.get(picture, _insightface(detection)), np.float64)
+        return np.asarray(self.recogniser.opened().get(picture, _insightface(detection)), np.float64)
 
     def appearance(self, picture: NDArray[np.uint8], detection: Detection) -> Appearance:
         """What the pack's other models say of a face, None for those that it does not have; see `embed`."""
         face = _insightface(detection)
         if self.genderage is not None:
-            self.genderage.get(picture, face)
+            self.genderage.opened().get(picture, face)
         pose = None
         if self.landmarker is not None:
-            self.landmarker.get(picture, face)
+            self.landmarker.opened().get(picture, face)
             pose = HeadPose(*map(float, face.pose))
         return Appearance(age=face.age, sex={"F": "female", "M": "male", None: None}[face.sex], pose=pose)
-
-
-class WatchedSession:
-    """A detector's session that refuses answers that are no numbers: InsightFace passes over scores that are not."""
-
-    def __init__(self, session: Any, file: str) -> None:
-        self._session, self._file = session, file
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """As ONNX Runtime's.
-
-        Raises:
-            RuntimeError: a value is not finite.
-        """
-        answers = self._session.run(*args, **kwargs)
-        if not all(np.isfinite(answer).all() for answer in answers):
-            raise not_finite(self._file)
-        return answers
-
-
-def not_finite(file: str) -> RuntimeError:
-    """What is wrong with a detector that miscalculates."""
-    return RuntimeError(
-        f"{Path(file).name} gave values that are not finite, so nobody can say whether there are faces: the file is "
-        "damaged, or the provider miscalculates: try the provider CPU"
-    )
 
 
 def _canvas(
@@ -236,7 +209,7 @@ def _insightface(detection: Detection) -> Any:
 
 
 def load_pack(name: str, provider: str, threshold: float) -> FacePack:
-    """Open a model pack.
+    """Find a model pack's files; what they are is read from their headers.
 
     Args:
         name: as `installed_packs` lists it.
@@ -251,28 +224,24 @@ def load_pack(name: str, provider: str, threshold: float) -> FacePack:
     if not LEAST_SCORE <= threshold <= 1:
         raise ValueError(f"the lowest score of a face is {threshold:g}; expected {LEAST_SCORE:g} to 1")
     folder = find_pack(name)
-    providers = available_providers(provider)
     kinds: dict[str, str] = {}
-    models: dict[str, Any] = {}
+    models: dict[str, FaceModel] = {}
     for file in sorted(folder.glob("*.onnx")):
-        model = open_model(file, providers)
-        kind, kinds[file.name] = classify(model)
-        if kind is not None:
-            models.setdefault(kind, model)
-    for kind, part in (("detection", "face detector"), ("recognition", "face recogniser")):
-        if kind not in models:
+        model = face_model(file, provider)
+        task, kinds[file.name] = model.kind
+        if task is not None:
+            models.setdefault(task, model)
+    for task, part in (("detection", "face detector"), ("recognition", "face recogniser")):
+        if task not in models:
             there = "\n".join(f"  {file}: {found}" for file, found in kinds.items())
             raise FileNotFoundError(
                 f'the InsightFace model pack "{name}" has no {part}. In {folder} there is\n{there}\n'
                 f"{EXPECTED_FILES}\nUnpack the whole pack into that folder again."
             )
-    detector = models["detection"]
-    detector.prepare(0, det_thresh=threshold)
-    detector.session = WatchedSession(detector.session, detector.model_file)
     return FacePack(
         name=name,
-        provider=models["recognition"].session.get_providers()[0],
-        detector=detector,
+        threshold=threshold,
+        detector=models["detection"],
         recogniser=models["recognition"],
         genderage=models.get("genderage"),
         landmarker=models.get("landmark_3d_68"),

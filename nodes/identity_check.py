@@ -15,6 +15,7 @@ from torch import Tensor
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
+from ..reverse_personalization.checking import compare_pictures
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import Attempts
@@ -52,7 +53,7 @@ def checker_inputs() -> list[io.Input]:
             max=1.0,
             step=0.01,
             tooltip=(
-                "Similarity (cosine) from which on a face counts as recognisable. Lower is stricter. 0 takes "
+                "Similarity (cosine) at or above which a face counts as recognisable. Lower is stricter. 0 takes "
                 "what was measured for the checker, else a strict value for all."
             ),
         ),
@@ -72,7 +73,8 @@ class IdentityCheck(io.ComfyNode):
             description=(
                 "Checks every face of the result with a recogniser other than the one that guided: anonymised, still "
                 "recognisable, or unmeasurable, which is not a success. Also searches the result again for faces that "
-                "were missed. Runs on this computer and downloads nothing."
+                "were missed, and looks for everybody who was to be changed in all pictures of the batch. Runs on "
+                "this computer and downloads nothing."
             ),
             search_aliases=[*SEARCH_ALIASES, "verify", "similarity", "re-identification", "InsightFace", "ArcFace"],
             inputs=[
@@ -181,14 +183,16 @@ class IdentityCheck(io.ComfyNode):
         check_found_in(faces, originals, "original")
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if attempts is None else attempts.of(faces.embeddings()))
-        images = []
+        checked = []
         progress = comfy.utils.ProgressBar(len(result))
         left_out = faces.left_out or ((),) * len(faces.images)
-        for number, (before, known, others, after) in enumerate(
-            zip(original, faces.images, left_out, result, strict=True), start=1
-        ):
+        for before, known, others, after in zip(original, faces.images, left_out, result, strict=True):
             comfy.model_management.throw_exception_if_processing_interrupted()
-            said = judge.check(to_picture(before), known, to_picture(after), det_size, second_search, others)
+            checked.append(judge.check(to_picture(before), known, to_picture(after), det_size, second_search, others))
+            progress.update(1)
+        images = []
+        said_of_all = compare_pictures(checked, judge.measured)
+        for number, (known, said) in enumerate(zip(faces.images, said_of_all, strict=True), start=1):
             if len(said) < len(known):
                 raise RuntimeError(
                     f"the check of image {number} says something of {len(said)} faces, but {len(known)} were to be "
@@ -198,7 +202,6 @@ class IdentityCheck(io.ComfyNode):
             # Who was not to be changed comes after those who were.
             changed, unhandled = said[: len(known)], said[len(known) :]
             images.append((*(replace(face, attempts=next(tried)) for face in changed), *unhandled))
-            progress.update(1)
         verdict = Verdict(
             images=tuple(images),
             originals=originals,
@@ -209,7 +212,7 @@ class IdentityCheck(io.ComfyNode):
             model_hashes=judge.model_hashes,
             previews=tuple(preview_files(original)),
         )
-        report = describe(verdict, judge.pack.provider)
+        report = describe(verdict, judge.recogniser.provider)
         shown = {COMPARISON: comparisons(verdict, result, preview_files(result))}
         return io.NodeOutput(verdict, report, verdict.safe, ui={**ui.PreviewText(report).as_dict(), **shown})
 

@@ -12,7 +12,8 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..host.ladder import check_crops, generator
-from ..host.recognition import Original, open_checker
+from ..host.recognition import open_checker
+from ..reverse_personalization.checking import Original
 from ..reverse_personalization.face_search import crop_search_size
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import Attempts, climb, parse_scales
@@ -151,7 +152,7 @@ class ReverseIdentityLadder(io.ComfyNode):
         progress.update_absolute(progress.total)
         report = "\n".join(
             [
-                f"checked by {judge.name} on {judge.pack.provider}, threshold {judge.threshold:.2f}",
+                f"checked by {judge.name} on {judge.recogniser.provider}, threshold {judge.threshold:.2f}",
                 *(f"face {number}: {outcome}" for number, outcome in enumerate(outcomes, start=1)),
             ]
         )

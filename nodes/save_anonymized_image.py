@@ -22,6 +22,7 @@ from ..host.model_hashes import model_hashes
 from ..host.node_classes import output_types, own_settings
 from ..host.previews import COMPARISON, comparisons
 from ..host.secret import SECRET_VARIABLE, read_secret
+from ..reverse_personalization.operating_point import judge_similarity
 from ..reverse_personalization.report import build_report, name_faces, software_versions
 from ..reverse_personalization.scrub import Scrubber
 from ..reverse_personalization.verdict import FaceVerdict, Verdict, eight_bits
@@ -278,8 +279,7 @@ def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:
 
     def blocks(face: FaceVerdict) -> bool:
         if face.status == "anonymised":
-            # A similarity that is no number is not below anything.
-            return face.similarity is None or not face.similarity <= verdict.threshold
+            return judge_similarity(face.similarity, verdict.threshold) != "anonymised"
         return not face.may_stay(unhandled == "save")
 
     unsafe = name_faces(verdict, blocks)

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import areas, intersection_over_union, shared_areas
+
 SIZE_STEP = 32
 """The detector's coarsest stride: its input sizes are multiples of it."""
 
@@ -249,7 +251,7 @@ def visible_part(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """Part of each box's area, [F] in [0, 1], that lies in a picture of this height and width."""
     corners = boxes[:, :4].reshape(-1, 2, 2)
     clipped = np.clip(corners, 0, [width, height])
-    return np.prod(clipped[:, 1] - clipped[:, 0], axis=1) / _areas(boxes)
+    return np.prod(clipped[:, 1] - clipped[:, 0], axis=1) / areas(boxes)
 
 
 def fragments(boxes: NDArray[Any], looks: NDArray[Any], cut: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -271,11 +273,11 @@ def fragments(boxes: NDArray[Any], looks: NDArray[Any], cut: NDArray[np.bool_]) 
         [F], True for what is to be dropped.
     """
     pieces = np.zeros(len(boxes), bool)
-    area, score = _areas(boxes), boxes[:, 4]
+    area, score = areas(boxes), boxes[:, 4]
     # A look at a time: all finds with all finds take too much memory where a low threshold makes thousands of them.
     for look in np.unique(looks):
         own = np.flatnonzero(looks == look)
-        shared = _shared(boxes[own], boxes)
+        shared = shared_areas(boxes[own], boxes)
         # [finds of this look, F].
         inside = (shared / area[own, None] > FRAGMENT) & np.less.outer(area[own], area)
         same_face = _show_one_face(boxes[own], boxes)
@@ -307,23 +309,7 @@ def clear_ones(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequence[in
     return result
 
 
-def _shared(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    """Area that each of some boxes shares with each of others, [N, M]."""
-    x0, y0, x1, y1 = boxes[:, :4].T
-    other_x0, other_y0, other_x1, other_y1 = others[:, :4].T
-    across = np.minimum.outer(x1, other_x1) - np.maximum.outer(x0, other_x0)
-    down = np.minimum.outer(y1, other_y1) - np.maximum.outer(y0, other_y0)
-    area: NDArray[Any] = np.maximum(across, 0) * np.maximum(down, 0)
-    return area
-
-
 def _show_one_face(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """Which of some boxes and of others share so much that they show one face, [N, M]."""
-    shared = _shared(boxes, others)
-    same: NDArray[np.bool_] = shared > SAME_FACE * (np.add.outer(_areas(boxes), _areas(others)) - shared)
+    same: NDArray[np.bool_] = intersection_over_union(boxes, others) > SAME_FACE
     return same
-
-
-def _areas(boxes: NDArray[Any]) -> NDArray[Any]:
-    sides = np.maximum(boxes[:, 2:4] - boxes[:, :2], np.finfo(np.float32).eps)
-    return sides[:, 0] * sides[:, 1]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .operating_point import judge_similarity
+
 Generate = Callable[[Sequence[int], float], Tensor]
 """(numbers of faces from 0, scale) -> their crops, float [F, H, W, 3]."""
 
@@ -141,7 +143,7 @@ def climb(
         scales: one or more, the weakest first.
         generate: called once a scale, with the faces that are left, in their order.
         similarity: called once for every finite crop.
-        threshold: cosine from which on a face counts as recognisable.
+        threshold: see `judge_similarity`.
 
     Returns:
         one for each face, in their order.
@@ -157,6 +159,6 @@ def climb(
             cosine = similarity(row, crop) if finite else None
             if finite:
                 crops[row] = crop
-            attempts[row].append(Attempt(scale, finite, cosine, cosine is not None and cosine < threshold))
+            attempts[row].append(Attempt(scale, finite, cosine, judge_similarity(cosine, threshold) == "anonymised"))
         left = [row for row in left if not attempts[row][-1].anonymised]
     return [Outcome(tuple(tried), crop) for tried, crop in zip(attempts, crops, strict=True)]

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .boxes import intersection_over_union
 from .faces import Detection, HeadPose, Sex
 from .verdict import AGE_STEP, Kept, Status
+from .operating_point import judge_similarity
 
 MIN_MEASURABLE = 20.0
 """Pixels of the shorter side of a face's box; in less a recogniser sees nobody."""
@@ -23,7 +25,7 @@ ALIGNMENT_ERROR = 0.15
 distance in a frontal face, which is what a small detector does and several times a large one's error."""
 
 MIN_OVERLAP = 0.2
-"""Intersection over union of the boxes from which on a face of the result may be the original's at that place."""
+"""A face of the result may be the original's at that place if their boxes' intersection over union is at least this."""
 
 
 class Appearance(NamedTuple):
@@ -41,12 +43,8 @@ class Appearance(NamedTuple):
 
 
 def overlap(a: Detection, b: Detection) -> float:
-    """Intersection over union of two boxes, in [0, 1]."""
-    across = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
-    down = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    shared = max(across, 0.0) * max(down, 0.0)
-    together = a.area + b.area - shared
-    return shared / together if together > 0 else 0.0
+    """`intersection_over_union` of two faces' boxes, in [0, 1]; NaN where one is not finite."""
+    return float(intersection_over_union(np.array([a.box]), np.array([b.box]))[0, 0])
 
 
 def landmark_distance(a: Detection, b: Detection) -> float:
@@ -155,22 +153,22 @@ def _turn(before: float, after: float) -> float | None:
 def status_of(similarity: float | None, found: bool, threshold: float) -> tuple[Status, str]:
     """What a measurement says of a face that was to be changed.
 
-    A similarity that tells the person counts wherever it comes from; one that does not tell counts only if the face
+    A similarity that gives the person away counts wherever it comes from. One that does not counts only if the face
     was found: "nothing there" is no proof.
 
     Args:
         similarity: see `FaceVerdict.similarity`.
         found: whether the face was found again in the result.
-        threshold: cosine from which on a face counts as recognisable.
+        threshold: see `judge_similarity`.
 
     Returns:
         The status, and its reason if it is not "anonymised".
     """
-    if similarity is not None and similarity >= threshold:
-        return "recognisable", "not below the threshold"
+    judgement = judge_similarity(similarity, threshold)
+    if judgement == "recognisable":
+        return judgement, "not below the threshold"
     if not found:
         return "unmeasurable", "not found in the result"
-    # What is neither above nor below the threshold is no number.
-    if similarity is None or not similarity < threshold:
-        return "unmeasurable", "too small, turned in no clear way, or the recogniser cannot read it"
-    return "anonymised", ""
+    if judgement == "unmeasurable":
+        return judgement, "too small, turned in no clear way, or the recogniser cannot read it"
+    return judgement, ""

@@ -1,10 +1,12 @@
-"""The cosine from which on a recogniser takes two faces for one person's, as it was measured, in the pack's folder."""
+"""When a recogniser takes two faces for one person's: the rule, and the threshold in its pack's folder."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 OPERATING_POINT_FILE = "verification.json"
 """In a pack's folder, with the fields of `OperatingPoint`."""
@@ -15,11 +17,28 @@ CAUTIOUS_THRESHOLD = 0.2
 
 
 STRICTER = 0.75
-"""Part of the measured threshold from which on a check takes a face for recognisable.
+"""The check's threshold, as a part of the one that was measured.
 
 The check aligns by what a detector found, and whoever wants to know somebody again may align better: of 354 faces in
 121 hostile photographs 3 reached the threshold with their true landmarks, and 0.71 to 0.92 of it with the detector's.
 """
+
+
+def judge_similarity(
+    similarity: float | None, threshold: float
+) -> Literal["recognisable", "anonymised", "unmeasurable"]:
+    """What a similarity says of a person: the one rule, which every check follows.
+
+    Args:
+        similarity: cosine in [-1, 1]; None if nothing was measured.
+        threshold: cosine in [0, 1].
+
+    Returns:
+        "recognisable" at or above the threshold, "anonymised" below it, "unmeasurable" without a finite number.
+    """
+    if similarity is None or not math.isfinite(similarity):
+        return "unmeasurable"
+    return "recognisable" if similarity >= threshold else "anonymised"
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,14 @@ class OperatingPoint:
 
 
 def checking_threshold(folder: Path) -> float:
-    """The cosine from which on a check takes a face for recognisable; arguments and errors of `pack_threshold`."""
+    """The threshold of a check: `STRICTER` than what was measured for a pack's recogniser, or the cautious one.
+
+    Args:
+        folder: of the pack.
+
+    Raises:
+        ValueError: see `pack_threshold`.
+    """
     measured = (folder / OPERATING_POINT_FILE).exists()
     return STRICTER * pack_threshold(folder) if measured else CAUTIOUS_THRESHOLD
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from .ladder import Attempt
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
-"""anonymised: measured, and below the threshold. recognisable: above it. unmeasurable: one of the two faces could not
-be found again, or not be embedded. unhandled: a face in the result that belongs to none of the faces that were to be
-changed. covered: one of the last three, under a cover since."""
+"""anonymised, recognisable: see `judge_similarity`. unmeasurable: one of the two faces could not be found again, or not
+be embedded. unhandled: a face in the result that belongs to none of the faces that were to be changed and shows nobody
+who was. covered: one of the last three, under a cover since."""
 
 SAFE: frozenset[Status] = frozenset({"anonymised", "covered"})
 """What may leave. Everything else is covered or blocks the run."""
@@ -65,8 +65,8 @@ class FaceVerdict:
         status: see `Status`.
         boxes: where it is, in pixels of the photograph: in the original, in the result, or both. A cover covers all.
         landmarks: of the same faces, five (x, y) each.
-        similarity: largest cosine between original and result by the checking recogniser; None if unmeasurable or
-            unhandled.
+        similarity: largest cosine, by the checking recogniser, of a person who was to be changed and what the result
+            shows; None if unmeasurable or unhandled.
         kept: None if the face was not found again.
         method: of its cover, "" if it is not covered.
         reason: of a status that is not safe, a few words for people.
@@ -102,7 +102,7 @@ class Verdict:
         images: of every result its faces: those that were to be changed in their order, then the unhandled.
         originals: `pixels_digest` of every original.
         results: `pixels_digest` of every result that was checked; a picture with another digest was not.
-        threshold: cosine above which a face counts as recognisable.
+        threshold: cosine, see `judge_similarity`.
         guide: name of the pack whose embeddings guided.
         checker: name of the pack or file that checked.
         model_hashes: sha256 of the model files that took part, by a name without folders.

@@ -99,7 +99,7 @@ def test_coordinates_come_back_from_every_look(node, fake_pack, height, width, s
 def test_one_look_alone_would_miss_what_the_search_finds(insight, fake_pack, height, width, square):
     picture = bgr(fake_insight.scene(height, width, cyan=square))
     pack = insight.load_pack("fake", "CPU", 0.1)
-    assert len(pack.detector.detect(picture, input_size=(640, 640))[0]) == 0
+    assert len(pack.detector.opened().detect(picture, input_size=(640, 640), det_thresh=0.1)[0]) == 0
     assert len(pack.search(picture, 640)) == 1
 
 

@@ -263,7 +263,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "comparison": (
         "check",
-        "host.recognition",
+        "reverse_personalization.checking",
         "Checker.similarity",
         {
             "throws": lambda function: throw,
@@ -273,7 +273,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "check of a picture": (
         "check",
-        "host.recognition",
+        "reverse_personalization.checking",
         "Checker.check",
         {"throws": lambda function: throw, "gives no faces": lambda function: give(())},
     ),

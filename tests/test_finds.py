@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,10 +17,13 @@ class StubDetector:
 
     def __init__(self, size: int, *answers: list[list[float]]):
         self.static_input_size = (size, size)
-        self.model_file = "stub.onnx"
+        self.file = Path("stub.onnx")
         self.answers = list(answers)
 
-    def detect(self, canvas, input_size):
+    def opened(self):
+        return self
+
+    def detect(self, canvas, input_size, det_thresh):
         boxes = np.array(self.answers.pop(0) if self.answers else [], float).reshape(-1, 5)
         return boxes, np.repeat(boxes[:, None, 2:4], 5, axis=1)
 
@@ -34,7 +39,7 @@ class OneOfEach(StubDetector):
 
 
 def search(insight, detector: StubDetector, height: int, width: int) -> list:
-    pack = insight.FacePack("stub", "", detector, recogniser=None, genderage=None, landmarker=None)
+    pack = insight.FacePack("stub", 0.1, detector, recogniser=None, genderage=None, landmarker=None)
     return pack.search(np.zeros((height, width, 3), np.uint8), 640)
 
 
@@ -56,7 +61,7 @@ def test_a_face_that_looks_do_not_agree_on_is_said_to_be_unclear(insight):
     face = [20, 20, 80, 80, 0.9]
     for turned, clear in ((0.95, False), (0.9, True)):
         answers = [[face], NOTHING, NOTHING, [[20, 20, 80, 80, turned]]]
-        pack = insight.FacePack("stub", "", OneOfEach(100, *answers), None, None, None)
+        pack = insight.FacePack("stub", 0.1, OneOfEach(100, *answers), None, None, None)
         (found,) = pack.search(np.zeros((100, 100, 3), np.uint8), 640, plan)
         assert (found.box, found.clear) == ((20, 20, 80, 80), clear)
 
@@ -120,7 +125,7 @@ class Session:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_detector_that_miscalculates_in_one_look_alone_stops_the_search(insight, value):
     """Half precision may overflow at one size; the other looks find somebody all the same."""
-    watched = insight.WatchedSession(Session([0.2, 0.9], [0.1, value]), "folder/detector.onnx")
+    watched = part("host.sessions").WatchedSession(Session([0.2, 0.9], [0.1, value]), "folder/detector.onnx")
     assert watched.get_providers() == ["CPUExecutionProvider"]
     assert watched.run(None, {})[0].tolist() == [0.2, 0.9]
     with pytest.raises(RuntimeError, match=r"^detector\.onnx gave values that are not finite"):
@@ -128,7 +133,8 @@ def test_a_detector_that_miscalculates_in_one_look_alone_stops_the_search(insigh
 
 
 def test_every_detector_is_watched(insight, fake_pack):
-    assert isinstance(insight.load_pack("fake", "CPU", 0.1).detector.session, insight.WatchedSession)
+    session = insight.load_pack("fake", "CPU", 0.1).detector.opened().session
+    assert isinstance(session, part("host.sessions").WatchedSession)
 
 
 def test_a_detector_of_a_fixed_size_that_is_no_square_sees_all_of_a_picture(insight, packs_folder):

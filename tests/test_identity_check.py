@@ -102,13 +102,14 @@ def test_attempts_go_with_their_faces_and_only_with_them(check, node):
 
 
 def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
-    monkeypatch.setattr(part("host.recognition").Checker, "check", lambda *given: ())
+    checking = part("reverse_personalization.checking")
+    monkeypatch.setattr(checking.Checker, "check", lambda *given: checking.CheckedPicture((), (), ()))
     with pytest.raises(RuntimeError, match="of image 2 says something of 0 faces, but 1 were to be changed"):
         check(images(NOBODY, BEFORE), images(NOBODY, AFTER))
 
 
 def test_a_similarity_that_is_no_number_is_no_success(check, monkeypatch):
-    monkeypatch.setattr(part("host.recognition").Checker, "similarity", lambda *given: float("nan"))
+    monkeypatch.setattr(part("reverse_personalization.checking").Checker, "similarity", lambda *given: float("nan"))
     output = check(images(BEFORE, BEFORE), images(AFTER, NOBODY))
     assert statuses(output) == [["unmeasurable"], ["unmeasurable"]]
     assert [face.similarity for face in output.result[0]] == [None, None]

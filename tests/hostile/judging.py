@@ -158,7 +158,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         recognition = part("host.recognition")
-        self._pack = recognition.open_checker(self.name, "CPU", 0.0, DETECTION_THRESHOLD, FACE_PACK.name).pack
+        self._pack = recognition.open_checker(self.name, "CPU", 0.0, DETECTION_THRESHOLD, FACE_PACK.name).recogniser
         folder = part("host.face_packs").find_pack(self.name)
         self.threshold = part("reverse_personalization.operating_point").pack_threshold(folder)
         self._detection = part("reverse_personalization.faces").Detection

@@ -1,0 +1,184 @@
+"""Open face models, kept by the host: each file is opened at its first use and closed when the host unloads models.
+
+A `FaceModel` is what `comfy.model_management` knows: an ONNX session counts as loaded with the size of its file, on the
+device of its provider. All nodes share it, so nothing may be set on InsightFace's objects: what differs from node to
+node is handed over with each call.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import numpy as np
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from .face_packs import PROVIDERS, available_providers, damaged_file, open_model
+from .model_kinds import FileState, ModelKind, classify, file_state, remember_kind, remembered_kind
+
+CPU_PROVIDERS = frozenset({PROVIDERS["CPU"], PROVIDERS["OpenVINO"]})
+"""Providers that keep a model in the computer's own memory."""
+
+CPU = torch.device("cpu")
+
+
+class WatchedSession:
+    """A detector's session that refuses answers that are not finite: InsightFace passes over scores that are NaN."""
+
+    def __init__(self, session: Any, file: str) -> None:
+        self._session, self._file = session, file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """As ONNX Runtime's.
+
+        Raises:
+            RuntimeError: a value is not finite.
+        """
+        answers = self._session.run(*args, **kwargs)
+        if not all(np.isfinite(answer).all() for answer in answers):
+            raise not_finite(self._file)
+        return answers
+
+
+def not_finite(file: str) -> RuntimeError:
+    """What is wrong with a detector that miscalculates."""
+    return RuntimeError(
+        f"{Path(file).name} gave values that are not finite, so nobody can say whether there are faces: the file is "
+        "damaged, or the provider miscalculates: try the provider CPU"
+    )
+
+
+class InsightFaceModel(torch.nn.Module):
+    """Holds InsightFace's object while it is open. The host's log shows this class's name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: Any | None = None
+
+
+class FaceModel(ModelPatcher):
+    """One file of a pack, for one provider and number of threads.
+
+    Attributes:
+        file: ONNX.
+    """
+
+    def __init__(self, state: FileState, providers: list[Any], threads: int) -> None:
+        first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        device = CPU if first in CPU_PROVIDERS else comfy.model_management.get_torch_device()
+        super().__init__(InsightFaceModel(), load_device=device, offload_device=CPU, size=max(state.size, 1))
+        self.file = Path(state.path)
+        self._state, self._providers, self._threads = state, providers, threads
+        self._lock = threading.RLock()
+
+    @property
+    def kind(self) -> ModelKind:
+        """What the file is. Only a file whose header does not tell is opened for it, once.
+
+        Raises:
+            RuntimeError: the file cannot be used.
+        """
+        known = remembered_kind(self._state)
+        if known is None:
+            known = remember_kind(self._state, classify(self._open()))
+        return known
+
+    @property
+    def provider(self) -> str:
+        """The ONNX Runtime provider that the model really runs on."""
+        provider: str = self.opened().session.get_providers()[0]
+        return provider
+
+    def opened(self) -> Any:
+        """InsightFace's object with its session.
+
+        Hold it no longer than a call takes: whoever holds it keeps the host from freeing its memory.
+
+        Raises:
+            RuntimeError: the file cannot be used, or has changed since the model was asked for.
+        """
+        with self._lock:
+            # Another thread may unload what has just been loaded.
+            while (opened := self.model.opened) is None:
+                comfy.model_management.load_models_gpu([self])
+        return opened
+
+    def close(self) -> None:
+        """Drop the session; the next use opens it again."""
+        self.model.opened = None
+        self.model.model_loaded_weight_memory = 0
+
+    def partially_load(self, device_to: torch.device, extra_memory: int = 0, force_patch_weights: bool = False) -> int:
+        """Open the file, all of it; called by the host. Returns the bytes that are loaded in addition."""
+        if self.model.opened is not None:
+            return 0
+        opened = self._open()
+        kind = classify(opened)
+        if kind != self.kind:
+            raise damaged_file(self.file, f"its header says {self.kind.words}, InsightFace says {kind.words}")
+        if kind.task == "detection":
+            opened.session = WatchedSession(opened.session, opened.model_file)
+        self.model.opened, self.model.device = opened, device_to
+        self.model.model_loaded_weight_memory = self.size
+        return int(self.size)
+
+    def _open(self) -> Any:
+        if file_state(self.file) != self._state:
+            raise RuntimeError(f"{self.file} has changed while it was in use; run again")
+        return open_model(self.file, self._providers, self._threads)
+
+    def partially_unload(
+        self, device_to: torch.device, memory_to_free: int = 0, force_patch_weights: bool = False
+    ) -> int:
+        """Close the file, as there is no part of a session; called by the host. Returns the bytes that are freed."""
+        freed = int(self.loaded_size())
+        self.close()
+        return freed
+
+    def detach(self, unpatch_all: bool = True) -> InsightFaceModel:
+        """Close the file; called by the host when it unloads the model, or only lists it anew (`unpatch_all` False)."""
+        if unpatch_all:
+            self.close()
+        model: InsightFaceModel = self.model
+        return model
+
+
+_models: dict[tuple[str, str, int], FaceModel] = {}
+_models_lock = threading.Lock()
+
+
+def face_model(file: Path, provider: str) -> FaceModel:
+    """A model file, shared by all who ask for it; not opened before it is used.
+
+    Args:
+        file: ONNX. If it has changed since it was last asked for, it is opened anew.
+        provider: "auto" or a key of `PROVIDERS`.
+
+    Raises:
+        RuntimeError: InsightFace cannot be imported.
+        ValueError: the provider is not available.
+        OSError: the file cannot be read.
+    """
+    providers, threads, state = available_providers(provider), torch.get_num_threads(), file_state(file)
+    key = (state.path, repr(providers), threads)
+    with _models_lock:
+        model = _models.get(key)
+        if model is None or model._state != state:
+            if model is not None:
+                model.close()
+            model = _models[key] = FaceModel(state, providers, threads)
+    return model
+
+
+def close_in_memory() -> None:
+    """Close the models that the computer's own memory holds."""
+    with _models_lock:
+        for model in _models.values():
+            if model.load_device == CPU:
+                model.close()

@@ -1,0 +1,38 @@
+"""How much boxes share: the one definition of intersection over union.
+
+Boxes are float arrays [N, 4 or more] whose first four columns are x0, y0, x1, y1 in pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def areas(boxes: NDArray[Any]) -> NDArray[Any]:
+    """Areas in square pixels, [N]; never 0, so that they can be divided by."""
+    sides = np.maximum(boxes[:, 2:4] - boxes[:, :2], np.finfo(np.float32).eps)
+    return sides[:, 0] * sides[:, 1]
+
+
+def shared_areas(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Area in square pixels that each of the boxes shares with each of the others, [N, M]."""
+    x0, y0, x1, y1 = boxes[:, :4].T
+    other_x0, other_y0, other_x1, other_y1 = others[:, :4].T
+    across = np.minimum.outer(x1, other_x1) - np.maximum.outer(x0, other_x0)
+    down = np.minimum.outer(y1, other_y1) - np.maximum.outer(y0, other_y0)
+    shared: NDArray[Any] = np.maximum(across, 0) * np.maximum(down, 0)
+    return shared
+
+
+def intersection_over_union(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Shared area of each pair as a part of what the two cover together, [N, M] in [0, 1].
+
+    NaN where a coordinate is not finite: no comparison with it holds.
+    """
+    with np.errstate(invalid="ignore"):
+        shared = shared_areas(boxes, others)
+        ratio: NDArray[Any] = shared / (np.add.outer(areas(boxes), areas(others)) - shared)
+    return ratio
