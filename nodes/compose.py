@@ -9,7 +9,7 @@ from ..host.guider import reverse_identity_guider
 from ..host.sampling import ReplaySampler
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
-from .reverse_identity_ksampler import guidance_inputs
+from .inputs import guidance_inputs
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 _CATEGORY = f"{CATEGORY}/compose"

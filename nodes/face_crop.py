@@ -9,14 +9,14 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..reverse_personalization.alignment import crop_transform, face_in_crop, landmark_fault
-from ..reverse_personalization.cropping import take_crops
+from ..reverse_personalization.alignment import face_in_crop
+from ..reverse_personalization.cropping import EMPTY_LEVEL, take_crops
 from ..reverse_personalization.face_mask import face_area
 from ..reverse_personalization.face_template import stand_in
 from ..reverse_personalization.faces import Face, Faces
-from ..reverse_personalization.placement import Placement, Placements
+from ..reverse_personalization.placement import Placement, Placements, place_crops
 from ..reverse_personalization.verdict import pixels_digest
-from .face_embed import check_found_in, check_images
+from .checks import check_found_in, check_images, check_photographs
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
 
 DEFAULT_SIDE = 1024
@@ -24,9 +24,6 @@ SIDE_STEP = 8
 SMALLEST_SIDE = 64
 LARGEST_SIDE = 4096
 LARGEST_MARGIN = 1.0
-
-GREY = 0.5
-"""Of a crop that has nothing to show."""
 
 
 class FaceCrop(io.ComfyNode):
@@ -143,7 +140,7 @@ class FaceCrop(io.ComfyNode):
         lines: list[str] = []
         progress = comfy.utils.ProgressBar(len(image))
         for number, (one, found) in enumerate(zip(image, faces.images, strict=True)):
-            placed, faults = _placed(found, number, side, margin, faces)
+            placed, faults = place_crops(found, number, side, margin, faces.height, faces.width)
             photo = one[..., :3].expand(-1, -1, 3).float().cpu().numpy()
             areas = [
                 face_area(np.array(found[placement.face].landmarks), placement.to_crop, side, *photo.shape[:2])
@@ -154,13 +151,17 @@ class FaceCrop(io.ComfyNode):
                 crops.append(torch.from_numpy(crop))
                 crop_faces.append((face_in_crop(found[placement.face], placement.to_crop),))
             placements += placed
-            lines += [f"image {number + 1}: {len(placed)} of {len(found)} cropped", *faults]
+            lines.append(f"image {number + 1}: {len(placed)} of {len(found)} cropped")
+            lines += [
+                f"image {number + 1}: face {which + 1} left out, {fault}; it has to be covered"
+                for which, fault in faults.items()
+            ]
             progress.update(1)
         report = "\n".join(lines)
         where = Placements(crops=tuple(placements), side=side, faces=faces)
         if not crops:
             side = SMALLEST_SIDE
-            crops, crop_faces = [torch.full((side, side, 3), GREY)], [(stand_in(side),)]
+            crops, crop_faces = [torch.full((side, side, 3), EMPTY_LEVEL)], [(stand_in(side),)]
         shown = Faces(
             images=tuple(crop_faces),
             height=side,
@@ -170,32 +171,3 @@ class FaceCrop(io.ComfyNode):
             pictures=tuple(map(pixels_digest, crops)),
         )
         return io.NodeOutput(torch.stack(crops), shown, where, report, ui=ui.PreviewText(report))
-
-
-def check_photographs(image: Tensor, faces: Faces) -> None:
-    """Refuse faces of other photographs.
-
-    Raises:
-        ValueError: another number or size of images.
-    """
-    expected = (len(faces.images), faces.height, faces.width)
-    if tuple(image.shape[:3]) != expected:
-        raise ValueError(
-            "the faces were found in {} image(s) of height {} and width {}, but the image has {} of {} and {}; connect "
-            "the same images to both".format(*expected, *image.shape[:3])
-        )
-
-
-def _placed(
-    found: tuple[Face, ...], image: int, side: int, margin: float, faces: Faces
-) -> tuple[list[Placement], list[str]]:
-    """Placements of one image's faces, and a line for the report about each that cannot be cropped."""
-    placed, faults = [], []
-    for number, face in enumerate(found):
-        landmarks = np.array(face.landmarks)
-        fault = landmark_fault(landmarks, faces.height, faces.width)
-        if fault:
-            faults.append(f"image {image + 1}: face {number + 1} left out, {fault}; it has to be covered")
-        else:
-            placed.append(Placement(image=image, face=number, to_crop=crop_transform(landmarks, side, margin)))
-    return placed, faults

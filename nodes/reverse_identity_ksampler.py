@@ -12,55 +12,8 @@ from ..host.guider import reverse_identity_guider
 from ..host.sampling import replay_trajectory
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
-from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, NoiseTrajectorySocket
-
-
-def guidance_inputs() -> list[io.Input]:
-    """Inputs that the sampler and the guider on its own have in common."""
-    return [
-        io.Model.Input("model", tooltip="The model, with its identity adapter, that made the trajectory."),
-        NoiseTrajectorySocket.Input("trajectory", tooltip="From DPM-Solver++ Inversion."),
-        FacesSocket.Input(
-            "faces", tooltip="Whom to run away from: one face for each latent, in the same order (Embed Faces)."
-        ),
-        io.Conditioning.Input(
-            "attributes",
-            optional=True,
-            tooltip=(
-                "What the new face is to be like (Attribute Prompt). It steers the branch without identity, whose "
-                "weight is 1 - cfg. Left open: the inversion's own text."
-            ),
-        ),
-        io.Float.Input(
-            "cfg",
-            default=-10.0,
-            min=-30.0,
-            max=30.0,
-            step=0.5,
-            round=0.01,
-            tooltip=(
-                "Negative: away from the person. -5 to -20 is the useful range with SDXL; more negative is less "
-                "recognisable and keeps expression, gaze and pose less well. 0 gives the picture back, positive "
-                "values give back or exaggerate the person."
-            ),
-        ),
-        io.Float.Input(
-            "identity_scale",
-            optional=True,
-            default=1.0,
-            min=0.0,
-            max=2.0,
-            step=0.05,
-            advanced=True,
-            tooltip="Length of the identity vector before its projection, 1 in the paper.",
-        ),
-        io.Conditioning.Input(
-            "source",
-            optional=True,
-            advanced=True,
-            tooltip="Text of the identity's branch. Left open: the inversion's own text, as in the paper.",
-        ),
-    ]
+from .inputs import guidance_inputs
+from .sockets import CATEGORY, SEARCH_ALIASES
 
 
 class ReverseIdentityKSampler(io.ComfyNode):

@@ -85,6 +85,23 @@ def paste_(
         shown.copy_(torch.where(chosen[..., None], torch.from_numpy(blend).to(here), shown))
 
 
+def resized_masks(mask: Tensor, numbers: Sequence[int], side: int) -> list[NDArray[np.float32]]:
+    """Masks drawn in crops, in the size of those crops.
+
+    Args:
+        mask: float [F, m, m], one for each crop, or [1, m, m] for all; clipped to [0, 1].
+        numbers: of the crops whose masks are wanted.
+        side: of the crops, pixels.
+
+    Returns:
+        [side, side] in [0, 1] for each number.
+    """
+    resized = torch.nn.functional.interpolate(
+        mask[:, None].float().cpu().clamp(0, 1), (side, side), mode="bilinear", antialias=True
+    )[:, 0]
+    return [resized[number if len(mask) > 1 else 0].numpy() for number in numbers]
+
+
 def _bounds(selected: NDArray[np.bool_], window: Window) -> Window:
     """The smallest window around what is selected in a window; empty if nothing is."""
     rows, columns = np.flatnonzero(selected.any(axis=1)), np.flatnonzero(selected.any(axis=0))

@@ -11,6 +11,9 @@ from .alignment import Window, inverted, scale_of, shifted
 from .face_mask import REACH, FaceArea, owners
 from .resampling import resample, smoothstep, source_window
 
+EMPTY_LEVEL = 0.5
+"""Grey of a crop that has nothing to show, in [0, 1]."""
+
 OUTSIDE_BLUR = 0.02
 """Standard deviation of the blur outside the photograph, as a part of the crop's side (as FFHQ was made)."""
 
