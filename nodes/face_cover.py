@@ -17,13 +17,13 @@ from ..reverse_personalization.verdict import Verdict, pixels_digest
 from .checks import check_choice, check_images, check_photographs, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
 
-ON_FAILURE = ("cover", "block")
+FAILURE_CHOICES = ("cover", "block")
 """What becomes of a face that was to be changed and is recognisable or unmeasurable."""
 
-ON_UNHANDLED = ("cover", "keep")
+UNHANDLED_CHOICES = ("cover", "keep")
 """What becomes of a face that was found and not to be changed. One that nobody had found is covered in any case."""
 
-DEFAULT_GROW, MOST_GROW = 0.15, 2.0
+DEFAULT_GROW, MAX_GROW = 0.15, 2.0
 
 
 class FaceCover(io.ComfyNode):
@@ -65,8 +65,8 @@ class FaceCover(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "on_failure",
-                    options=list(ON_FAILURE),
-                    default=ON_FAILURE[0],
+                    options=list(FAILURE_CHOICES),
+                    default=FAILURE_CHOICES[0],
                     optional=True,
                     tooltip=(
                         "What a face does that was to be changed and is still recognisable or could not be measured: "
@@ -75,8 +75,8 @@ class FaceCover(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "unhandled",
-                    options=list(ON_UNHANDLED),
-                    default=ON_UNHANDLED[0],
+                    options=list(UNHANDLED_CHOICES),
+                    default=UNHANDLED_CHOICES[0],
                     optional=True,
                     advanced=True,
                     tooltip=(
@@ -89,7 +89,7 @@ class FaceCover(io.ComfyNode):
                     "grow",
                     default=DEFAULT_GROW,
                     min=0.0,
-                    max=MOST_GROW,
+                    max=MAX_GROW,
                     step=0.05,
                     optional=True,
                     advanced=True,
@@ -119,8 +119,8 @@ class FaceCover(io.ComfyNode):
         verdict: Verdict | None = None,
         faces: Faces | None = None,
         method: Method = METHODS[0],
-        on_failure: str = ON_FAILURE[0],
-        unhandled: str = ON_UNHANDLED[0],
+        on_failure: str = FAILURE_CHOICES[0],
+        unhandled: str = UNHANDLED_CHOICES[0],
         grow: float = DEFAULT_GROW,
     ) -> io.NodeOutput:
         """Cover.
@@ -145,10 +145,10 @@ class FaceCover(io.ComfyNode):
         check_images(image)
         # The host checks what is typed into a node, not what is linked to it.
         check_choice("method", method, METHODS)
-        check_choice("on_failure", on_failure, ON_FAILURE)
-        check_choice("unhandled", unhandled, ON_UNHANDLED)
-        if not 0 <= grow <= MOST_GROW:
-            raise ValueError(f"grow is {grow:g}; expected 0 to {MOST_GROW:g}")
+        check_choice("on_failure", on_failure, FAILURE_CHOICES)
+        check_choice("unhandled", unhandled, UNHANDLED_CHOICES)
+        if not 0 <= grow <= MAX_GROW:
+            raise ValueError(f"grow is {grow:g}; expected 0 to {MAX_GROW:g}")
         if verdict is None:
             if faces is None:
                 raise ValueError(

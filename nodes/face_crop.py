@@ -21,9 +21,9 @@ from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
 
 DEFAULT_SIDE = 1024
 SIDE_STEP = 8
-SMALLEST_SIDE = 64
-LARGEST_SIDE = 4096
-LARGEST_MARGIN = 1.0
+MIN_SIDE = 64
+MAX_SIDE = 4096
+MAX_MARGIN = 1.0
 
 
 class FaceCrop(io.ComfyNode):
@@ -50,8 +50,8 @@ class FaceCrop(io.ComfyNode):
                     "side",
                     optional=True,
                     default=DEFAULT_SIDE,
-                    min=SMALLEST_SIDE,
-                    max=LARGEST_SIDE,
+                    min=MIN_SIDE,
+                    max=MAX_SIDE,
                     step=SIDE_STEP,
                     tooltip="Of the square crops, pixels: what the model was trained at, 1024 for SDXL, 512 for SD1.5.",
                 ),
@@ -60,7 +60,7 @@ class FaceCrop(io.ComfyNode):
                     optional=True,
                     default=0.0,
                     min=0.0,
-                    max=LARGEST_MARGIN,
+                    max=MAX_MARGIN,
                     step=0.05,
                     round=0.01,
                     advanced=True,
@@ -128,12 +128,10 @@ class FaceCrop(io.ComfyNode):
         check_photographs(image, faces)
         if faces.pictures:
             check_found_in(faces, tuple(map(pixels_digest, image)), "image")
-        if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % SIDE_STEP:
-            raise ValueError(
-                f"the side is {side}; expected a multiple of {SIDE_STEP} from {SMALLEST_SIDE} to {LARGEST_SIDE}"
-            )
-        if not 0 <= margin <= LARGEST_MARGIN:
-            raise ValueError(f"the margin is {margin:g}; expected 0 to {LARGEST_MARGIN:g}")
+        if not MIN_SIDE <= side <= MAX_SIDE or side % SIDE_STEP:
+            raise ValueError(f"the side is {side}; expected a multiple of {SIDE_STEP} from {MIN_SIDE} to {MAX_SIDE}")
+        if not 0 <= margin <= MAX_MARGIN:
+            raise ValueError(f"the margin is {margin:g}; expected 0 to {MAX_MARGIN:g}")
         placements: list[Placement] = []
         crops: list[Tensor] = []
         crop_faces: list[tuple[Face, ...]] = []
@@ -160,7 +158,7 @@ class FaceCrop(io.ComfyNode):
         report = "\n".join(lines)
         where = Placements(crops=tuple(placements), side=side, faces=faces)
         if not crops:
-            side = SMALLEST_SIDE
+            side = MIN_SIDE
             crops, crop_faces = [torch.full((side, side, 3), EMPTY_LEVEL)], [(stand_in(side),)]
         shown = Faces(
             images=tuple(crop_faces),

@@ -17,7 +17,7 @@ from .checks import check_crop_masks, check_images, check_photographs, checked_c
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
 
 DEFAULT_FEATHER = 0.12
-NARROWEST_FEATHER = 0.01
+MIN_FEATHER = 0.01
 WIDEST = 1.0
 
 
@@ -58,7 +58,7 @@ class FacePaste(io.ComfyNode):
                     "feather",
                     optional=True,
                     default=DEFAULT_FEATHER,
-                    min=NARROWEST_FEATHER,
+                    min=MIN_FEATHER,
                     max=WIDEST,
                     step=0.01,
                     tooltip=(
@@ -134,9 +134,9 @@ class FacePaste(io.ComfyNode):
         check_photographs(image, placements.faces)
         if not len(placements):
             return io.NodeOutput(image, torch.zeros(image.shape[:3]))
-        if not NARROWEST_FEATHER <= feather <= WIDEST or not 0 <= grow <= WIDEST:
+        if not MIN_FEATHER <= feather <= WIDEST or not 0 <= grow <= WIDEST:
             raise ValueError(
-                f"the feather is {feather:g} and grow is {grow:g}; expected {NARROWEST_FEATHER:g} to {WIDEST:g} and 0 "
+                f"the feather is {feather:g} and grow is {grow:g}; expected {MIN_FEATHER:g} to {WIDEST:g} and 0 "
                 f"to {WIDEST:g}"
             )
         crops = checked_crops(crops, len(placements))

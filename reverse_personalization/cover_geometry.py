@@ -18,22 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .face_template import face_axes, ffhq_extent
+from .head_extent import HEAD_PER_FACE, HEAD_RADII
 from .verdict import Box
 
-HEAD_WIDTH = 0.75
-"""Half a head's width with the ears, as a part of half the side of its FFHQ-aligned crop.
-
-That half side is about 126 mm of an average adult: two pupil distances. The head is 90 mm to either side, its chin
-108 mm below the crop's centre, its hairline 77 mm above.
-"""
-
-HEAD_LENGTH = 0.95
-"""The same for half the cover's length, from above the hairline to below the chin."""
-
-FACE_ALONE = 1 / math.sqrt(2) - 1
-"""How much larger than the head the face without hair and ears is: the ellipse that its box encloses."""
-
-FARTHEST = 1e6
+MAX_COORDINATE = 1e6
 """Pixels from the picture's corner beyond which a coordinate is no place but a mistake."""
 
 
@@ -43,18 +31,18 @@ class Ellipse:
 
     Attributes:
         centre: pixels.
-        turn: unit vector along the first axis.
+        axis: unit vector along the first axis.
         half_axes: lengths of the two half axes in pixels, both above 0.
     """
 
     centre: complex
-    turn: complex
+    axis: complex
     half_axes: tuple[float, float]
 
     @property
     def extent(self) -> tuple[float, float]:
         """Half the width and half the height of its bounding rectangle, pixels."""
-        (a, b), (c, s) = self.half_axes, (self.turn.real, self.turn.imag)
+        (a, b), (c, s) = self.half_axes, (self.axis.real, self.axis.imag)
         return math.hypot(a * c, b * s), math.hypot(a * s, b * c)
 
     def row_spans(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -63,7 +51,7 @@ class Ellipse:
         Args:
             y: [N] rows.
         """
-        (a, b), (c, s) = self.half_axes, (self.turn.real, self.turn.imag)
+        (a, b), (c, s) = self.half_axes, (self.axis.real, self.axis.imag)
         # p dx^2 + 2 q dx dy + r dy^2 = 1 on the rim, with p r - q^2 = 1 / (a b)^2.
         p, q = (c / a) ** 2 + (s / b) ** 2, c * s * (a**-2 - b**-2)
         dy = y - self.centre.imag
@@ -85,13 +73,14 @@ def head_of_box(box: Box, grow: float) -> Ellipse:
         ValueError: the box has corners that are not finite or absurdly far away, or no area.
     """
     x0, y0, x1, y1 = box
-    if not (all(abs(side) < FARTHEST for side in box) and x1 > x0 and y1 > y0):
+    if not (all(abs(side) < MAX_COORDINATE for side in box) and x1 > x0 and y1 > y0):
         corners = ", ".join(f"{side:.0f}" for side in box)
         raise ValueError(
-            f"its box is ({corners}); expected x0 < x1 and y0 < y1 within {FARTHEST:.0f}: what is "
+            f"its box is ({corners}); expected x0 < x1 and y0 < y1 within {MAX_COORDINATE:.0f}: what is "
             "not known to be anywhere cannot be covered, so the node that found the face has to be looked at"
         )
-    scale = (1 + grow) / math.sqrt(2)
+    # Half a side times HEAD_PER_FACE, which is the square root of 2.
+    scale = (1 + grow) / HEAD_PER_FACE
     return Ellipse(complex((x0 + x1) / 2, (y0 + y1) / 2), 1 + 0j, ((x1 - x0) * scale, (y1 - y0) * scale))
 
 
@@ -108,7 +97,7 @@ def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> 
     Returns:
         None if the landmarks are not five points at some distance: then the box alone says where the face is.
     """
-    if len(landmarks) != 5 or not all(abs(x) < FARTHEST and abs(y) < FARTHEST for x, y in landmarks):
+    if len(landmarks) != 5 or not all(abs(x) < MAX_COORDINATE and abs(y) < MAX_COORDINATE for x, y in landmarks):
         return None
     points = np.array(landmarks, np.float64)
     across, down = face_axes(points)
@@ -117,8 +106,8 @@ def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> 
         return None
     # Where a face looks aside the eyes say little of its turn, where it nods the mouth does: the longer counts more.
     turn = down + 1j * across * (-1 if (down.conjugate() * 1j * across).real < 0 else 1)
-    half_side *= 1 + grow
-    return Ellipse(centre, turn / abs(turn), (HEAD_LENGTH * half_side, HEAD_WIDTH * half_side))
+    side = 2 * half_side * (1 + grow)
+    return Ellipse(centre, turn / abs(turn), (HEAD_RADII[1] * side, HEAD_RADII[0] * side))
 
 
 @dataclass(frozen=True, eq=False)

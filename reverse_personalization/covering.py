@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .cover_geometry import FACE_ALONE, Cover, place_cover
+from .cover_geometry import Cover, place_cover
 from .faces import Face
+from .head_extent import HEAD_PER_FACE
 from .verdict import FaceVerdict, Verdict, pixels_digest
 
 Method = Literal["solid", "mosaic", "blur"]
@@ -24,23 +25,23 @@ METHODS: tuple[Method, ...] = get_args(Method)
 SOLID_LEVEL = 0.0
 """Brightness of a solid cover. It is no colour of the picture: a mean would give away the skin's."""
 
-MOSAIC_BLOCKS = 6
+MAX_MOSAIC_BLOCKS = 6
 """Most blocks that a mosaic has across a cover."""
 
-SMALLEST_BLOCK = 4
+MIN_BLOCK_SIZE = 4
 """Pixels: so that something is lost of a face that has hardly more of them than a mosaic has blocks."""
 
-BLUR_WIDTH = 1 / 6
+BLUR_SIGMA_FRACTION = 1 / 6
 """Standard deviation of a blur as a part of the cover's length: more than half of what the eyes are apart."""
 
-_BLUR_SAMPLES = 48
+_BLUR_LENGTH = 48
 """Length in pixels at which a blur is computed. Its standard deviation is 8 of them: nothing finer is left."""
 
 
 NO_CHECKER = ""
 """Name of the checker in a verdict over pictures that nobody checked."""
 
-MUCH_HIDDEN = 0.25
+MAX_HIDDEN_FRACTION = 0.25
 """Part of a face under the covers of others from which on what was measured of it says nothing of the rest.
 
 Of 429 anonymised faces of hostile photographs, cosines were up to 0.46 where other covers hid less than 0.7 of the
@@ -76,7 +77,7 @@ def cover_faces_(
     """Cover faces of one picture [H, W, C] in place and mark the covers in its mask [H, W]; returns all faces.
 
     Covers of others may hide a part of a face that is anonymised. It was measured without them, so what it was found
-    to be is not what leaves, and from MUCH_HIDDEN on it is covered as well.
+    to be is not what leaves, and from MAX_HIDDEN_FRACTION on it is covered as well.
 
     Raises:
         ValueError: a face has no place.
@@ -99,7 +100,7 @@ def cover_faces_(
         where[cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
 
     def hidden(index: int) -> float:
-        face = place(index, FACE_ALONE)
+        face = place(index, 1 / HEAD_PER_FACE - 1)
         return float(under[face.rows, face.columns][torch.from_numpy(face.mask)].mean())
 
     due = [index for index, (_, cover_it) in enumerate(plan) if cover_it]
@@ -119,7 +120,9 @@ def cover_faces_(
             mark(under, cover)
             faces[index] = replace(faces[index], status="covered", method=method, reason="")
         due = [
-            index for index, face in enumerate(faces) if face.status == "anonymised" and hidden(index) >= MUCH_HIDDEN
+            index
+            for index, face in enumerate(faces)
+            if face.status == "anonymised" and hidden(index) >= MAX_HIDDEN_FRACTION
         ]
     return tuple(faces)
 
@@ -130,7 +133,7 @@ def cover_(image: Tensor, cover: Cover, method: Method) -> None:
     Args:
         image: float [H, W, C] in [0, 1], C in 1, 3, 4; alpha, the fourth, is kept.
         cover: of one of its faces.
-        method: "solid", one flat colour; "mosaic", at most `MOSAIC_BLOCKS` blocks across; "blur". The last two
+        method: "solid", one flat colour; "mosaic", at most `MAX_MOSAIC_BLOCKS` blocks across; "blur". The last two
             are made of the picture, and something of the face is left in them.
     """
     pixels = image[cover.rows, cover.columns, :3]
@@ -162,7 +165,7 @@ def is_covered(before: Tensor, after: Tensor, method: Method) -> bool:
 def _mosaic(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:
     import cv2
 
-    block = max(math.ceil(length / MOSAIC_BLOCKS), SMALLEST_BLOCK)
+    block = max(math.ceil(length / MAX_MOSAIC_BLOCKS), MIN_BLOCK_SIZE)
     height, width, channels = pixels.shape
     blocks = (math.ceil(width / block), math.ceil(height / block))
     means = cv2.resize(pixels, blocks, interpolation=cv2.INTER_AREA)
@@ -173,9 +176,9 @@ def _blur(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:
     import cv2
 
     height, width, channels = pixels.shape
-    scale = min(1.0, _BLUR_SAMPLES / length)
+    scale = min(1.0, _BLUR_LENGTH / length)
     size = (math.ceil(width * scale), math.ceil(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    sigma = max(length * scale * BLUR_WIDTH, float(SMALLEST_BLOCK))
+    sigma = max(length * scale * BLUR_SIGMA_FRACTION, float(MIN_BLOCK_SIZE))
     small = cv2.GaussianBlur(small, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, channels)

@@ -58,7 +58,7 @@ def measurable(face: Detection) -> bool:
     """Whether a face is large enough to be recognised, and its landmarks are clear, in it, and define a crop of it."""
     x0, y0, x1, y1 = face.box
     points = np.array(face.landmarks)
-    if not face.clear:
+    if not face.landmarks_agree:
         return False
     if not (np.isfinite(face.box).all() and np.isfinite(points).all() and min(x1 - x0, y1 - y0) >= MIN_MEASURABLE):
         return False
