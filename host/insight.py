@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from ..reverse_personalization.face_search import (
     UPRIGHT_BONUS,
-    Look,
-    Plan,
-    clear_ones,
+    SearchPlan,
+    View,
     fragments,
+    landmarks_agree,
     search_plan,
-    visible_part,
+    visible_fraction,
 )
 from ..reverse_personalization.faces import Detection, Face, HeadPose
 from ..reverse_personalization.matching import Appearance
@@ -60,16 +60,16 @@ class FacePack:
         """The ONNX Runtime provider that the recogniser really runs on."""
         return self.recogniser.provider
 
-    def search(self, picture: NDArray[np.uint8], det_size: int, plan: Plan = search_plan) -> list[Detection]:
+    def search(self, picture: NDArray[np.uint8], det_size: int, plan: SearchPlan = search_plan) -> list[Detection]:
         """All faces of a picture, the surest first.
 
         Args:
             picture: uint8 [H, W, 3], BGR.
             det_size: pixels, see `search_plan`.
-            plan: which looks the picture gets.
+            plan: which views the picture gets.
 
         Returns:
-            In pixels of the picture; a face that several looks found is in it once, as the surest saw it.
+            In pixels of the picture; a face that several views found is in it once, as the surest saw it.
 
         Raises:
             RuntimeError: the detector's answer is not finite.
@@ -78,50 +78,50 @@ class FacePack:
         detector = self.detector.opened()
         fixed = detector.static_input_size
         # Of a fixed size that is no square, what is shown fills the shorter side.
-        looks = plan(height, width, det_size, min(fixed) if fixed else None)
-        # Turned and mirrored looks share a canvas, and shrinking a large picture takes longer than looking at it.
+        views = plan(height, width, det_size, min(fixed) if fixed else None)
+        # Turned and mirrored views share a canvas, and shrinking a large picture takes longer than looking at it.
         shapes: dict[tuple[Any, ...], list[int]] = {}
-        for number, look in enumerate(looks):
-            shapes.setdefault((look.size, look.border, look.tile), []).append(number)
+        for number, view in enumerate(views):
+            shapes.setdefault((view.size, view.border, view.tile), []).append(number)
         boxes, landmarks, makers, cuts = [], [], [], []
         for numbers in shapes.values():
-            canvas = _canvas(picture, looks[numbers[0]])
+            canvas = _canvas(picture, views[numbers[0]])
             for number in numbers:
-                # A large picture has a hundred looks.
+                # A large picture has a hundred views.
                 comfy.model_management.throw_exception_if_processing_interrupted()
-                found, points = self._look(looks[number], *canvas)
+                found, points = self._detect(views[number], *canvas)
                 if not (np.isfinite(found).all() and np.isfinite(points).all()):
                     # Dropped, such a face would be missed; kept, nobody could say where it is.
                     raise not_finite(self.detector.file.name)
                 boxes.append(found)
                 landmarks.append(points)
                 makers.append(np.full(len(found), number))
-                cuts.append(looks[number].cut_off(found, height, width))
+                cuts.append(views[number].cut_off(found, height, width))
         all_boxes, all_landmarks, maker = np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(makers)
-        kept = visible_part(all_boxes, height, width) >= MIN_VISIBLE
+        kept = visible_fraction(all_boxes, height, width) >= MIN_VISIBLE
         kept &= ~fragments(all_boxes, maker, np.concatenate(cuts))
         all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
         rated = all_boxes.copy()
-        rated[:, 4] += UPRIGHT_BONUS * np.array([looks[number].upright for number in maker], bool)
+        rated[:, 4] += UPRIGHT_BONUS * np.array([views[number].upright for number in maker], bool)
         chosen = detector.nms(rated)
         return [
             Detection(
                 box=tuple(all_boxes[i, :4].tolist()),
                 landmarks=tuple((x, y) for x, y in all_landmarks[i].tolist()),
                 score=float(all_boxes[i, 4]),
-                clear=clear,
+                landmarks_agree=agree,
             )
-            for i, clear in zip(chosen, clear_ones(rated, all_landmarks, chosen), strict=True)
+            for i, agree in zip(chosen, landmarks_agree(rated, all_landmarks, chosen), strict=True)
         ]
 
-    def _look(
-        self, look: Look, canvas: NDArray[np.uint8], origin: NDArray[np.float64], scales: NDArray[np.float64]
+    def _detect(
+        self, view: View, canvas: NDArray[np.uint8], origin: NDArray[np.float64], scales: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; see `_canvas`."""
         boxes, landmarks = self.detector.opened().detect(
-            look.show(canvas), input_size=(look.size, look.size), det_thresh=self.threshold
+            view.show(canvas), input_size=(view.size, view.size), det_thresh=self.threshold
         )
-        boxes, landmarks = look.boxes_back(boxes), look.landmarks_back(landmarks)
+        boxes, landmarks = view.upright_boxes(boxes), view.upright_landmarks(landmarks)
         boxes[:, :4] = (boxes[:, :4].reshape(-1, 2, 2) / scales + origin).reshape(-1, 4)
         return boxes, landmarks / scales + origin
 
@@ -151,7 +151,7 @@ class FacePack:
             box=detection.box,
             landmarks=detection.landmarks,
             score=detection.score,
-            clear=detection.clear,
+            landmarks_agree=detection.landmarks_agree,
             embedding=(vector / norm).float(),
             age=age,
             sex=sex,
@@ -175,20 +175,20 @@ class FacePack:
 
 
 def _canvas(
-    picture: NDArray[np.uint8], look: Look
+    picture: NDArray[np.uint8], view: View
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """What a look shows, upright: uint8 [size, size, 3], where in the picture its corner is (x, y), and its scales."""
+    """What a view shows, upright: uint8 [size, size, 3], where in the picture its corner is (x, y), and its scales."""
     import cv2
 
-    scale = look.scale(*picture.shape[:2])
-    x0, y0, x1, y1 = look.part(*picture.shape[:2])
+    scale = view.scale(*picture.shape[:2])
+    x0, y0, x1, y1 = view.region(*picture.shape[:2])
     picture = picture[y0:y1, x0:x1]
     height, width = picture.shape[:2]
     # Of a picture thousands of times longer than high, at least a row remains.
     shown = (max(round(width * scale), 1), max(round(height * scale), 1))
     resampling = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    offset = round(look.border * max(height, width) * scale)
-    canvas = np.zeros((look.size, look.size, 3), np.uint8)
+    offset = round(view.border * max(height, width) * scale)
+    canvas = np.zeros((view.size, view.size, 3), np.uint8)
     canvas[offset : offset + shown[1], offset : offset + shown[0]] = cv2.resize(
         picture, shown, interpolation=resampling
     )

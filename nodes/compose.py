@@ -10,7 +10,8 @@ from ..host.sampling import ReplaySampler
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.guidance import IdentityGuidance
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
-from .reverse_identity_ksampler import guidance_inputs, typed_guidance
+from .checks import typed_guidance
+from .inputs import guidance_inputs
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 _CATEGORY = f"{CATEGORY}/compose"

@@ -9,24 +9,21 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..reverse_personalization.alignment import crop_transform, face_in_crop, landmark_fault
-from ..reverse_personalization.cropping import take_crops
+from ..reverse_personalization.alignment import face_in_crop
+from ..reverse_personalization.cropping import EMPTY_LEVEL, take_crops
 from ..reverse_personalization.face_mask import face_area
 from ..reverse_personalization.face_template import stand_in
 from ..reverse_personalization.faces import Face, Faces
-from ..reverse_personalization.placement import Placement, Placements
+from ..reverse_personalization.placement import Placement, Placements, place_crops
 from ..reverse_personalization.verdict import pixels_digest
-from .face_embed import check_found_in, check_images
+from .checks import check_found_in, check_images, check_photographs
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
 
 DEFAULT_SIDE = 1024
 SIDE_STEP = 8
-SMALLEST_SIDE = 64
-LARGEST_SIDE = 4096
-LARGEST_MARGIN = 1.0
-
-GREY = 0.5
-"""Of a crop that has nothing to show."""
+MIN_SIDE = 64
+MAX_SIDE = 4096
+MAX_MARGIN = 1.0
 
 
 class FaceCrop(io.ComfyNode):
@@ -53,8 +50,8 @@ class FaceCrop(io.ComfyNode):
                     "side",
                     optional=True,
                     default=DEFAULT_SIDE,
-                    min=SMALLEST_SIDE,
-                    max=LARGEST_SIDE,
+                    min=MIN_SIDE,
+                    max=MAX_SIDE,
                     step=SIDE_STEP,
                     tooltip="Of the square crops, pixels: what the model was trained at, 1024 for SDXL, 512 for SD1.5.",
                 ),
@@ -63,7 +60,7 @@ class FaceCrop(io.ComfyNode):
                     optional=True,
                     default=0.0,
                     min=0.0,
-                    max=LARGEST_MARGIN,
+                    max=MAX_MARGIN,
                     step=0.05,
                     round=0.01,
                     advanced=True,
@@ -131,19 +128,17 @@ class FaceCrop(io.ComfyNode):
         check_photographs(image, faces)
         if faces.pictures:
             check_found_in(faces, tuple(map(pixels_digest, image)), "image")
-        if not SMALLEST_SIDE <= side <= LARGEST_SIDE or side % SIDE_STEP:
-            raise ValueError(
-                f"the side is {side}; expected a multiple of {SIDE_STEP} from {SMALLEST_SIDE} to {LARGEST_SIDE}"
-            )
-        if not 0 <= margin <= LARGEST_MARGIN:
-            raise ValueError(f"the margin is {margin:g}; expected 0 to {LARGEST_MARGIN:g}")
+        if not MIN_SIDE <= side <= MAX_SIDE or side % SIDE_STEP:
+            raise ValueError(f"the side is {side}; expected a multiple of {SIDE_STEP} from {MIN_SIDE} to {MAX_SIDE}")
+        if not 0 <= margin <= MAX_MARGIN:
+            raise ValueError(f"the margin is {margin:g}; expected 0 to {MAX_MARGIN:g}")
         placements: list[Placement] = []
         crops: list[Tensor] = []
         crop_faces: list[tuple[Face, ...]] = []
         lines: list[str] = []
         progress = comfy.utils.ProgressBar(len(image))
         for number, (one, found) in enumerate(zip(image, faces.images, strict=True)):
-            placed, faults = _placed(found, number, side, margin, faces)
+            placed, faults = place_crops(found, number, side, margin, faces.height, faces.width)
             photo = one[..., :3].expand(-1, -1, 3).float().cpu().numpy()
             areas = [
                 face_area(np.array(found[placement.face].landmarks), placement.to_crop, side, *photo.shape[:2])
@@ -154,13 +149,17 @@ class FaceCrop(io.ComfyNode):
                 crops.append(torch.from_numpy(crop))
                 crop_faces.append((face_in_crop(found[placement.face], placement.to_crop),))
             placements += placed
-            lines += [f"image {number + 1}: {len(placed)} of {len(found)} cropped", *faults]
+            lines.append(f"image {number + 1}: {len(placed)} of {len(found)} cropped")
+            lines += [
+                f"image {number + 1}: face {which + 1} left out, {fault}; it has to be covered"
+                for which, fault in faults.items()
+            ]
             progress.update(1)
         report = "\n".join(lines)
         where = Placements(crops=tuple(placements), side=side, faces=faces)
         if not crops:
-            side = SMALLEST_SIDE
-            crops, crop_faces = [torch.full((side, side, 3), GREY)], [(stand_in(side),)]
+            side = MIN_SIDE
+            crops, crop_faces = [torch.full((side, side, 3), EMPTY_LEVEL)], [(stand_in(side),)]
         shown = Faces(
             images=tuple(crop_faces),
             height=side,
@@ -170,32 +169,3 @@ class FaceCrop(io.ComfyNode):
             pictures=tuple(map(pixels_digest, crops)),
         )
         return io.NodeOutput(torch.stack(crops), shown, where, report, ui=ui.PreviewText(report))
-
-
-def check_photographs(image: Tensor, faces: Faces) -> None:
-    """Refuse faces of other photographs.
-
-    Raises:
-        ValueError: another number or size of images.
-    """
-    expected = (len(faces.images), faces.height, faces.width)
-    if tuple(image.shape[:3]) != expected:
-        raise ValueError(
-            "the faces were found in {} image(s) of height {} and width {}, but the image has {} of {} and {}; connect "
-            "the same images to both".format(*expected, *image.shape[:3])
-        )
-
-
-def _placed(
-    found: tuple[Face, ...], image: int, side: int, margin: float, faces: Faces
-) -> tuple[list[Placement], list[str]]:
-    """Placements of one image's faces, and a line for the report about each that cannot be cropped."""
-    placed, faults = [], []
-    for number, face in enumerate(found):
-        landmarks = np.array(face.landmarks)
-        fault = landmark_fault(landmarks, faces.height, faces.width)
-        if fault:
-            faults.append(f"image {image + 1}: face {number + 1} left out, {fault}; it has to be covered")
-        else:
-            placed.append(Placement(image=image, face=number, to_crop=crop_transform(landmarks, side, margin)))
-    return placed, faults

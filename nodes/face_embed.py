@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import comfy.model_management
 import comfy.utils
-import numpy as np
-import torch
 from comfy_api.latest import io, ui
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ..host.face_packs import DEFAULT_PACK, PROVIDERS, installed_packs
+from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
@@ -27,12 +24,11 @@ from ..reverse_personalization.faces import (
     in_stable_order,
     select_faces,
 )
-from ..reverse_personalization.verdict import eight_bits, pixels_digest
+from ..reverse_personalization.verdict import pixels_digest
+from .checks import check_choice, check_images
+from .inputs import DEFAULT_DETECTOR_SIZE, DEFAULT_PROVIDER, DEFAULT_THRESHOLD, provider_input, to_picture
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
-DEFAULT_PROVIDER = "auto"
-DEFAULT_THRESHOLD = 0.1
-DEFAULT_DETECTOR_SIZE = 640
 DEFAULT_CHOICE = "largest"
 
 FOUND_FACES = "found_faces"
@@ -254,110 +250,6 @@ def found_faces(file: Mapping[str, Any], found: tuple[Detection, ...], images: T
         "faces": [{"box": in_parts(face.box, width, height)} for face in found],
         "words": {word: [found.index(face) + 1 for face in select_faces(found, word)] for word in CHOICE_WORDS},
     }
-
-
-def provider_input() -> io.Input:
-    """What the face models run on, as all nodes ask for it."""
-    return io.Combo.Input(
-        "provider",
-        options=[DEFAULT_PROVIDER, *PROVIDERS],
-        optional=True,
-        default=DEFAULT_PROVIDER,
-        advanced=True,
-        tooltip=(
-            "What ONNX Runtime computes on. auto takes the fastest there is except TensorRT. The "
-            "report says what was really used."
-        ),
-    )
-
-
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a choice that there is not.
-
-    Raises:
-        ValueError: `value` is not among the `choices`.
-    """
-    if value not in choices:
-        raise ValueError(f'{name} is "{value}"; expected {" or ".join(choices)}')
-
-
-def check_images(image: Tensor, name: str = "image") -> None:
-    """Refuse what has no faces to find.
-
-    Args:
-        image: of the user.
-        name: what the error calls it.
-
-    Raises:
-        ValueError: not [B, H, W, C] with C in 1, 3, 4; nothing in it; or values that are not finite.
-    """
-    if image.ndim != 4 or image.shape[3] not in (1, 3, 4):
-        raise ValueError(
-            f"the {name} has shape {list(image.shape)}; expected [batch, height, width, channels] with 1, 3 or "
-            "4 channels"
-        )
-    if 0 in image.shape:
-        raise ValueError(f"the {name} batch is empty (shape {list(image.shape)}); connect at least one image")
-    check_finite(image, name)
-
-
-def check_finite(batch: Tensor, name: str) -> None:
-    """Refuse pictures or masks with values that are not finite.
-
-    Args:
-        batch: [B, ...].
-        name: what the error calls one of them.
-
-    Raises:
-        ValueError: there are such values; it says in which.
-    """
-    # The extremes tell (NaN is both), and need no copy of the picture.
-    bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.stack(one.aminmax()).isfinite().all()]
-    if bad:
-        raise ValueError(
-            f"{name} {', '.join(bad)} of {len(batch)} has values that are not finite (NaN or infinity); the "
-            "node that made it failed: if that is a VAE, run it in float32"
-        )
-
-
-def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
-    """Refuse faces that were found in other pictures: at their places there is somebody else, or nobody.
-
-    Args:
-        faces: of as many pictures.
-        pictures: `pixels_digest` of each picture that they are said to be of.
-        name: what the error calls one of those.
-
-    Raises:
-        ValueError: one of them is not the picture in which its faces were found.
-    """
-    if len(faces.pictures) != len(pictures):
-        raise ValueError(
-            f"the faces say of {len(faces.pictures)} pictures where they were found, but there are {len(pictures)} "
-            f"{name}s; connect the faces of Embed Faces on these {name}s"
-        )
-    others = [
-        str(number)
-        for number, (found, given) in enumerate(zip(faces.pictures, pictures, strict=True), start=1)
-        if found != given
-    ]
-    if others:
-        raise ValueError(
-            f"the faces of image {', '.join(others)} of {len(pictures)} were found in another picture than the "
-            f"{name}: its pixels or their order differ; connect the very images that Embed Faces was given"
-        )
-
-
-def to_picture(image: Tensor) -> NDArray[np.uint8]:
-    """An image as InsightFace takes it.
-
-    Args:
-        image: float [H, W, C] in [0, 1] (clipped), RGB, C in 1, 3, 4.
-
-    Returns:
-        uint8 [H, W, 3], BGR.
-    """
-    return np.ascontiguousarray(eight_bits(image[..., :3].expand(-1, -1, 3))[..., ::-1])
 
 
 def choose(found: tuple[Detection, ...], select: str, number: int) -> tuple[Detection, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import comfy.model_management
 import comfy.utils
 import numpy as np
@@ -12,15 +10,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..reverse_personalization.alignment import resized_transform
-from ..reverse_personalization.compositing import paste_
+from ..reverse_personalization.compositing import paste_, resized_masks
 from ..reverse_personalization.face_mask import face_area
 from ..reverse_personalization.placement import Placements
-from .face_crop import check_photographs
-from .face_embed import check_finite, check_images
+from .checks import check_crop_masks, check_images, check_photographs, checked_crops
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
 
 DEFAULT_FEATHER = 0.12
-NARROWEST_FEATHER = 0.01
+MIN_FEATHER = 0.01
 WIDEST = 1.0
 
 
@@ -61,7 +58,7 @@ class FacePaste(io.ComfyNode):
                     "feather",
                     optional=True,
                     default=DEFAULT_FEATHER,
-                    min=NARROWEST_FEATHER,
+                    min=MIN_FEATHER,
                     max=WIDEST,
                     step=0.01,
                     tooltip=(
@@ -137,14 +134,14 @@ class FacePaste(io.ComfyNode):
         check_photographs(image, placements.faces)
         if not len(placements):
             return io.NodeOutput(image, torch.zeros(image.shape[:3]))
-        if not NARROWEST_FEATHER <= feather <= WIDEST or not 0 <= grow <= WIDEST:
+        if not MIN_FEATHER <= feather <= WIDEST or not 0 <= grow <= WIDEST:
             raise ValueError(
-                f"the feather is {feather:g} and grow is {grow:g}; expected {NARROWEST_FEATHER:g} to {WIDEST:g} and 0 "
+                f"the feather is {feather:g} and grow is {grow:g}; expected {MIN_FEATHER:g} to {WIDEST:g} and 0 "
                 f"to {WIDEST:g}"
             )
-        crops = _checked_crops(crops, len(placements))
+        crops = checked_crops(crops, len(placements))
         if mask is not None:
-            _check_masks(mask, len(placements))
+            check_crop_masks(mask, len(placements))
         side = crops.shape[1]
         pasted, changed = image.clone(), torch.zeros(image.shape[:3])
         progress = comfy.utils.ProgressBar(len(image))
@@ -165,44 +162,10 @@ class FacePaste(io.ComfyNode):
                 changed[number],
                 areas,
                 [crops[index, ..., :3].expand(-1, -1, 3).float().cpu().numpy() for index in here],
-                None if mask is None else list(_masks(mask, here, side)),
+                None if mask is None else resized_masks(mask, here, side),
                 feather=feather,
                 grow=grow,
                 colour_match=colour_match,
             )
             progress.update(1)
         return io.NodeOutput(pasted, changed)
-
-
-def _checked_crops(crops: Tensor | None, expected: int) -> Tensor:
-    if crops is None:
-        raise ValueError(f"there are {expected} crops to paste but none is connected; connect the changed crops")
-    if crops.ndim != 4 or crops.shape[3] not in (1, 3, 4) or crops.shape[1] != crops.shape[2] or 0 in crops.shape:
-        raise ValueError(
-            f"the crops have shape {list(crops.shape)}; expected [crops, side, side, channels] with 1, 3 or 4 channels"
-        )
-    if len(crops) != expected:
-        raise ValueError(
-            f"there are {len(crops)} crops for {expected} placements; connect one changed crop for each that Crop "
-            "Faces made, in the same order"
-        )
-    check_finite(crops, "crop")
-    return crops
-
-
-def _check_masks(mask: Tensor, expected: int) -> None:
-    if mask.ndim != 3 or mask.shape[1] != mask.shape[2] or len(mask) not in (1, expected) or 0 in mask.shape:
-        raise ValueError(
-            f"the mask has shape {list(mask.shape)}; expected [{expected}, side, side] or [1, side, side], drawn in "
-            "the crops"
-        )
-    check_finite(mask, "mask")
-
-
-def _masks(mask: Tensor, numbers: list[int], side: int) -> Iterator[np.ndarray]:
-    """The masks of some crops, float32 [side, side] in [0, 1]."""
-    resized = torch.nn.functional.interpolate(
-        mask[:, None].float().cpu().clamp(0, 1), (side, side), mode="bilinear", antialias=True
-    )[:, 0]
-    for number in numbers:
-        yield resized[number if len(mask) > 1 else 0].numpy()

@@ -14,50 +14,22 @@ from torch import Tensor
 
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
-from ..host.recognition import DEFAULT_CHECKER, checker_names, open_checker
+from ..host.recognition import open_checker
 from ..reverse_personalization.checking import compare_pictures
 from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import Attempts
 from ..reverse_personalization.verdict import FaceVerdict, Kept, Verdict, pixels_digest
-from .face_embed import (
+from .checks import check_found_in, check_images
+from .inputs import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
     DEFAULT_THRESHOLD,
-    check_found_in,
-    check_images,
+    checker_inputs,
     provider_input,
     to_picture,
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket, RetryAttemptsSocket
-
-
-def checker_inputs() -> list[io.Input]:
-    """Who checks and how strictly, as all nodes ask for it."""
-    return [
-        io.Combo.Input(
-            "checker",
-            options=checker_names(),
-            default=DEFAULT_CHECKER,
-            tooltip=(
-                "Who checks: a folder under models/insightface/models, or an ONNX recogniser beside the "
-                "folders. Must not be the recogniser that guided. InsightFace licenses its packs for "
-                "non-commercial research only."
-            ),
-        ),
-        io.Float.Input(
-            "threshold",
-            optional=True,
-            default=0.0,
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            tooltip=(
-                "Similarity (cosine) at or above which a face counts as recognisable. Lower is stricter. 0 takes "
-                "what was measured for the checker, else a strict value for all."
-            ),
-        ),
-    ]
 
 
 class IdentityCheck(io.ComfyNode):

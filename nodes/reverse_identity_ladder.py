@@ -14,21 +14,21 @@ from torch import Tensor
 from ..host.ladder import check_crops, generator
 from ..host.recognition import open_checker
 from ..reverse_personalization.checking import Original
+from ..reverse_personalization.cropping import EMPTY_LEVEL
 from ..reverse_personalization.face_search import crop_search_size
 from ..reverse_personalization.faces import Faces
 from ..reverse_personalization.ladder import Attempts, climb, parse_scales
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
-from .face_crop import GREY
-from .face_embed import (
+from .checks import check_images, typed_guidance
+from .inputs import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
     DEFAULT_THRESHOLD,
-    check_images,
+    checker_inputs,
+    guidance_inputs,
     provider_input,
     to_picture,
 )
-from .identity_check import checker_inputs
-from .reverse_identity_ksampler import guidance_inputs, typed_guidance
 from .sockets import CATEGORY, SEARCH_ALIASES, RetryAttemptsSocket
 
 DEFAULT_SCALES = "-10, -14, -20"
@@ -156,7 +156,7 @@ class ReverseIdentityLadder(io.ComfyNode):
                 *(f"face {number}: {outcome}" for number, outcome in enumerate(outcomes, start=1)),
             ]
         )
-        grey = torch.full((*crops.shape[1:3], 3), GREY)
+        grey = torch.full((*crops.shape[1:3], 3), EMPTY_LEVEL)
         result = torch.stack([grey if one.crop is None else one.crop[..., :3].float().cpu() for one in outcomes])
         result = result.to(comfy.model_management.intermediate_device())
         attempts = Attempts(faces.embeddings(), tuple(one.attempts for one in outcomes))

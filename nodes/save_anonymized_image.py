@@ -22,12 +22,12 @@ from ..host.model_hashes import model_hashes
 from ..host.node_classes import output_types, own_settings
 from ..host.previews import COMPARISON, comparisons
 from ..host.secret import SECRET_VARIABLE, read_secret
+from ..reverse_personalization.covering import NO_CHECKER
 from ..reverse_personalization.operating_point import judge_similarity
 from ..reverse_personalization.report import build_report, name_faces, software_versions
 from ..reverse_personalization.scrub import Scrubber
 from ..reverse_personalization.verdict import FaceVerdict, Verdict, eight_bits
-from .face_cover import NO_CHECKER, check_verdict
-from .face_embed import check_choice, check_images
+from .checks import check_choice, check_images, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
 
 ON_UNCHECKED = ("block", "save")

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from .face_template import face_axes, ffhq_fractions
 from .faces import Face
 
-SMALLEST_FRAME = 2.0
+MIN_FFHQ_SIDE = 2.0
 """Side in pixels of the photograph below which there is no face in a crop."""
 
-LARGEST_FRAME = 16.0
+MAX_FFHQ_SIDE_RATIO = 16.0
 """Side of a crop, in longer sides of the photograph, above which the landmarks cannot be a face's."""
 
-APART = 0.02
+MIN_LANDMARK_SPREAD = 0.02
 """Points nearer than this part of the face's extent are in one place; flatter than this, they are in one line."""
 
-STEADY = 0.2
+MIN_HORIZONTAL = 0.2
 """Part of the face's extent that its horizontal must have, or eyes and mouth contradict each other."""
 
 
@@ -56,11 +56,11 @@ class Window(NamedTuple):
         """Whether no pixel is in it."""
         return self.height <= 0 or self.width <= 0
 
-    def within(self, other: Window) -> Window:
+    def intersection(self, other: Window) -> Window:
         """What both have in common; may be empty."""
         return Window(max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1))
 
-    def seen_from(self, other: Window) -> Window:
+    def relative_to(self, other: Window) -> Window:
         """The same pixels, counted from the other's corner."""
         return Window(self.x0 - other.x0, self.y0 - other.y0, self.x1 - other.x0, self.y1 - other.y0)
 
@@ -157,18 +157,18 @@ def landmark_fault(landmarks: NDArray[np.float64], height: int, width: int) -> s
         return "its landmarks are not finite"
     e, m = face_axes(landmarks)
     extent = max(abs(e), abs(m))
-    if min(abs(e), abs(m)) <= APART * extent:
+    if min(abs(e), abs(m)) <= MIN_LANDMARK_SPREAD * extent:
         return "its eyes are in one place" if abs(e) <= abs(m) else "its mouth is between its eyes"
-    if abs(e - 1j * m) < STEADY * extent:
+    if abs(e - 1j * m) < MIN_HORIZONTAL * extent:
         return "its eyes and mouth are the wrong way round"
     spread = np.linalg.svd(landmarks - landmarks.mean(axis=0), compute_uv=False)
-    if spread[1] <= APART * spread[0]:
+    if spread[1] <= MIN_LANDMARK_SPREAD * spread[0]:
         return "its landmarks are in one line"
     frame = 1 / scale_of(ffhq_transform(landmarks))
-    if frame < SMALLEST_FRAME:
+    if frame < MIN_FFHQ_SIDE:
         return "it is smaller than a pixel"
-    if frame > LARGEST_FRAME * max(height, width):
+    if frame > MAX_FFHQ_SIDE_RATIO * max(height, width):
         return "it is far larger than the picture"
-    if footprint(crop_transform(landmarks, 1), 1).within(Window(0, 0, width, height)).empty:
+    if footprint(crop_transform(landmarks, 1), 1).intersection(Window(0, 0, width, height)).empty:
         return "it is outside the picture"
     return ""

@@ -16,10 +16,10 @@ from .alignment import Window
 from .face_mask import FaceArea, drawn_mask, landmark_mask, owners
 from .resampling import resample
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in a grey picture (ITU-R BT.601)."""
 
-STEADINESS = 1e-3
+COLOUR_REGULARISATION = 1e-3
 """Weight of no change of colour across the face against the rim's colours: decides where little of the rim is seen."""
 
 
@@ -59,16 +59,16 @@ def paste_(
     for number, area in enumerate(areas):
         if area.window.empty:
             continue
-        touched = _bounds(alpha[area.window.slices] > 0, area.window)
+        touched = _bounding_window(alpha[area.window.slices] > 0, area.window)
         if touched.empty:
             continue
         mine = (owners(areas, touched) == number) & (alpha[touched.slices] > 0)
-        window = _bounds(mine, touched)
+        window = _bounding_window(mine, touched)
         if window.empty:
             continue
-        mine = mine[window.seen_from(touched).slices]
+        mine = mine[window.relative_to(touched).slices]
         weight = np.where(mine, alpha[window.slices], np.float32(0))
-        source = crops[number] if colours == 3 else crops[number] @ LUMA[:, None]
+        source = crops[number] if colours == 3 else crops[number] @ LUMA_WEIGHTS[:, None]
         content = resample(source, area.from_crop(window), window.height, window.width)
         here = photo[window.slices]
         before = here[..., :colours].float().cpu().numpy()
@@ -85,7 +85,24 @@ def paste_(
         shown.copy_(torch.where(chosen[..., None], torch.from_numpy(blend).to(here), shown))
 
 
-def _bounds(selected: NDArray[np.bool_], window: Window) -> Window:
+def resized_masks(mask: Tensor, numbers: Sequence[int], side: int) -> list[NDArray[np.float32]]:
+    """Masks drawn in crops, in the size of those crops.
+
+    Args:
+        mask: float [F, m, m], one for each crop, or [1, m, m] for all; clipped to [0, 1].
+        numbers: of the crops whose masks are wanted.
+        side: of the crops, pixels.
+
+    Returns:
+        [side, side] in [0, 1] for each number.
+    """
+    resized = torch.nn.functional.interpolate(
+        mask[:, None].float().cpu().clamp(0, 1), (side, side), mode="bilinear", antialias=True
+    )[:, 0]
+    return [resized[number if len(mask) > 1 else 0].numpy() for number in numbers]
+
+
+def _bounding_window(selected: NDArray[np.bool_], window: Window) -> Window:
     """The smallest window around what is selected in a window; empty if nothing is."""
     rows, columns = np.flatnonzero(selected.any(axis=1)), np.flatnonzero(selected.any(axis=0))
     if not len(rows):
@@ -119,7 +136,7 @@ def _colour_shift(
         return np.zeros_like(difference)
     along, target = _harmonics(x[rim], y[rim]), difference[rim]
     weighted = along * weight[rim][:, None]
-    steady = STEADINESS * weight[rim].sum() * np.diag([0.0, 1.0, 1.0, 1.0, 1.0])
+    steady = COLOUR_REGULARISATION * weight[rim].sum() * np.diag([0.0, 1.0, 1.0, 1.0, 1.0])
     coefficients = np.linalg.lstsq(weighted.T @ along + steady, weighted.T @ target, rcond=None)[0]
     shift = np.empty_like(difference)
     for channel, (level, along_x, along_y, stretch, skew) in enumerate(coefficients.T.astype(np.float32)):

@@ -1,18 +1,10 @@
-"""Covers over faces: where they lie and what they are made of.
-
-A cover is the last resort for a face that could not be changed, so it errs on the large side: it spans the head's
-front from the hair to below the chin and from ear to ear, as the box alone tells it and as the landmarks alone tell
-it, both together. Either may be wrong; neither can make the cover smaller.
-
-Coordinates of pixels follow OpenCV: (0, 0) is the middle of the top left pixel, x to the right and y down. Points are
-complex numbers x + iy, so that a turn by 90 degrees is a multiplication by i.
-"""
+"""Covers over faces: whom they hide, and what they are made of."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .face_template import face_axes, ffhq_extent
-from .verdict import Box
+from .cover_geometry import Cover, place_cover
+from .faces import Face
+from .head_extent import HEAD_PER_FACE
+from .verdict import FaceVerdict, Verdict, pixels_digest
 
 Method = Literal["solid", "mosaic", "blur"]
 
@@ -31,182 +25,106 @@ METHODS: tuple[Method, ...] = get_args(Method)
 SOLID_LEVEL = 0.0
 """Brightness of a solid cover. It is no colour of the picture: a mean would give away the skin's."""
 
-MOSAIC_BLOCKS = 6
+MAX_MOSAIC_BLOCKS = 6
 """Most blocks that a mosaic has across a cover."""
 
-SMALLEST_BLOCK = 4
+MIN_BLOCK_SIZE = 4
 """Pixels: so that something is lost of a face that has hardly more of them than a mosaic has blocks."""
 
-BLUR_WIDTH = 1 / 6
+BLUR_SIGMA_FRACTION = 1 / 6
 """Standard deviation of a blur as a part of the cover's length: more than half of what the eyes are apart."""
 
-_BLUR_SAMPLES = 48
+_BLUR_LENGTH = 48
 """Length in pixels at which a blur is computed. Its standard deviation is 8 of them: nothing finer is left."""
 
-HEAD_WIDTH = 0.75
-"""Half a head's width with the ears, as a part of half the side of its FFHQ-aligned crop.
 
-That half side is about 126 mm of an average adult: two pupil distances. The head is 90 mm to either side, its chin
-108 mm below the crop's centre, its hairline 77 mm above.
-"""
+NO_CHECKER = ""
+"""Name of the checker in a verdict over pictures that nobody checked."""
 
-HEAD_LENGTH = 0.95
-"""The same for half the cover's length, from above the hairline to below the chin."""
-
-FACE_ALONE = 1 / math.sqrt(2) - 1
-"""How much larger than the head the face without hair and ears is: the ellipse that its box encloses."""
-
-MUCH_HIDDEN = 0.25
+MAX_HIDDEN_FRACTION = 0.25
 """Part of a face under the covers of others from which on what was measured of it says nothing of the rest.
 
 Of 429 anonymised faces of hostile photographs, cosines were up to 0.46 where other covers hid less than 0.7 of the
 face, as without covers, and up to 0.72 beyond; a quarter keeps well away from that.
 """
 
-FARTHEST = 1e6
-"""Pixels from the picture's corner beyond which a coordinate is no place but a mistake."""
+
+def unchecked_verdict(image: Tensor, guide: str) -> Verdict:
+    """A verdict that says nothing, over pictures that nobody changed or checked yet."""
+    digests = tuple(pixels_digest(one) for one in image)
+    # Below every cosine: by this verdict nobody would be unrecognisable.
+    return Verdict(
+        images=((),) * len(image), originals=digests, results=digests, threshold=-1.0, guide=guide, checker=NO_CHECKER
+    )
 
 
-@dataclass(frozen=True)
-class Ellipse:
-    """One ellipse.
-
-    Attributes:
-        centre: pixels.
-        turn: unit vector along the first axis.
-        half_axes: lengths of the two half axes in pixels, both above 0.
-    """
-
-    centre: complex
-    turn: complex
-    half_axes: tuple[float, float]
-
-    @property
-    def extent(self) -> tuple[float, float]:
-        """Half the width and half the height of its bounding rectangle, pixels."""
-        (a, b), (c, s) = self.half_axes, (self.turn.real, self.turn.imag)
-        return math.hypot(a * c, b * s), math.hypot(a * s, b * c)
-
-    def row_spans(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """First and last column, whole pixels, that the ellipse touches in each row; first > last where it does not.
-
-        Args:
-            y: [N] rows.
-        """
-        (a, b), (c, s) = self.half_axes, (self.turn.real, self.turn.imag)
-        # p dx^2 + 2 q dx dy + r dy^2 = 1 on the rim, with p r - q^2 = 1 / (a b)^2.
-        p, q = (c / a) ** 2 + (s / b) ** 2, c * s * (a**-2 - b**-2)
-        dy = y - self.centre.imag
-        inside = p - (dy / (a * b)) ** 2
-        middle, half = self.centre.real - q / p * dy, np.sqrt(np.maximum(inside, 0)) / p
-        return np.where(inside < 0, np.inf, np.floor(middle - half)), np.ceil(middle + half)
+def faces_to_cover(
+    checked: tuple[FaceVerdict, ...], asked: tuple[Face, ...], unhandled: str
+) -> list[tuple[FaceVerdict, bool]]:
+    """The faces of one picture, each with whether it is to be covered; faces that only `asked` knows come last."""
+    boxes = {face.box for face in asked}
+    plan = []
+    for face in checked:
+        plan.append((face, not face.may_stay(unhandled == "keep") or not boxes.isdisjoint(face.boxes)))
+    known = {box for face in checked for box in face.boxes}
+    new = [FaceVerdict("unhandled", (face.box,), (face.landmarks,)) for face in asked if face.box not in known]
+    return plan + [(face, True) for face in new]
 
 
-def head_of_box(box: Box, grow: float) -> Ellipse:
-    """The upright ellipse through the corners of a face's box.
+def cover_faces_(
+    picture: Tensor, mask: Tensor, plan: Sequence[tuple[FaceVerdict, bool]], method: Method, grow: float
+) -> tuple[FaceVerdict, ...]:
+    """Cover faces of one picture [H, W, C] in place and mark the covers in its mask [H, W]; returns all faces.
 
-    A detector's box reaches from the forehead to the chin, so its corners' ellipse takes in the hairline and the ears.
-
-    Args:
-        box: of the face.
-        grow: by how much the ellipse is enlarged, as a part of itself.
+    Covers of others may hide a part of a face that is anonymised. It was measured without them, so what it was found
+    to be is not what leaves, and from MAX_HIDDEN_FRACTION on it is covered as well.
 
     Raises:
-        ValueError: the box has corners that are not finite or absurdly far away, or no area.
+        ValueError: a face has no place.
+        RuntimeError: a cover hides nothing.
     """
-    x0, y0, x1, y1 = box
-    if not (all(abs(side) < FARTHEST for side in box) and x1 > x0 and y1 > y0):
-        corners = ", ".join(f"{side:.0f}" for side in box)
-        raise ValueError(
-            f"its box is ({corners}); expected x0 < x1 and y0 < y1 within {FARTHEST:.0f}: what is "
-            "not known to be anywhere cannot be covered, so the node that found the face has to be looked at"
-        )
-    scale = (1 + grow) / math.sqrt(2)
-    return Ellipse(complex((x0 + x1) / 2, (y0 + y1) / 2), 1 + 0j, ((x1 - x0) * scale, (y1 - y0) * scale))
+    faces = [face for face, _ in plan]
+    height, width = mask.shape
 
+    def place(index: int, grow: float) -> Cover:
+        face = faces[index]
+        try:
+            return place_cover(face.boxes, face.landmarks, height, width, grow)
+        except ValueError as error:
+            raise ValueError(f"face {index + 1} cannot be covered: {error}") from None
 
-def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> Ellipse | None:
-    """The ellipse over the head that five landmarks belong to, turned as they are.
+    # Covers of another such node before this one hide faces, too.
+    under = torch.zeros_like(mask)
 
-    Place and size are those of the FFHQ-aligned crop (see `face_template.ffhq_fractions`), which has no use for
-    landmarks that are mirrored or upside down; a cover has to lie over them all the same.
+    def mark(where: Tensor, cover: Cover) -> None:
+        where[cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
 
-    Args:
-        landmarks: five (x, y) in pixels, in InsightFace's order.
-        grow: by how much the ellipse is enlarged, as a part of itself.
+    def hidden(index: int) -> float:
+        face = place(index, 1 / HEAD_PER_FACE - 1)
+        return float(under[face.rows, face.columns][torch.from_numpy(face.mask)].mean())
 
-    Returns:
-        None if the landmarks are not five points at some distance: then the box alone says where the face is.
-    """
-    if len(landmarks) != 5 or not all(abs(x) < FARTHEST and abs(y) < FARTHEST for x, y in landmarks):
-        return None
-    points = np.array(landmarks, np.float64)
-    across, down = face_axes(points)
-    centre, half_side = ffhq_extent(points)
-    if half_side < 1:
-        return None
-    # Where a face looks aside the eyes say little of its turn, where it nods the mouth does: the longer counts more.
-    turn = down + 1j * across * (-1 if (down.conjugate() * 1j * across).real < 0 else 1)
-    half_side *= 1 + grow
-    return Ellipse(centre, turn / abs(turn), (HEAD_LENGTH * half_side, HEAD_WIDTH * half_side))
-
-
-@dataclass(frozen=True, eq=False)
-class Cover:
-    """Where one face is to be covered.
-
-    Attributes:
-        rows: of the picture that hold the cover.
-        columns: of the picture that hold it.
-        mask: bool, of the size of those rows and columns, True under the cover.
-        length: of the cover's longer side in pixels, parts outside the picture included.
-    """
-
-    rows: slice
-    columns: slice
-    mask: NDArray[np.bool_]
-    length: int
-
-
-def place_cover(
-    boxes: Sequence[Box],
-    landmarks: Sequence[Sequence[tuple[float, float]]],
-    height: int,
-    width: int,
-    grow: float,
-) -> Cover:
-    """The cover of one face.
-
-    Args:
-        boxes: all places the face has, at least one.
-        landmarks: of the same face, five (x, y) each; sets that are degenerate do not count.
-        height: of the picture, pixels.
-        width: of the picture, pixels.
-        grow: by how much the cover is larger than the head, as a part of it, above -1.
-
-    Raises:
-        ValueError: there is no box, a box is none (see `head_of_box`), or the face lies outside the picture.
-    """
-    if not boxes:
-        raise ValueError("it has no box; what is not known to be anywhere cannot be covered")
-    heads = [head_of_box(box, grow) for box in boxes]
-    heads += [head for points in landmarks if (head := head_of_landmarks(points, grow)) is not None]
-    left = math.floor(min(head.centre.real - head.extent[0] for head in heads))
-    right = math.ceil(max(head.centre.real + head.extent[0] for head in heads)) + 1
-    top = math.floor(min(head.centre.imag - head.extent[1] for head in heads))
-    bottom = math.ceil(max(head.centre.imag + head.extent[1] for head in heads)) + 1
-    rows, columns = slice(max(top, 0), max(min(bottom, height), 0)), slice(max(left, 0), max(min(right, width), 0))
-    y, x = np.arange(rows.start, rows.stop, dtype=np.float64), np.arange(columns.start, columns.stop)
-    mask = np.zeros((len(y), len(x)), bool)
-    for head in heads:
-        first, last = head.row_spans(y)
-        mask |= (x >= first[:, None]) & (x <= last[:, None])
-    if not mask.any():
-        corners = ", ".join(f"{side:.0f}" for side in boxes[0])
-        raise ValueError(
-            f"its box ({corners}) lies outside the picture of {width}x{height}; the faces belong to another picture"
-        )
-    return Cover(rows, columns, mask, max(right - left, bottom - top))
+    due = [index for index, (_, cover_it) in enumerate(plan) if cover_it]
+    for index, face in enumerate(faces):
+        if face.status == "covered" and index not in due:
+            mark(under, place(index, grow))
+    while due:
+        for index in due:
+            cover = place(index, grow)
+            here = picture[cover.rows, cover.columns]
+            under_it = torch.from_numpy(cover.mask).to(here.device)
+            before = here[under_it]
+            cover_(picture, cover, method)
+            if not is_covered(before, here[under_it], method):
+                raise RuntimeError(f"face {index + 1} shows through its cover: nothing is passed on; try solid")
+            mark(mask, cover)
+            mark(under, cover)
+            faces[index] = replace(faces[index], status="covered", method=method, reason="")
+        due = [
+            index
+            for index, face in enumerate(faces)
+            if face.status == "anonymised" and hidden(index) >= MAX_HIDDEN_FRACTION
+        ]
+    return tuple(faces)
 
 
 def cover_(image: Tensor, cover: Cover, method: Method) -> None:
@@ -215,7 +133,7 @@ def cover_(image: Tensor, cover: Cover, method: Method) -> None:
     Args:
         image: float [H, W, C] in [0, 1], C in 1, 3, 4; alpha, the fourth, is kept.
         cover: of one of its faces.
-        method: "solid", one flat colour; "mosaic", at most `MOSAIC_BLOCKS` blocks across; "blur". The last two
+        method: "solid", one flat colour; "mosaic", at most `MAX_MOSAIC_BLOCKS` blocks across; "blur". The last two
             are made of the picture, and something of the face is left in them.
     """
     pixels = image[cover.rows, cover.columns, :3]
@@ -247,7 +165,7 @@ def is_covered(before: Tensor, after: Tensor, method: Method) -> bool:
 def _mosaic(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:
     import cv2
 
-    block = max(math.ceil(length / MOSAIC_BLOCKS), SMALLEST_BLOCK)
+    block = max(math.ceil(length / MAX_MOSAIC_BLOCKS), MIN_BLOCK_SIZE)
     height, width, channels = pixels.shape
     blocks = (math.ceil(width / block), math.ceil(height / block))
     means = cv2.resize(pixels, blocks, interpolation=cv2.INTER_AREA)
@@ -258,9 +176,9 @@ def _blur(pixels: NDArray[np.float32], length: int) -> NDArray[Any]:
     import cv2
 
     height, width, channels = pixels.shape
-    scale = min(1.0, _BLUR_SAMPLES / length)
+    scale = min(1.0, _BLUR_LENGTH / length)
     size = (math.ceil(width * scale), math.ceil(height * scale))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    sigma = max(length * scale * BLUR_WIDTH, float(SMALLEST_BLOCK))
+    sigma = max(length * scale * BLUR_SIGMA_FRACTION, float(MIN_BLOCK_SIZE))
     small = cv2.GaussianBlur(small, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, channels)

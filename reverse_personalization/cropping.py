@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import Window, inverted, scale_of, shifted
-from .face_mask import REACH, FaceArea, owners
+from .face_mask import NEIGHBOUR_RADIUS, FaceArea, owners
 from .resampling import resample, smoothstep, source_window
+
+EMPTY_LEVEL = 0.5
+"""Grey of a crop that has nothing to show, in [0, 1]."""
 
 OUTSIDE_BLUR = 0.02
 """Standard deviation of the blur outside the photograph, as a part of the crop's side (as FFHQ was made)."""
@@ -20,7 +23,7 @@ OUTSIDE_RAMP = 0.1
 HIDING_BLUR = 0.4
 """Standard deviation of the blur that hides a face, in radii of its core: less than three blobs are left across it."""
 
-BLURRED_RADIUS = 24
+BLUR_WORKING_RADIUS = 24
 """Radius of a core, pixels, at which a blur so strong is computed."""
 
 
@@ -58,11 +61,11 @@ def _hide_others(
     number: int,
 ) -> None:
     """Blur all faces but one in a copy of a window of the photograph, in place."""
-    owner = owners(areas, window, REACH)
+    owner = owners(areas, window, NEIGHBOUR_RADIUS)
     for other in np.unique(owner[(owner >= 0) & (owner != number)]).tolist():
         area = areas[other]
-        shared = area.window.within(window)
-        here, there = shared.seen_from(window).slices, shared.seen_from(area.window).slices
+        shared = area.window.intersection(window)
+        here, there = shared.relative_to(window).slices, shared.relative_to(area.window).slices
         theirs = owner[here] == other
         blurred = _blurred(photo[area.window.slices], area.radius)
         source[here][theirs] = blurred[there][theirs]
@@ -88,7 +91,7 @@ def _blurred(picture: NDArray[np.float32], radius: float) -> NDArray[np.float32]
     import cv2
 
     height, width = picture.shape[:2]
-    factor = max(1.0, radius / BLURRED_RADIUS)
+    factor = max(1.0, radius / BLUR_WORKING_RADIUS)
     small = max(1, round(width / factor)), max(1, round(height / factor))
     reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(reduced, (0, 0), HIDING_BLUR * radius / factor, borderType=cv2.BORDER_REFLECT)

@@ -13,31 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import Window, ffhq_transform, footprint, inverted, scale_of
+from .head_extent import FACE_CENTRE, FACE_RADII, MAX_YAW_SHIFT, YAW_SHIFT_PER_NOSE_OFFSET
 from .resampling import resample, smoothstep
 
-CENTRE = (0.5, 0.545)
-"""Of the core of a face that looks into the camera, in fractions of the FFHQ crop's side."""
-
-RADII = (0.36, 0.405)
-"""Of the core, across and down, in the same fractions.
-
-In an FFHQ crop the eyes are 0.24 apart, 63 mm on average, so that its side is about 260 mm. From there the extents of
-an adult head (eyes to chin 0.45, to the hairline 0.3, ears 0.35 from the middle) lie inside.
-"""
-
-TURN = 1.1
-"""How far the core moves away from where the nose points, per offset of the nose from the line eyes to mouth.
-
-Of a turned head the ear that is seen lies further from the eyes than the other cheek.
-"""
-
-MOST_TURN = 0.09
-"""Largest such shift, in fractions of the FFHQ crop's side: the core stays in the crop."""
-
-REACH = 1.12
+NEIGHBOUR_RADIUS = 1.12
 """Distance up to which pixels count as a face's where crops of its neighbours are made; still inside its own crop."""
 
-EDGE = 0.04
+CROP_EDGE_FADE = 0.04
 """Part of a crop's side over which every mask falls to 0 at the crop's edge; no core comes so near to it."""
 
 
@@ -80,8 +62,8 @@ class FaceArea:
         return distance
 
     def edge(self, window: Window) -> NDArray[np.float32]:
-        """[h, w]: exactly 0 outside the crop, rising to 1 over `EDGE` of its side."""
-        return smoothstep(self._to_edge(window) / (EDGE * self.side))
+        """[h, w]: exactly 0 outside the crop, rising to 1 over `CROP_EDGE_FADE` of its side."""
+        return smoothstep(self._to_edge(window) / (CROP_EDGE_FADE * self.side))
 
     def _to_edge(self, window: Window) -> NDArray[np.float32]:
         """Distance of pixels from the crop's edge in its pixels, [h, w]; negative outside."""
@@ -108,11 +90,11 @@ def face_area(
     fractions = ffhq_transform(landmarks)
     x = landmarks @ fractions[0, :2] + fractions[0, 2]
     nose = x[2] - (x[0] + x[1] + x[3] + x[4]) / 4
-    turned = np.clip(-TURN * nose, -MOST_TURN, MOST_TURN)
+    turned = np.clip(-YAW_SHIFT_PER_NOSE_OFFSET * nose, -MAX_YAW_SHIFT, MAX_YAW_SHIFT)
     to_disc = fractions.copy()
-    to_disc[:, 2] += fractions[:, :2].sum(axis=1) / 2 - np.add(CENTRE, (turned, 0.0))
-    to_disc /= np.array(RADII)[:, None]
-    window = footprint(to_crop, side).within(Window(0, 0, width, height))
+    to_disc[:, 2] += fractions[:, :2].sum(axis=1) / 2 - np.add(FACE_CENTRE, (turned, 0.0))
+    to_disc /= np.array(FACE_RADII)[:, None]
+    window = footprint(to_crop, side).intersection(Window(0, 0, width, height))
     return FaceArea(to_crop=to_crop, side=side, to_disc=to_disc, window=window)
 
 
@@ -171,9 +153,9 @@ def owners(areas: Sequence[FaceArea], window: Window, reach: float = np.inf) -> 
     nearest = np.full((window.height, window.width), np.inf, np.float32)
     owner = np.full(nearest.shape, -1, np.int32)
     for number, area in enumerate(areas):
-        shared = area.window.within(window)
+        shared = area.window.intersection(window)
         if not shared.empty:
-            part, distance = shared.seen_from(window).slices, area.distance(shared)
+            part, distance = shared.relative_to(window).slices, area.distance(shared)
             nearer = distance < nearest[part]
             nearest[part][nearer] = distance[nearer]
             owner[part][nearer] = number

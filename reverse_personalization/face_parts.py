@@ -25,10 +25,10 @@ Part = Literal["eyes", "nose", "mouth", "glasses"]
 
 PARTS: tuple[Part, ...] = ("eyes", "nose", "mouth", "glasses")
 
-LEAST_EYE_DISTANCE = 2.0
+MIN_EYE_DISTANCE = 2.0
 """Pixels; below it five landmarks say nothing about where the parts are."""
 
-NARROWEST = 0.5
+MIN_WIDTH_FRACTION = 0.5
 """Least width of a part, as a fraction of its width from the front, however far the face is turned away."""
 
 
@@ -42,7 +42,7 @@ class _Frame:
     Attributes:
         right: direction of the eyes' line, of length 1.
         unit: eye distance from the front, pixels.
-        turned: width of a part by its width from the front, in [NARROWEST, 1].
+        turned: width of a part by its width from the front, in [MIN_WIDTH_FRACTION, 1].
         points: the five landmarks.
     """
 
@@ -59,13 +59,13 @@ def _frame(detection: Detection) -> _Frame:
     right = across - 1j * down
     # Turning the head shortens the one, nodding the other.
     unit = max(abs(across), abs(down) * _FRONTAL_ACROSS / _FRONTAL_DOWN)
-    if not (np.isfinite(landmarks).all() and unit >= LEAST_EYE_DISTANCE and abs(right) >= LEAST_EYE_DISTANCE):
+    if not (np.isfinite(landmarks).all() and unit >= MIN_EYE_DISTANCE and abs(right) >= MIN_EYE_DISTANCE):
         raise ValueError(
             f"its landmarks are {[tuple(round(c, 1) for c in point) for point in detection.landmarks]}; expected two "
-            f"eyes, a nose and two mouth corners with the eyes {LEAST_EYE_DISTANCE:g} pixels or more apart; leave this "
+            f"eyes, a nose and two mouth corners with the eyes {MIN_EYE_DISTANCE:g} pixels or more apart; leave this "
             "face out (select in Embed Faces), or enlarge the picture"
         )
-    turned = max(abs(across) / unit, NARROWEST)
+    turned = max(abs(across) / unit, MIN_WIDTH_FRACTION)
     return _Frame(right / abs(right), unit, turned, tuple(complex(x, y) for x, y in landmarks.tolist()))
 
 

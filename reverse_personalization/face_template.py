@@ -27,7 +27,7 @@ These are the published numbers of InsightFace's alignment (`face_align.arcface_
 """
 
 
-FARTHEST_FROM_TEMPLATE = 0.25
+MAX_TEMPLATE_DISTANCE = 0.25
 """Mean distance of five landmarks from the template's, in parts of the crop's side, from which on they are another's.
 
 Rendered faces that look aside by up to 45 degrees are off by at most 0.06, faces with the widest margin of Crop Faces
@@ -123,7 +123,7 @@ def face_of_crop(finds: Sequence[Detection], height: int, width: int) -> Detecti
         One of the finds, or the template with score 0 if none of them is at its place.
     """
     template = template_detection(height, width)
-    farthest = FARTHEST_FROM_TEMPLATE * min(height, width)
+    farthest = MAX_TEMPLATE_DISTANCE * min(height, width)
 
     def belief(find: Detection) -> float:
         return find.score * (1 - landmark_distance(find, template) / farthest)

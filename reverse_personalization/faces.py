@@ -39,14 +39,14 @@ class Detection:
         landmarks: five (x, y) in pixels: the eye, then the other eye, nose, mouth corners, each pair with
             the one further left in an upright image first (InsightFace's order).
         score: the detector's confidence in [0, 1]; 0 where no detector saw the face.
-        clear: whether all looks that saw the face about as well agree on where its landmarks are. If not, nobody can
-            say how it is turned, and so whose it is.
+        landmarks_agree: False if views that saw the face about equally well put its landmarks in different places: then
+            its orientation is unknown, and so is its identity.
     """
 
     box: tuple[float, float, float, float]
     landmarks: tuple[tuple[float, float], ...]
     score: float
-    clear: bool = field(default=True, kw_only=True)
+    landmarks_agree: bool = field(default=True, kw_only=True)
 
     @property
     def centre(self) -> tuple[float, float]:

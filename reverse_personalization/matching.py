@@ -11,8 +11,8 @@ import numpy as np
 
 from .boxes import intersection_over_union
 from .faces import Detection, HeadPose, Sex
-from .verdict import AGE_STEP, Kept, Status
 from .operating_point import judge_similarity
+from .verdict import AGE_STEP, Kept, Status
 
 MIN_MEASURABLE = 20.0
 """Pixels of the shorter side of a face's box; in less a recogniser sees nobody."""
@@ -56,7 +56,7 @@ def measurable(face: Detection) -> bool:
     """Whether a face is large enough to be recognised, and its landmarks are clear, in it, and define a crop of it."""
     x0, y0, x1, y1 = face.box
     points = np.array(face.landmarks)
-    if not face.clear:
+    if not face.landmarks_agree:
         return False
     if not (np.isfinite(face.box).all() and np.isfinite(points).all() and min(x1 - x0, y1 - y0) >= MIN_MEASURABLE):
         return False

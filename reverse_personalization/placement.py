@@ -5,11 +5,13 @@ Coordinates of pixels follow OpenCV: (0, 0) is the middle of the top left pixel,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .alignment import crop_transform, landmark_fault
 from .faces import Face, Faces
 
 
@@ -48,3 +50,30 @@ class Placements:
     def face_of(self, placement: Placement) -> Face:
         """The face that a crop shows, in pixels of its photograph."""
         return self.faces.images[placement.image][placement.face]
+
+
+def place_crops(
+    faces: Sequence[Face], image: int, side: int, margin: float, height: int, width: int
+) -> tuple[list[Placement], dict[int, str]]:
+    """Lay out the crops of one photograph's faces.
+
+    Args:
+        faces: of the photograph, in stable order.
+        image: its number in its batch, from 0.
+        side: of the crops, pixels.
+        margin: how much more than the FFHQ crop a crop shows, as a fraction of the FFHQ crop's side.
+        height: of the photograph, pixels.
+        width: of the photograph, pixels.
+
+    Returns:
+        The placements, and for each face that cannot be cropped its number, from 0, and what is wrong with it.
+    """
+    placed, faults = [], {}
+    for number, face in enumerate(faces):
+        landmarks = np.array(face.landmarks)
+        fault = landmark_fault(landmarks, height, width)
+        if fault:
+            faults[number] = fault
+        else:
+            placed.append(Placement(image=image, face=number, to_crop=crop_transform(landmarks, side, margin)))
+    return placed, faults

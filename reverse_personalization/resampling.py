@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from .alignment import Window, footprint, scale_of
 
-APERTURE = 0.5
+ANTIALIAS_SIGMA = 0.5
 """Standard deviation, in target pixels, of the Gaussian that a target pixel sees the source through when shrinking.
 
 At three quarters of the sampling rate 6 % are left, at the sampling rate 0.7 %: no moire, little softness.
 """
 
-KERNEL_REACH = 4.0
+KERNEL_RADIUS = 4.0
 """Pixels, of the source or the target, whichever are larger, within which `resample` reads."""
 
 
@@ -54,7 +54,7 @@ def resample(
         source, transform = _reduced(source, transform, reduction)
     scale = scale_of(transform)
     if scale < 1:
-        width_of_blur = APERTURE * (scale**-2 - 1) ** 0.5 + 1e-6
+        width_of_blur = ANTIALIAS_SIGMA * (scale**-2 - 1) ** 0.5 + 1e-6
         source = np.asarray(cv2.GaussianBlur(source, (0, 0), width_of_blur, borderType=cv2.BORDER_REFLECT), np.float32)
     target = cv2.warpAffine(source, transform, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
     clipped: NDArray[np.float32] = np.clip(np.asarray(target, np.float32), lowest, highest)
@@ -63,14 +63,14 @@ def resample(
 
 def source_window(to_crop: NDArray[np.float64], side: int, height: int, width: int) -> Window:
     """The pixels of the photograph that its crop is computed from, the mirrored ones included; never empty."""
-    reach = int(np.ceil(KERNEL_REACH * max(1.0, 1 / scale_of(to_crop)))) + 1
+    reach = int(np.ceil(KERNEL_RADIUS * max(1.0, 1 / scale_of(to_crop)))) + 1
     x0, y0, x1, y1 = footprint(to_crop, side)
-    left, right = _mirrored(x0 - reach, x1 + reach, width)
-    top, bottom = _mirrored(y0 - reach, y1 + reach, height)
+    left, right = _mirrored_range(x0 - reach, x1 + reach, width)
+    top, bottom = _mirrored_range(y0 - reach, y1 + reach, height)
     return Window(left, top, right, bottom)
 
 
-def _mirrored(start: int, stop: int, size: int) -> tuple[int, int]:
+def _mirrored_range(start: int, stop: int, size: int) -> tuple[int, int]:
     """The part of 0..size that start..stop reads if beyond both ends the picture is mirrored."""
     low, high = start, stop
     if start < 0:

@@ -267,7 +267,7 @@ def write(folder: Path, **models: onnx.ModelProto) -> Path:
 
 
 def with_mark(face: NDArray[np.float32], turns: int = 0, mirrored: bool = False) -> NDArray[np.float32]:
-    """A square [side, side, 3] with a white mark that tells where its upper left is, turned as in `Look`."""
+    """A square [side, side, 3] with a white mark that tells where its upper left is, turned as in `View`."""
     marked = face.copy()
     side = len(face)
     marked[side // 16 : side // 6, side // 4 : side * 3 // 8] = 1

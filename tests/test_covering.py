@@ -11,15 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.covering import (
-    METHODS,
-    MOSAIC_BLOCKS,
-    SOLID_LEVEL,
-    Ellipse,
-    cover_,
-    head_of_landmarks,
-    place_cover,
-)
+from reverse_personalization.cover_geometry import Ellipse, head_of_landmarks, place_cover
+from reverse_personalization.covering import MAX_MOSAIC_BLOCKS, METHODS, SOLID_LEVEL, cover_
 from reverse_personalization.face_template import ARCFACE_LANDMARKS
 
 BOX = (100.0, 80.0, 200.0, 220.0)
@@ -59,7 +52,7 @@ def test_spans_are_the_ellipse(x, y, turn, a, b):
     rows, columns = np.arange(100.0), np.arange(80.0)
     first, last = ellipse.row_spans(rows)
     covered = (columns >= first[:, None]) & (columns <= last[:, None])
-    offset = (columns + 1j * rows[:, None] - ellipse.centre) * ellipse.turn.conjugate()
+    offset = (columns + 1j * rows[:, None] - ellipse.centre) * ellipse.axis.conjugate()
     assert covered[(offset.real / a) ** 2 + (offset.imag / b) ** 2 < 0.999].all()
     # The curve two pixels outside an ellipse is an ellipse only where neither is thin.
     if min(a, b) > 20:
@@ -70,7 +63,7 @@ def test_spans_are_the_ellipse(x, y, turn, a, b):
 def test_landmarks_alone_hide_the_whole_head_at_any_turn(scale, turn):
     ellipse = head_of_landmarks(landmarks_at(scale, turn, 300 + 200j), grow=0)
     for place in HEAD.values():
-        offset = ((place - EYES) * scale * np.exp(1j * turn) + 300 + 200j - ellipse.centre) * ellipse.turn.conjugate()
+        offset = ((place - EYES) * scale * np.exp(1j * turn) + 300 + 200j - ellipse.centre) * ellipse.axis.conjugate()
         assert (offset.real / ellipse.half_axes[0]) ** 2 + (offset.imag / ellipse.half_axes[1]) ** 2 < 1
 
 
@@ -120,7 +113,7 @@ def test_mirrored_landmarks_lie_over_the_same_head():
     plain, other = head_of_landmarks(points, 0), head_of_landmarks(mirrored, 0)
     assert other.centre == pytest.approx(plain.centre)
     assert other.half_axes == pytest.approx(plain.half_axes)
-    assert abs((other.turn / plain.turn).imag) < 1e-6
+    assert abs((other.axis / plain.axis).imag) < 1e-6
 
 
 def test_original_and_result_are_both_covered():
@@ -185,7 +178,7 @@ def test_mosaic_has_few_blocks_each_of_one_colour():
     row, column = under.shape[0] // 2, under.shape[1] // 2
     for line in (under[row][mask[row]], under[:, column][mask[:, column]]):
         changes = (line[1:] != line[:-1]).any(dim=1).sum().item()
-        assert 1 < changes < MOSAIC_BLOCKS
+        assert 1 < changes < MAX_MOSAIC_BLOCKS
 
 
 @pytest.mark.parametrize("method", ["mosaic", "blur"])

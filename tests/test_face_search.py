@@ -1,4 +1,4 @@
-"""The search of a picture for faces: which looks it gets, and what becomes of what they find."""
+"""The search of a picture for faces: which views it gets, and what becomes of what they find."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reverse_personalization.face_search import (
-    LEAST_SCALE,
-    SECOND_SCALE,
+    MIN_SCALE,
+    SECOND_MIN_SCALE,
     SIZE_STEP,
-    Look,
-    clear_ones,
+    View,
     fragments,
+    landmarks_agree,
     search_plan,
     second_search_plan,
-    visible_part,
+    visible_fraction,
 )
 
 
@@ -30,23 +30,23 @@ from reverse_personalization.face_search import (
 def test_search_plan(height, width, det_size):
     plan = search_plan(height, width, det_size)
     # The picture as it is comes first, so that it wins a tie.
-    assert plan[0] == Look(det_size, 0.0)
+    assert plan[0] == View(det_size, 0.0)
     assert len(set(plan)) == len(plan)
-    assert all(look.size % 32 == 0 and 32 <= look.size <= 4096 for look in plan)
-    assert max(look.border for look in plan) == 0.75
-    whole = [look for look in plan if look.tile is None]
-    larger = [look for look in whole if look.size > det_size]
+    assert all(view.size % 32 == 0 and 32 <= view.size <= 4096 for view in plan)
+    assert max(view.border for view in plan) == 0.75
+    whole = [view for view in plan if view.tile is None]
+    larger = [view for view in whole if view.size > det_size]
     assert bool(larger) == (max(height, width) > det_size and det_size < 4096)
     # No larger than the picture itself, but for rounding up to the detector's stride.
-    assert all(look.size < max(height, width) + SIZE_STEP for look in larger)
-    assert all(look.size <= 2 * det_size for look in larger[:1])
-    for look in whole:
-        framed = max(height, width) * (1 + 2 * look.border) * look.scale(height, width)
-        assert framed == pytest.approx(look.size)
+    assert all(view.size < max(height, width) + SIZE_STEP for view in larger)
+    assert all(view.size <= 2 * det_size for view in larger[:1])
+    for view in whole:
+        framed = max(height, width) * (1 + 2 * view.border) * view.scale(height, width)
+        assert framed == pytest.approx(view.size)
 
 
 def test_search_plan_of_a_fixed_size():
-    assert {look.size for look in search_plan(4000, 3000, 640, fixed_size=320)} == {320}
+    assert {view.size for view in search_plan(4000, 3000, 640, fixed_size=320)} == {320}
 
 
 @given(
@@ -57,22 +57,22 @@ def test_search_plan_of_a_fixed_size():
     place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
 def test_every_part_of_a_picture_is_shown_large_enough(height, width, det_size, fixed_size, place):
-    """A face of 48 pixels to the first search, of 24 to the second: at one place, whole, by one look."""
-    for plan, scale in ((search_plan, LEAST_SCALE), (second_search_plan, SECOND_SCALE)):
-        looks = plan(height, width, det_size, fixed_size)
-        assert len(set(looks)) == len(looks)
+    """A face of 48 pixels to the first search, of 24 to the second: at one place, whole, by one view."""
+    for plan, scale in ((search_plan, MIN_SCALE), (second_search_plan, SECOND_MIN_SCALE)):
+        views = plan(height, width, det_size, fixed_size)
+        assert len(set(views)) == len(views)
         side = min(24 / scale, height, width)
         x, y = place[0] * (width - side), place[1] * (height - side)
-        boxes = [look.part(height, width) for look in looks if look.upright and look.scale(height, width) >= scale]
+        boxes = [view.region(height, width) for view in views if view.upright and view.scale(height, width) >= scale]
         assert any(x0 <= x and y0 <= y and x + side <= x1 and y + side <= y1 for x0, y0, x1, y1 in boxes)
 
 
 def test_tiles_are_as_few_as_overlap_enough():
-    tiles = [look.tile for look in search_plan(3000, 4000, 640) if look.tile is not None]
+    tiles = [view.tile for view in search_plan(3000, 4000, 640) if view.tile is not None]
     assert tiles == [(0, 0, 2560, 2560), (1440, 0, 4000, 2560), (0, 440, 2560, 3000), (1440, 440, 4000, 3000)]
-    assert not any(look.tile for look in search_plan(2560, 2000, 640))
+    assert not any(view.tile for view in search_plan(2560, 2000, 640))
     # A small size is for speed, and shows a large picture at half its size all the same.
-    assert Look(1024, 0.0) in search_plan(2048, 1000, 160)
+    assert View(1024, 0.0) in search_plan(2048, 1000, 160)
     counts = [len(second_search_plan(*size, 640)) for size in ((800, 1280), (3000, 4000), (6000, 8000))]
     assert counts == [29, 61, 137]
 
@@ -90,21 +90,21 @@ def test_tiles_are_as_few_as_overlap_enough():
     ],
 )
 def test_a_find_at_a_tiles_edge_is_cut_off_unless_the_picture_ends_there(box, cut):
-    look = Look(1280, 0.0, tile=(640, 0, 3200, 2560))
-    assert look.cut_off(np.array([[*box, 0.9]], float), 4000, 3200).tolist() == [cut]
+    view = View(1280, 0.0, tile=(640, 0, 3200, 2560))
+    assert view.cut_off(np.array([[*box, 0.9]], float), 4000, 3200).tolist() == [cut]
 
 
 def test_visible_part():
     boxes = np.array([[-10, -10, 10, 10, 1], [-10, 0, 10, 20, 1], [20, 20, 30, 30, 1], [150, 0, 170, 9, 1.0]])
-    assert visible_part(boxes, 100, 100) == pytest.approx([0.25, 0.5, 1, 0])
-    assert visible_part(np.zeros((0, 5)), 100, 100).shape == (0,)
+    assert visible_fraction(boxes, 100, 100) == pytest.approx([0.25, 0.5, 1, 0])
+    assert visible_fraction(np.zeros((0, 5)), 100, 100).shape == (0,)
 
 
 WHOLE = [0, 0, 100, 100, 0.9]
 
 
-def pieces(boxes: list[list[float]], looks: list[int], cut: list[bool] | None = None) -> list[bool]:
-    return fragments(np.array(boxes, float), np.array(looks), np.array(cut or [False] * len(looks))).tolist()
+def pieces(boxes: list[list[float]], views: list[int], cut: list[bool] | None = None) -> list[bool]:
+    return fragments(np.array(boxes, float), np.array(views), np.array(cut or [False] * len(views))).tolist()
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def pieces(boxes: list[list[float]], looks: list[int], cut: list[bool] | None = 
         pytest.param([10, 10, 40, 40, 0.95], False, id="surer than what it lies in"),
     ],
 )
-def test_fragment_of_a_face_that_another_look_saw_whole(box, dropped):
+def test_fragment_of_a_face_that_another_view_saw_whole(box, dropped):
     assert pieces([WHOLE, box], [0, 1]) == [False, dropped]
 
 
-def test_small_face_before_a_large_one_stays_where_one_look_saw_both():
+def test_small_face_before_a_large_one_stays_where_one_view_saw_both():
     small = [10, 10, 40, 40, 0.6]
     assert not any(pieces([WHOLE, small], [0, 0]))
-    # The second look saw the large face a little differently, and less surely.
+    # The second view saw the large face a little differently, and less surely.
     assert not any(pieces([WHOLE, small, [3, 2, 99, 104, 0.5]], [0, 1, 1]))
 
 
@@ -146,17 +146,17 @@ def test_no_finds_have_no_fragments():
     assert fragments(np.zeros((0, 5)), np.zeros(0, int), np.zeros(0, bool)).shape == (0,)
 
 
-def test_a_face_of_which_two_looks_are_as_sure_in_different_ways_is_not_clear():
+def test_a_face_of_which_two_views_are_as_sure_in_different_ways_is_not_clear():
     upright = np.array([[20, 30], [80, 30], [50, 55], [30, 80], [70, 80]], float)
     sideways = np.stack([100 - upright[:, 1], upright[:, 0]], axis=1)
     boxes = np.array([[0, 0, 100, 100, 0.8], [2, 0, 102, 100, 0.77], [200, 0, 300, 100, 0.79]])
     third = sideways + np.array([200, 0])
     agreed, turned = np.stack([upright, upright + 20, third]), np.stack([upright, sideways, third])
-    assert clear_ones(boxes, agreed, [0, 2]) == [True, True]
-    assert clear_ones(boxes, turned, [0, 2]) == [False, True]
+    assert landmarks_agree(boxes, agreed, [0, 2]) == [True, True]
+    assert landmarks_agree(boxes, turned, [0, 2]) == [False, True]
     boxes[1, 4] = 0.75
-    assert clear_ones(boxes, turned, [0, 2]) == [True, True]
-    assert clear_ones(boxes, turned, []) == []
+    assert landmarks_agree(boxes, turned, [0, 2]) == [True, True]
+    assert landmarks_agree(boxes, turned, []) == []
 
 
 def test_thousands_of_finds_are_compared_in_little_memory():

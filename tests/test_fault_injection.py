@@ -325,7 +325,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "cover": (
         "cover",
-        "nodes.face_cover",
+        "reverse_personalization.covering",
         "cover_",
         {
             "throws": lambda function: throw,
@@ -335,7 +335,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "place of the cover": (
         "cover",
-        "nodes.face_cover",
+        "reverse_personalization.covering",
         "place_cover",
         {"throws": lambda function: throw, "gives nothing": lambda function: give(None)},
     ),

@@ -63,7 +63,7 @@ def test_a_face_that_looks_do_not_agree_on_is_said_to_be_unclear(insight):
         answers = [[face], NOTHING, NOTHING, [[20, 20, 80, 80, turned]]]
         pack = insight.FacePack("stub", 0.1, OneOfEach(100, *answers), None, None, None)
         (found,) = pack.search(np.zeros((100, 100, 3), np.uint8), 640, plan)
-        assert (found.box, found.clear) == ((20, 20, 80, 80), clear)
+        assert (found.box, found.landmarks_agree) == ((20, 20, 80, 80), clear)
 
 
 NOTHING: list[list[float]] = []

@@ -61,7 +61,7 @@ def test_whole_square_is_its_own_crop():
     """A face whose frame is the picture: every pixel of the crop is that of the picture."""
     transform = crop_transform(landmarks_at(32, 32, 64), 64)
     assert transform == pytest.approx(np.array([[1, 0, 0], [0, 1, 0]]), abs=1e-9)
-    assert footprint(transform, 64).within(Window(0, 0, 64, 64)) == (0, 0, 64, 64)
+    assert footprint(transform, 64).intersection(Window(0, 0, 64, 64)) == (0, 0, 64, 64)
 
 
 @pytest.mark.parametrize(

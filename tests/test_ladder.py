@@ -269,7 +269,7 @@ def test_the_original_is_embedded_once_and_never_described(
     before = picture("cyan")
     _, report = run(small, Pictures(*[["cyan"]] * 3), 1, faces=faces, crops=(before * 0.9)[None], scales="-5, -8, -11")
     assert report.count("similarity 0.9") + report.count("similarity 1.0") == 3
-    shown = part("nodes.face_embed").to_picture(before * 0.9).tobytes()
+    shown = part("nodes.inputs").to_picture(before * 0.9).tobytes()
     places = [landmarks for *what, landmarks in seen if what == [shown, box]]
     assert len(places) == len(set(places)) == len(part("reverse_personalization.matching").nearby_alignments(face))
 

@@ -95,7 +95,7 @@ def test_overlap_is_known():
         (Detection((0, 0, 100, 100), ((50.0, 50.0),) * 5, 0.9), False),
         (Detection((0, 0, 100, 100), ((math.nan, 50.0), *face(0, 0, 100).landmarks[1:]), 0.9), False),
         (Detection((0, 0, math.inf, 100), face(0, 0, 100).landmarks, 0.9), False),
-        (replace(face(0, 0, 100), clear=False), False),
+        (replace(face(0, 0, 100), landmarks_agree=False), False),
         (Detection((0, 0, 0, 0), ((0.0, 0.0),) * 5, 0.9), False),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reverse_personalization.face_search import (
     MAX_DETECTOR_SIZE,
     SIZE_STEP,
-    Look,
+    View,
     crop_search_size,
     search_plan,
     second_search_plan,
@@ -20,30 +20,30 @@ from reverse_personalization.face_search import (
 from tests import fake_insight
 from tests.face_embedding import bgr, images, run
 
-looks = st.builds(
-    Look, size=st.just(32), border=st.just(0.0), mirrored=st.booleans(), turns=st.integers(min_value=0, max_value=3)
+views = st.builds(
+    View, size=st.just(32), border=st.just(0.0), mirrored=st.booleans(), turns=st.integers(min_value=0, max_value=3)
 )
 EIGHT_WAYS = {(mirrored, turns) for mirrored in (False, True) for turns in range(4)}
 sizes = st.integers(1, 9000)
 detector_sizes = st.integers(2, 64).map(lambda steps: steps * SIZE_STEP)
 
 
-@given(look=looks, row=st.integers(0, 31), column=st.integers(0, 31))
-def test_a_pixel_that_is_found_in_a_look_was_there_in_the_picture(look, row, column):
+@given(view=views, row=st.integers(0, 31), column=st.integers(0, 31))
+def test_a_pixel_that_is_found_in_a_view_was_there_in_the_picture(view, row, column):
     canvas = np.zeros((32, 32, 3), np.uint8)
     canvas[row, column] = 255
-    shown_row, shown_column = np.argwhere(look.show(canvas)[..., 0])[0]
-    x, y = look.points_back(np.array([shown_column + 0.5, shown_row + 0.5]))
+    shown_row, shown_column = np.argwhere(view.show(canvas)[..., 0])[0]
+    x, y = view.upright_points(np.array([shown_column + 0.5, shown_row + 0.5]))
     assert (x, y) == (column + 0.5, row + 0.5)
     box = np.array([[shown_column, shown_row, shown_column + 1, shown_row + 1, 0.7]])
-    assert look.boxes_back(box).tolist() == [[column, row, column + 1, row + 1, 0.7]]
+    assert view.upright_boxes(box).tolist() == [[column, row, column + 1, row + 1, 0.7]]
 
 
 @pytest.mark.parametrize(("mirrored", "turns"), sorted(EIGHT_WAYS))
 def test_a_face_keeps_its_right_and_left(mirrored, turns):
     """From the first eye to the second and on to the mouth is clockwise, however a person is turned."""
     shown_upright = fake_insight.LANDMARKS * 40 + [10, 20]
-    eye, other_eye, _, corner, other_corner = Look(100, 0.0, mirrored, turns).landmarks_back(shown_upright[None])[0]
+    eye, other_eye, _, corner, other_corner = View(100, 0.0, mirrored, turns).upright_landmarks(shown_upright[None])[0]
     for end in (corner, other_corner):
         (x0, y0), (x1, y1) = other_eye - eye, end - eye
         assert x0 * y1 - y0 * x1 > 0
@@ -56,15 +56,15 @@ def test_later_plans_hold_the_earlier_ones(height, width, det_size):
     second = second_search_plan(height, width, det_size)
     assert set(first) <= set(turned) <= set(second)
     assert len(set(second)) == len(second)
-    assert {look.turns for look in turned} == {0, 1, 2, 3}
-    assert any(look.mirrored for look in second)
-    assert {look.size for look in second} > {look.size for look in turned} or det_size == 2 * SIZE_STEP
-    assert all(look.size % SIZE_STEP == 0 and 0 < look.size <= MAX_DETECTOR_SIZE for look in second)
+    assert {view.turns for view in turned} == {0, 1, 2, 3}
+    assert any(view.mirrored for view in second)
+    assert {view.size for view in second} > {view.size for view in turned} or det_size == 2 * SIZE_STEP
+    assert all(view.size % SIZE_STEP == 0 and 0 < view.size <= MAX_DETECTOR_SIZE for view in second)
 
 
 def test_a_detector_of_fixed_size_keeps_it():
-    assert {look.size for look in second_search_plan(300, 400, 640, 160)} == {160}
-    assert {look.turns for look in second_search_plan(300, 400, 640, 160)} == {0, 1, 2, 3}
+    assert {view.size for view in second_search_plan(300, 400, 640, 160)} == {160}
+    assert {view.turns for view in second_search_plan(300, 400, 640, 160)} == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(("side", "size"), [(8, 32), (128, 256), (136, 288), (512, 640), (1024, 640)])
@@ -104,7 +104,7 @@ def test_people_who_lie_are_found_and_their_eyes_too(node, one_way_pack, turns):
 
 @pytest.mark.parametrize("turns", [0, 2])
 def test_only_the_second_search_sees_what_a_mirror_shows(insight, one_way_pack, turns):
-    """Mirrored and upside down is what only looks that are both would show: those are not taken."""
+    """Mirrored and upside down is what only views that are both would show: those are not taken."""
     pack = insight.load_pack("fake", "CPU", 0.1)
     rgb = (torch.from_numpy(turned_scene(turns, mirrored=True)) * 255).round().numpy()
     picture = np.ascontiguousarray(rgb[..., ::-1].astype(np.uint8))
@@ -116,8 +116,8 @@ def test_only_the_second_search_sees_what_a_mirror_shows(insight, one_way_pack, 
         assert eye[0] < other_eye[0]
 
 
-def test_of_looks_that_saw_a_face_alike_the_upright_one_is_believed(node, fake_pack):
-    """The detector sees squares upright in every look; the landmarks are those of the look that is believed."""
+def test_of_views_that_saw_a_face_alike_the_upright_one_is_believed(node, fake_pack):
+    """The detector sees squares upright in every view; the landmarks are those of the view that is believed."""
     (face,) = run(node, images(fake_insight.scene(160, 160, cyan=(40, 40, 80))), det_size=160)
     assert np.array(face.landmarks) == pytest.approx(fake_insight.LANDMARKS * 80 + 40, abs=1)
 

@@ -164,7 +164,7 @@ class Workflow:
             FileNotFoundError: it is not among the models.
         """
         insight = importlib.import_module(f"{PACK}.host.insight")
-        lowest_score = importlib.import_module(f"{PACK}.nodes.face_embed").DEFAULT_THRESHOLD
+        lowest_score = importlib.import_module(f"{PACK}.nodes.inputs").DEFAULT_THRESHOLD
         return insight.load_pack(name, "CPU", lowest_score)
 
 

@@ -23,8 +23,8 @@ GALLERY_SIDE = 256
 """Pixels of the other picture that is taken of everybody."""
 
 MATCHED = 0.4
-"""Part of their union from which on a found box is a face's, as the pack counts (`face_search.SAME_FACE`): a box that
-shares less may be of hair or of a neighbour."""
+"""Least intersection over union of a face's box and a find's, as the pack counts (`face_search.SAME_FACE_IOU`): a box
+that shares less may show hair or a neighbour."""
 
 ALIKE = 0.15
 """Part of a face's longer side within which, in the mean, a find's landmarks are those of the face.

@@ -1,0 +1,123 @@
+"""Inputs that several nodes ask for in the same words, with their defaults."""
+
+from __future__ import annotations
+
+import numpy as np
+from comfy_api.latest import io
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..host.face_packs import PROVIDERS
+from ..host.recognition import DEFAULT_CHECKER, checker_names
+from ..reverse_personalization.verdict import eight_bits
+from .sockets import FacesSocket, NoiseTrajectorySocket
+
+DEFAULT_PROVIDER = "auto"
+DEFAULT_THRESHOLD = 0.1
+DEFAULT_DETECTOR_SIZE = 640
+
+SCALE_RANGE = (-30.0, 30.0)
+IDENTITY_SCALE_RANGE = (0.0, 2.0)
+
+
+def provider_input() -> io.Input:
+    """What the face models run on, as all nodes ask for it."""
+    return io.Combo.Input(
+        "provider",
+        options=[DEFAULT_PROVIDER, *PROVIDERS],
+        optional=True,
+        default=DEFAULT_PROVIDER,
+        advanced=True,
+        tooltip=(
+            "What ONNX Runtime computes on. auto takes the fastest there is except TensorRT. The "
+            "report says what was really used."
+        ),
+    )
+
+
+def checker_inputs() -> list[io.Input]:
+    """Who checks and how strictly, as all nodes ask for it."""
+    return [
+        io.Combo.Input(
+            "checker",
+            options=checker_names(),
+            default=DEFAULT_CHECKER,
+            tooltip=(
+                "Who checks: a folder under models/insightface/models, or an ONNX recogniser beside the "
+                "folders. Must not be the recogniser that guided. InsightFace licenses its packs for "
+                "non-commercial research only."
+            ),
+        ),
+        io.Float.Input(
+            "threshold",
+            optional=True,
+            default=0.0,
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            tooltip=(
+                "Similarity (cosine) at or above which a face counts as recognisable. Lower is stricter. 0 takes "
+                "what was measured for the checker, else a strict value for all."
+            ),
+        ),
+    ]
+
+
+def guidance_inputs() -> list[io.Input]:
+    """Inputs that the sampler and the guider on its own have in common."""
+    return [
+        io.Model.Input("model", tooltip="The model, with its identity adapter, that made the trajectory."),
+        NoiseTrajectorySocket.Input("trajectory", tooltip="From DPM-Solver++ Inversion."),
+        FacesSocket.Input(
+            "faces", tooltip="Whom to run away from: one face for each latent, in the same order (Embed Faces)."
+        ),
+        io.Conditioning.Input(
+            "attributes",
+            optional=True,
+            tooltip=(
+                "What the new face is to be like (Attribute Prompt). It steers the branch without identity, whose "
+                "weight is 1 - cfg. Left open: the inversion's own text."
+            ),
+        ),
+        io.Float.Input(
+            "cfg",
+            default=-10.0,
+            min=SCALE_RANGE[0],
+            max=SCALE_RANGE[1],
+            step=0.5,
+            round=0.01,
+            tooltip=(
+                "Negative: away from the person. -5 to -20 is the useful range with SDXL; more negative is less "
+                "recognisable and keeps expression, gaze and pose less well. 0 gives the picture back, positive "
+                "values give back or exaggerate the person."
+            ),
+        ),
+        io.Float.Input(
+            "identity_scale",
+            optional=True,
+            default=1.0,
+            min=IDENTITY_SCALE_RANGE[0],
+            max=IDENTITY_SCALE_RANGE[1],
+            step=0.05,
+            advanced=True,
+            tooltip="Length of the identity vector before its projection, 1 in the paper. 0 only with cfg 0.",
+        ),
+        io.Conditioning.Input(
+            "source",
+            optional=True,
+            advanced=True,
+            tooltip="Text of the identity's branch. Left open: the inversion's own text, as in the paper.",
+        ),
+    ]
+
+
+def to_picture(image: Tensor) -> NDArray[np.uint8]:
+    """An image as InsightFace takes it.
+
+    Args:
+        image: float [H, W, C] in [0, 1] (clipped), RGB, C in 1, 3, 4.
+
+    Returns:
+        uint8 [H, W, 3], BGR.
+    """
+    return np.ascontiguousarray(eight_bits(image[..., :3].expand(-1, -1, 3))[..., ::-1])
