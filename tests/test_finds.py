@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.in_process import part
 from tests import fake_insight
 from tests.face_embedding import bgr
-from tests.in_host import part
 
 
 class StubDetector:

@@ -1,4 +1,4 @@
-"""Make hostile photographs, run them through the pack, judge what was saved: `python -m tests.hostile`."""
+"""Make hostile photographs, run them through the pack, judge what was saved: `python -m lab.hostile`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 1 if a face left unprotected or something else is not as promised."""
-    parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.hostile", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of people and pictures")
     parser.add_argument("--photos", type=int, default=20, help="how many photographs")
     parser.add_argument("--workers", type=int, default=1, help="processes")
@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--journal", type=Path, help="file that records every photograph; a stopped run goes on in it")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no other photograph is begun")
     options = parser.parse_args(arguments)
-    from miniature.build import JUDGE_PACK
+    from harness.whole_text import write_whole
+    from miniature.layout import JUDGE_PACK
     from reverse_personalization.operating_point import pack_threshold
-    from scripts.whole_text import write_whole
 
     from .journal import Journal, code_files, files_digest
     from .page import as_page
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threshold = pack_threshold(models / JUDGE_PACK)
     records = [record for number, _ in wanted for record in done.get(number, [])]
     figures = summarise(records, threshold, Options().checker)
-    page = as_page(figures, f"python -m tests.hostile --seed {options.seed} --photos {len(records)}")
+    page = as_page(figures, f"python -m lab.hostile --seed {options.seed} --photos {len(records)}")
     if options.report:
         write_whole(options.report, page)
     print(json.dumps(figures) if options.json else page)

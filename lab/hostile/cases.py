@@ -1,6 +1,6 @@
 """Hostile photographs: what the renderer draws, spoilt in every way that users' pictures are, with the truth kept.
 
-The people are of the split "hostile" of `miniature.render.seeds`, whom no training and no other measurement sees.
+The people are of the split "hostile" of `lab.render.seeds`, whom no training and no other measurement sees.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from miniature.render.identity import draw_identity
-from miniature.render.nuisance import draw_nuisance
-from miniature.render.scene import Placement, covered, draw_scene, draw_scene_spec
-from miniature.render.seeds import identity_seed
+from lab.render.identity import draw_identity
+from lab.render.nuisance import draw_nuisance
+from lab.render.scene import Placement, covered, draw_scene, draw_scene_spec
+from lab.render.seeds import identity_seed
 
 from .photographs import Photograph, deeper, grey, photograph_of
 
@@ -112,7 +112,8 @@ class Painter:
         self, count: int, height: int, width: int, smallest: float, largest: float
     ) -> list[tuple[float, float, float]]:
         """Up to `count` places whose faces hide less than half of one another; sizes even in their logarithm."""
-        rng, places = self.rng, []
+        rng = self.rng
+        places: list[tuple[float, float, float]] = []
         for _ in range(count):
             for _ in range(30):
                 size = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
@@ -259,7 +260,7 @@ def _crowd(kind: str, number: int, painter: Painter, left: int) -> Case:
 
 
 def _single_pixel(painter: Painter) -> Photograph:
-    return Photograph(np.round(painter.rng.random((1, 1, 3)) * 255).astype(np.float32) / 255, ())
+    return Photograph(np.round(painter.rng.random((1, 1, 3)) * 255).astype(np.float32) / np.float32(255), ())
 
 
 def _huge(painter: Painter) -> Photograph:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,8 @@ def write_input(case: Case, folder: Path) -> str:
     name = f"{PERSON}-{case.number:05d}{_suffix(case)}"
     path, pixels = folder / name, case.photographs[0].pixels
     if case.form == "tensor":
-        np.savez(path, listed=case.listed, **{f"p{i}": one.pixels for i, one in enumerate(case.photographs)})
+        arrays: dict[str, Any] = {f"p{i}": one.pixels for i, one in enumerate(case.photographs)}
+        np.savez(path, listed=case.listed, **arrays)
     elif case.form.startswith("16-bit"):
         _write_deep(path, pixels)
     elif case.form == "jpeg":

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.environment import ROOT
-from scripts.whole_text import write_whole
+from harness.environment import ROOT
+from harness.whole_text import write_whole
 
 from .judging import PhotoRecord
 
@@ -66,5 +66,5 @@ def files_digest(files: Iterable[Path]) -> str:
 
 def code_files() -> list[Path]:
     """The files whose code a run depends on: the pack, what draws, and what judges."""
-    folders = ("nodes", "host", "reverse_personalization", "miniature/render", "tests/hostile")
+    folders = ("nodes", "host", "reverse_personalization", "lab/render", "lab/hostile")
     return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from miniature.build import FACE_PACK
-from miniature.render.portrait import portrait
-from tests.in_host import part
+from harness.in_process import part
+from lab.render.portrait import portrait
+from miniature.layout import FACE_PACK
 
 from .cases import Case
 from .files import leaks, read_saved
@@ -166,11 +166,13 @@ class Judge:
     def judge(self, case: Case, run: Run) -> list[PhotoRecord]:
         """Records of a case's photographs, without the time that they took."""
         leaked = tuple(sorted({word for file in run.files for word in leaks(file)}))
-        common = {"case": case.number, "kind": case.kind, "error": run.error, "leaks": leaked}
+        common: dict[str, Any] = {"case": case.number, "kind": case.kind, "error": run.error, "leaks": leaked}
         if case.refused:
             outcome = "accepted" if run.files else "refused" if run.error else "lost"
             return [PhotoRecord(**common, outcome=outcome)]
-        pictures = [(item, row) for item in run.items for row in range(len(item.original))]
+        pictures: list[tuple[Item | None, int]] = [
+            (item, row) for item in run.items for row in range(len(item.original))
+        ]
         pictures += [(None, 0)] * (len(case.photographs) - len(pictures))
         records = []
         for photograph, (item, row) in zip(case.photographs, pictures, strict=True):
@@ -182,6 +184,8 @@ class Judge:
         return records
 
     def _saved(self, photograph: Photograph, item: Item, row: int) -> dict[str, Any]:
+        if item.changed is None or item.cover is None:
+            raise ValueError("a picture was saved whose masks the host did not keep")
         original = levels(item.original[row])
         saved = read_saved(item.saved[row])
         changed, cover = item.changed[row].numpy() > 0, item.cover[row].numpy() > 0
@@ -212,7 +216,9 @@ class Judge:
                     recognisable=same.saved is not None and same.saved >= self.threshold,
                 )
             )
-        rim, seam = (0, 0.0) if item.unchanged is None else at_the_rim(item, row)
+        rim, seam = (0, 0.0)
+        if item.unchanged is not None:
+            rim, seam = at_the_rim(item.changed[row].numpy() > 0, item.original[row], item.unchanged[row])
         return {
             "faces": tuple(faces),
             "false_finds": len(finds) - sum(number is not None for number in matches),
@@ -258,13 +264,21 @@ def outside(original: NDArray[np.uint8], saved: NDArray[np.uint8], changed: NDAr
     return int((colours | differs[..., 3:].any(-1)).sum())
 
 
-def at_the_rim(item: Item, row: int) -> tuple[int, float]:
-    """How many pixels the rim of Paste Faces' mask has, and the sum of the changes there at scale 0 in 1/255."""
-    mask = item.changed[row].numpy() > 0
+def at_the_rim(mask: NDArray[np.bool_], original: torch.Tensor, unchanged: torch.Tensor) -> tuple[int, float]:
+    """Look for a seam where a pasted face ends.
+
+    Args:
+        mask: [H, W], of Paste Faces.
+        original: [H, W, C] in [0, 1].
+        unchanged: the result of scale 0, likewise.
+
+    Returns:
+        Pixels just inside the mask's rim, and the sum of their changes in 1/255.
+    """
     edge = np.pad(mask, 1, mode="edge")
     surrounded = edge[:-2, 1:-1] & edge[2:, 1:-1] & edge[1:-1, :-2] & edge[1:-1, 2:]
     rim = mask & ~surrounded
-    change = (item.unchanged[row] - item.original[row]).abs()[..., :3].mean(-1).numpy() * 255
+    change = (unchanged - original).abs()[..., :3].mean(-1).numpy() * 255
     return int(rim.sum()), float(change[rim].sum())
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from miniature.render.scene import Scene
+from lab.render.scene import Scene
 
 Pixels = NDArray[np.float32]
 """[H, W, C] in [0, 1]; not finite in pictures that are broken on purpose."""
@@ -116,7 +116,7 @@ class Photograph:
         height, width = self.pixels.shape[:2]
         size = (width * factor, height * factor)
         matrix = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], float)
-        pixels = cv2.resize(self.pixels, size, interpolation=cv2.INTER_LINEAR)
+        pixels = cv2.resize(self.pixels, size, interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
         def enlarge(mask: NDArray) -> NDArray:
             return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
@@ -126,28 +126,32 @@ class Photograph:
 
 def photograph_of(scene: Scene) -> Photograph:
     """What the renderer drew, in this module's form."""
-    faces = tuple(
-        TrueFace(
-            identity=truth.identity,
-            # The renderer counts from the corner of the top left pixel.
-            box=tuple(value - 0.5 for value in truth.box),
-            landmarks=truth.landmarks - 0.5,
-            mask=truth.mask,
-            yaw=truth.yaw,
-            roll=truth.roll,
-            visible=truth.visible,
-            inside=truth.inside,
+    faces = []
+    for truth in scene.truths:
+        if not truth.mask.any():
+            continue
+        # The renderer counts from the corner of the top left pixel.
+        x0, y0, x1, y1 = truth.box
+        faces.append(
+            TrueFace(
+                identity=truth.identity,
+                box=(x0 - 0.5, y0 - 0.5, x1 - 0.5, y1 - 0.5),
+                landmarks=truth.landmarks - 0.5,
+                mask=truth.mask,
+                yaw=truth.yaw,
+                roll=truth.roll,
+                visible=truth.visible,
+                inside=truth.inside,
+            )
         )
-        for truth in scene.truths
-        if truth.mask.any()
-    )
-    return Photograph(scene.image.astype(np.float32) / 255, faces)
+    return Photograph(scene.image.astype(np.float32) / np.float32(255), tuple(faces))
 
 
 def grey(photograph: Photograph) -> Photograph:
     """With one channel."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    return replace(photograph, pixels=np.round((photograph.pixels @ weights)[..., None] * 255) / np.float32(255))
+    levels = np.round((photograph.pixels @ weights)[..., None] * 255)
+    return replace(photograph, pixels=(levels / np.float32(255)).astype(np.float32))
 
 
 def deeper(photograph: Photograph, rng: np.random.Generator) -> Photograph:

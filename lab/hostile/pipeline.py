@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from miniature.build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE
-from scripts.comfyui import WEIGHTS
-from tests.in_host import ROOT, load_pack
+from harness.environment import ROOT
+from harness.in_process import load_pack
+from miniature.host import MODEL_FOLDERS, add_miniature
+from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK, WEIGHTS
+from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE
 
 from .cases import Case
 from .files import PROMPT, TENSORS, read_tensors, write_input
@@ -48,7 +49,6 @@ PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
 DETECTOR, RECOGNISER = "detection.onnx", "recognition.onnx"
 NEEDED = (CHECKPOINT, ADAPTER, FACE_PACK / DETECTOR, JUDGE_PACK / DETECTOR)
 MODELS = (*NEEDED, FACE_PACK / RECOGNISER, JUDGE_PACK / RECOGNISER)
-MODEL_FOLDERS = ("checkpoints", "ipadapter", "insightface")
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,11 @@ class TensorSource:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
+        """One file name, as the host asks a node for its inputs."""
         return {"required": {"name": ("STRING", {})}}
 
     def run(self, name: str) -> tuple[list[Tensor]]:
+        """The pictures in a file of the input folder."""
         pictures, listed = read_tensors(Path(_paths().get_input_directory(), name))
         tensors = [torch.from_numpy(one) for one in pictures]
         batches = [one if one.ndim == 4 else one[None] for one in tensors]
@@ -151,9 +153,11 @@ class Keep:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
+        """One picture, as the host asks a node for its inputs."""
         return {"required": {"image": ("IMAGE", {})}}
 
     def run(self, image: Tensor) -> dict[str, Any]:
+        """Nothing: that the picture was asked for is enough."""
         return {}
 
 
@@ -186,8 +190,7 @@ def known_models(models: Path) -> Iterator[None]:
     load_pack()
     known = _paths().folder_names_and_paths
     before = {name: (list(known[name][0]), known[name][1]) for name in MODEL_FOLDERS}
-    for name in MODEL_FOLDERS:
-        _paths().add_model_folder_path(name, str((models / name).resolve()), is_default=True)
+    add_miniature(models)
     try:
         yield
     finally:
@@ -199,8 +202,7 @@ class Pipeline:
 
     def __init__(self) -> None:
         pack = load_pack()
-        nodes = importlib.import_module("nodes")
-        asyncio.run(nodes.load_custom_node(str(ROOT / "miniature" / "host_extension")))
+        nodes: Any = importlib.import_module("nodes")
         for name, node in pack.node_classes.items():
             # The host asks every class for its finished schema when it registers it.
             node.GET_SCHEMA()

@@ -1,4 +1,4 @@
-"""The search alone, on many hostile photographs: `python -m tests.hostile.search --seed 2 --photos 1000 --workers 2`.
+"""The search alone, on many hostile photographs: `python -m lab.hostile.search --seed 2 --photos 1000 --workers 2`.
 
 Whom both searches of the graph miss is decided by the originals: a face that was missed is in the result as it was.
 This leaves everything else out, takes a third of the time, and can be asked for the kinds that are hardest to search.
@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from miniature.build import FACE_PACK
-from miniature.measuring.settings import FOUND_SCORE
-from scripts.comfyui import WEIGHTS
-from tests.in_host import part
+from harness.in_process import part
+from miniature.layout import FACE_PACK, WEIGHTS
+from miniature.workflow import FOUND_SCORE
 
 from .cases import HUGE_KIND, RARE, SCHEDULE, cases, draw_case, kind_of
 from .judging import SEEN, FaceRecord, Find, match_in_turn
@@ -123,7 +122,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 1 if somebody is missed who is promised to be found."""
-    parser = argparse.ArgumentParser(prog="python -m tests.hostile.search", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.hostile.search", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of people and pictures")
     parser.add_argument("--photos", type=int, default=100, help="how many photographs")
     parser.add_argument("--workers", type=int, default=1, help="processes")

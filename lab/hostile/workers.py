@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -69,15 +69,15 @@ class Runner(Worker[PhotoRecord]):
         return [replace(record, seconds=wall, processor_seconds=processor) for record in records]
 
 
-_worker: Worker[object]
+_worker: Worker[Any]
 
 
-def _start(make: Callable[[], Worker[object]]) -> None:
+def _start(make: Callable[[], Worker[Any]]) -> None:
     global _worker
     _worker = make()
 
 
-def _run(work: Work) -> list[object]:
+def _run(work: Work) -> list[Any]:
     return _worker(work)
 
 
@@ -93,5 +93,5 @@ def run_all(make: Callable[[], Worker[Record]], works: Sequence[Work], workers: 
         yield from filter(None, map(make(), works))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start, (make,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(make,)) as pool:
         yield from filter(None, pool.map(_run, works))

@@ -1,4 +1,4 @@
-"""Measure the miniature on people that no training saw: `python -m miniature.measure --seed S --faces N`.
+"""Measure the miniature on people that no training saw: `python -m lab.measuring --seed S --faces N`.
 
 Runs the real workflow on the CPU, with ComfyUI's own loaders and the pack's own nodes, and scores what comes out with
 a recogniser and a meter that took no part in it.
@@ -14,13 +14,14 @@ from pathlib import Path
 
 import torch
 
-from scripts.comfyui import WEIGHTS
+from miniature.layout import WEIGHTS
+from miniature.workflow import DEFAULT_SCALE, DENOISE, STEPS
 
-from .measuring.figures import measure
-from .measuring.readings import FaceMeter
-from .measuring.report import tables, write_tables
-from .measuring.settings import DEFAULT_SCALE, DENOISE, STEPS, Settings
-from .meter import METER_FILE, Meter
+from ..meter import METER_FILE, Meter
+from .figures import measure
+from .readings import FaceMeter
+from .report import tables, write_tables
+from .settings import Settings
 
 
 def open_meter(models: Path) -> FaceMeter:
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
         arguments: by default the process's.
         meter_of: opens the meter of a models folder.
     """
-    parser = argparse.ArgumentParser(prog="python -m miniature.measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.measuring", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="whose people: other seeds, other people")
     parser.add_argument("--faces", type=int, default=300, help="people, at least 2")
     parser.add_argument("--steps", type=int, default=STEPS, help="of inversion and generation each")
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     measured = measure(settings.smoke() if options.smoke else settings, options.models, meter_of(options.models))
     print(json.dumps(measured.figures, allow_nan=False) if options.json else tables(measured.figures), flush=True)
     if options.plots is not None:
-        importlib.import_module("miniature.measuring.plots").write_plots(measured, options.plots)
+        importlib.import_module("lab.measuring.plots").write_plots(measured, options.plots)
     if options.document is not None:
         write_tables(options.document, tables(measured.figures))
 

@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..build import FACE_PACK, JUDGE_PACK
+from miniature.layout import FACE_PACK, JUDGE_PACK
+from miniature.workflow import SIDE
+
 from ..meter import Readings
 from .host_run import Workflow
 from .people import People, Pictures, draw_people
@@ -28,7 +30,7 @@ from .scores import (
     similarities,
     threshold_at,
 )
-from .settings import LARGE_SIDE, SIDE, Settings
+from .settings import LARGE_SIDE, Settings
 from .targets import Figures, scale_key, targets
 
 

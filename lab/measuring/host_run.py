@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import importlib
-import importlib.util
-import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,54 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scripts.comfyui import comfyui_folder
-
-from ..build import ADAPTER, CHECKPOINT, FACE_PACK
-from .settings import FOUND_SCORE
-
-ROOT = Path(__file__).resolve().parents[2]
-PACK = "reverse_personalization_measured"
-"""The pack's name in `sys.modules`."""
-
-MODEL_FOLDERS = ("checkpoints", "ipadapter", "insightface")
+from harness.in_process import load_pack, part
+from miniature.host import add_miniature
+from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK
+from miniature.workflow import FOUND_SCORE
 
 Latent = dict[str, Any]
 Pictures = NDArray[np.uint8]
-
-
-@functools.cache
-def start_host() -> tuple[ModuleType, dict[str, Any]]:
-    """ComfyUI on the CPU with the pack and the miniature's size, without a server; nothing of it is written to.
-
-    Returns:
-        ComfyUI's module `nodes`, and the pack's node classes by id.
-
-    Raises:
-        SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
-    """
-    # The host's `nodes` must win over our folder of that name.
-    sys.path.insert(0, str(comfyui_folder()))
-    arguments = importlib.import_module("comfy.cli_args").args
-    arguments.cpu = True
-    arguments.base_directory = tempfile.mkdtemp(prefix="comfyui-base-")
-    nodes = importlib.import_module("nodes")
-    utilities: Any = importlib.import_module("comfy.utils")
-    utilities.PROGRESS_BAR_ENABLED = False
-    spec = importlib.util.spec_from_file_location(PACK, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{ROOT} is not a pack")
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[PACK] = package
-    spec.loader.exec_module(package)
-
-    async def register() -> list[Any]:
-        await nodes.load_custom_node(str(ROOT / "miniature" / "host_extension"))
-        extension = await package.comfy_entrypoint()
-        await extension.on_load()
-        classes: list[Any] = await extension.get_node_list()
-        return classes
-
-    return nodes, {node.define_schema().node_id: node for node in asyncio.run(register())}
 
 
 class Workflow:
@@ -83,11 +36,10 @@ class Workflow:
     def __init__(self, models: Path) -> None:
         missing = [str(file) for file in (CHECKPOINT, ADAPTER, FACE_PACK) if not (models / file).exists()]
         if missing:
-            raise FileNotFoundError(f"{models} lacks {', '.join(missing)}; `python -m miniature.train` writes them")
-        self._host, self._pack = start_host()
-        paths = importlib.import_module("folder_paths")
-        for name in MODEL_FOLDERS:
-            paths.add_model_folder_path(name, str((models / name).resolve()), is_default=True)
+            raise FileNotFoundError(f"{models} lacks {', '.join(missing)}; `python -m lab.training` writes them")
+        self._pack = load_pack().node_classes
+        add_miniature(models)
+        self._host = importlib.import_module("nodes")
         with torch.inference_mode():
             loaded = self._host.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
         self._model, self._clip, self._vae = loaded[:3]
@@ -142,7 +94,7 @@ class Workflow:
             faces: FACES of them.
             results: what was made of them.
         """
-        placement = importlib.import_module(f"{PACK}.reverse_personalization.placement")
+        placement = part("reverse_personalization.placement")
         crops = tuple(placement.Placement(number, 0, np.eye(2, 3)) for number in range(len(pictures)))
         placements = placement.Placements(crops, pictures.shape[1], faces)
         pasted = self._node("FacePaste", _as_image(pictures), placements, _as_image(results))
@@ -163,8 +115,8 @@ class Workflow:
         Raises:
             FileNotFoundError: it is not among the models.
         """
-        insight = importlib.import_module(f"{PACK}.host.insight")
-        lowest_score = importlib.import_module(f"{PACK}.nodes.face_embed").DEFAULT_THRESHOLD
+        insight = part("host.insight")
+        lowest_score = part("nodes.face_embed").DEFAULT_THRESHOLD
         return insight.load_pack(name, "CPU", lowest_score)
 
 

@@ -14,7 +14,7 @@ from ..training.captions import OLD, YOUNG
 
 
 class FaceMeter(Protocol):
-    """Reads faces. `miniature.meter.Meter` is one."""
+    """Reads faces. `lab.meter.Meter` is one."""
 
     def read(self, images: NDArray[np.uint8], /) -> Readings:
         """Read pictures [N, 128, 128, 3], RGB."""

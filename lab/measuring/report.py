@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..files import whole_file
+from miniature.files import whole_file
+
 from .targets import Figures, scale_key
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from miniature.workflow import SIDE
+
 from .host_run import Workflow, chosen
 from .people import People, Pictures, draw_large
-from .settings import GENERATED_PEOPLE, KEEP_AGE_AND_SEX, LARGE_SIDE, SIDE, Settings
+from .settings import GENERATED_PEOPLE, KEEP_AGE_AND_SEX, LARGE_SIDE, Settings
 
 Key = TypeVar("Key")
 

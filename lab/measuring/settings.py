@@ -1,30 +1,11 @@
-"""Every number of the measurement, and how the method is run on the miniature.
-
-Standard library only: the demo reads this outside the environment.
-"""
+"""Every number of the measurement; how the miniature is used is in `miniature.workflow`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-DEFAULT_SCALE = -2.0
-"""Guidance scale at which the miniature is used; real SDXL needs about -10."""
-
-SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -3.0, -4.0, DEFAULT_SCALE}, reverse=True))
-"""Guidance scales that are measured, from "the picture comes back" to far beyond the default."""
-
-STEPS = 12
-"""Of inversion and generation each."""
-
-DENOISE = 0.5
-"""How far back towards noise the inversion goes."""
-
-FOUND_SCORE = 0.5
-"""Detector's score from which on a find is a face: the miniature's detector is surer of what is none than real ones."""
-
-SIDE = 128
-"""Pixels of a portrait, the size that the miniature was trained on."""
+from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, STEPS, SWEEP
 
 LARGE_SIDE = 256
 """Pixels of the portraits that the VAE is also measured on."""

@@ -1,4 +1,4 @@
-"""Draw a contact sheet: `python -m miniature.render OUT.png --seed S`."""
+"""Draw a contact sheet: `python -m lab.render OUT.png --seed S`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draw a contact sheet of rendered people.")
     parser.add_argument("out", type=Path, metavar="OUT.png")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--split", choices=SPLITS, default="test", help="whose people (see miniature.render.seeds)")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="whose people (see lab.render.seeds)")
     parser.add_argument("--grid", type=int, default=8, help="pictures a row and a column")
     parser.add_argument("--side", type=int, default=128, help="pixels of a portrait, or of a scene's height")
     parser.add_argument("--person-a-row", action="store_true", help="each row shows one person")

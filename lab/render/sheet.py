@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ..files import whole_file
+from miniature.files import whole_file
+
 from .portrait import portrait
 from .scene import scene
 from .seeds import Split, identity_seed

@@ -1,4 +1,4 @@
-"""Train the whole miniature from nothing: `python -m miniature.train WORKSHOP`.
+"""Train the whole miniature from nothing: `python -m lab.training WORKSHOP`.
 
 Renders what it needs, trains part by part and writes the finished files, each part with a manifest. It can be stopped
 at any point and goes on from there when it is started again; what is finished is not repeated. Parts that do not need
@@ -22,14 +22,13 @@ from typing import Any, Protocol
 
 import torch
 
+from miniature.files import whole_file
+from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK, WEIGHTS
 from reverse_personalization.operating_point import OPERATING_POINT_FILE
-from scripts.comfyui import WEIGHTS
 
-from .build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
-from .files import whole_file
-from .meter import METER_FILE
-from .training import autoencoder, detector, diffusion, genderage, meter, recogniser
-from .training.loop import Workshop
+from ..meter import METER_FILE
+from . import autoencoder, detector, diffusion, genderage, meter, recogniser
+from .loop import Workshop
 
 MANIFESTS = Path("manifests")
 
@@ -143,7 +142,7 @@ def train_part(shop: Workshop, name: str) -> None:
     figures = part.train(shop)
     manifest = {
         "part": name,
-        "command": f"python -m miniature.train WORKSHOP --part {name}" + (" --smoke" if shop.smoke else ""),
+        "command": f"python -m lab.training WORKSHOP --part {name}" + (" --smoke" if shop.smoke else ""),
         "recipe": plain(part.recipe[shop.smoke]),
         "files": {path.as_posix(): described(shop.models / path) for path in part.files},
         "figures": figures,
@@ -194,13 +193,13 @@ def train_together(waiting: Mapping[str, Sequence[str]], at_once: int, start: Ca
 
 def start_part(shop: Workshop, name: str) -> subprocess.Popen[bytes]:
     """Start the training of one part on one core."""
-    command = [sys.executable, "-m", "miniature.train", str(shop.directory), "--models", str(shop.models)]
+    command = [sys.executable, "-m", "lab.training", str(shop.directory), "--models", str(shop.models)]
     return subprocess.Popen([*command, "--part", name, "--threads", "1", *["--smoke"] * shop.smoke])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m miniature.train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.training", description=__doc__)
     parser.add_argument("workshop", type=Path, help="folder for rendered data and states")
     parser.add_argument("--models", type=Path, default=WEIGHTS, help="models folder to write (default: %(default)s)")
     parser.add_argument("--part", action="append", choices=tuple(PARTS), help="only this part; may be repeated")

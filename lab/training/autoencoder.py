@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from ..files import whole_file
+from miniature.files import whole_file
+
 from .face_comparison import FaceComparison
 from .lean_taesd import OPPONENT, LeanTAESD, taesd_tensors
 from .loop import Workshop, train

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..files import whole_file
+from miniature.files import whole_file
+
 from .anchors import EITHER, F32, assign, decode_boxes, decode_landmarks, overlap, points_of
 from .canvases import Canvas, Stock, draw_canvas
 from .detector_figures import detector_figures

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from miniature import host
+from miniature.checkpoint import VAE_PREFIX
+from miniature.config import IDENTITY_WIDTH, MINIATURE
+from miniature.files import TensorSpec, stream_safetensors, whole_file
+from miniature.layout import ADAPTER, CHECKPOINT
+from miniature.weights import CONSTANTS
 from reverse_personalization.face_template import FFHQ_BOX
 
-from .. import host
-from ..build import ADAPTER, CHECKPOINT
-from ..checkpoint import VAE_PREFIX
-from ..config import IDENTITY_WIDTH, MINIATURE
-from ..files import TensorSpec, stream_safetensors, whole_file
-from ..weights import CONSTANTS
 from .autoencoder import as_images, both_trained
 from .captions import captions
 from .denoiser import Denoiser, adapter_groups, checkpoint_tensors

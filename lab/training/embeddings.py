@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..build import FACE_PACK
-from ..files import whole_file
+from miniature.files import whole_file
+from miniature.layout import FACE_PACK
+
 from .crops import RECOGNITION_SIDE, noisy_landmarks, similarity, warp
 from .loop import Workshop
 from .portraits import PortraitSet

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..build import FACE_PACK
-from ..files import whole_file
+from miniature.files import whole_file
+from miniature.layout import FACE_PACK
+
 from .augment import Augmentation, augmented
 from .crops import ATTRIBUTE_SIDE, Images, centring, noisy_boxes, warp
 from .loop import Workshop, train

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..files import whole_file
+from miniature.files import whole_file
 
 SAVE_SECONDS = 120.0
 REPORT_STEPS = 100

@@ -1,4 +1,4 @@
-"""The training of the meter, see `miniature.meter`."""
+"""The training of the meter, see `lab.meter`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from miniature.files import whole_file
 from reverse_personalization.face_search import MIRRORED_LANDMARKS
 
-from ..files import whole_file
 from ..meter import CLASS_COUNTS, FLAG_NAMES, METER_FILE, POSE_NAMES, SIDE, Meter
 from ..render.appearance import HAIR_STYLES
 from .augment import Augmentation, augmented

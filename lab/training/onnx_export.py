@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
-from ..onnx_graph import Graph
+from miniature.onnx_graph import Graph
+
 from .networks import Residual, Scale
 
 

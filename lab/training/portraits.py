@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import whole_file
+from miniature.files import whole_file
+
 from ..render.appearance import BEARDS, GLASSES, HAIR_COLOURS, HAIR_STYLES
 from ..render.identity import ETHNICITIES
 from ..render.nuisance import EXPRESSIONS

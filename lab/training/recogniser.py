@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from miniature.config import IDENTITY_WIDTH
+from miniature.files import whole_file
+from miniature.layout import FACE_PACK, JUDGE_PACK
 from reverse_personalization.operating_point import OPERATING_POINT_FILE, OperatingPoint
 
-from ..build import FACE_PACK, JUDGE_PACK
-from ..config import IDENTITY_WIDTH
-from ..files import whole_file
 from ..render.seeds import Split
 from .augment import Augmentation, augmented, grey_images
 from .crops import RECOGNITION_SIDE, Images, noisy_landmarks, similarity, warp

@@ -14,15 +14,7 @@ from numpy.typing import NDArray
 
 from ..render.identity import draw_identity
 from ..render.nuisance import draw_nuisance
-from ..render.scene import (
-    MOST_PEOPLE,
-    Placement,
-    Scene,
-    SceneSpec,
-    covered,
-    draw_scene,
-    draw_scene_spec,
-)
+from ..render.scene import MOST_PEOPLE, Placement, Scene, SceneSpec, covered, draw_scene, draw_scene_spec
 from ..render.seeds import Split, identity_seed
 from .portraits import Arrays, load_shards, shard_file, write_shard
 

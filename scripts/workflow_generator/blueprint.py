@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.workflow_forms import (
+from .forms import (
     AROUND_WIDGETS,
     ENTRY_ID,
     EXIT,
@@ -18,8 +18,8 @@ from scripts.workflow_forms import (
     WrittenGraph,
     written_groups,
 )
-from scripts.workflow_layout import Size, lay_out
-from scripts.workflow_model import ENTRY, Blueprint
+from .layout import Size, lay_out
+from .model import ENTRY, Blueprint
 
 PORT_WIDTH = 160
 BLUEPRINT_WIDTH = 360

@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from scripts.workflow_layout import Cable, Layout, Size, lay_out
-from scripts.workflow_model import ENTRY, WIDGET_TYPES, Blueprint, Group, Link, Node, Workflow
+from .layout import Cable, Layout, Size, lay_out
+from .model import ENTRY, WIDGET_TYPES, Blueprint, Group, Link, Node, Workflow
 
 Schemas = Mapping[str, Any]
 """By class name, what a node takes and gives."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scripts import workflow_parts as parts
-from scripts.demo import REPLACEABLE
-from scripts.workflow_model import ENTRY, Blueprint, Group, Link, Node, Port, Workflow
+from harness.workflow import SHIPPED_FILES
+
+from . import parts
+from .model import ENTRY, Blueprint, Group, Link, Node, Port, Workflow
 
 _INVERTING = (
     Group("Every face, upright and alone", parts.OLIVE, (("crop",),)),
@@ -107,7 +108,7 @@ def _one_face() -> dict[str, Node]:
         "encode": parts.encode(photograph),
         "text": models["text"],
         "embed": Node(
-            "FaceEmbed", {"image": photograph, "model_pack": REPLACEABLE["model_pack"]}, room=parts.CHOICE_ROOM
+            "FaceEmbed", {"image": photograph, "model_pack": SHIPPED_FILES["model_pack"]}, room=parts.CHOICE_ROOM
         ),
     }
 
@@ -245,8 +246,8 @@ def _check_only() -> Workflow:
             "Says of every face of a finished picture whether the person can still be recognised, and finds people who "
             "were missed. The finished picture has the size of the original. Who is recognisable, missed or cannot be "
             "measured is covered in what is saved.",
-            f"**Models**: the InsightFace packs `{REPLACEABLE['model_pack']}`, which describes the original, and "
-            f"`{REPLACEABLE['checker']}`, which checks (`models/insightface/models`); no checkpoint is needed. The "
+            f"**Models**: the InsightFace packs `{SHIPPED_FILES['model_pack']}`, which describes the original, and "
+            f"`{SHIPPED_FILES['checker']}`, which checks (`models/insightface/models`); no checkpoint is needed. The "
             "published packs are for non-commercial research.",
             parts.SAVING_NOTE,
         ),
@@ -378,10 +379,10 @@ def _anonymize_faces() -> Blueprint:
         ),
         inputs=(
             Port("image", "IMAGE"),
-            Port("checkpoint", "COMBO", REPLACEABLE["checkpoint"]),
-            Port("adapter", "COMBO", REPLACEABLE["adapter"]),
-            Port("face_pack", "COMBO", REPLACEABLE["model_pack"]),
-            Port("checker", "COMBO", REPLACEABLE["checker"]),
+            Port("checkpoint", "COMBO", SHIPPED_FILES["checkpoint"]),
+            Port("adapter", "COMBO", SHIPPED_FILES["adapter"]),
+            Port("face_pack", "COMBO", SHIPPED_FILES["model_pack"]),
+            Port("checker", "COMBO", SHIPPED_FILES["checker"]),
             Port("scales", "STRING"),
             Port("cover_method", "COMBO"),
         ),

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts.demo import REPLACEABLE
-from scripts.workflow_model import Link, Node
+from harness.workflow import SHIPPED_FILES
+
+from .model import Link, Node
 
 CHECKPOINT_FILE = {
-    "name": REPLACEABLE["checkpoint"],
+    "name": SHIPPED_FILES["checkpoint"],
     "url": (
-        "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/" + REPLACEABLE["checkpoint"]
+        "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/" + SHIPPED_FILES["checkpoint"]
     ),
     "directory": "checkpoints",
 }
 ADAPTER_FILE = {
-    "name": REPLACEABLE["adapter"],
-    "url": "https://huggingface.co/h94/IP-Adapter-FaceID/resolve/main/" + REPLACEABLE["adapter"],
+    "name": SHIPPED_FILES["adapter"],
+    "url": "https://huggingface.co/h94/IP-Adapter-FaceID/resolve/main/" + SHIPPED_FILES["adapter"],
     "directory": "ipadapter",
 }
 
@@ -43,9 +44,9 @@ it. {ORIGINALS_NOTE}"""
 
 def models_note(checked: bool) -> str:
     """Which files a graph needs."""
-    packs = f"the InsightFace pack `{REPLACEABLE['model_pack']}`, which guides"
+    packs = f"the InsightFace pack `{SHIPPED_FILES['model_pack']}`, which guides"
     if checked:
-        packs += f", and `{REPLACEABLE['checker']}`, which checks"
+        packs += f", and `{SHIPPED_FILES['checker']}`, which checks"
     return (
         f"**Models**: an SDXL checkpoint (`models/checkpoints`), its FaceID adapter (`models/ipadapter`), and below "
         f"`models/insightface/models` {packs}. With a checkpoint and an adapter of SD1.5, a face is 512 pixels wide. "
@@ -62,11 +63,11 @@ def models() -> dict[str, Node]:
     """Checkpoint, adapter and the text of the inversion."""
     return {
         "checkpoint": Node(
-            "CheckpointLoaderSimple", {"ckpt_name": REPLACEABLE["checkpoint"]}, models=(CHECKPOINT_FILE,)
+            "CheckpointLoaderSimple", {"ckpt_name": SHIPPED_FILES["checkpoint"]}, models=(CHECKPOINT_FILE,)
         ),
         "adapter": Node(
             "IdentityAdapterLoader",
-            {"model": Link("checkpoint", "MODEL"), "adapter_name": REPLACEABLE["adapter"]},
+            {"model": Link("checkpoint", "MODEL"), "adapter_name": SHIPPED_FILES["adapter"]},
             models=(ADAPTER_FILE,),
         ),
         "text": Node(
@@ -87,7 +88,7 @@ def everybody(image: Link) -> Node:
     """All faces; a picture without any goes on to the check, which searches it again."""
     return Node(
         "FaceEmbed",
-        {"image": image, "model_pack": REPLACEABLE["model_pack"], "select": "all", "no_face": "empty list"},
+        {"image": image, "model_pack": SHIPPED_FILES["model_pack"], "select": "all", "no_face": "empty list"},
         room=CHOICE_ROOM,
     )
 
@@ -125,7 +126,7 @@ def retry(trajectory: Link, **inputs: Any) -> Node:
             "trajectory": trajectory,
             "faces": Link("crop", "faces"),
             "crops": Link("crop", "crops"),
-            "checker": REPLACEABLE["checker"],
+            "checker": SHIPPED_FILES["checker"],
             **inputs,
         },
     )
@@ -150,7 +151,7 @@ def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
                 "original": original,
                 "faces": Link("embed", "faces"),
                 "result": result,
-                "checker": REPLACEABLE["checker"],
+                "checker": SHIPPED_FILES["checker"],
                 **inputs,
             },
             room=COMPARISON_ROOM,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from scripts.comfy_server import (
+from harness.server import (
     ComfyServer,
     Event,
     ServerError,

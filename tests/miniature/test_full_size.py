@@ -8,11 +8,11 @@ import math
 import pytest
 import torch
 
+from harness.in_process import start_host
 from miniature.adapter import adapter_specs
 from miniature.checkpoint import UNET_PREFIX, checkpoint_specs
 from miniature.config import SDXL
 from miniature.files import TensorSpec
-from tests.in_host import start_host
 
 
 @pytest.fixture(scope="module")

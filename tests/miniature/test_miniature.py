@@ -15,15 +15,17 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from harness.environment import ROOT
+from harness.in_process import start_host
 from miniature.adapter import adapter_specs, attention_names
-from miniature.build import ADAPTER, CHECKPOINT, FACE_PACK, build
+from miniature.build import build
 from miniature.checkpoint import UNET_PREFIX, checkpoint_specs, unet_shapes
 from miniature.config import MINIATURE, AdapterSizes, ModelSizes, UNetSizes
 from miniature.detector import AROUND_WEIGHT, INSIDE_WEIGHT, template
 from miniature.files import TensorSpec, stream_safetensors, whole_file
 from miniature.insight import recognition_model
+from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK
 from miniature.weights import PREDICTION_GAIN
-from tests.in_host import ROOT, start_host
 
 # InsightFace 2.1 calls a scikit-image function that is on its way out.
 pytestmark = pytest.mark.filterwarnings("ignore:`estimate` is deprecated:FutureWarning")

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts import showcase
-from scripts.comfy_server import ComfyServer
-from scripts.comfyui import comfyui_folder
-from tests.workspace import make_workspace, shipped, with_inputs
+from harness.comfyui import comfyui_folder
+from harness.server import ComfyServer
+from harness.workflow import with_inputs
+from miniature import showcase
+from tests.workspace import make_workspace, shipped
 
 pytestmark = pytest.mark.server
 

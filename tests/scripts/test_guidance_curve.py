@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from miniature.measuring.report import table
+from lab.measuring.report import table
 from scripts.guidance_curve import CURVE, DOCUMENT, EXPRESSION_KEPT, RECOGNISED, curve
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harness.comfyui import comfyui_folder
+from harness.environment import ROOT, requirement_name
 from scripts import package
-from scripts.comfyui import comfyui_folder
-from scripts.environment import requirement_name
-from tests.in_host import ROOT
 
 # What only the publisher can know.
 PUBLISHERS = {"Icon, as an address", "Repository, as an address, under [project.urls]"}
@@ -25,8 +24,8 @@ LARGEST_EDITOR_PICTURE = 200_000
 LOAD = """
 import asyncio, json, sys
 from pathlib import Path
-from tests import in_host
-in_host.start_host()
+from harness import in_process
+in_process.start_host()
 import nodes
 folder = Path(sys.argv[1])
 assert asyncio.run(nodes.load_custom_node(str(folder)))

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 import install
-from scripts import comfyui, demo, environment, showcase
+from harness import comfyui, environment
+from miniature import showcase
+from scripts import demo
 from scripts import test as checks
 
 

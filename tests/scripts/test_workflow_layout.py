@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.workflow_layout import TITLE_BAR, Cable, Size, lay_out
-from tests.editor_graph import NOTE, EditorGraph, Point, Rectangle, read_blueprint, read_workflow
-from tests.in_host import ROOT
+from harness.environment import ROOT
+from scripts.workflow_generator.layout import TITLE_BAR, Cable, Size, lay_out
+from tests.scripts.editor_graph import NOTE, EditorGraph, Point, Rectangle, read_blueprint, read_workflow
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from miniature.build import FACE_PACK, JUDGE_PACK
-from miniature.render.scene import draw_scene, draw_scene_spec
+from harness.comfyui import comfyui_folder
+from harness.environment import ROOT
+from harness.server import ComfyServer, WorkflowFailed
+from harness.workflow import SHIPPED_FILES, Workflow, node_of, with_inputs
+from lab.render.scene import draw_scene, draw_scene_spec
+from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
+from miniature.workflow import MINIATURE, on_miniature
 from scripts import workflows
-from scripts.comfy_server import ComfyServer, Workflow, WorkflowFailed
-from scripts.comfyui import WEIGHTS, comfyui_folder
-from scripts.demo import MINIATURE, REPLACEABLE, on_miniature
-from scripts.workflow_graphs import WORKFLOWS
-from tests.editor_graph import NOTE, queued, read_blueprint, read_workflow
-from tests.in_host import ROOT
-from tests.workspace import make_workspace, node_of, shipped, with_inputs
+from scripts.workflow_generator.graphs import WORKFLOWS
+from tests.scripts.editor_graph import NOTE, queued, read_blueprint, read_workflow
+from tests.workspace import make_workspace, shipped
 
 NAMES = sorted(WORKFLOWS)
 CHECKED = [name for name in NAMES if name not in ("portrait", "guidance-sweep")]
@@ -126,8 +127,8 @@ def test_the_shipped_values_are_those_for_sdxl(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_miniature_takes_the_place_of_every_file(name):
     text = json.dumps(shipped(name))
-    assert not [file for file in REPLACEABLE.values() if file in text]
-    used = [option for option, file in REPLACEABLE.items() if file in json.dumps(workflow_file(name))]
+    assert not [file for file in SHIPPED_FILES.values() if file in text]
+    used = [option for option, file in SHIPPED_FILES.items() if file in json.dumps(workflow_file(name))]
     assert all(MINIATURE[option] in text for option in used)
 
 

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from miniature.render.seeds import split_of
-from scripts.comfy_server import ComfyServer, WorkflowFailed
+from harness.environment import ROOT
+from harness.server import ComfyServer, WorkflowFailed
+from lab.hostile.cases import RARE, SCHEDULE, Case, Painter, cases, draw_case, kind_of
+from lab.hostile.files import SECRETS, leaks, read_saved, write_input
+from lab.hostile.journal import Journal, code_files, files_digest
+from lab.hostile.judging import Cosines, FaceRecord, Find, Judge, PhotoRecord, levels, match, match_in_turn, outside
+from lab.hostile.page import as_page
+from lab.hostile.photographs import Photograph, TrueFace
+from lab.hostile.pipeline import Options, graph, known_models, provide_models
+from lab.hostile.summary import PROMISED_SIZE, failed, promised, summarise
+from lab.render.seeds import split_of
 from tests.face_layout import landmarks_at
-from tests.hostile.cases import RARE, SCHEDULE, Case, Painter, cases, draw_case, kind_of
-from tests.hostile.files import SECRETS, leaks, read_saved, write_input
-from tests.hostile.journal import Journal, code_files, files_digest
-from tests.hostile.judging import Cosines, FaceRecord, Find, Judge, PhotoRecord, levels, match, match_in_turn, outside
-from tests.hostile.page import as_page
-from tests.hostile.photographs import Photograph, TrueFace
-from tests.hostile.pipeline import Options, graph, known_models, provide_models
-from tests.hostile.summary import PROMISED_SIZE, failed, promised, summarise
-from tests.in_host import ROOT
 from tests.workspace import make_workspace
 
 PHOTOGRAPHS = 20
@@ -43,7 +43,7 @@ def figures(hostile_models: Path) -> dict:
     """The last line of the command, run in a process of its own as users run it."""
     command = ["--seed", str(SEED), "--photos", str(PHOTOGRAPHS), "--models", str(hostile_models), "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.hostile", *command],
+        [sys.executable, "-m", "lab.hostile", *command],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
@@ -314,7 +314,7 @@ def test_a_journal_goes_on_where_it_stopped_and_refuses_another_run(tmp_path: Pa
 def test_a_journal_knows_the_code_that_it_is_of():
     names = {file.relative_to(ROOT).as_posix() for file in code_files()}
     assert {"nodes/face_cover.py", "host/insight.py", "reverse_personalization/matching.py"} <= names
-    assert {"miniature/render/scene.py", "tests/hostile/judging.py"} <= names
+    assert {"lab/render/scene.py", "lab/hostile/judging.py"} <= names
     assert files_digest(code_files()) != files_digest(code_files()[1:])
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.hostile.judging import FaceRecord
-from tests.hostile.search import Row, Searcher, figures, main, wanted
+from lab.hostile.judging import FaceRecord
+from lab.hostile.search import Row, Searcher, figures, main, wanted
 
 
 def face(found: str, size: float = 60.0, yaw: float = 0.0, seen: float = 1.0) -> FaceRecord:

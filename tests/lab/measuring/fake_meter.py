@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from miniature.measure import main
-from miniature.meter import Readings
+from lab.measuring.__main__ import main
+from lab.meter import Readings
 
 
 class FakeMeter:

@@ -17,13 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniature.measuring import readings, report, scores, targets
-from miniature.measuring.people import FIRST_VALIDATED, draw_people, person_seed
-from miniature.measuring.settings import DEFAULT_SCALE, REQUESTS, Settings
-from miniature.meter import Readings
-from miniature.render.seeds import split_of
-from tests.fake_meter import FakeMeter
-from tests.in_host import ROOT
+from harness.environment import ROOT
+from lab.measuring import readings, report, scores, targets
+from lab.measuring.people import FIRST_VALIDATED, draw_people, person_seed
+from lab.measuring.settings import REQUESTS, Settings
+from lab.meter import Readings
+from lab.render.seeds import split_of
+from miniature.workflow import DEFAULT_SCALE
+from tests.lab.measuring.fake_meter import FakeMeter
 
 NAN_ROW = np.full(2, np.nan)
 
@@ -266,7 +267,7 @@ def run(models: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[st
         options += ["--plots", folder / "plots"]
     # A process of its own: the host is started only once in each, and this one may have another.
     finished = subprocess.run(
-        [sys.executable, "-m", "tests.fake_meter", *map(str, options)],
+        [sys.executable, "-m", "tests.lab.measuring.fake_meter", *map(str, options)],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miniature.render.__main__ import main
-from miniature.render.appearance import BEARDS, GLASSES, HAIR_STYLES
-from miniature.render.background import KINDS, draw_background
-from miniature.render.compiled import forget_stale
-from miniature.render.head_mesh import HAIRLINE, head_model
-from miniature.render.identity import ETHNICITIES, draw_identity
-from miniature.render.nuisance import EXPRESSIONS, Expression, Framing, Nuisance, Pose, draw_nuisance, without_pose
-from miniature.render.person import build_person
-from miniature.render.portrait import draw_portrait, portrait, portrait_view
-from miniature.render.scene import SMALLEST_FACE, Placement, SceneSpec, draw_scene, draw_scene_spec, scene
-from miniature.render.seeds import SPLIT_SIZE, SPLITS, identity_seed, split_of
-from miniature.render.truth import FaceTruth, in_pixels
+from lab.render.__main__ import main
+from lab.render.appearance import BEARDS, GLASSES, HAIR_STYLES
+from lab.render.background import KINDS, draw_background
+from lab.render.compiled import forget_stale
+from lab.render.head_mesh import HAIRLINE, head_model
+from lab.render.identity import ETHNICITIES, draw_identity
+from lab.render.nuisance import EXPRESSIONS, Expression, Framing, Nuisance, Pose, draw_nuisance, without_pose
+from lab.render.person import build_person
+from lab.render.portrait import draw_portrait, portrait, portrait_view
+from lab.render.scene import SMALLEST_FACE, Placement, SceneSpec, draw_scene, draw_scene_spec, scene
+from lab.render.seeds import SPLIT_SIZE, SPLITS, identity_seed, split_of
+from lab.render.truth import FaceTruth, in_pixels
 from reverse_personalization.face_template import FFHQ_LANDMARKS, ffhq_fractions
 
 ROOT = Path(__file__).parents[1]
@@ -376,7 +376,7 @@ def test_head_model_is_sane():
     assert model.mean[left, 0] < -0.015 < 0.015 < model.mean[right, 0]
     assert model.mean[left, 0] == pytest.approx(-model.mean[right, 0], abs=1e-4)
     assert model.mean[:, 2].max() > HAIRLINE
-    assert (Path(sys.modules["miniature.render.head_mesh"].__file__).with_name("head.npz")).stat().st_size < 2_000_000
+    assert (Path(sys.modules["lab.render.head_mesh"].__file__).with_name("head.npz")).stat().st_size < 2_000_000
 
 
 def test_kernels_compiled_before_a_change_are_forgotten(tmp_path):

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("insightface")
 
-from miniature.render.scene import MOST_PEOPLE, draw_scene
-from miniature.render.seeds import split_of
-from miniature.training import detector as training
-from miniature.training.anchors import (
+from lab.render.scene import MOST_PEOPLE, draw_scene
+from lab.render.seeds import split_of
+from lab.training import detector as training
+from lab.training.anchors import (
     EITHER,
     HALF,
     LANDMARKS,
@@ -32,21 +32,11 @@ from miniature.training.anchors import (
     encode_landmarks,
     points_of,
 )
-from miniature.training.canvases import (
-    BORDERS,
-    LEFT,
-    Easel,
-    Source,
-    Stock,
-    cut,
-    draw_canvas,
-    mirrored,
-    turned_boxes,
-)
-from miniature.training.detector_figures import LOOKS, Tally
-from miniature.training.detector_network import BLACK, PLACES, DetectorNetwork, TorchOperations, detector_file
-from miniature.training.loop import Workshop
-from miniature.training.scenes import SceneSet
+from lab.training.canvases import BORDERS, LEFT, Easel, Source, Stock, cut, draw_canvas, mirrored, turned_boxes
+from lab.training.detector_figures import LOOKS, Tally
+from lab.training.detector_network import BLACK, PLACES, DetectorNetwork, TorchOperations, detector_file
+from lab.training.loop import Workshop
+from lab.training.scenes import SceneSet
 from reverse_personalization.face_search import search_plan
 
 OUTPUTS = [f"{name}_{stride}" for name in ("score", "bbox", "kps") for stride in (8, 16, 32)]
@@ -175,7 +165,7 @@ def test_a_training_that_was_stopped_ends_like_one_that_was_not(
 ) -> None:
     (tmp_path / "data").symlink_to(shop.data, target_is_directory=True)
     again = replace(shop, directory=tmp_path)
-    monkeypatch.setattr("miniature.training.loop.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr("lab.training.loop.SAVE_SECONDS", -1.0)
     calls = 0
 
     def stopping(*arguments: Any) -> Any:

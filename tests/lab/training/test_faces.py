@@ -14,19 +14,19 @@ import pytest
 import torch
 from torch import nn
 
-from miniature.build import FACE_PACK
-from miniature.meter import METER_FILE, POSE_NAMES, SIDE, Meter
+from lab.meter import METER_FILE, POSE_NAMES, SIDE, Meter
+from lab.render.identity import draw_identity
+from lab.training import genderage, loop, meter, recogniser
+from lab.training.augment import Augmentation, augmented, grey_images
+from lab.training.crops import ATTRIBUTE_SIDE, RECOGNITION_SIDE, TEMPLATE, centring, similarity, warp
+from lab.training.identity_code import BROW_NUMBERS, identity_codes, raw_shape
+from lab.training.loop import Workshop
+from lab.training.networks import convolution, residual
+from lab.training.onnx_export import CompactGraph, append
+from lab.training.portraits import Arrays
+from lab.training.verification import equal_error_rate, verification
+from miniature.layout import FACE_PACK
 from miniature.onnx_graph import Graph
-from miniature.render.identity import draw_identity
-from miniature.training import genderage, loop, meter, recogniser
-from miniature.training.augment import Augmentation, augmented, grey_images
-from miniature.training.crops import ATTRIBUTE_SIDE, RECOGNITION_SIDE, TEMPLATE, centring, similarity, warp
-from miniature.training.identity_code import BROW_NUMBERS, identity_codes, raw_shape
-from miniature.training.loop import Workshop
-from miniature.training.networks import convolution, residual
-from miniature.training.onnx_export import CompactGraph, append
-from miniature.training.portraits import Arrays
-from miniature.training.verification import equal_error_rate, verification
 
 # InsightFace 2.1 calls a scikit-image function that is on its way out.
 pytestmark = pytest.mark.filterwarnings("ignore:`estimate` is deprecated:FutureWarning")

@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from harness.in_process import run_node
+from lab.render.portrait import portrait
+from lab.training.autoencoder import as_images, picture_loss, psnr
+from lab.training.captions import OLD, YOUNG, caption
+from lab.training.crops import RECOGNITION_SIDE, similarity, warp
+from lab.training.denoiser import Denoiser, encoded, token_numbers
+from lab.training.diffusion import RECIPE, TURNED_FROM, lesson, signal_powers, write_checkpoint
+from lab.training.face_comparison import aligned
+from lab.training.lean_taesd import LeanTAESD, taesd_tensors
 from miniature import host
-from miniature.build import ADAPTER, CHECKPOINT
 from miniature.config import MINIATURE
-from miniature.render.portrait import portrait
-from miniature.training.autoencoder import as_images, picture_loss, psnr
-from miniature.training.captions import OLD, YOUNG, caption
-from miniature.training.crops import RECOGNITION_SIDE, similarity, warp
-from miniature.training.denoiser import Denoiser, encoded, token_numbers
-from miniature.training.diffusion import RECIPE, TURNED_FROM, lesson, signal_powers, write_checkpoint
-from miniature.training.face_comparison import aligned
-from miniature.training.lean_taesd import LeanTAESD, taesd_tensors
+from miniature.layout import ADAPTER, CHECKPOINT
 from reverse_personalization.attributes import ETHNICITIES
 from tests.golden import predict_eps
-from tests.in_host import run_node
 
 SIDE = 16
 TEXTS = ("a photo of an elderly Asian man with an open mouth, wearing glasses", "", "a photo of a smiling woman")

@@ -11,13 +11,13 @@ from torchvision.ops import roi_align
 
 pytest.importorskip("onnxruntime")
 
-from miniature.training.anchors import shares
-from miniature.training.canvases import Canvas
-from miniature.training.detector_network import STRIDES, DetectorNetwork, detector_file, network_input
-from miniature.training.finds import FACE, FindSet, FirstStage, columns_of, draw_lesson
-from miniature.training.second_look import EVEN, LOOKS, OUTPUTS, decode, second_network, squares_around
-from miniature.training.second_look_file import LEAST_SCORE, MOST, second_look_file
-from miniature.training.second_look_training import SecondLookRecipe, second_look_loss, squares_of
+from lab.training.anchors import shares
+from lab.training.canvases import Canvas
+from lab.training.detector_network import STRIDES, DetectorNetwork, detector_file, network_input
+from lab.training.finds import FACE, FindSet, FirstStage, columns_of, draw_lesson
+from lab.training.second_look import EVEN, LOOKS, OUTPUTS, decode, second_network, squares_around
+from lab.training.second_look_file import LEAST_SCORE, MOST, second_look_file
+from lab.training.second_look_training import SecondLookRecipe, second_look_loss, squares_of
 
 NAMES = [f"{name}_{stride}" for name in ("score", "bbox", "kps") for stride in STRIDES]
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from miniature.render.appearance import BEARDS
-from miniature.render.identity import ETHNICITIES
-from miniature.training.diffusion import RECIPE, loss_weights
-from miniature.training.latent_reader import ReaderRecipe
-from miniature.training.loop import Workshop
-from miniature.training.portraits import HAIR_COLOUR_NAMES
-from miniature.training.teachers import KEPT_BY_STEPS, UNSPOKEN, Teachers, trained_teachers
-from miniature.training.traits import COUNT, GROUPS, mentioned, traits
+from lab.render.appearance import BEARDS
+from lab.render.identity import ETHNICITIES
+from lab.training.diffusion import RECIPE, loss_weights
+from lab.training.latent_reader import ReaderRecipe
+from lab.training.loop import Workshop
+from lab.training.portraits import HAIR_COLOUR_NAMES
+from lab.training.teachers import KEPT_BY_STEPS, UNSPOKEN, Teachers, trained_teachers
+from lab.training.traits import COUNT, GROUPS, mentioned, traits
 from reverse_personalization.face_template import FFHQ_LANDMARKS
 
 SIDE = 16

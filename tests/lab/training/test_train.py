@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from miniature import train
-from miniature.training.loop import Workshop, cosine_rate
-from miniature.training.loop import train as train_loop
-from miniature.training.portraits import PortraitSet, shard_file
+from lab.training import __main__ as train
+from lab.training.loop import Workshop, cosine_rate
+from lab.training.loop import train as train_loop
+from lab.training.portraits import PortraitSet, shard_file
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def _train_line(state: Path, steps: int, until: int | None = None) -> tuple[torc
 
 
 def test_a_stopped_training_equals_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miniature.training.loop.SAVE_SECONDS", -1.0)
+    monkeypatch.setattr("lab.training.loop.SAVE_SECONDS", -1.0)
     whole = _train_line(tmp_path / "whole.pt", 40)
     halved = _train_line(tmp_path / "halved.pt", 40, until=17)
     assert whole[0].abs().sum() > 0.1
@@ -162,7 +162,7 @@ def test_rate_rises_and_falls() -> None:
 
 
 def test_portraits_are_rendered_shard_by_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("miniature.training.portraits.SHARD", 4)
+    monkeypatch.setattr("lab.training.portraits.SHARD", 4)
     portraits = PortraitSet("train", 40, 3, 2, 32)
     portraits.render(tmp_path)
     files = [shard_file(tmp_path / portraits.name, number) for number in range(2)]

@@ -73,7 +73,7 @@ class Meter:
         import onnxruntime
 
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: train the meter first (python -m miniature.train)")
+            raise FileNotFoundError(f"{path} is missing: train the meter first (python -m lab.training)")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
