@@ -16,21 +16,19 @@ from PIL import Image
 from harness.comfyui import comfyui_folder
 from harness.environment import ROOT
 from harness.server import ComfyServer, WorkflowFailed
-from harness.workflow import SHIPPED_FILES, Workflow, node_of, with_inputs
-from lab.render.scene import draw_scene, draw_scene_spec
+from harness.workflow import SHIPPED_FILES, Workflow, node_of, read_shipped, with_inputs
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import MINIATURE, on_miniature
 from scripts import workflows
-from scripts.workflow_generator.graphs import WORKFLOWS
 from tests.scripts.editor_graph import NOTE, queued, read_blueprint, read_workflow
+from tests.shipped_workflows import FOLDER, NAMES, QUICK, rendered
 from tests.workspace import make_workspace, shipped
 
-NAMES = sorted(WORKFLOWS)
 CHECKED = [name for name in NAMES if name not in ("portrait", "guidance-sweep")]
 BLUEPRINT = ROOT / "subgraphs" / "Anonymize faces.json"
 
-PHOTOGRAPH, FINISHED, FOLDER = "aunt-mathilda.png", "without-mathilda.png", "wedding-in-gmunden"
-"""Names that must not come back in any output."""
+PHOTOGRAPH, FINISHED = "aunt-mathilda.png", "without-mathilda.png"
+"""With FOLDER, names that must not come back in any output."""
 
 NOBODY = "sky.png"
 EMPTY = Image.new("RGB", (128, 96), (90, 120, 150))
@@ -38,23 +36,10 @@ EMPTY = Image.new("RGB", (128, 96), (90, 120, 150))
 SIZES = {"traunsee.png": (256, 320), "traunstein.png": (320, 256)}
 """Width and height of the pictures in the folder; beside them there is one that nobody is in."""
 
-QUICK: dict[str, dict[str, Any]] = {
-    "DPMSolverInversion": {"steps": 2},
-    "ReverseIdentityLadder": {"scales": "-3, -5"},
-    "FaceEmbed": {"det_size": 256, "threshold": 0.5, "search_turned": False},
-    "IdentityCheck": {"det_size": 256, "det_threshold": 0.5, "second_search": False},
-    "LoadImageDataSetFromFolder": {"folder": FOLDER},
-}
-"""Settings with which a graph runs in seconds; the searches have tests of their own."""
-
 
 def form(path: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
-
-
-def rendered(seed: int, width: int, height: int) -> Image.Image:
-    return Image.fromarray(draw_scene(draw_scene_spec(seed, height, width, split="test", people=2)).image)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +85,7 @@ def answer(server: ComfyServer, path: str) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_values_are_those_for_sdxl(name):
-    workflow = form(ROOT / "workflows" / "api" / f"{name}.json")
+    workflow = read_shipped(name)
     inputs = {node["class_type"]: node["inputs"] for node in workflow.values()}
     expected = {
         "CheckpointLoaderSimple": {"ckpt_name": "sd_xl_base_1.0.safetensors"},
@@ -128,12 +113,8 @@ def test_the_shipped_values_are_those_for_sdxl(name):
 def test_the_miniature_takes_the_place_of_every_file(name):
     text = json.dumps(shipped(name))
     assert not [file for file in SHIPPED_FILES.values() if file in text]
-    used = [option for option, file in SHIPPED_FILES.items() if file in json.dumps(workflow_file(name))]
+    used = [option for option, file in SHIPPED_FILES.items() if file in json.dumps(read_shipped(name))]
     assert all(MINIATURE[option] in text for option in used)
-
-
-def workflow_file(name: str) -> dict[str, Any]:
-    return form(ROOT / "workflows" / "api" / f"{name}.json")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -160,7 +141,7 @@ def test_the_files_are_what_the_generator_writes(schemas):
 def test_the_editor_queues_the_api_form(schemas, name):
     graph = read_workflow(form(ROOT / "workflows" / f"{name}.json"))
     expected = {
-        key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in workflow_file(name).items()
+        key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in read_shipped(name).items()
     }
     assert queued(graph, schemas) == expected
 
@@ -168,7 +149,7 @@ def test_the_editor_queues_the_api_form(schemas, name):
 @pytest.mark.server
 def test_every_node_of_the_pack_is_used(schemas):
     own = {kind for kind, schema in schemas.items() if schema["python_module"] == "custom_nodes.Some Folder-1.0"}
-    used = {node["class_type"] for name in NAMES for node in workflow_file(name).values()}
+    used = {node["class_type"] for name in NAMES for node in read_shipped(name).values()}
     assert len(own) >= 16
     assert own <= used
 
@@ -204,14 +185,14 @@ def check_files(
 @pytest.mark.server
 @pytest.mark.parametrize("name", sorted({*CHECKED} - {"batch-folder"}))
 def test_a_shipped_graph_runs_to_the_end(server, name):
-    history = server.run(quick(workflow_file(name)), timeout=1200)
+    history = server.run(quick(read_shipped(name)), timeout=1200)
     check_files(server, history, [SIZES["traunsee.png"]])
     assert all("image 1 face 1: " in text for text in reports(history, name))
 
 
 @pytest.mark.server
 def test_the_sweep_shows_the_photograph_and_what_every_scale_makes_of_it(server):
-    workflow = quick(workflow_file("guidance-sweep"))
+    workflow = quick(read_shipped("guidance-sweep"))
     scales = [node["inputs"]["cfg"] for node in workflow.values() if node["class_type"] == "ReverseIdentityKSampler"]
     assert scales == [-1.0, -2.0, -3.0, -4.0]
     [file] = server.image_files(server.run(workflow, timeout=1200))
@@ -228,13 +209,13 @@ def test_the_sweep_shows_the_photograph_and_what_every_scale_makes_of_it(server)
 
 def reports(history: Mapping[str, Any], name: str) -> list[str]:
     """What became of every face, picture by picture."""
-    texts: list[str] = history["outputs"][node_of(workflow_file(name), "PreviewAny")]["text"]
+    texts: list[str] = history["outputs"][node_of(read_shipped(name), "PreviewAny")]["text"]
     return texts
 
 
 @pytest.mark.server
 def test_a_folder_loses_no_picture(server):
-    workflow = quick(workflow_file("batch-folder"))
+    workflow = quick(read_shipped("batch-folder"))
     with pytest.raises(WorkflowFailed, match="no face was found"):
         server.run(workflow, timeout=1200)
     # Everything but the saving comes from the host's cache.
@@ -266,7 +247,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
         }
     )
     # The same graph as the group photo's, but for its ends.
-    group = workflow_file("group-photo")
+    group = read_shipped("group-photo")
     assert {node["class_type"] for node in inner.values()} == {node["class_type"] for node in group.values()} - {
         "LoadImage",
         "PreviewAny",
@@ -281,7 +262,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
 
 @pytest.mark.server
 def test_a_picture_that_nobody_is_in_is_not_saved(server):
-    workflow = with_inputs(quick(workflow_file("group-photo")), LoadImage={"image": NOBODY})
+    workflow = with_inputs(quick(read_shipped("group-photo")), LoadImage={"image": NOBODY})
     before = set((server.base_directory / "output").rglob("*"))
     with pytest.raises(WorkflowFailed, match="no face was found"):
         server.run(workflow)
