@@ -1,12 +1,11 @@
-"""A ComfyUI server as a context manager, driven over its HTTP API.
+"""A ComfyUI server as a context manager, and a client for its HTTP API.
 
-Standard library only; `events`, the one method that listens on the websocket, needs websocket-client.
+Standard library only, except for `ComfyServer.events`: it listens on the websocket and needs websocket-client.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from .comfyui import comfyui_folder
 from .workflow import Workflow
 
 PREVIEW_IMAGE = 1
@@ -32,7 +32,7 @@ class ServerError(RuntimeError):
 
 
 class WorkflowRejected(ValueError):  # noqa: N818 - a verdict on the workflow
-    """The server refused to queue a workflow. `error` and `node_errors` are its answer, parsed."""
+    """The server refused to queue a workflow; `error` and `node_errors` hold its answer."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
         self.error: dict[str, Any] = answer["error"]
@@ -60,7 +60,7 @@ class WorkflowInterrupted(RuntimeError):  # noqa: N818
 
 
 class Event(NamedTuple):
-    """One websocket message: the host's own type and data, or type "preview" with the encoded picture."""
+    """A websocket message: the host's own type and data, or the type "preview" with an encoded picture."""
 
     type: str
     data: dict[str, Any]
@@ -71,11 +71,11 @@ NO_WORK: Workflow = {
     "1": {"class_type": "PrimitiveInt", "inputs": {"value": 0}},
     "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
 }
-"""Two of the host's own nodes, which every release has that the pack supports."""
+"""Two of the host's own nodes; every supported release has them."""
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on."""
+    """A port of this machine on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -85,9 +85,14 @@ def free_port() -> int:
 class ComfyServer:
     """A ComfyUI server on a free port of this machine, up for the length of a `with` block.
 
-    `base_directory` holds its models, custom nodes, inputs and outputs; its log is `server.log` there.
-    `comfyui` is the folder with its code, by default the one the environment variable COMFYUI names, and
-    `python` the interpreter that has its packages. `arguments` are added to its command line.
+    Args:
+        base_directory: holds its models, custom nodes, inputs and outputs, and its log `server.log`.
+        comfyui: the folder with its code, by default the one that `comfyui_folder` finds.
+        python: the interpreter that has its packages.
+        arguments: added to its command line.
+        cpu: whether to run on the CPU; otherwise ComfyUI chooses the device.
+        environment: its environment variables, by default this process's.
+        start_timeout: seconds after which a server that does not answer is an error.
     """
 
     def __init__(
@@ -102,7 +107,7 @@ class ComfyServer:
         start_timeout: float = 300,
     ) -> None:
         self.base_directory = base_directory.resolve()
-        self.comfyui = Path(os.environ["COMFYUI"]) if comfyui is None else comfyui
+        self.comfyui = comfyui_folder() if comfyui is None else comfyui
         self.log_path = self.base_directory / "server.log"
         self.start_timeout = start_timeout
         self.port = free_port()
@@ -157,7 +162,7 @@ class ComfyServer:
         return self._process
 
     def stop(self) -> None:
-        """End the server's process, by force when it does not end by itself."""
+        """End the server's process, by force if it does not end on request."""
         self.process.terminate()
         try:
             self.process.wait(timeout=15)
@@ -170,7 +175,11 @@ class ComfyServer:
         return "\n".join(self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def queue(self, workflow: Workflow, client_id: str | None = None) -> str:
-        """Queue a workflow and return its prompt id; raises `WorkflowRejected` when validation fails."""
+        """Queue a workflow and return its prompt id.
+
+        Raises:
+            WorkflowRejected: the host's validation failed.
+        """
         body: dict[str, Any] = {"prompt": workflow}
         if client_id is not None:
             body["client_id"] = client_id
@@ -188,8 +197,15 @@ class ComfyServer:
     ) -> dict[str, Any]:
         """Wait for a queued workflow and return its history entry.
 
-        `on_wait` is called now and then with the seconds so far. Raises `WorkflowFailed` when a node raised
-        and `WorkflowInterrupted` when it was interrupted.
+        Args:
+            prompt_id: from `queue`.
+            timeout: seconds.
+            on_wait: called several times a second with the seconds waited so far.
+
+        Raises:
+            WorkflowFailed: a node raised an error.
+            WorkflowInterrupted: the workflow was interrupted.
+            TimeoutError: it did not finish in time.
         """
         started = time.monotonic()
         while (elapsed := time.monotonic() - started) < timeout:
@@ -201,25 +217,27 @@ class ComfyServer:
             if on_wait is not None:
                 on_wait(elapsed)
             time.sleep(0.1)
-        raise TimeoutError(f"workflow {prompt_id} not finished after {timeout:g} s; log:\n{self.log_tail()}")
+        raise TimeoutError(
+            f"workflow {prompt_id} did not finish within {timeout:g} s; the log ends:\n{self.log_tail()}"
+        )
 
     def run(self, workflow: Workflow, timeout: float = 600) -> dict[str, Any]:
         """Queue a workflow, wait for it and return its history entry."""
         return self.wait(self.queue(workflow), timeout)
 
     def image_files(self, history: dict[str, Any], kind: str = "output") -> list[Path]:
-        """The pictures that a run wrote, as paths; `kind` "temp" gives those of preview nodes."""
+        """Paths of the pictures that a run wrote; with `kind` "temp" those of preview nodes."""
         return [
             self.base_directory / kind / image["subfolder"] / image["filename"]
             for image in self._image_entries(history, kind)
         ]
 
     def images(self, history: dict[str, Any], kind: str = "output") -> list[bytes]:
-        """The pictures that a run wrote, as the server hands them out."""
+        """The pictures that a run wrote, as files that the server sends."""
         return [self._get(f"/view?{urllib.parse.urlencode(image)}") for image in self._image_entries(history, kind)]
 
     def upload(self, path: Path, name: str) -> str:
-        """Put a picture into the server's input folder, over one of that name; returns a LoadImage value."""
+        """Put a picture into the server's input folder, replacing one of that name; returns its value for LoadImage."""
         boundary = uuid.uuid4().hex
         part = f'--{boundary}\r\nContent-Disposition: form-data; name="'
         body = (
@@ -232,30 +250,30 @@ class ComfyServer:
         return uploaded
 
     def interrupt(self) -> None:
-        """Interrupt the workflow that is running."""
+        """Interrupt the running workflow."""
         self._post("/interrupt", {})
 
     def free(self) -> None:
-        """Have the server unload its models and drop its cached results; whatever is queued next finds none of them."""
+        """Make the server unload its models and drop its cached results before it runs anything else."""
         self._post("/free", {"unload_models": True, "free_memory": True})
-        # The server does so after the workflow that it takes next, or before if it wakes up in time.
+        # It does so after the next workflow that it takes, or before if it wakes up in time.
         self.run(NO_WORK)
 
     def object_info(self) -> dict[str, Any]:
-        """What every node type takes and gives, by class name."""
+        """Inputs and outputs of every node type, by class name."""
         return self._get_json("/object_info")
 
     def memory(self) -> int:
-        """The bytes of memory that the server's process occupies (Linux)."""
+        """Memory that the server's process occupies, in bytes (Linux)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * 1024
 
     def events(self, workflow: Workflow, timeout: float = 600) -> Iterator[Event]:
-        """Queue a workflow, yield what the server reports about it and return when it has ended in any way.
+        """Queue a workflow and yield what the server reports about it until it has ended, in whatever way.
 
-        The workflow is queued when the first event is asked for. Samplers send previews only when the server was
-        started with `--preview-method`.
+        The workflow is queued when the first event is asked for. Samplers send previews only if the server was started
+        with `--preview-method`.
         """
         import websocket
 
@@ -266,7 +284,7 @@ class ComfyServer:
             http_no_proxy=["127.0.0.1"],
         )
         try:
-            # The first message settles that previews come with the id of their node.
+            # This makes previews come with the id of their node.
             flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
             connection.send(json.dumps(flags))
             prompt_id = self.queue(workflow, client_id)
@@ -322,7 +340,7 @@ class ComfyServer:
 
 
 def raise_for_status(entry: dict[str, Any]) -> None:
-    """Raise what a history entry reports, unless the run succeeded."""
+    """Raise the error that a history entry reports, if any."""
     for name, details in entry["status"]["messages"]:
         if name == "execution_error":
             raise WorkflowFailed(details)
