@@ -1,4 +1,4 @@
-"""The browser that the tests of the editor drive: an installed Chromium, or the one of Debian's packages."""
+"""The browser for the tests of the editor: an installed Chromium, or the one that Debian packages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import shutil
 from .environment import SetupError, run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-"""Commands that start one, on various systems."""
+"""Commands that start it on various systems."""
 
 
 def find_browser() -> str | None:
-    """Path of an installed Chromium."""
+    """Path of an installed Chromium, or None."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -20,19 +20,19 @@ def browser() -> str:
     """Path of an installed Chromium.
 
     Raises:
-        SetupError: there is none.
+        SetupError: none is installed.
     """
     path = find_browser()
     if path is None:
         raise SetupError(
-            f"no browser: none of {', '.join(NAMES)} is installed, which the tests of the editor need. On Debian, as "
-            "root: apt-get update && apt-get install -y chromium"
+            f"no browser: the tests of the editor need one of {', '.join(NAMES)}. On Debian, install it as root: "
+            "apt-get update && apt-get install -y chromium"
         )
     return path
 
 
 def provide_browser() -> None:
-    """Install Chromium where that can be done; elsewhere the tests that need it fail and say so."""
+    """Install Chromium on Debian as root. Elsewhere the tests that need it fail and say how to install it."""
     if find_browser() is None and shutil.which("apt-get") is not None and os.geteuid() == 0:
         run(["apt-get", "update"])
         run(["apt-get", "install", "-y", "--no-install-recommends", "chromium"])

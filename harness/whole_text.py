@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write UTF-8 under a temporary name, then replace `path`; its folder is created if need be.
+    """Write a text as UTF-8, by way of a temporary file; the folder is created if necessary.
 
     Raises:
-        OSError: the file cannot be written; what was there is still there.
+        OSError: the file cannot be written; it is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

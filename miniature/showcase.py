@@ -1,6 +1,6 @@
-"""What the demo shows on the miniature: one graph that saves pictures side by side.
+"""What the demo shows on the miniature, as one graph that saves pictures side by side.
 
-Before and after, the same with an attribute asked for, and the guidance scales as a strip.
+They are: before and after; the same with an attribute asked for; the guidance scales as a strip.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from harness.workflow import Workflow, node_of
 from .workflow import DEFAULT_SCALE, SIDE, SWEEP
 
 PORTRAIT = ROOT / "workflows" / "samples" / "miniature.png"
-"""The renderer's portrait (128 px) of person 890,006 of its test split, whom no training saw."""
+"""A rendered portrait (128 px) of person 890,006 of the test split, whom no training saw."""
 
 ATTRIBUTE = {"age": "elderly"}
 ATTRIBUTE_WORDS = "an elderly one"
 GAP = 4
 ENLARGED = 2.0
-"""Times that the pictures are shown larger than the miniature makes them."""
+"""How many times larger than the miniature's output the pictures are shown."""
 
 TITLES = {
     "before-after": "Before, and after",
     "attribute": f"Before, after, and after with {ATTRIBUTE_WORDS} asked for",
     "sweep": f"Before, and at the scales {', '.join(f'{scale:g}' for scale in SWEEP)}",
 }
-"""What each picture shows, by the name of its file."""
+"""What each picture shows, by its file's name."""
 
 
 def showcase(workflow: Workflow) -> Workflow:
-    """The shipped workflow of a portrait, made to show what the miniature does.
+    """Turn the shipped workflow of a portrait into one that shows what the miniature does.
 
     Args:
-        workflow: in API form and set to the miniature, with one node each for loading, encoding, inverting, sampling
-            and saving.
+        workflow: set to the miniature, with exactly one node each for loading, encoding, inverting, sampling and
+            saving; it is not modified.
 
     Returns:
-        A workflow that saves one picture for each of TITLES.
+        A workflow that saves a picture for each of TITLES.
     """
     graph = _Graph(copy.deepcopy(workflow))
     photograph = graph.add(
@@ -53,7 +53,7 @@ def showcase(workflow: Workflow) -> Workflow:
     )
     encoder, finder = node_of(workflow, "VAEEncode"), node_of(workflow, "FaceEmbed")
     graph.nodes[encoder]["inputs"]["pixels"] = graph.nodes[finder]["inputs"]["image"] = photograph
-    # The face fills the picture: the standard places are right even where the detector is not sure.
+    # The face fills the picture, so the standard places are right even if the detector is not sure.
     graph.nodes[finder]["inputs"]["detect"] = False
     prompt = node_of(workflow, "AttributePrompt")
     decoder = graph.nodes[node_of(workflow, "VAEDecode")]
@@ -75,13 +75,13 @@ def showcase(workflow: Workflow) -> Workflow:
 
 
 def title(path: Path) -> str:
-    """What a picture that `showcase` saved shows."""
-    # The host numbers the files behind an underscore.
+    """What a picture shows that a workflow of `showcase` saved."""
+    # The host appends an underscore and a number.
     return TITLES[path.name.partition("_")[0]]
 
 
 class _Graph:
-    """A workflow that grows."""
+    """A workflow that nodes are added to."""
 
     def __init__(self, nodes: Workflow) -> None:
         self.nodes = nodes
@@ -95,7 +95,7 @@ class _Graph:
         return [key, 0]
 
     def save(self, name: str, pictures: Sequence[list[Any]]) -> None:
-        """Put pictures next to each other and save them under a name of TITLES."""
+        """Put pictures side by side and save them under a name from TITLES."""
         row = pictures[0]
         for picture in pictures[1:]:
             row = self.add(

@@ -1,4 +1,4 @@
-"""A graph inside one node, as the node library offers it: a workflow of that node, with the graph as its subgraph."""
+"""Writes a graph inside one node for the node library: a workflow of that node, with the graph as its subgraph."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BLUEPRINT_WIDTH = 360
 
 
 def blueprint_form(blueprint: Blueprint, schemas: Schemas) -> dict[str, Any]:
-    """What the node library offers as one node: a workflow of that node, and the graph inside it."""
+    """The file for the node library: a workflow of one node, and the graph inside it."""
     graph = WrittenGraph(blueprint.nodes, schemas, blueprint)
     rows = [[group.columns for group in row] for row in blueprint.rows]
     rows[0].insert(0, ((ENTRY,),))
@@ -121,7 +121,7 @@ def blueprint_form(blueprint: Blueprint, schemas: Schemas) -> dict[str, Any]:
 def _written_ports(
     own: uuid.UUID, side: str, ports: Sequence[tuple[str, str]], links: Sequence[Mapping[str, Any]], end: str
 ) -> list[dict[str, Any]]:
-    """Inputs or outputs of a blueprint; `end` of a link is at them."""
+    """Inputs or outputs of a blueprint; `end` says which end of a link is at them."""
     end_id = {"origin": ENTRY_ID, "target": EXIT_ID}[end]
     return [
         {

@@ -1,7 +1,7 @@
-"""A graph's written forms: what the API takes and what the editor opens.
+"""Writes a graph in two forms: for the API and for the editor.
 
-Needs the schemas of the node classes, as a running ComfyUI gives them under `/object_info`: widgets are written in
-their order.
+Both need the schemas of the node classes, as a running ComfyUI returns them under `/object_info`: the editor's form
+lists widgets in their order.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from .layout import Cable, Layout, Size, lay_out
 from .model import ENTRY, WIDGET_TYPES, Blueprint, Group, Link, Node, Workflow
 
 Schemas = Mapping[str, Any]
-"""By class name, what a node takes and gives."""
+"""Inputs and outputs of a node, by class name."""
 
-# What the editor adds up to the height of a node.
+# The heights that the editor adds up for a node.
 SOCKET_ROW, WIDGET_ROW, AROUND_WIDGETS, MARGIN = 20, 24, 8, 14
 
 BADGE = 24
-"""With Vue's nodes, the row under the widgets that names a custom node's pack."""
+"""The row under the widgets that names a custom node's pack, when Vue draws the nodes."""
 
 NOTE, EXIT = "note", "exit"
-"""Keys of what is laid out beside the nodes: the note, and a blueprint's own outputs."""
+"""Keys of what is laid out with the nodes: the note, and a blueprint's own outputs."""
 
 ENTRY_ID, EXIT_ID = -10, -20
-"""Ids that the editor has for the two ends of a blueprint."""
+"""The editor's ids for the two ends of a blueprint."""
 
 NOTE_SIZE = Size(420, 520)
 
 
 def api_form(workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
-    """What POST /prompt takes: class and inputs of every node, defaults written out."""
+    """The form for POST /prompt: class and inputs of every node, with the defaults written out."""
     ids = _ids(workflow.nodes)
     form = {}
     for key, node in workflow.nodes.items():
@@ -49,7 +49,7 @@ def api_form(workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
 
 
 def ui_form(name: str, workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
-    """What the editor opens, laid out."""
+    """The form that the editor opens, laid out."""
     graph = WrittenGraph(workflow.nodes, schemas)
     rows = [[group.columns for group in row] for row in workflow.rows]
     rows[0].insert(0, ((NOTE,),))
@@ -80,7 +80,7 @@ _LINK_KEYS = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "typ
 
 
 class WrittenGraph:
-    """Nodes with their sizes and the cables between them, as the editor writes them."""
+    """The nodes and links of a graph, as the editor writes them."""
 
     def __init__(self, nodes: Mapping[str, Node], schemas: Schemas, blueprint: Blueprint | None = None) -> None:
         self.nodes = nodes
@@ -98,11 +98,11 @@ class WrittenGraph:
             self.cables += [Cable(link.node, link.output, EXIT, name) for name, _, link in blueprint.outputs]
 
     def written_nodes(self, layout: Layout) -> list[dict[str, Any]]:
-        """Every node."""
+        """Every node, in order."""
         return [self._written_node(order, key, layout) for order, key in enumerate(self.nodes)]
 
     def written_links(self) -> list[dict[str, Any]]:
-        """Every link; its number is that of the cable."""
+        """Every link, numbered like the cables from 1."""
         return [
             {
                 "id": number,
@@ -116,7 +116,7 @@ class WrittenGraph:
         ]
 
     def written_reroutes(self, layout: Layout) -> tuple[list[dict[str, Any]], dict[int, int]]:
-        """The points that links lead through, and of each such link the last of them."""
+        """The points where links turn, and for each link that turns the id of its last point."""
         written = [
             {
                 "id": number,
@@ -173,7 +173,7 @@ class WrittenGraph:
         }
 
     def _shown(self, value: Any, spec: list[Any]) -> Any:
-        """The value that a widget shows, also where it is an input of the blueprint."""
+        """The value that a widget shows, even if it is linked to an input of the blueprint."""
         if not isinstance(value, Link):
             return value
         chosen = next(port.value for port in self._ends().inputs if port.name == value.output)
@@ -197,7 +197,7 @@ class WrittenGraph:
 
     def _ends(self) -> Blueprint:
         if self.blueprint is None:
-            raise ValueError("only a blueprint has links from its entry and to its exit")
+            raise ValueError("this graph has links from an entry or to an exit, which only a blueprint has")
         return self.blueprint
 
 
@@ -206,7 +206,7 @@ def _ids(nodes: Mapping[str, Node]) -> dict[str, int]:
 
 
 def _slot(link: Link, nodes: Mapping[str, Node], schemas: Schemas) -> int:
-    """Number of the output that a link comes from."""
+    """Number of the output from which a link comes."""
     slot: int = schemas[nodes[link.node].kind]["output_name"].index(link.output)
     return slot
 
@@ -236,7 +236,7 @@ def _note(text: str, layout: Layout, number: int) -> dict[str, Any]:
 
 
 def written_groups(rows: Sequence[Sequence[Group]], layout: Layout) -> list[dict[str, Any]]:
-    """The frames."""
+    """The frames of all rows."""
     groups = [group for row in rows for group in row]
     return [
         {
@@ -273,7 +273,7 @@ def _value(node: Node, name: str, spec: list[Any]) -> Any:
 
 
 def _widget_values(value: Any, spec: list[Any]) -> list[Any]:
-    """The widget's value, and those of the widgets that the editor adds to it."""
+    """The value of a widget, and those of the widgets that the editor adds to it."""
     options = _options(spec)
     values = [value]
     control = options.get("control_after_generate")

@@ -1,4 +1,4 @@
-"""The shipped graphs, made of shared parts."""
+"""The shipped workflows and blueprints, made of shared parts."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def _whole_photographs(
     images: str = "IMAGE",
     advice: str = parts.SCALES_NOTE,
 ) -> Workflow:
-    """Everybody in whole photographs.
+    """A workflow that changes everybody in whole photographs.
 
     Args:
-        title: of the note.
-        purpose: its first paragraph.
-        loader: of the photographs.
-        regenerate: nodes from the record "invert" to new crops.
-        columns: those nodes, from the left.
-        crops: the new crops.
-        images: the loader's output.
-        advice: how to choose what matters here.
+        title: the note's heading.
+        purpose: the note's first paragraph.
+        loader: the node that loads the photographs.
+        regenerate: the nodes from the inversion to new crops.
+        columns: the keys of those nodes, in columns from the left.
+        crops: the output with the new crops.
+        images: the name of the loader's output.
+        advice: the note's paragraph on what to choose here.
     """
     photograph = Link("photograph", images)
     return Workflow(
@@ -75,7 +75,7 @@ def _whole_photographs(
 
 
 def _attempts(regenerate: Mapping[str, Node]) -> dict[str, Link]:
-    """The check's input of what was tried, where something is tried again."""
+    """The check's input for the attempts, if the sampler tries again."""
     retries = regenerate["sample"].kind == "ReverseIdentityLadder"
     return {"attempts": Link("sample", "attempts")} if retries else {}
 
@@ -84,7 +84,7 @@ _TRAJECTORY = Link("invert", "trajectory")
 
 
 def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
-    """Whole photographs with a text for each face."""
+    """A workflow for whole photographs, with a text for each face."""
     return _whole_photographs(
         title,
         purpose,
@@ -98,7 +98,7 @@ def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
 
 
 def _one_face() -> dict[str, Node]:
-    """Models, a portrait as it is, its latent and its face."""
+    """The models, and a portrait with its latent and its face."""
     photograph = Link("photograph", "IMAGE")
     models = parts.models()
     return {

@@ -1,8 +1,8 @@
-"""Where the editor draws nodes, frames and links: rows of frames, frames of columns, columns of nodes.
+"""Places nodes, frames and links for the editor: rows of frames, frames of columns, columns of nodes.
 
-Between two columns there is a gutter and above each row there are lanes, where no node is. A link to the next column
-crosses the gutter between them; every other link is led through its source's gutter, a lane and its target's gutter,
-and links of one output share their lane. So no link runs through a node.
+Nodes keep clear of the gutter between two columns and of the lanes above each row. A link to the next column crosses
+the gutter between them; every other link runs through its source's gutter, a lane and its target's gutter, and the
+links of one output share a lane. So no link runs through a node.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 GUTTER = 110
 TITLE_BAR = 30
-"""Height that the editor adds above a node."""
+"""Height of the title that the editor draws above a node."""
 
 BETWEEN_NODES = 28
 FRAME_MARGIN = 25
@@ -22,21 +22,21 @@ LANE = 24
 AROUND_LANES = 20
 BETWEEN_ROWS = 50
 IN_GUTTER = 18
-"""Least distance of a turning point to the nodes beside."""
+"""Least distance between a turning point and the nodes beside it."""
 
 Columns = Sequence[Sequence[str]]
 """Keys of nodes from the top, columns from the left."""
 
 
 class Size(NamedTuple):
-    """Pixels."""
+    """A size in pixels."""
 
     width: int
     height: int
 
 
 class Cable(NamedTuple):
-    """A link by names: from an output to an input."""
+    """A link from an output to an input, by their names."""
 
     source: str
     output: str
@@ -46,7 +46,7 @@ class Cable(NamedTuple):
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle, pixels of the editor, y down."""
+    """A rectangle in the editor's pixels; y points down."""
 
     x: int
     y: int
@@ -55,27 +55,27 @@ class Box:
 
     @property
     def right(self) -> int:
-        """The x behind it."""
+        """The first x to the right of it."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
-        """The y below it."""
+        """The first y below it."""
         return self.y + self.height
 
     def bounding(self) -> list[int]:
-        """As the editor writes it."""
+        """The rectangle as the editor writes it."""
         return [self.x, self.y, self.width, self.height]
 
 
 @dataclass
 class Point:
-    """Where links turn.
+    """A point where links turn.
 
     Attributes:
         x: pixels.
         y: pixels.
-        parent: number of the point before, None behind an output.
+        parent: number of the point before it, None if that is an output.
         cables: numbers of the cables that lead through it.
     """
 
@@ -87,13 +87,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Layout:
-    """What is where.
+    """Where everything is drawn.
 
     Attributes:
-        boxes: of the nodes by key, without their title bars.
-        tops: of the frames, by the keys of what is in them.
-        points: where links turn, each behind its parent.
-        last_points: of cables that turn, by their number, the number of the point before the input.
+        boxes: the nodes by key, without their title bars.
+        tops: for each node the top of its frame.
+        points: where links turn; each comes after its parent.
+        last_points: for each cable that turns, by its number, the number of the last point before its input.
     """
 
     boxes: Mapping[str, Box]
@@ -118,7 +118,7 @@ class _Place(NamedTuple):
 
 
 class _Lane(NamedTuple):
-    """What shares a lane: everything from one output into one row."""
+    """A lane, which all links from one output into one row share."""
 
     row: int
     source: str
@@ -126,12 +126,12 @@ class _Lane(NamedTuple):
 
 
 def lay_out(rows: Sequence[Sequence[Columns]], sizes: Mapping[str, Size], cables: Sequence[Cable]) -> Layout:
-    """Place everything.
+    """Place everything in rows.
 
     Args:
-        rows: frames from the left, rows from the top; each key once.
-        sizes: of the nodes, by key; all nodes of a column get the width of the widest.
-        cables: all links; each leads to another column of its own row, or to the next row.
+        rows: from the top, each with its frames from the left. Every key occurs once.
+        sizes: the nodes' sizes by key. All nodes of a column get the width of the widest.
+        cables: all links. Each leads to another column of its row, or to the next row.
     """
     flat = [[column for frame in row for column in frame] for row in rows]
     places = {
@@ -178,7 +178,7 @@ def _turn(
     places: Mapping[str, _Place],
     cables: Sequence[Cable],
 ) -> tuple[list[Point], dict[int, int]]:
-    """Points of all lanes, and the last one of every cable in a lane."""
+    """The points of all lanes, and the last point of every cable in a lane."""
     upright: dict[_Place, list[_Lane]] = {}
     for lane, numbers in lanes.items():
         for gutter in dict.fromkeys([_behind(places[lane.source]), *(places[cables[n].target] for n in numbers)]):
@@ -211,11 +211,11 @@ def _turn(
 
 
 def _behind(place: _Place) -> _Place:
-    """A gutter is named by the column to its right."""
+    """The gutter to the right of a column. A gutter is named by the column to its right."""
     return _Place(place.row, place.column + 1)
 
 
 def _sides(targets: Mapping[int, Sequence[int]], start: int) -> Iterator[list[int]]:
-    """The x of a lane's targets to the right of its start and to the left, from near to far."""
+    """The x of a lane's targets, from near to far: first those to the right of its start, then those to the left."""
     yield sorted(x for x in targets if x > start)
     yield sorted((x for x in targets if x < start), reverse=True)

@@ -1,4 +1,4 @@
-"""What a shipped graph is made of, before it is written in any form."""
+"""The parts of a shipped graph, before it is written in any form."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-"""Types of inputs that the editor shows a widget for."""
+"""Types of inputs for which the editor shows a widget."""
 
 ENTRY = "entry"
-"""Key of a blueprint's own inputs, which links may come from."""
+"""Key of a blueprint's own inputs, as the source of a link."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """An input that takes another node's output.
+    """The value of an input that is linked to an output.
 
     Attributes:
-        node: key of that node, or `ENTRY`.
-        output: name of the output, or of the blueprint's input.
+        node: key of the other node, or `ENTRY`.
+        output: name of its output, or of the blueprint's input.
     """
 
     node: str
@@ -32,11 +32,11 @@ class Node:
 
     Attributes:
         kind: its class.
-        inputs: values and links, by name; the schema's defaults for what is left out.
-        title: above the node, or None for the class's own.
-        room: height in pixels for its text field or picture.
+        inputs: values and links by name. What is left out gets the schema's default.
+        title: shown above the node; None for the class's own.
+        room: height of its text field or picture, in pixels.
         width: in pixels.
-        models: files that the node loads, for the editor's missing-models dialog.
+        models: files that the node loads, for the editor's dialog about missing models.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Group:
-    """A titled frame around columns of nodes."""
+    """A titled frame around columns of nodes, which are named by their keys."""
 
     title: str
     color: str
@@ -61,9 +61,9 @@ class Workflow:
     """A graph.
 
     Attributes:
-        nodes: by key; the first is 1 in the written forms, and so on.
-        rows: frames from the left to the right, rows from the top.
-        note: Markdown.
+        nodes: by key. In the written forms they are numbered from 1, in this order.
+        rows: from the top, each with its frames from the left.
+        note: text beside the graph, in Markdown.
     """
 
     nodes: Mapping[str, Node]
@@ -76,9 +76,9 @@ class Port:
     """An input of a blueprint.
 
     Attributes:
-        name: of the input.
-        type: of its socket.
-        value: of its widget, None for the schema's default.
+        name: the input's name.
+        type: its socket's type.
+        value: its widget's value; None for the schema's default.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Port:
 
     @property
     def is_widget(self) -> bool:
-        """Whether the node shows a widget for it."""
+        """Whether the node shows a widget for this input."""
         return self.type in WIDGET_TYPES
 
 
@@ -96,12 +96,12 @@ class Blueprint:
     """A graph inside one node.
 
     Attributes:
-        name: of the node.
-        description: for the node library.
-        nodes: by key, with links from `ENTRY`.
-        rows: see `Workflow`.
-        inputs: in their order.
-        outputs: name, type and source, in their order.
+        name: the node's name.
+        description: shown in the node library.
+        nodes: by key; their links may come from `ENTRY`.
+        rows: from the top, each with its frames from the left.
+        inputs: in the order shown.
+        outputs: name, type and source of each, in the order shown.
     """
 
     name: str

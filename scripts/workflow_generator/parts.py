@@ -1,6 +1,6 @@
-"""Parts that the shipped graphs share: nodes under fixed keys, and what their notes say.
+"""Parts that the shipped graphs share: nodes under fixed keys, and paragraphs of their notes.
 
-Values are the defaults of the nodes, which are the paper's for SDXL.
+Inputs that are left out have the nodes' defaults, which are the paper's for SDXL.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#
 
 TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
 CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
-"""Room for text fields, pictures and the pack's own panels, pixels: HEIGHT in `js/` and what is beside them."""
+"""Height in pixels of text fields, of pictures and of the pack's own panels (HEIGHT in `js/`, and its surroundings)."""
 
 SCALES_NOTE = """**scales** of *Reverse Identity Sampler with Retry*: every face runs at the first; one that the \
 checker still recognises runs again at the next. More negative is less recognisable and keeps expression, gaze and \
@@ -43,7 +43,7 @@ it. {ORIGINALS_NOTE}"""
 
 
 def models_note(checked: bool) -> str:
-    """Which files a graph needs."""
+    """The paragraph that names the files a graph needs."""
     packs = f"the InsightFace pack `{SHIPPED_FILES['model_pack']}`, which guides"
     if checked:
         packs += f", and `{SHIPPED_FILES['checker']}`, which checks"
@@ -55,12 +55,12 @@ def models_note(checked: bool) -> str:
 
 
 def note_text(title: str, *paragraphs: str) -> str:
-    """A note under its heading."""
+    """A note of a heading and paragraphs."""
     return "\n\n".join((f"## {title}", *paragraphs))
 
 
 def models() -> dict[str, Node]:
-    """Checkpoint, adapter and the text of the inversion."""
+    """The checkpoint, the adapter and the text of the inversion."""
     return {
         "checkpoint": Node(
             "CheckpointLoaderSimple", {"ckpt_name": SHIPPED_FILES["checkpoint"]}, models=(CHECKPOINT_FILE,)
@@ -80,12 +80,12 @@ def models() -> dict[str, Node]:
 
 
 def photograph(file: str = "photograph.png", title: str = "Photograph") -> Node:
-    """A picture of the input folder."""
+    """A picture from the input folder."""
     return Node("LoadImage", {"image": file}, title=title, room=PICTURE_ROOM)
 
 
 def everybody(image: Link) -> Node:
-    """All faces; a picture without any goes on to the check, which searches it again."""
+    """All faces. A picture without any goes on to the check, which searches it again."""
     return Node(
         "FaceEmbed",
         {"image": image, "model_pack": SHIPPED_FILES["model_pack"], "select": "all", "no_face": "empty list"},
@@ -94,12 +94,12 @@ def everybody(image: Link) -> Node:
 
 
 def encode(pixels: Link) -> Node:
-    """Pictures as latents."""
+    """The node that encodes pictures."""
     return Node("VAEEncode", {"pixels": pixels, "vae": Link("checkpoint", "VAE")})
 
 
 def invert() -> Node:
-    """The record of the latents "encode"."""
+    """The node that inverts the latents of the node "encode"."""
     return Node(
         "DPMSolverInversion",
         {"model": Link("adapter", "MODEL"), "latent": Link("encode", "LATENT"), "source": Link("text", "CONDITIONING")},
@@ -107,7 +107,7 @@ def invert() -> Node:
 
 
 def inverted_crops(image: Link) -> dict[str, Node]:
-    """Every face of an image as a crop and as a record of noise."""
+    """From an image to a crop and an inversion of every face."""
     return {
         "embed": everybody(image),
         "crop": Node("FaceCrop", {"image": image, "faces": Link("embed", "faces")}),
@@ -117,7 +117,7 @@ def inverted_crops(image: Link) -> dict[str, Node]:
 
 
 def retry(trajectory: Link, **inputs: Any) -> Node:
-    """The sampler that checks every crop."""
+    """The sampler that checks every crop and tries again."""
     return Node(
         "ReverseIdentityLadder",
         {
@@ -133,17 +133,17 @@ def retry(trajectory: Link, **inputs: Any) -> Node:
 
 
 def attribute_prompt(faces: Link, **wanted: str) -> Node:
-    """What the new faces are to be like."""
+    """The node that says what the new faces are to be like."""
     return Node("AttributePrompt", {"clip": Link("checkpoint", "CLIP"), "faces": faces, **wanted}, room=ATTRIBUTE_ROOM)
 
 
 def pasted(image: Link, crops: Link) -> dict[str, Node]:
-    """New crops in their photographs."""
+    """The node that puts new crops into their photographs."""
     return {"paste": Node("FacePaste", {"image": image, "placements": Link("crop", "placements"), "crops": crops})}
 
 
 def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
-    """Whether everybody in a result is unrecognisable, and covers on those who are not."""
+    """The nodes that check whether everybody in a result is unrecognisable, and cover those who are not."""
     return {
         "check": Node(
             "IdentityCheck",
@@ -161,7 +161,7 @@ def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
 
 
 def saved() -> dict[str, Node]:
-    """The report on the screen, and the files."""
+    """The nodes that show the report and save the files."""
     return {
         "report": Node(
             "PreviewAny", {"source": Link("check", "report")}, title="What became of every face", room=REPORT_ROOM
