@@ -41,7 +41,7 @@ def noting(name, globals=None, locals=None, fromlist=(), level=0):
 builtins.__import__ = noting
 seconds = []
 for _ in range(int(sys.argv[1])):
-    for name in [name for name in sys.modules if name.partition(".")[0] == in_host.PACK]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == in_process.PACK]:
         del sys.modules[name]
     in_process.load_pack.cache_clear()
     began = time.process_time()
