@@ -60,7 +60,7 @@ def adapter_specs(sizes: ModelSizes) -> dict[str, dict[str, TensorSpec]]:
     """Every tensor of the adapter file, float16, under the file's two groups.
 
     Raises:
-        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
+        harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
     """
     hidden, rank, context = sizes.adapter.projection_hidden, sizes.adapter.lora_rank, sizes.unet.context_dim
     projection: dict[str, tuple[int, ...]] = {
@@ -107,7 +107,7 @@ def write_adapter(path: Path, sizes: ModelSizes, seed: int) -> None:
     """Write an adapter with random weights, as `torch.save` of two nested dictionaries of float16 tensors.
 
     Raises:
-        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
+        harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
         OSError: the file cannot be written.
     """
     groups = {

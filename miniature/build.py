@@ -10,12 +10,7 @@ from .adapter import write_adapter
 from .checkpoint import write_checkpoint
 from .config import MINIATURE
 from .insight import write_pack
-
-CHECKPOINT = Path("checkpoints") / "miniature.safetensors"
-ADAPTER = Path("ipadapter") / "ip-adapter-faceid_miniature.bin"
-FACE_PACK = Path("insightface") / "models" / "miniature"
-JUDGE_PACK = FACE_PACK.with_name("miniature-judge")
-"""The pack that scores and never guides; only trained ones have it."""
+from .layout import ADAPTER, CHECKPOINT, FACE_PACK
 
 
 def build(directory: Path, seed: int = 0) -> None:
@@ -26,7 +21,7 @@ def build(directory: Path, seed: int = 0) -> None:
         seed: of all random weights.
 
     Raises:
-        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
+        harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
         OSError: a file cannot be written.
     """
     write_checkpoint(directory / CHECKPOINT, MINIATURE, seed)

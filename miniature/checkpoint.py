@@ -36,7 +36,7 @@ def build_unet(sizes: UNetSizes, dtype: torch.dtype = torch.float16, device: str
     """The host's own UNet of these sizes, without values: on the meta device it has shapes alone.
 
     Raises:
-        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
+        harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
     """
     network = host.module("comfy.ldm.modules.diffusionmodules.openaimodel").UNetModel
     config = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(sizes).items()}
@@ -84,7 +84,7 @@ def unet_shapes(sizes: UNetSizes) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor of the UNet, under its name within the UNet.
 
     Raises:
-        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
+        harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
     """
     return {name: tuple(tensor.shape) for name, tensor in build_unet(sizes).state_dict().items()}
 
@@ -93,7 +93,7 @@ def checkpoint_specs(sizes: ModelSizes) -> dict[str, TensorSpec]:
     """Every tensor of the checkpoint file: float16, but for int64 `position_ids`.
 
     Raises:
-        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
+        harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
     """
     shapes = {UNET_PREFIX + name: shape for name, shape in unet_shapes(sizes.unet).items()}
     shapes |= {name: tuple(tensor.shape) for name, tensor in {**_text_encoders(sizes), **_vae(sizes)}.items()}
@@ -107,7 +107,7 @@ def write_checkpoint(path: Path, sizes: ModelSizes, seed: int) -> None:
     """Write a checkpoint with random weights, one tensor in memory at a time.
 
     Raises:
-        scripts.environment.SetupError: there is no ComfyUI, see `scripts.comfyui.comfyui_folder`.
+        harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
         OSError: the file cannot be written.
     """
 

@@ -12,9 +12,7 @@ from pathlib import Path
 from .adapter import write_adapter
 from .checkpoint import write_checkpoint
 from .config import SDXL
-
-CHECKPOINT = Path("checkpoints") / "sdxl_random.safetensors"
-ADAPTER = Path("ipadapter") / "ip-adapter-faceid_sdxl_random.bin"
+from .layout import FULL_SIZE_ADAPTER, FULL_SIZE_CHECKPOINT
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("directory", type=Path, help="a ComfyUI models folder")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
     options = parser.parse_args(arguments)
-    write_checkpoint(options.directory / CHECKPOINT, SDXL, options.seed)
-    write_adapter(options.directory / ADAPTER, SDXL, options.seed)
+    write_checkpoint(options.directory / FULL_SIZE_CHECKPOINT, SDXL, options.seed)
+    write_adapter(options.directory / FULL_SIZE_ADAPTER, SDXL, options.seed)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The commands of this repository: `python3 scripts/demo.py` and `python3 scripts/test.py`."""
+"""The commands of this repository, one a file. What they share is in `harness` and `miniature`."""

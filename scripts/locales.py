@@ -1,10 +1,10 @@
-"""The editor's texts: English from the nodes' own schemas; every other language beside it, by hand.
+"""Writes the editor's English texts from the nodes' own schemas, and says what has to be translated again.
 
-    python -m scripts.locales            writes the English files and says what is to be translated again
-    python -m scripts.locales --check    writes nothing; exits with 1 where an English file is not what it would write
+    python -m scripts.locales            write the English files; list the texts that changed
+    python -m scripts.locales --check    write nothing; exit with 1 if an English file is out of date
 
-Needs a running ComfyUI with the pack, which knows the schemas: both commands start one. The host merges
-`locales/LANGUAGE/nodeDefs.json` and `main.json` into the editor's own texts.
+Both start a ComfyUI with the pack, which knows the schemas. The host merges `locales/LANGUAGE/nodeDefs.json` and
+`main.json` into the editor's own texts. The other languages are translated by hand.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.comfyui import PACK_LINKS
-from scripts.demo import running_server
-from scripts.environment import ROOT
-from scripts.whole_text import write_whole
-from scripts.workflow_forms import Schemas
+from harness.environment import ROOT
+from harness.whole_text import write_whole
+from miniature.server import running_server
+from miniature.workspace import PACK_LINKS
+
+from .workflow_generator.forms import Schemas
 
 FOLDER = ROOT / "locales"
 ENGLISH = "en"
@@ -29,26 +30,26 @@ MENU_FILE = "main.json"
 
 
 def english_nodes(schemas: Schemas) -> dict[str, Any]:
-    """What `nodeDefs.json` says of nodes, in the words of their schemas.
+    """The content of `nodeDefs.json`, in the words of the nodes' schemas.
 
     Args:
-        schemas: of the pack's nodes, as `/object_info` gives them.
+        schemas: the pack's nodes, as `/object_info` returns them.
 
     Returns:
-        By node "display_name", "description", "inputs" by name and "outputs" by number from "0", each with "name" and
-        "tooltip". The editor reads a dot in a node's or an input's name as a step down; the pack's have none.
+        For each node "display_name", "description", "inputs" by name and "outputs" by number from "0", both with "name"
+        and "tooltip". No name may contain a dot: the editor reads it as a step down.
     """
     return {kind: _node(schemas[kind]) for kind in sorted(schemas)}
 
 
 def english_menu(schemas: Schemas) -> dict[str, Any]:
-    """What `main.json` says: the menu's categories, by themselves."""
+    """The content of `main.json`: the menu's categories, each standing for itself."""
     categories = {part for schema in schemas.values() for part in schema["category"].split("/")}
     return {"nodeCategories": {category: category for category in sorted(categories)}}
 
 
 def texts(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every text of a locale file with the keys that lead to it."""
+    """Every text of a locale file, each with the keys that lead to it."""
     for key, value in tree.items():
         if isinstance(value, str):
             yield (*path, key), value
@@ -57,18 +58,18 @@ def texts(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def read(language: str, name: str) -> dict[str, Any]:
-    """A locale file that is there."""
+    """Read a locale file."""
     return json.loads((FOLDER / language / name).read_text(encoding="utf-8"))
 
 
 def english_files(schemas: Schemas) -> dict[str, str]:
-    """The English files' texts by name."""
+    """Text of the English files by file name."""
     forms = {NODES_FILE: english_nodes(schemas), MENU_FILE: english_menu(schemas)}
     return {name: json.dumps(form, indent=2, ensure_ascii=False) + "\n" for name, form in forms.items()}
 
 
 def changed_texts(schemas: Schemas) -> list[str]:
-    """Keys of `nodeDefs.json` whose English differs between the schemas and the file, with dots between them."""
+    """Dotted keys of `nodeDefs.json` whose English text differs between the schemas and the file."""
     path = FOLDER / ENGLISH / NODES_FILE
     before = dict(texts(read(ENGLISH, NODES_FILE))) if path.is_file() else {}
     now = dict(texts(english_nodes(schemas)))
@@ -76,7 +77,7 @@ def changed_texts(schemas: Schemas) -> list[str]:
 
 
 def own_schemas(object_info: Schemas) -> dict[str, Any]:
-    """The pack's nodes among all that a server has which `running_server` started."""
+    """The pack's nodes, out of all that a server started by `running_server` has."""
     folder = next(name for name, target in PACK_LINKS.items() if target == ROOT)
     return {kind: schema for kind, schema in object_info.items() if schema["python_module"] == f"custom_nodes.{folder}"}
 
@@ -101,13 +102,15 @@ def _node(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Write or check the English files."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.locales", description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where an English file differs")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.locales", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if an English file differs")
     check = parser.parse_args().check
     with running_server() as server:
         schemas = own_schemas(server.object_info())
     for key in changed_texts(schemas):
-        print(f"{key}: the English changed; look at {', '.join(TRANSLATIONS)}")
+        print(f"{key}: the English text changed; update {', '.join(TRANSLATIONS)}")
     stale = False
     for name, text in english_files(schemas).items():
         path = FOLDER / ENGLISH / name
@@ -115,7 +118,7 @@ def main() -> int:
             continue
         stale = True
         if check:
-            print(f"{path.relative_to(ROOT)} is not what scripts/locales.py writes")
+            print(f"{path.relative_to(ROOT)} differs from what `python -m scripts.locales` writes")
         else:
             write_whole(path, text)
     return 1 if check and stale else 0

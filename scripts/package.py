@@ -1,9 +1,9 @@
-"""What the Comfy Registry would take of this repository, and whether it would take it.
+"""Lists what the Comfy Registry would take from this repository, and what it would still ask for.
 
-    python -m scripts.package            lists the files and what is still missing; exits with 1 if something is
-    python -m scripts.package --to DIR   also lays them out in a new folder, as an installation has them
+    python -m scripts.package            list the files and what is missing; exit with 1 if anything is
+    python -m scripts.package --to DIR   also copy them into a new folder, laid out as an installation has them
 
-The registry's client packs the files that git tracks, less those that `.comfyignore` names.
+The registry's client packs the files that git tracks, except those named in `.comfyignore`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.environment import ROOT
+from harness.environment import ROOT
 
 LARGEST_PACKAGE = 2_000_000
-"""Bytes. The registry takes far more; nobody needs it to use the nodes."""
+"""Bytes. The registry takes far more, but nobody needs more to use the nodes."""
 
 WANTED = {
     "name": r'^name = "(?!.*comfyui)[a-z][a-z0-9-]{1,98}"$',
@@ -32,22 +32,22 @@ WANTED = {
     "Icon, as an address": r'^Icon = "https://.+\.(?:png|svg)"$',
     "Repository, as an address, under [project.urls]": r'^Repository = "https://.+"$',
 }
-"""What pyproject.toml has to say, each as the line that says it; a regular expression, as Python 3.10 reads no TOML."""
+"""What pyproject.toml must say: a regular expression for each line, because Python 3.10 cannot read TOML."""
 
 
 def package_files(root: Path = ROOT) -> list[Path]:
-    """Paths of the package's files below `root`, in order."""
+    """Paths of the package's files, relative to `root` and sorted."""
     tracked = _listed(root)
     return sorted(tracked - _listed(root, "--ignored", "--exclude-from=.comfyignore"))
 
 
 def missing(project: str) -> list[str]:
-    """What a pyproject.toml's text does not say and the registry asks for."""
+    """What the registry asks for and this text of a pyproject.toml does not say."""
     return [name for name, line in WANTED.items() if not re.search(line, project, re.MULTILINE)]
 
 
 def lay_out(folder: Path, root: Path = ROOT) -> None:
-    """Copy the package's files into a folder that is not there yet."""
+    """Copy the package's files into a new folder."""
     for path in package_files(root):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,9 +61,11 @@ def _listed(root: Path, *options: str) -> set[Path]:
 
 
 def main() -> int:
-    """List the package."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.package", description=__doc__.partition("\n")[0])
-    parser.add_argument("--to", type=Path, metavar="DIR", help="lay the package out in this new folder")
+    """List the package and what is missing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.package", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--to", type=Path, metavar="DIR", help="new folder to copy the package into")
     target = parser.parse_args().to
     files = package_files()
     for path in files:

@@ -1,8 +1,8 @@
 """Runs every check of this repository in an environment that it makes itself: `python3 scripts/test.py`.
 
-Needs a Python and a network for the first run, nothing else. Arguments are passed on to pytest:
+The first run needs a Python and a network, nothing else. Arguments are passed on to pytest:
 
-    python3 scripts/test.py tests/test_scripts.py -x
+    python3 scripts/test.py tests/scripts -x
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from pathlib import Path
 # Python puts this file's own folder on the path, not the clone's.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import browser, comfyui, environment
+from harness import browser, comfyui, environment
 
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 
-# The nodes import relatively, as parts of a package that has the clone's folder name, which need not be one that
+# The nodes import relatively, as parts of a package named like the clone's folder, which need not be a name that
 # Python can import: they are checked through a link of this name.
 PACK = "pack"
 PACK_CHECK = ("mypy", "--no-explicit-package-bases", "-p", f"{PACK}.host", "-p", f"{PACK}.nodes")
 
-# A process for each core. The tests of a file share its servers and trainings, so they stay together.
+# One process for each core. The tests of a file share servers and trainings, so they stay together.
 PYTEST = ("pytest", "-n", "auto", "--dist", "loadfile")
 
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
-    """The arguments with the folder `tests` added, unless one of them is a path already."""
-    # Never without a path: pytest would start at the top of the clone, a package that only ComfyUI can import.
+    """The arguments, with the folder `tests` in front unless one of them is a path."""
+    # Without a path pytest would start at the top of the clone, a package that only ComfyUI can import.
     named = [name for name in arguments if (environment.ROOT / name.split("::")[0]).exists()]
     return arguments if named else ["tests", *arguments]
 
 
 def main(arguments: list[str]) -> int:
-    """Run all checks, also after one has failed; 0 only when none has."""
+    """Run all checks, even after one has failed; returns 0 only if all passed."""
     environment.check_python()
     environment.provide_venv(environment.VENV)
     python = environment.venv_python(environment.VENV)

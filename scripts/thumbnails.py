@@ -1,9 +1,9 @@
-"""The pictures by which the editor's template browser shows the shipped workflows.
+"""Makes the thumbnails by which the editor's template browser shows the shipped workflows.
 
-    python -m scripts.thumbnails SCREENSHOTS           writes workflows/NAME.jpg from the NAME-done.png in a folder
-    python -m scripts.thumbnails SCREENSHOTS NAME ...  only these
+    python -m scripts.thumbnails SCREENSHOTS           write workflows/NAME.jpg for every NAME-done.png in a folder
+    python -m scripts.thumbnails SCREENSHOTS NAME ...  write only these
 
-The screenshots are those of tests/test_frontend.py, below pytest's --basetemp.
+tests/test_frontend.py takes the screenshots, below pytest's --basetemp.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from scripts.workflow_graphs import WORKFLOWS
-
-FOLDER = Path(__file__).resolve().parents[1] / "workflows"
+from .workflow_generator.graphs import WORKFLOWS
+from .workflows import FOLDER
 
 CANVAS = (190, 100, 1430, 900)
-"""Where the screenshots show the graph, beside the editor's bars: left, top, right and bottom in pixels."""
+"""The part of a screenshot that shows the graph, without the editor's bars: left, top, right, bottom in pixels."""
 
 SIZE = (640, 413)
 QUALITY = 80
 
 
 def write(screenshots: Path, names: Iterable[str] = WORKFLOWS) -> None:
-    """Write thumbnails, by default all."""
+    """Write the thumbnails of these workflows, by default of all."""
     for name in names:
         with Image.open(screenshots / f"{name}-done.png") as shot:
             graph = shot.convert("RGB").crop(CANVAS)
@@ -34,8 +33,10 @@ def write(screenshots: Path, names: Iterable[str] = WORKFLOWS) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m scripts.thumbnails", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.thumbnails", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("screenshots", type=Path, help="folder with a NAME-done.png for every workflow")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of workflows, by default all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a workflow's name (default: all)")
     options = parser.parse_args()
     write(options.screenshots, options.names or WORKFLOWS)

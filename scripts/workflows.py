@@ -1,10 +1,9 @@
-"""The shipped workflows, from one source: API form (for queueing) and UI form (for the editor), and the blueprints.
+"""Writes the shipped workflows and blueprints from `scripts/workflow_generator`.
 
-    python -m scripts.workflows            writes both forms of every workflow, and every blueprint
-    python -m scripts.workflows --check    exits with 1 where a file is not what it would write
+    python -m scripts.workflows            write every workflow, for the API and for the editor, and every blueprint
+    python -m scripts.workflows --check    write nothing; exit with 1 if a file differs from what would be written
 
-Needs a running ComfyUI with the pack, because widgets are written in the order of the node's own schema:
-both commands start one.
+Both start a ComfyUI with the pack, because the editor's files list widgets in the order of the nodes' own schemas.
 """
 
 from __future__ import annotations
@@ -16,13 +15,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.demo import running_server
-from scripts.whole_text import write_whole
-from scripts.workflow_blueprint import blueprint_form
-from scripts.workflow_forms import Schemas, api_form, ui_form
-from scripts.workflow_graphs import BLUEPRINTS, WORKFLOWS
+from harness.environment import ROOT
+from harness.whole_text import write_whole
+from harness.workflow import API_FOLDER
+from miniature.server import running_server
 
-ROOT = Path(__file__).resolve().parents[1]
+from .workflow_generator.blueprint import blueprint_form
+from .workflow_generator.forms import Schemas, api_form, ui_form
+from .workflow_generator.graphs import BLUEPRINTS, WORKFLOWS
+
 FOLDER = ROOT / "workflows"
 BLUEPRINT_FOLDER = ROOT / "subgraphs"
 
@@ -30,7 +31,7 @@ BLUEPRINT_FOLDER = ROOT / "subgraphs"
 def files(schemas: Schemas) -> Iterator[tuple[Path, str]]:
     """Every file and its text."""
     for name, workflow in WORKFLOWS.items():
-        yield FOLDER / "api" / f"{name}.json", _text(api_form(workflow, schemas))
+        yield API_FOLDER / f"{name}.json", _text(api_form(workflow, schemas))
         yield FOLDER / f"{name}.json", _text(ui_form(name, workflow, schemas))
     for blueprint in BLUEPRINTS:
         yield BLUEPRINT_FOLDER / f"{blueprint.name}.json", _text(blueprint_form(blueprint, schemas))
@@ -43,9 +44,9 @@ def write(schemas: Schemas) -> None:
 
 
 def stale(schemas: Schemas) -> list[Path]:
-    """Files that are not what `write` would write, or that it would not write at all."""
+    """Files whose text differs from what `write` would write, files that are missing and files that are left over."""
     wanted = dict(files(schemas))
-    there = {path for folder in (FOLDER, FOLDER / "api", BLUEPRINT_FOLDER) for path in folder.glob("*.json")}
+    there = {path for folder in (FOLDER, API_FOLDER, BLUEPRINT_FOLDER) for path in folder.glob("*.json")}
     changed = {path for path in there & wanted.keys() if path.read_text(encoding="utf-8") != wanted[path]}
     return sorted(changed | (there ^ wanted.keys()))
 
@@ -56,8 +57,10 @@ def _text(form: Mapping[str, Any]) -> str:
 
 def main() -> int:
     """Write or check the files."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.workflows", description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a file differs")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.workflows", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file differs")
     check = parser.parse_args().check
     with running_server() as server:
         schemas = server.object_info()
@@ -66,7 +69,7 @@ def main() -> int:
         return 0
     different = stale(schemas)
     for path in different:
-        print(f"{path.relative_to(ROOT)} is not what scripts/workflows.py writes")
+        print(f"{path.relative_to(ROOT)} differs from what `python -m scripts.workflows` writes")
     return 1 if different else 0
 
 

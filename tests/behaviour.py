@@ -5,7 +5,6 @@ COMFYUI=... python -m tests.behaviour        # records what came out, after new 
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from miniature.build import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE
-from miniature.render.portrait import Portrait, portrait
-from miniature.render.seeds import identity_seed
-from miniature.training.crops import RECOGNITION_SIDE, similarity, warp
-from miniature.training.recogniser import embed_crops
-from scripts.comfyui import WEIGHTS
-from tests.in_host import ROOT, load_pack, run_node
+from harness.in_process import load_pack, run_node
+from lab.render.portrait import Portrait, portrait
+from lab.render.seeds import identity_seed
+from lab.training.crops import RECOGNITION_SIDE, similarity, warp
+from lab.training.recogniser import embed_crops
+from miniature.host import add_miniature
+from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK, WEIGHTS
+from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE
 
 PEOPLE = 8
 STEPS = 10
@@ -71,11 +70,8 @@ def pictures(shown: list[Portrait]) -> Pictures:
 def trained_models() -> tuple[Any, Any, Any]:
     """The trained MODEL, CLIP and VAE from the host's own loader; the host knows the other weights from now on."""
     load_pack()
+    add_miniature(WEIGHTS)
     nodes = importlib.import_module("nodes")
-    assert asyncio.run(nodes.load_custom_node(str(ROOT / "miniature" / "host_extension")))
-    paths = importlib.import_module("folder_paths")
-    for name in ("checkpoints", "ipadapter", "insightface"):
-        paths.add_model_folder_path(name, str(WEIGHTS / name), is_default=True)
     loaded: tuple[Any, Any, Any] = nodes.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
     return loaded
 

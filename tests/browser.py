@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 from PIL import Image
 from playwright.sync_api import ConsoleMessage, ElementHandle, Locator, Page, Response, sync_playwright
 
-from scripts.browser import browser
-from scripts.comfy_server import ComfyServer
-from scripts.comfyui import WEIGHTS, comfyui_folder
-from scripts.demo import GUIDED, MINIATURE, MINIATURE_INPUTS, REPLACEABLE, SCALED
+from harness.browser import browser
+from harness.comfyui import comfyui_folder
+from harness.server import ComfyServer
+from harness.workflow import SHIPPED_FILES
+from miniature.layout import WEIGHTS
+from miniature.workflow import GUIDED, MINIATURE, MINIATURE_INPUTS, SCALED
 from tests.workspace import make_workspace
 
 PACK_FOLDER = "some-folder-1.0"
@@ -197,7 +199,7 @@ def borrowed_names(folder: Path) -> Path:
     """A models folder in which the miniature's files also have the names that the shipped workflows ask for."""
     for option, name in MINIATURE.items():
         [source] = WEIGHTS.rglob(name)
-        for other in (name, REPLACEABLE[option]):
+        for other in (name, SHIPPED_FILES[option]):
             target = folder / source.relative_to(WEIGHTS).with_name(other)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source, target_is_directory=source.is_dir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import os
 import subprocess
@@ -18,11 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
+from harness.environment import ROOT
+from harness.in_process import load_pack, part, start_host
+from miniature.host import add_miniature
 from reverse_personalization.verdict import pixels_digest
 from tests import fake_insight
 from tests.checking import DET_SIZE
 from tests.face_embedding import run
-from tests.in_host import ROOT, load_pack, part, start_host
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("pack", deadline=None)
@@ -50,12 +51,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def nodes(models: Path) -> ModuleType:
     """The host's nodes, with the miniature's extension loaded and its models known."""
     start_host()
-    nodes = importlib.import_module("nodes")
-    assert asyncio.run(nodes.load_custom_node(str(ROOT / "miniature" / "host_extension")))
-    paths = importlib.import_module("folder_paths")
-    for name in ("checkpoints", "ipadapter", "insightface"):
-        paths.add_model_folder_path(name, str(models / name))
-    return nodes
+    add_miniature(models)
+    return importlib.import_module("nodes")
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from scripts.demo import MINIATURE
+from harness.environment import ROOT
+from lab.hostile.cases import Painter
+from miniature.workflow import MINIATURE
 from tests.browser import Editor, Look, running_editor
-from tests.hostile.cases import Painter
-from tests.in_host import ROOT
 
 FOLDER = ROOT / "docs"
 PORTRAIT = ROOT / "workflows" / "samples" / "miniature.png"

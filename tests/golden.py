@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scripts.environment import SetupError
-from tests.in_host import load_pack, part, run_node
+from harness.environment import SetupError
+from harness.in_process import load_pack, part, run_node
 
 EPS_TOLERANCE = 3e-5
 NOISE_MAP_TOLERANCE = 1e-4

@@ -7,7 +7,6 @@ writes them into js/docs, from the miniature's weights and the demo's pictures. 
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,10 +15,12 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from miniature.measuring.settings import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE, STEPS
-from scripts.comfyui import WEIGHTS
-from tests.hostile.cases import Painter
-from tests.in_host import ROOT, run_node, start_host
+from harness.environment import ROOT
+from harness.in_process import run_node, start_host
+from lab.hostile.cases import Painter
+from miniature.host import add_miniature
+from miniature.layout import WEIGHTS
+from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE, STEPS
 
 FOLDER = ROOT / "js" / "docs"
 DEMO = ("sweep", "before-after", "attribute")
@@ -70,13 +71,7 @@ def numbered(photo: Tensor, faces: Any) -> Image.Image:
 
 def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> list[Tensor]:
     """The crops as somebody else, by the miniature, for each choice of steps and denoise."""
-    import folder_paths
-
-    import nodes
-
-    for name in ("checkpoints", "ipadapter"):
-        folder_paths.add_model_folder_path(name, str(WEIGHTS / name))
-    asyncio.run(nodes.load_custom_node(str(ROOT / "miniature" / "host_extension")))
+    nodes = importlib.import_module("nodes")
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint("miniature.safetensors")
     model = run_node("IdentityAdapterLoader", model, "ip-adapter-faceid_miniature.bin", 1.0)
     [latent] = nodes.VAEEncode().encode(vae, crops)
@@ -92,8 +87,7 @@ def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> 
 def main() -> None:
     """Make all of them."""
     start_host()
-    paths = importlib.import_module("folder_paths")
-    paths.add_model_folder_path("insightface", str(WEIGHTS / "insightface"))
+    add_miniature(WEIGHTS)
     for name in DEMO:
         with Image.open(ROOT / "docs" / f"demo-{name}.png") as picture:
             save(name, [picture.convert("RGB")], picture.height)

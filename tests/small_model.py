@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.in_process import run_node
 from tests.golden import GoldenModel, conditioning, faces_of
-from tests.in_host import run_node
 
 GOLDEN = Path(__file__).parent / "golden_set"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from miniature.render.portrait import Portrait
+from harness.in_process import part
+from lab.render.portrait import Portrait
 from tests import behaviour
-from tests.in_host import part
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import onnx
 import pytest
 import torch
 
+from harness.in_process import part
 from reverse_personalization.faces import EMBEDDING_WIDTH
 from tests import fake_insight
 from tests.checking import AFTER, BEFORE, DET_SIZE, NOBODY, OTHER_PLACE, scene, statuses
 from tests.face_embedding import images, run
-from tests.in_host import part
 
 SIDE = 80
 LEFT, RIGHT = (20, 40, SIDE), (150, 60, SIDE)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scripts.comfy_server import ComfyServer
+from harness.environment import ROOT
+from harness.server import ComfyServer
 from tests.browser import BROKEN, OVERLAPS, Editor, Look, running_editor
-from tests.in_host import ROOT
-from tests.test_workflows_shipped import QUICK, rendered
+from tests.shipped_workflows import QUICK, rendered
 
 pytestmark = pytest.mark.server
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.in_host import part, run_node
+from harness.in_process import part, run_node
 
 BOXES = {"anonymised": 10.0, "recognisable": 60.0, "unmeasurable": 110.0, "unhandled": 160.0, "covered": 210.0}
 """A face of each status in one row, 250x60 pixels: the left side of its box of 20x24 pixels."""

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from harness.in_process import part, run_node
 from tests.face_layout import face_at, face_of, faces_of, landmarks_at, photograph, waves
-from tests.in_host import part, run_node
 
 
 @pytest.fixture

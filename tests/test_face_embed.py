@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.in_process import part
 from reverse_personalization.face_template import FFHQ_LANDMARKS
 from reverse_personalization.faces import EMBEDDING_WIDTH
 from tests import fake_insight
@@ -27,7 +28,6 @@ from tests.face_embedding import (
     report_of,
     run,
 )
-from tests.in_host import part
 
 
 def test_schema_names_what_execute_takes(node):

@@ -13,10 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.in_process import run_node
 from reverse_personalization.face_mask import face_area
 from reverse_personalization.placement import Placements
 from tests.face_layout import face_at, face_of, faces_of, owners, photograph, waves
-from tests.in_host import run_node
 
 angles = st.floats(-180, 180)
 

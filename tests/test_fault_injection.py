@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.hostile.cases import Case as HostileCase
-from tests.hostile.cases import Painter
-from tests.hostile.files import leaks, read_saved, write_input
-from tests.hostile.judging import Judge, levels
-from tests.hostile.pipeline import Options, Pipeline, Run, graph, known_models, provide_models
-from tests.in_host import load_pack, part
+from harness.in_process import load_pack, part
+from lab.hostile.cases import Case as HostileCase
+from lab.hostile.cases import Painter
+from lab.hostile.files import leaks, read_saved, write_input
+from lab.hostile.judging import Judge, levels
+from lab.hostile.pipeline import Options, Pipeline, Run, graph, known_models, provide_models
 
 OPTIONS = Options(steps=2, first=False, unchanged=False, no_face="block")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.in_process import part
 from tests import fake_insight
 from tests.face_embedding import bgr
-from tests.in_host import part
 
 
 class StubDetector:

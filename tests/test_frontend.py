@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator
 
-from scripts.comfy_server import ComfyServer
+from harness.server import ComfyServer
 from tests.browser import BROKEN, OVERLAPS, PACK_FOLDER, Editor, Look, running_editor
-from tests.test_workflows_shipped import FOLDER, NAMES, QUICK, rendered
+from tests.shipped_workflows import FOLDER, NAMES, QUICK, rendered
 
 pytestmark = pytest.mark.server
 

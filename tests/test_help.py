@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
-from tests.in_host import ROOT
+from harness.environment import ROOT
 
 FOLDER = ROOT / "js" / "docs"
 PAGES = sorted(FOLDER.glob("*.md"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.in_host import load_pack, part, run_node
+from harness.in_process import load_pack, part, run_node
 from tests.small_model import GOLDEN, SmallModel
 
 

@@ -13,12 +13,12 @@ import onnx.parser
 import pytest
 import torch
 
+from harness.in_process import part
 from reverse_personalization.faces import Face, Faces
 from reverse_personalization.verdict import pixels_digest
 from tests import fake_insight
 from tests.checking import AFTER, BEFORE, DET_SIZE, HEIGHT, NOBODY, OTHER_PLACE, PLACE, WIDTH, scene, statuses
 from tests.face_embedding import check_preview, images, run
-from tests.in_host import part
 
 
 def nobody_of(count: int) -> Faces:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from miniature.render import soup
-from miniature.render.identity import draw_identity
-from miniature.render.nuisance import draw_nuisance
-from miniature.render.person import Person, build_person
-from miniature.render.portrait import portrait_view
-from miniature.render.truth import in_pixels
-from tests.in_host import load_pack, part, run_node
+from harness.in_process import load_pack, part, run_node
+from lab.render import soup
+from lab.render.identity import draw_identity
+from lab.render.nuisance import draw_nuisance
+from lab.render.person import Person, build_person
+from lab.render.portrait import portrait_view
+from lab.render.truth import in_pixels
 from tests.small_model import SmallModel
 
 SIDE = 256

@@ -13,9 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.in_process import load_pack, part, run_node
 from reverse_personalization.ladder import Attempt, Attempts, climb, parse_scales
 from tests import fake_insight
-from tests.in_host import load_pack, part, run_node
 from tests.small_model import SmallModel
 
 THRESHOLD = 0.3

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.comfyui import comfyui_folder
+from harness.environment import ROOT, SetupError
+from harness.in_process import part
 from scripts import compatibility
-from scripts.comfyui import comfyui_folder
-from scripts.environment import SetupError
-from tests.in_host import ROOT, part
 
 HEAVY = ("cv2", "insightface", "matplotlib", "numba", "onnx", "onnxruntime", "pandas", "scipy", "skimage", "sklearn")
 
@@ -25,9 +25,9 @@ RUNS = 3
 # The host imports some of these itself, so they are forgotten before and whoever asks for one is noted.
 MEASURE = """
 import builtins, json, sys, time
-from tests import in_host
+from harness import in_process
 
-in_host.start_host()
+in_process.start_host()
 importlib = __import__("importlib")
 heavy = set(sys.argv[2:])
 asked = set()
@@ -41,11 +41,11 @@ def noting(name, globals=None, locals=None, fromlist=(), level=0):
 builtins.__import__ = noting
 seconds = []
 for _ in range(int(sys.argv[1])):
-    for name in [name for name in sys.modules if name.partition(".")[0] == in_host.PACK]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == in_process.PACK]:
         del sys.modules[name]
-    in_host.load_pack.cache_clear()
+    in_process.load_pack.cache_clear()
     began = time.process_time()
-    in_host.load_pack()
+    in_process.load_pack()
     seconds.append(time.process_time() - began)
 print(json.dumps({"asked": sorted(asked), "seconds": seconds}))
 """

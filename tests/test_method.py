@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from harness.in_process import part, run_node
 from tests.golden import faces_of
-from tests.in_host import part, run_node
 from tests.small_model import SmallModel
 
 STEPS = (2, 6, 10, 14, 15, 25, 100)

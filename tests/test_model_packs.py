@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from harness.environment import ROOT
+from harness.in_process import part
 from tests import fake_insight
 from tests.face_embedding import images, run
-from tests.in_host import ROOT, part
 
 
 def test_providers(face_packs):

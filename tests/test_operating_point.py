@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from harness.environment import ROOT
 from reverse_personalization.operating_point import pack_threshold
-from tests.in_host import ROOT
 
 
 def test_the_miniatures_thresholds_are_those_that_were_measured():

@@ -12,12 +12,12 @@ import jsonschema
 import pytest
 import torch
 
+from harness.in_process import part
 from reverse_personalization.faces import Face, Faces
 from reverse_personalization.ladder import Attempt
 from reverse_personalization.report import SCHEMA_FILE, build_report, name_faces, software_versions
 from reverse_personalization.scrub import Scrubber
 from reverse_personalization.verdict import FaceVerdict, Kept, Verdict
-from tests.in_host import part
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 BOX = (1.0, 2.0, 30.0, 40.0)

@@ -21,8 +21,8 @@ import pytest
 import torch
 from PIL import Image
 
+from harness.in_process import part
 from reverse_personalization.report import SCHEMA_FILE
-from tests.in_host import part
 from tests.test_face_cover import BOXES, face_verdict, faces_at, run_node, verdict_over
 
 PROMPT = {

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from harness.in_process import load_pack, part, run_node
 from tests.golden import faces_of
-from tests.in_host import load_pack, part, run_node
 
 CONTEXT, CHANNELS = 24, 32
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.hostile.cases import Case, Painter
-from tests.hostile.files import read_saved
-from tests.hostile.judging import levels
-from tests.hostile.photographs import Photograph
-from tests.hostile.pipeline import Options, Pipeline, Run, known_models, provide_models
-from tests.in_host import part, run_node
+from harness.in_process import part, run_node
+from lab.hostile.cases import Case, Painter
+from lab.hostile.files import read_saved
+from lab.hostile.judging import levels
+from lab.hostile.photographs import Photograph
+from lab.hostile.pipeline import Options, Pipeline, Run, known_models, provide_models
 
 SIZE = (200, 240)
 

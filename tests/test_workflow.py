@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.comfyui import comfyui_folder
+from harness.environment import ROOT
+from harness.server import ComfyServer, Event, WorkflowFailed, WorkflowRejected
+from harness.workflow import Workflow, node_of, with_inputs
 from scripts import workflows
-from scripts.comfy_server import ComfyServer, Event, Workflow, WorkflowFailed, WorkflowRejected
-from scripts.comfyui import comfyui_folder
-from tests.in_host import ROOT
-from tests.workspace import SIDE, make_workspace, node_of, shipped, with_inputs
+from tests.workspace import SIDE, make_workspace, shipped
 
 pytestmark = pytest.mark.server
 

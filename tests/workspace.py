@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from scripts.comfy_server import Workflow
-from scripts.demo import on_miniature
-from tests.in_host import ROOT
+from harness.environment import ROOT
+from harness.workflow import Workflow, read_shipped
+from miniature.layout import EXTENSION
+from miniature.workflow import on_miniature
 
 PORTRAIT = "portrait.png"
 SIDE = 256
@@ -45,7 +44,7 @@ def make_workspace(folder: Path, models: Path, pack_folder: str = PACK_FOLDER) -
         (folder / name).mkdir(parents=True)
     (folder / "models").symlink_to(models, target_is_directory=True)
     (folder / "custom_nodes" / pack_folder).symlink_to(ROOT, target_is_directory=True)
-    (folder / "custom_nodes" / "size").symlink_to(ROOT / "miniature" / "host_extension", target_is_directory=True)
+    (folder / "custom_nodes" / "size").symlink_to(EXTENSION, target_is_directory=True)
     (folder / "custom_nodes" / "probe.py").write_text(PROBE_NODES, encoding="utf-8")
     with Image.open(ROOT / "workflows" / "samples" / "portrait.png") as image:
         image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(folder / "input" / PORTRAIT)
@@ -54,18 +53,4 @@ def make_workspace(folder: Path, models: Path, pack_folder: str = PACK_FOLDER) -
 
 def shipped(name: str = "portrait") -> Workflow:
     """A shipped workflow in API form, on the miniature."""
-    return on_miniature(json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8")))
-
-
-def with_inputs(workflow: Workflow, **changes: dict[str, Any]) -> Workflow:
-    """A workflow in which the nodes of the classes named have other inputs."""
-    return {
-        key: {**node, "inputs": {**node["inputs"], **changes.get(node["class_type"], {})}}
-        for key, node in workflow.items()
-    }
-
-
-def node_of(workflow: Workflow, kind: str) -> str:
-    """Id of the only node of a class."""
-    [key] = [key for key, node in workflow.items() if node["class_type"] == kind]
-    return key
+    return on_miniature(read_shipped(name))

@@ -1,0 +1,83 @@
+"""Make hostile photographs, run them through the pack, judge what was saved: `python -m lab.hostile`."""
+
+from __future__ import annotations
+
+import os
+
+# Networks this small are done before a second thread has woken up; several workers share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .cases import cases
+
+if TYPE_CHECKING:
+    from .judging import PhotoRecord
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 1 if a face left unprotected or something else is not as promised."""
+    parser = argparse.ArgumentParser(prog="python -m lab.hostile", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="of people and pictures")
+    parser.add_argument("--photos", type=int, default=20, help="how many photographs")
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--models", type=Path, help="models folder in ComfyUI's layout; by default the shipped weights")
+    parser.add_argument("--json", action="store_true", help="print the figures as one last line of JSON")
+    parser.add_argument("--report", type=Path, help="Markdown file to write the figures to")
+    parser.add_argument("--journal", type=Path, help="file that records every photograph; a stopped run goes on in it")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no other photograph is begun")
+    options = parser.parse_args(arguments)
+    from harness.whole_text import write_whole
+    from miniature.layout import JUDGE_PACK
+    from reverse_personalization.operating_point import pack_threshold
+
+    from .journal import Journal, code_files, files_digest
+    from .page import as_page
+    from .pipeline import MODELS, Options, provide_models
+    from .summary import failed, summarise
+    from .workers import Runner, run_all
+
+    deadline = time.time() + 60 * options.minutes
+    with tempfile.TemporaryDirectory(prefix="hostile-") as temporary:
+        models = options.models or provide_models(Path(temporary, "models"))
+        used = {"code": files_digest(code_files()), "models": files_digest(models / file for file in MODELS)}
+        run = {"seed": options.seed, **used, **asdict(Options())}
+        journal = Journal(options.journal or Path(temporary, "journal"), json.loads(json.dumps(run)))
+        done = journal.records()
+        wanted = list(cases(options.photos))
+        left = [work for work in wanted if work[0] not in done]
+        make = partial(Runner, options.seed, models, deadline)
+        for records in run_all(make, left, options.workers) if left else ():
+            journal.add(records)
+            done[records[0].case] = records
+            for record in records:
+                print(_line(record), file=sys.stderr, flush=True)
+        threshold = pack_threshold(models / JUDGE_PACK)
+    records = [record for number, _ in wanted for record in done.get(number, [])]
+    figures = summarise(records, threshold, Options().checker)
+    page = as_page(figures, f"python -m lab.hostile --seed {options.seed} --photos {len(records)}")
+    if options.report:
+        write_whole(options.report, page)
+    print(json.dumps(figures) if options.json else page)
+    return int(failed(figures))
+
+
+def _line(record: PhotoRecord) -> str:
+    faces = ", ".join(
+        f"{face.size:.0f}px {face.found or 'missed'} {face.status}{' UNPROTECTED' if face.unprotected else ''}"
+        for face in record.faces
+    )
+    return f"{record.case} {record.kind}: {record.outcome} {record.processor_seconds:.1f} s; {faces} {record.error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""One process or several that run cases; a process of a pool cannot see what is in `__main__`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from .cases import SLOW_KINDS, draw_case
+from .judging import Judge, PhotoRecord
+from .pipeline import Options, Pipeline, known_models
+
+COMPARED_EVERY = 4
+"""Cases of which one is also made at scale 0, for the seam."""
+
+Work = tuple[int, int]
+"""A case's number, and how many photographs are left for it."""
+
+Record = TypeVar("Record")
+
+
+class Worker(ABC, Generic[Record]):
+    """What runs cases one after the other; the models are known to its process as long as that lives."""
+
+    def __init__(self, seed: int, models: Path, deadline: float) -> None:
+        torch.set_num_threads(1)
+        self._models = ExitStack()
+        self._models.enter_context(known_models(models))
+        self._seed, self._deadline = seed, deadline
+
+    def __call__(self, work: Work) -> list[Record]:
+        """Records of a case's photographs; nothing if there is no time left."""
+        return [] if time.time() > self._deadline else self.records(self._seed, *work)
+
+    @abstractmethod
+    def records(self, seed: int, number: int, left: int) -> list[Record]:
+        """Of a case, see `draw_case`."""
+
+
+class Runner(Worker[PhotoRecord]):
+    """A host with the pack, and a judge."""
+
+    def __init__(self, seed: int, models: Path, deadline: float) -> None:
+        super().__init__(seed, models, deadline)
+        self._pipeline, self._options = Pipeline(), Options()
+        self._judge = Judge(self._options.checker)
+
+    def records(self, seed: int, number: int, left: int) -> list[PhotoRecord]:
+        """Draw a case, run it and judge it."""
+        clocks = (time.perf_counter, time.process_time)
+        started = [clock() for clock in clocks]
+        case = draw_case(seed, number, left)
+        # Of a huge photograph every copy is half a gigabyte, and a crowd takes a minute once more.
+        usual = case.kind not in SLOW_KINDS
+        options = replace(self._options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
+        run = self._pipeline.run(case, options)
+        records = self._judge.judge(case, run)
+        for file in run.files:
+            file.unlink()
+        wall, processor = ((clock() - start) / len(records) for clock, start in zip(clocks, started, strict=True))
+        return [replace(record, seconds=wall, processor_seconds=processor) for record in records]
+
+
+_worker: Worker[Any]
+
+
+def _start(make: Callable[[], Worker[Any]]) -> None:
+    global _worker
+    _worker = make()
+
+
+def _run(work: Work) -> list[Any]:
+    return _worker(work)
+
+
+def run_all(make: Callable[[], Worker[Record]], works: Sequence[Work], workers: int) -> Iterator[list[Record]]:
+    """The records of all cases that there is time for, each case's as soon as it is done.
+
+    Args:
+        make: makes the worker of a process; to be pickled.
+        works: in the order in which they are begun.
+        workers: processes.
+    """
+    if workers == 1:
+        yield from filter(None, map(make(), works))
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(make,)) as pool:
+        yield from filter(None, pool.map(_run, works))

@@ -1,0 +1,133 @@
+"""The real workflow inside this process: ComfyUI's own loaders, encoders and sampler, and the pack's own nodes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.in_process import load_pack, part
+from miniature.host import add_miniature
+from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK
+from miniature.workflow import FOUND_SCORE
+
+Latent = dict[str, Any]
+Pictures = NDArray[np.uint8]
+
+
+class Workflow:
+    """The nodes of the shipped workflow, loaded once. Pictures are uint8 [N, side, side, 3].
+
+    Args:
+        models: folder in ComfyUI's layout.
+
+    Raises:
+        FileNotFoundError: a model is missing.
+        SetupError: there is no ComfyUI.
+    """
+
+    def __init__(self, models: Path) -> None:
+        missing = [str(file) for file in (CHECKPOINT, ADAPTER, FACE_PACK) if not (models / file).exists()]
+        if missing:
+            raise FileNotFoundError(f"{models} lacks {', '.join(missing)}; `python -m lab.training` writes them")
+        self._pack = load_pack().node_classes
+        add_miniature(models)
+        self._host = importlib.import_module("nodes")
+        with torch.inference_mode():
+            loaded = self._host.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
+        self._model, self._clip, self._vae = loaded[:3]
+        self._with_adapter = self._node("IdentityAdapterLoader", self._model, ADAPTER.name, 1.0)
+        self._no_text = self.text({})
+
+    def _node(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        with torch.inference_mode():
+            return self._pack[name].execute(*args, **kwargs).result[0]
+
+    def text(self, inputs: Mapping[str, str], faces: Any = None) -> Any:
+        """CONDITIONING of AttributePrompt; without inputs that of CLIPTextEncode for no text."""
+        if inputs:
+            return self._node("AttributePrompt", self._clip, **inputs, faces=faces)
+        with torch.inference_mode():
+            return self._host.CLIPTextEncode().encode(self._clip, "")[0]
+
+    def embed(self, pictures: Pictures) -> Any:
+        """FACES with one face a picture, which is taken for an aligned crop."""
+        return self._node(
+            "FaceEmbed", _as_image(pictures), FACE_PACK.name, provider="CPU", detect=False, threshold=FOUND_SCORE
+        )
+
+    def encode(self, pictures: Pictures) -> Latent:
+        """LATENT of pictures."""
+        with torch.inference_mode():
+            latent: Latent = self._host.VAEEncode().encode(self._vae, _as_image(pictures))[0]
+        return latent
+
+    def decode(self, latent: Latent) -> Pictures:
+        """Pictures of a LATENT, as SaveImage writes them."""
+        with torch.inference_mode():
+            image = self._host.VAEDecode().decode(self._vae, latent)[0]
+        return _as_pictures(image)
+
+    def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
+        """NOISE_TRAJECTORY of a LATENT under the null identity and no text."""
+        return self._node("DPMSolverInversion", self._with_adapter, latent, self._no_text, steps, denoise, seed)
+
+    def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
+        """LATENT of somebody else."""
+        latent: Latent = self._node(
+            "ReverseIdentityKSampler", self._with_adapter, trajectory, faces, scale, attributes=text
+        )
+        return latent
+
+    def paste(self, pictures: Pictures, faces: Any, results: Pictures) -> Pictures:
+        """Results laid over the pictures by FacePaste, as in the workflows for photographs.
+
+        Args:
+            pictures: the originals, each an aligned crop of itself.
+            faces: FACES of them.
+            results: what was made of them.
+        """
+        placement = part("reverse_personalization.placement")
+        crops = tuple(placement.Placement(number, 0, np.eye(2, 3)) for number in range(len(pictures)))
+        placements = placement.Placements(crops, pictures.shape[1], faces)
+        pasted = self._node("FacePaste", _as_image(pictures), placements, _as_image(results))
+        return _as_pictures(pasted)
+
+    def generate(self, inputs: Mapping[str, str], count: int, side: int, steps: int, cfg: float, seed: int) -> Pictures:
+        """Pictures from nothing but noise and a text: the host's sampler on the checkpoint without adapter."""
+        with torch.inference_mode():
+            empty = self._host.EmptyLatentImage().generate(side, side, count)[0]
+            sampled = self._host.KSampler().sample(
+                self._model, seed, steps, cfg, "dpmpp_2m", "karras", self.text(inputs), self._no_text, empty
+            )[0]
+        return self.decode(sampled)
+
+    def face_pack(self, name: str) -> Any:
+        """An InsightFace pack as the pack's nodes open it (`host.insight.FacePack`).
+
+        Raises:
+            FileNotFoundError: it is not among the models.
+        """
+        insight = part("host.insight")
+        lowest_score = part("nodes.inputs").DEFAULT_THRESHOLD
+        return insight.load_pack(name, "CPU", lowest_score)
+
+
+def chosen(faces: Any, rows: Iterable[int]) -> Any:
+    """FACES of some pictures, in this order."""
+    return replace(faces, images=tuple(faces.images[row] for row in rows))
+
+
+def _as_image(pictures: Pictures) -> Tensor:
+    return torch.from_numpy(pictures.astype(np.float32) / 255)
+
+
+def _as_pictures(image: Tensor) -> Pictures:
+    return np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)

@@ -1,1 +1,0 @@
-"""What the miniature does to people whom no training saw: `python -m miniature.measure` runs it all."""

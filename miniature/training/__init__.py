@@ -1,1 +1,0 @@
-"""Training of the miniature's parts: `python -m miniature.train` runs it all, `recipe` has every number of it."""

@@ -1,0 +1,67 @@
+"""How the miniature is used: the settings it was made for, and a shipped workflow set to them.
+
+Standard library only: the demo reads this outside the environment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.workflow import SHIPPED_FILES, Workflow, renamed
+
+from .layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
+
+DEFAULT_SCALE = -2.0
+"""Guidance scale; real SDXL needs about -10."""
+
+SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -3.0, -4.0, DEFAULT_SCALE}, reverse=True))
+"""Guidance scales from "the picture comes back" to far beyond the default."""
+
+STEPS = 12
+"""Of inversion and generation each."""
+
+DENOISE = 0.5
+"""How far back towards noise the inversion goes."""
+
+FOUND_SCORE = 0.5
+"""Detection score that makes a find a face. The miniature's detector is surer than real ones of what is no face."""
+
+SIDE = 128
+"""Pixels of a portrait, the size that the miniature was trained on."""
+
+MINIATURE = {
+    "checkpoint": CHECKPOINT.name,
+    "adapter": ADAPTER.name,
+    "model_pack": FACE_PACK.name,
+    "checker": JUDGE_PACK.name,
+}
+"""The miniature's files in place of those in SHIPPED_FILES."""
+
+MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
+    "FaceEmbed": {"threshold": FOUND_SCORE},
+    "IdentityCheck": {"det_threshold": FOUND_SCORE},
+    "FaceCrop": {"side": SIDE},
+    "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
+    "ReverseIdentityLadder": {"scales": ", ".join(f"{scale:g}" for scale in SWEEP if scale <= DEFAULT_SCALE)},
+}
+"""Inputs by node class. The miniature is smaller than SDXL and obeys weaker scales."""
+
+SDXL_SCALE = -10.0
+"""The guidance scale of a shipped workflow that has a single one."""
+
+GUIDED = ("ReverseIdentityKSampler", "ReverseIdentityGuider")
+SCALED = DEFAULT_SCALE / SDXL_SCALE
+"""Factor from SDXL's scales to the miniature's, for `cfg` of the classes in GUIDED."""
+
+
+def on_miniature(workflow: Workflow) -> Workflow:
+    """A shipped workflow with the miniature's files and settings."""
+    names = {SHIPPED_FILES[purpose]: name for purpose, name in MINIATURE.items()}
+    set_up = {}
+    for node_id, node in workflow.items():
+        kind = node["class_type"]
+        inputs = {**renamed(node["inputs"], names), **MINIATURE_INPUTS.get(kind, {})}
+        if kind in GUIDED:
+            inputs["cfg"] = round(inputs["cfg"] * SCALED, 2)
+        set_up[node_id] = {**node, "inputs": inputs}
+    return set_up

@@ -1,0 +1,397 @@
+"""The shipped workflows and blueprints, made of shared parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from harness.workflow import SHIPPED_FILES
+
+from . import parts
+from .model import ENTRY, Blueprint, Group, Link, Node, Port, Workflow
+
+_INVERTING = (
+    Group("Every face, upright and alone", parts.OLIVE, (("crop",),)),
+    Group("Invert", parts.GREEN, (("encode",), ("invert",))),
+)
+_ONE_FACE = Group(
+    "Models and photograph", parts.BLUE, (("checkpoint", "photograph"), ("adapter", "text", "encode", "embed"))
+)
+_PASTING = Group("Put the faces back", parts.OLIVE, (("paste",),))
+_CHECKING = Group("Check, and cover what failed", parts.RED, (("check",), ("cover", "report")))
+_SAVING = Group("Save what was checked", parts.RED, (("save",),))
+
+
+def _whole_photographs(
+    title: str,
+    purpose: str,
+    loader: Node,
+    regenerate: Mapping[str, Node],
+    columns: tuple[tuple[str, ...], ...],
+    *,
+    crops: Link = Link("sample", "crops"),  # noqa: B008 - a value that never changes
+    images: str = "IMAGE",
+    advice: str = parts.SCALES_NOTE,
+) -> Workflow:
+    """A workflow that changes everybody in whole photographs.
+
+    Args:
+        title: the note's heading.
+        purpose: the note's first paragraph.
+        loader: the node that loads the photographs.
+        regenerate: the nodes from the inversion to new crops.
+        columns: the keys of those nodes, in columns from the left.
+        crops: the output with the new crops.
+        images: the name of the loader's output.
+        advice: the note's paragraph on what to choose here.
+    """
+    photograph = Link("photograph", images)
+    return Workflow(
+        nodes={
+            **parts.models(),
+            "photograph": loader,
+            **parts.inverted_crops(photograph),
+            **regenerate,
+            **parts.pasted(photograph, crops),
+            **parts.checked(photograph, Link("paste", "image"), **_attempts(regenerate)),
+            **parts.saved(),
+        },
+        rows=(
+            (
+                Group(
+                    "Models and photograph", parts.BLUE, (("checkpoint", "photograph"), ("adapter", "text", "embed"))
+                ),
+                *_INVERTING,
+            ),
+            (
+                Group("Regenerate away from the person", parts.ORANGE, columns),
+                _PASTING,
+                _CHECKING,
+                _SAVING,
+            ),
+        ),
+        note=parts.note_text(title, purpose, advice, parts.models_note(checked=True), parts.SAVING_NOTE),
+    )
+
+
+def _attempts(regenerate: Mapping[str, Node]) -> dict[str, Link]:
+    """The check's input for the attempts, if the sampler tries again."""
+    retries = regenerate["sample"].kind == "ReverseIdentityLadder"
+    return {"attempts": Link("sample", "attempts")} if retries else {}
+
+
+_TRAJECTORY = Link("invert", "trajectory")
+
+
+def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
+    """A workflow for whole photographs, with a text for each face."""
+    return _whole_photographs(
+        title,
+        purpose,
+        parts.photograph(),
+        {
+            "attributes": parts.attribute_prompt(Link("crop", "faces"), **wanted),
+            "sample": parts.retry(_TRAJECTORY, attributes=Link("attributes", "CONDITIONING")),
+        },
+        (("attributes",), ("sample",)),
+    )
+
+
+def _one_face() -> dict[str, Node]:
+    """The models, and a portrait with its latent and its face."""
+    photograph = Link("photograph", "IMAGE")
+    models = parts.models()
+    return {
+        "checkpoint": models["checkpoint"],
+        "adapter": models["adapter"],
+        "photograph": parts.photograph("portrait.png"),
+        "encode": parts.encode(photograph),
+        "text": models["text"],
+        "embed": Node(
+            "FaceEmbed", {"image": photograph, "model_pack": SHIPPED_FILES["model_pack"]}, room=parts.CHOICE_ROOM
+        ),
+    }
+
+
+def _portrait() -> Workflow:
+    return Workflow(
+        nodes={
+            **_one_face(),
+            "attributes": parts.attribute_prompt(Link("embed", "faces")),
+            "invert": parts.invert(),
+            "sample": Node(
+                "ReverseIdentityKSampler",
+                {
+                    "model": Link("adapter", "MODEL"),
+                    "trajectory": _TRAJECTORY,
+                    "faces": Link("embed", "faces"),
+                    "attributes": Link("attributes", "CONDITIONING"),
+                },
+                room=parts.GUIDANCE_ROOM,
+            ),
+            "decode": Node("VAEDecode", {"samples": Link("sample", "LATENT"), "vae": Link("checkpoint", "VAE")}),
+            "save": Node(
+                "SaveImage",
+                {"images": Link("decode", "IMAGE"), "filename_prefix": "reverse-personalization/portrait"},
+                title="Somebody else",
+                room=parts.PICTURE_ROOM,
+            ),
+        },
+        rows=(
+            (
+                _ONE_FACE,
+                Group("Invert, then say what to change", parts.GREEN, (("invert", "attributes"),)),
+                Group("Regenerate away from the person", parts.ORANGE, (("sample",), ("decode",), ("save",))),
+            ),
+        ),
+        note=parts.note_text(
+            "One portrait",
+            "The person in the picture becomes somebody else; pose, expression, light and background stay. The result "
+            "is **not checked**, and other people in the picture stay as they are: for whole photographs take "
+            "*group-photo*. Give it a square picture of one face, about 1024 x 1024 for SDXL.",
+            "**cfg** of *Reverse Identity Sampler* decides how far to run: -5 to -20 with SDXL. Changing only cfg or "
+            "the attributes reuses the inversion.",
+            parts.models_note(checked=False),
+            "*Save Image* writes this graph, with the name of your photograph, into the picture: start ComfyUI with "
+            f"`--disable-metadata` to leave it out. {parts.ORIGINALS_NOTE}",
+        ),
+    )
+
+
+_SCALES = (-5.0, -10.0, -15.0, -20.0)
+"""Of the comparison: what is useful with SDXL."""
+
+
+def _guidance_sweep() -> Workflow:
+    samples: dict[str, Node] = {}
+    joins: dict[str, Node] = {}
+    strip = Link("photograph", "IMAGE")
+    for number, scale in enumerate(_SCALES, start=1):
+        samples[f"sample {number}"] = Node(
+            "ReverseIdentityKSampler",
+            {
+                "model": Link("adapter", "MODEL"),
+                "trajectory": _TRAJECTORY,
+                "faces": Link("embed", "faces"),
+                "cfg": scale,
+            },
+            title=f"Scale {scale:g}",
+            room=parts.GUIDANCE_ROOM,
+        )
+        latent = Link(f"sample {number}", "LATENT")
+        samples[f"decode {number}"] = Node("VAEDecode", {"samples": latent, "vae": Link("checkpoint", "VAE")})
+        joins[f"join {number}"] = Node("ImageStitch", {"image1": strip, "image2": Link(f"decode {number}", "IMAGE")})
+        strip = Link(f"join {number}", "IMAGE")
+    shown = ", ".join(f"{scale:g}" for scale in _SCALES)
+    return Workflow(
+        nodes={
+            **_one_face(),
+            "invert": parts.invert(),
+            **samples,
+            **joins,
+            "save": Node(
+                "SaveImage",
+                {"images": strip, "filename_prefix": "reverse-personalization/guidance-sweep"},
+                title=f"The photograph, then scales {shown}",
+                room=parts.PICTURE_ROOM,
+            ),
+        },
+        rows=(
+            (
+                _ONE_FACE,
+                Group("Invert once", parts.GREEN, (("invert",),)),
+            ),
+            (
+                Group(
+                    "Regenerate at every scale",
+                    parts.ORANGE,
+                    tuple((f"sample {number}", f"decode {number}") for number in range(1, 1 + len(_SCALES))),
+                ),
+                Group("Side by side", parts.OLIVE, (tuple(joins), ("save",))),
+            ),
+        ),
+        note=parts.note_text(
+            "How far to run",
+            f"One portrait at several scales ({shown}), side by side behind the photograph, to choose **cfg** for your "
+            "checkpoint and your pictures: the further below 0, the less of the person, and of expression, gaze and "
+            "pose. All scales share one inversion, so another scale costs only its own generation. Give it a square "
+            "picture of one face, about 1024 x 1024 for SDXL. Nothing here is **checked**.",
+            parts.models_note(checked=False),
+            "*Save Image* writes this graph, with the name of your photograph, into the picture: start ComfyUI with "
+            f"`--disable-metadata` to leave it out. {parts.ORIGINALS_NOTE}",
+        ),
+    )
+
+
+def _check_only() -> Workflow:
+    original, result = Link("photograph", "IMAGE"), Link("finished", "IMAGE")
+    return Workflow(
+        nodes={
+            "photograph": parts.photograph(title="The original"),
+            "finished": parts.photograph("finished.png", "The anonymised picture"),
+            "embed": parts.everybody(original),
+            **parts.checked(original, result),
+            **parts.saved(),
+        },
+        rows=(
+            (
+                Group("Before and after", parts.BLUE, (("photograph", "finished"),)),
+                Group("Who was there", parts.OLIVE, (("embed",),)),
+                _CHECKING,
+                _SAVING,
+            ),
+        ),
+        note=parts.note_text(
+            "Check only",
+            "Says of every face of a finished picture whether the person can still be recognised, and finds people who "
+            "were missed. The finished picture has the size of the original. Who is recognisable, missed or cannot be "
+            "measured is covered in what is saved.",
+            f"**Models**: the InsightFace packs `{SHIPPED_FILES['model_pack']}`, which describes the original, and "
+            f"`{SHIPPED_FILES['checker']}`, which checks (`models/insightface/models`); no checkpoint is needed. The "
+            "published packs are for non-commercial research.",
+            parts.SAVING_NOTE,
+        ),
+    )
+
+
+def _composed() -> Workflow:
+    return _whole_photographs(
+        "Composed of parts",
+        "The sampler as its parts, in the host's *SamplerCustomAdvanced*: for guiders, samplers or noise levels of "
+        "your own. There is no retry here: who is still recognisable is covered.",
+        parts.photograph(),
+        {
+            "noise": Node("DisableNoise"),
+            "guider": Node(
+                "ReverseIdentityGuider",
+                {"model": Link("adapter", "MODEL"), "trajectory": _TRAJECTORY, "faces": Link("crop", "faces")},
+                room=parts.GUIDANCE_ROOM,
+            ),
+            "sampler": Node("NoiseTrajectorySampler", {"trajectory": _TRAJECTORY}),
+            "sigmas": Node("NoiseTrajectorySigmas", {"trajectory": _TRAJECTORY}),
+            "sample": Node(
+                "SamplerCustomAdvanced",
+                {
+                    "noise": Link("noise", "NOISE"),
+                    "guider": Link("guider", "GUIDER"),
+                    "sampler": Link("sampler", "SAMPLER"),
+                    "sigmas": Link("sigmas", "SIGMAS"),
+                    "latent_image": Link("encode", "LATENT"),
+                },
+            ),
+            "decode": Node("VAEDecode", {"samples": Link("sample", "output"), "vae": Link("checkpoint", "VAE")}),
+        },
+        (("noise", "guider", "sampler", "sigmas"), ("sample",), ("decode",)),
+        crops=Link("decode", "IMAGE"),
+        advice="**cfg** of *Reverse Identity Guider* decides how far to run: -5 to -20 with SDXL.",
+    )
+
+
+WORKFLOWS: Mapping[str, Workflow] = {
+    "portrait": _portrait(),
+    "group-photo": _whole_photographs(
+        "A group photo",
+        "Everybody in the photograph becomes somebody else; pose, expression, light and everything around the faces "
+        "stay. Every face is checked by a second recogniser, and the result is searched for people who were missed.",
+        parts.photograph(),
+        {"sample": parts.retry(_TRAJECTORY)},
+        (("sample",),),
+    ),
+    "keep-age-and-sex": _with_attributes(
+        "Keep age and sex",
+        "Everybody becomes somebody else of the same age and sex: *Attribute Prompt* puts what *Embed Faces* found "
+        "into a text of its own for each face.",
+        age="keep the original's",
+        sex="keep the original's",
+    ),
+    "change-age": _with_attributes(
+        "Change the age",
+        "Everybody becomes somebody else, and old: choose another age in *Attribute Prompt*, or sex, looks, expression "
+        "and hair.",
+        age="elderly",
+    ),
+    "keep-eyes-and-mouth": _whole_photographs(
+        "Keep eyes and mouth",
+        "Everybody becomes somebody else with the eyes and the mouth of the photograph, for gaze and speech. What is "
+        "kept shows the person: more faces stay recognisable, and those are covered. *start* of *Keep Region* leaves "
+        "the first part of the run free.",
+        parts.photograph(),
+        {
+            "region": Node("FaceRegionMask", {"faces": Link("crop", "faces")}),
+            "keep": Node("KeepRegion", {"trajectory": _TRAJECTORY, "mask": Link("region", "MASK")}),
+            "sample": parts.retry(Link("keep", "trajectory")),
+        },
+        (("region",), ("keep",), ("sample",)),
+    ),
+    "batch-folder": _whole_photographs(
+        "A folder of photographs",
+        "All pictures of a folder below ComfyUI's `input`, each in its own size, one after the other. The files are "
+        "numbered and never named after the originals. A picture in which no face is found stops the run when it is to "
+        "be saved, those before it are saved: look at it, then take it out of the folder, or set no_face to save and "
+        "it is written as it was. Run again, and only the saving is done again. The host's "
+        "loader does not turn pictures by their EXIF orientation: sideways ones stay sideways, and are searched so.",
+        Node("LoadImageDataSetFromFolder", {"folder": "photographs"}, title="Photographs"),
+        {"sample": parts.retry(_TRAJECTORY)},
+        (("sample",),),
+        images="images",
+    ),
+    "check-only": _check_only(),
+    "guidance-sweep": _guidance_sweep(),
+    "composed": _composed(),
+}
+"""By the name of their files."""
+
+
+def _anonymize_faces() -> Blueprint:
+    image, checker = Link(ENTRY, "image"), Link(ENTRY, "checker")
+    nodes = {
+        **parts.models(),
+        **parts.inverted_crops(image),
+        "sample": parts.retry(_TRAJECTORY, scales=Link(ENTRY, "scales"), checker=checker),
+        **parts.pasted(image, Link("sample", "crops")),
+        **parts.checked(image, Link("paste", "image"), attempts=Link("sample", "attempts")),
+    }
+    for key, name, port in (
+        ("checkpoint", "ckpt_name", Link(ENTRY, "checkpoint")),
+        ("adapter", "adapter_name", Link(ENTRY, "adapter")),
+        ("embed", "model_pack", Link(ENTRY, "face_pack")),
+        ("check", "checker", checker),
+        ("cover", "method", Link(ENTRY, "cover_method")),
+    ):
+        nodes[key] = replace(nodes[key], inputs={**nodes[key].inputs, name: port})
+    return Blueprint(
+        name="Anonymize faces",
+        description=(
+            "Makes everybody in a photograph unrecognisable, checks every face with a second recogniser, and covers "
+            "what failed. Connect image and verdict to Save Anonymized Image."
+        ),
+        nodes=nodes,
+        rows=(
+            (
+                Group("Models", parts.BLUE, (("checkpoint",), ("adapter", "text", "embed"))),
+                *_INVERTING,
+            ),
+            (
+                Group("Regenerate away from the person", parts.ORANGE, (("sample",),)),
+                _PASTING,
+                Group("Check, and cover what failed", parts.RED, (("check",), ("cover",))),
+            ),
+        ),
+        inputs=(
+            Port("image", "IMAGE"),
+            Port("checkpoint", "COMBO", SHIPPED_FILES["checkpoint"]),
+            Port("adapter", "COMBO", SHIPPED_FILES["adapter"]),
+            Port("face_pack", "COMBO", SHIPPED_FILES["model_pack"]),
+            Port("checker", "COMBO", SHIPPED_FILES["checker"]),
+            Port("scales", "STRING"),
+            Port("cover_method", "COMBO"),
+        ),
+        outputs=(
+            ("image", "IMAGE", Link("cover", "image")),
+            ("verdict", "IDENTITY_VERDICT", Link("cover", "verdict")),
+            ("report", "STRING", Link("check", "report")),
+        ),
+    )
+
+
+BLUEPRINTS: tuple[Blueprint, ...] = (_anonymize_faces(),)

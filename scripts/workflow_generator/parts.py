@@ -1,0 +1,174 @@
+"""Parts that the shipped graphs share: nodes under fixed keys, and paragraphs of their notes.
+
+Inputs that are left out have the nodes' defaults, which are the paper's for SDXL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.workflow import SHIPPED_FILES
+
+from .model import Link, Node
+
+CHECKPOINT_FILE = {
+    "name": SHIPPED_FILES["checkpoint"],
+    "url": (
+        "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/" + SHIPPED_FILES["checkpoint"]
+    ),
+    "directory": "checkpoints",
+}
+ADAPTER_FILE = {
+    "name": SHIPPED_FILES["adapter"],
+    "url": "https://huggingface.co/h94/IP-Adapter-FaceID/resolve/main/" + SHIPPED_FILES["adapter"],
+    "directory": "ipadapter",
+}
+
+BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#a13c4a"
+"""Colours of the frames: models and photograph, faces, inversion, regeneration, checking."""
+
+TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
+CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
+"""Height in pixels of text fields, of pictures and of the pack's own panels (HEIGHT in `js/`, and its surroundings)."""
+
+SCALES_NOTE = """**scales** of *Reverse Identity Sampler with Retry*: every face runs at the first; one that the \
+checker still recognises runs again at the next. More negative is less recognisable and keeps expression, gaze and \
+pose less well. What stays recognisable at the last, or cannot be measured, is covered."""
+
+ORIGINALS_NOTE = """The original stays in ComfyUI's `input` folder."""
+
+SAVING_NOTE = f"""*Save Anonymized Image* writes only what was checked, without metadata, and a report beside it. It \
+stops the run where no face was found before or after: look at the picture, and set no_face to save if nobody is in \
+it. {ORIGINALS_NOTE}"""
+
+
+def models_note(checked: bool) -> str:
+    """The paragraph that names the files a graph needs."""
+    packs = f"the InsightFace pack `{SHIPPED_FILES['model_pack']}`, which guides"
+    if checked:
+        packs += f", and `{SHIPPED_FILES['checker']}`, which checks"
+    return (
+        f"**Models**: an SDXL checkpoint (`models/checkpoints`), its FaceID adapter (`models/ipadapter`), and below "
+        f"`models/insightface/models` {packs}. With a checkpoint and an adapter of SD1.5, a face is 512 pixels wide. "
+        "The published FaceID and InsightFace weights are for non-commercial research."
+    )
+
+
+def note_text(title: str, *paragraphs: str) -> str:
+    """A note of a heading and paragraphs."""
+    return "\n\n".join((f"## {title}", *paragraphs))
+
+
+def models() -> dict[str, Node]:
+    """The checkpoint, the adapter and the text of the inversion."""
+    return {
+        "checkpoint": Node(
+            "CheckpointLoaderSimple", {"ckpt_name": SHIPPED_FILES["checkpoint"]}, models=(CHECKPOINT_FILE,)
+        ),
+        "adapter": Node(
+            "IdentityAdapterLoader",
+            {"model": Link("checkpoint", "MODEL"), "adapter_name": SHIPPED_FILES["adapter"]},
+            models=(ADAPTER_FILE,),
+        ),
+        "text": Node(
+            "CLIPTextEncode",
+            {"clip": Link("checkpoint", "CLIP"), "text": ""},
+            title="Text of the photograph (none)",
+            room=TEXT_ROOM,
+        ),
+    }
+
+
+def photograph(file: str = "photograph.png", title: str = "Photograph") -> Node:
+    """A picture from the input folder."""
+    return Node("LoadImage", {"image": file}, title=title, room=PICTURE_ROOM)
+
+
+def everybody(image: Link) -> Node:
+    """All faces. A picture without any goes on to the check, which searches it again."""
+    return Node(
+        "FaceEmbed",
+        {"image": image, "model_pack": SHIPPED_FILES["model_pack"], "select": "all", "no_face": "empty list"},
+        room=CHOICE_ROOM,
+    )
+
+
+def encode(pixels: Link) -> Node:
+    """The node that encodes pictures."""
+    return Node("VAEEncode", {"pixels": pixels, "vae": Link("checkpoint", "VAE")})
+
+
+def invert() -> Node:
+    """The node that inverts the latents of the node "encode"."""
+    return Node(
+        "DPMSolverInversion",
+        {"model": Link("adapter", "MODEL"), "latent": Link("encode", "LATENT"), "source": Link("text", "CONDITIONING")},
+    )
+
+
+def inverted_crops(image: Link) -> dict[str, Node]:
+    """From an image to a crop and an inversion of every face."""
+    return {
+        "embed": everybody(image),
+        "crop": Node("FaceCrop", {"image": image, "faces": Link("embed", "faces")}),
+        "encode": encode(Link("crop", "crops")),
+        "invert": invert(),
+    }
+
+
+def retry(trajectory: Link, **inputs: Any) -> Node:
+    """The sampler that checks every crop and tries again."""
+    return Node(
+        "ReverseIdentityLadder",
+        {
+            "model": Link("adapter", "MODEL"),
+            "vae": Link("checkpoint", "VAE"),
+            "trajectory": trajectory,
+            "faces": Link("crop", "faces"),
+            "crops": Link("crop", "crops"),
+            "checker": SHIPPED_FILES["checker"],
+            **inputs,
+        },
+    )
+
+
+def attribute_prompt(faces: Link, **wanted: str) -> Node:
+    """The node that says what the new faces are to be like."""
+    return Node("AttributePrompt", {"clip": Link("checkpoint", "CLIP"), "faces": faces, **wanted}, room=ATTRIBUTE_ROOM)
+
+
+def pasted(image: Link, crops: Link) -> dict[str, Node]:
+    """The node that puts new crops into their photographs."""
+    return {"paste": Node("FacePaste", {"image": image, "placements": Link("crop", "placements"), "crops": crops})}
+
+
+def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
+    """The nodes that check whether everybody in a result is unrecognisable, and cover those who are not."""
+    return {
+        "check": Node(
+            "IdentityCheck",
+            {
+                "original": original,
+                "faces": Link("embed", "faces"),
+                "result": result,
+                "checker": SHIPPED_FILES["checker"],
+                **inputs,
+            },
+            room=COMPARISON_ROOM,
+        ),
+        "cover": Node("FaceCover", {"image": result, "verdict": Link("check", "verdict")}),
+    }
+
+
+def saved() -> dict[str, Node]:
+    """The nodes that show the report and save the files."""
+    return {
+        "report": Node(
+            "PreviewAny", {"source": Link("check", "report")}, title="What became of every face", room=REPORT_ROOM
+        ),
+        "save": Node(
+            "SaveAnonymizedImage",
+            {"images": Link("cover", "image"), "verdict": Link("cover", "verdict")},
+            room=COMPARISON_ROOM,
+        ),
+    }

@@ -1,0 +1,269 @@
+"""The shipped graphs and the blueprint on a real server with the miniature: valid, whole, and run to the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.comfyui import comfyui_folder
+from harness.environment import ROOT
+from harness.server import ComfyServer, WorkflowFailed
+from harness.workflow import SHIPPED_FILES, Workflow, node_of, read_shipped, with_inputs
+from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
+from miniature.workflow import MINIATURE, on_miniature
+from scripts import workflows
+from tests.scripts.editor_graph import NOTE, queued, read_blueprint, read_workflow
+from tests.shipped_workflows import FOLDER, NAMES, QUICK, rendered
+from tests.workspace import make_workspace, shipped
+
+CHECKED = [name for name in NAMES if name not in ("portrait", "guidance-sweep")]
+BLUEPRINT = ROOT / "subgraphs" / "Anonymize faces.json"
+
+PHOTOGRAPH, FINISHED = "aunt-mathilda.png", "without-mathilda.png"
+"""With FOLDER, names that must not come back in any output."""
+
+NOBODY = "sky.png"
+EMPTY = Image.new("RGB", (128, 96), (90, 120, 150))
+
+SIZES = {"traunsee.png": (256, 320), "traunstein.png": (320, 256)}
+"""Width and height of the pictures in the folder; beside them there is one that nobody is in."""
+
+
+def form(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """With the miniature's shipped weights, the judge finding faces by the guide's detector."""
+    own = tmp_path_factory.mktemp("models")
+    for source in (models, WEIGHTS):
+        shutil.copytree(source, own, dirs_exist_ok=True)
+    for detector in (own / FACE_PACK).glob("detection*.onnx"):
+        shutil.copyfile(detector, own / JUDGE_PACK / detector.name)
+    base = make_workspace(tmp_path_factory.mktemp("base"), own)
+    (base / "input" / FOLDER).mkdir()
+    first, second = (rendered(5, *size) for size in SIZES.values())
+    first.save(base / "input" / PHOTOGRAPH)
+    first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(base / "input" / FINISHED)
+    for name, picture in zip(SIZES, (first, second), strict=True):
+        picture.save(base / "input" / FOLDER / name)
+    for folder in (base / "input", base / "input" / FOLDER):
+        EMPTY.save(folder / NOBODY)
+    with ComfyServer(base, comfyui=comfyui_folder()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def schemas(server: ComfyServer) -> dict[str, Any]:
+    return server.object_info()
+
+
+def quick(workflow: Workflow) -> Workflow:
+    """With the miniature, few steps and this test's pictures."""
+    workflow = with_inputs(on_miniature(workflow), **QUICK)
+    for node in workflow.values():
+        if node["class_type"] == "LoadImage":
+            finished = node["inputs"]["image"] == "finished.png"
+            node["inputs"]["image"] = FINISHED if finished else PHOTOGRAPH
+    return workflow
+
+
+def answer(server: ComfyServer, path: str) -> Any:
+    with urllib.request.urlopen(server.url + path, timeout=60) as opened:
+        return json.load(opened)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shipped_values_are_those_for_sdxl(name):
+    workflow = read_shipped(name)
+    inputs = {node["class_type"]: node["inputs"] for node in workflow.values()}
+    expected = {
+        "CheckpointLoaderSimple": {"ckpt_name": "sd_xl_base_1.0.safetensors"},
+        "IdentityAdapterLoader": {"adapter_name": "ip-adapter-faceid_sdxl.bin", "weight": 1.0},
+        "FaceEmbed": {"model_pack": "buffalo_l"},
+        "FaceCrop": {"side": 1024},
+        "DPMSolverInversion": {"steps": 100, "denoise": 0.3, "cfg": 1.0},
+        "ReverseIdentityKSampler": {"cfg": -20.0 if name == "guidance-sweep" else -10.0},
+        "ReverseIdentityGuider": {"cfg": -10.0},
+        "ReverseIdentityLadder": {"scales": "-10, -14, -20", "checker": "antelopev2", "threshold": 0.0},
+        "IdentityCheck": {"checker": "antelopev2", "threshold": 0.0, "second_search": True},
+        "FaceCover": {"method": "solid", "on_failure": "cover", "unhandled": "cover"},
+        "SaveAnonymizedImage": {"keep_workflow": False, "no_face": "block", "unhandled": "block", "report": True},
+    }
+    for kind in expected.keys() & inputs.keys():
+        assert expected[kind].items() <= inputs[kind].items()
+    if name in CHECKED:
+        assert inputs["FaceEmbed"]["select"] == "all"
+        assert "SaveAnonymizedImage" in inputs
+        # These two write the workflow, with the photograph's name, into what they write.
+        assert not {"SaveImage", "PreviewImage"} & inputs.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_miniature_takes_the_place_of_every_file(name):
+    text = json.dumps(shipped(name))
+    assert not [file for file in SHIPPED_FILES.values() if file in text]
+    used = [option for option, file in SHIPPED_FILES.items() if file in json.dumps(read_shipped(name))]
+    assert all(MINIATURE[option] in text for option in used)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loaders_say_where_their_files_come_from_and_a_note_explains(name):
+    nodes = form(ROOT / "workflows" / f"{name}.json")["nodes"]
+    for node in nodes:
+        if node["type"] in ("CheckpointLoaderSimple", "IdentityAdapterLoader"):
+            [model] = node["properties"]["models"]
+            assert model["name"] in node["widgets_values"]
+            assert model["directory"] in ("checkpoints", "ipadapter")
+            assert model["url"].startswith("https://huggingface.co/")
+            assert model["url"].endswith("/" + model["name"])
+    [note] = [node for node in nodes if node["type"] == NOTE]
+    assert "non-commercial" in note["widgets_values"][0]
+
+
+@pytest.mark.server
+def test_the_files_are_what_the_generator_writes(schemas):
+    assert workflows.stale(schemas) == []
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", NAMES)
+def test_the_editor_queues_the_api_form(schemas, name):
+    graph = read_workflow(form(ROOT / "workflows" / f"{name}.json"))
+    expected = {
+        key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in read_shipped(name).items()
+    }
+    assert queued(graph, schemas) == expected
+
+
+@pytest.mark.server
+def test_every_node_of_the_pack_is_used(schemas):
+    own = {kind for kind, schema in schemas.items() if schema["python_module"] == "custom_nodes.Some Folder-1.0"}
+    used = {node["class_type"] for name in NAMES for node in read_shipped(name).values()}
+    assert len(own) >= 16
+    assert own <= used
+
+
+@pytest.mark.server
+def test_the_editor_is_offered_templates_and_blueprint(server):
+    assert set(answer(server, "/workflow_templates")["Some Folder-1.0"]) == set(NAMES)
+    offered = answer(server, "/global_subgraphs").values()
+    own = [entry for entry in offered if entry["info"]["node_pack"] == "custom_nodes.Some Folder-1.0"]
+    assert [entry["name"] for entry in own] == ["Anonymize faces"]
+
+
+def check_files(
+    server: ComfyServer, history: Mapping[str, Any], sizes: list[tuple[int, int]], besides: Path | None = None
+) -> None:
+    """As many pictures as there were, in their sizes, all checked, without a word about the originals."""
+    files = [path for path in server.image_files(history) if path != besides]
+    assert sorted(Image.open(path).size for path in files) == sorted(sizes)
+    for path in files:
+        with Image.open(path) as image:
+            image.load()
+            assert not image.info
+            assert np.asarray(image).std() > 5
+        data = path.read_bytes() + path.with_suffix(".json").read_bytes() + path.name.encode()
+        names = (PHOTOGRAPH, FINISHED, FOLDER, *SIZES)
+        assert not [name for name in names if Path(name).stem.encode() in data]
+        assert b"class_type" not in data
+        report = form(path.with_suffix(".json"))
+        assert {face["status"] for face in report["faces"]} <= {"anonymised", "covered"}
+        assert report["faces"]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", sorted({*CHECKED} - {"batch-folder"}))
+def test_a_shipped_graph_runs_to_the_end(server, name):
+    history = server.run(quick(read_shipped(name)), timeout=1200)
+    check_files(server, history, [SIZES["traunsee.png"]])
+    assert all("image 1 face 1: " in text for text in reports(history, name))
+
+
+@pytest.mark.server
+def test_the_sweep_shows_the_photograph_and_what_every_scale_makes_of_it(server):
+    workflow = quick(read_shipped("guidance-sweep"))
+    scales = [node["inputs"]["cfg"] for node in workflow.values() if node["class_type"] == "ReverseIdentityKSampler"]
+    assert scales == [-1.0, -2.0, -3.0, -4.0]
+    [file] = server.image_files(server.run(workflow, timeout=1200))
+    width, height = SIZES["traunsee.png"]
+    with Image.open(file) as image:
+        assert image.size == (width * (1 + len(scales)), height)
+        tiles = np.split(np.asarray(image.convert("RGB"), np.float32), 1 + len(scales), axis=1)
+    with Image.open(server.base_directory / "input" / PHOTOGRAPH) as image:
+        np.testing.assert_allclose(tiles[0], np.asarray(image.convert("RGB"), np.float32), atol=1.0)
+    changes = [float(np.abs(tile - tiles[0]).mean()) for tile in tiles[1:]]
+    assert changes == sorted(changes)
+    assert changes[-1] > changes[0] + 1.0
+
+
+def reports(history: Mapping[str, Any], name: str) -> list[str]:
+    """What became of every face, picture by picture."""
+    texts: list[str] = history["outputs"][node_of(read_shipped(name), "PreviewAny")]["text"]
+    return texts
+
+
+@pytest.mark.server
+def test_a_folder_loses_no_picture(server):
+    workflow = quick(read_shipped("batch-folder"))
+    with pytest.raises(WorkflowFailed, match="no face was found"):
+        server.run(workflow, timeout=1200)
+    # Everything but the saving comes from the host's cache.
+    history = server.run(with_inputs(workflow, SaveAnonymizedImage={"no_face": "save"}), timeout=1200)
+    [empty] = [path for path in server.image_files(history) if Image.open(path).size == EMPTY.size]
+    assert np.array_equal(np.asarray(Image.open(empty)), np.asarray(EMPTY))
+    assert form(empty.with_suffix(".json"))["result"] == "no face"
+    check_files(server, history, list(SIZES.values()), besides=empty)
+    assert sum("image 1 face 1: " in text for text in reports(history, "batch-folder")) == len(SIZES)
+    assert sum("no faces to change, and none found" in text for text in reports(history, "batch-folder")) == 1
+
+
+@pytest.mark.server
+def test_the_blueprint_runs_inside_a_graph(server, schemas):
+    inner = queued(read_blueprint(form(BLUEPRINT)), schemas, {"image": ["100", 0]})
+    workflow = quick(
+        {
+            **inner,
+            "100": {"class_type": "LoadImage", "inputs": {"image": PHOTOGRAPH}},
+            "101": {
+                "class_type": "SaveAnonymizedImage",
+                "inputs": {
+                    "images": [node_of(inner, "FaceCover"), 0],
+                    "verdict": [node_of(inner, "FaceCover"), 1],
+                    "filename_prefix": "blueprint",
+                    "format": "png",
+                },
+            },
+        }
+    )
+    # The same graph as the group photo's, but for its ends.
+    group = read_shipped("group-photo")
+    assert {node["class_type"] for node in inner.values()} == {node["class_type"] for node in group.values()} - {
+        "LoadImage",
+        "PreviewAny",
+        "SaveAnonymizedImage",
+    }
+    for kind in ("ReverseIdentityLadder", "IdentityCheck", "FaceEmbed", "FaceCover", "CheckpointLoaderSimple"):
+        own, theirs = (graph[node_of(graph, kind)]["inputs"] for graph in (inner, group))
+        values = {key: value for key, value in theirs.items() if not isinstance(value, list)}
+        assert values.items() <= own.items()
+    check_files(server, server.run(workflow, timeout=1200), [SIZES["traunsee.png"]])
+
+
+@pytest.mark.server
+def test_a_picture_that_nobody_is_in_is_not_saved(server):
+    workflow = with_inputs(quick(read_shipped("group-photo")), LoadImage={"image": NOBODY})
+    before = set((server.base_directory / "output").rglob("*"))
+    with pytest.raises(WorkflowFailed, match="no face was found"):
+        server.run(workflow)
+    assert set((server.base_directory / "output").rglob("*")) == before
