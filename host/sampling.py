@@ -13,10 +13,10 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..reverse_personalization.fingerprint import ModelFingerprint
 from ..reverse_personalization.regions import hold_region
 from ..reverse_personalization.schedule import timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.solver import Denoiser, Progress, invert, noisiest_copy, replay
-from ..reverse_personalization.fingerprint import ModelFingerprint
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
 
 Callback = Callable[[int, Tensor, Tensor, int], None]
