@@ -1,11 +1,13 @@
-"""The user's secret, which keys digests of originals. It comes from the environment: what is typed into a graph ends in
-saved workflows, in the queue's history and in logs."""
+"""The user's secret, which keys digests of originals.
+
+It comes from the environment: what is typed into a graph ends in saved workflows, in the queue's history and in logs.
+"""
 
 from __future__ import annotations
 
 import os
 
-SECRET_VARIABLE = "REVERSE_PERSONALIZATION_SECRET"  # noqa: S105 - the name of the variable, not what it holds
+SECRET_VARIABLE = "REVERSE_PERSONALIZATION_SECRET"
 
 SHORTEST_SECRET = 32
 """Bytes: fewer could be guessed, and with them the photograph."""
