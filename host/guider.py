@@ -242,9 +242,9 @@ def reverse_identity_guider(
     adapter = attached_adapter(model)
     if adapter.weight == 0.0 and guidance.scale != 0.0:
         raise ValueError(
-            f"the identity adapter has the weight 0 at a scale of {guidance.scale:g}: no identity reaches the network, so "
-            "nobody is pushed away and the photograph comes out. Set the weight in Load Identity Adapter to 1 and invert "
-            "again"
+            f"the identity adapter has the weight 0 at a scale of {guidance.scale:g}: no identity reaches the network, "
+            "so nobody is pushed away and the photograph comes out. Set the weight in Load Identity Adapter to 1 and "
+            "invert again"
         )
     present = fingerprint(model)
     if present != trajectory.fingerprint:

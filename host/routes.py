@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage
 from server import PromptServer
 
 from ..reverse_personalization.attributes import sentence_preview
@@ -36,9 +35,12 @@ async def answer_sentence(request: web.Request) -> web.Response:
         has_faces = asked.pop("has_faces", None)
         return web.json_response(sentence_preview(has_faces, asked))
     except (TypeError, ValueError) as error:
-        raise web.HTTPBadRequest(
+        refusal = web.HTTPBadRequest(
             text=f"expected the inputs of Attribute Prompt as a JSON object, and has_faces: {error}"
-        ) from error
+        )
+        # What is left of a body that nobody could read to its end must not be taken for the next request.
+        refusal.force_close()
+        raise refusal from error
 
 
 async def _json_object(request: web.Request) -> dict[str, Any]:
@@ -59,7 +61,7 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
             body += piece
             if len(body) > LONGEST_BODY:
                 raise ValueError(f"the body is longer than {LONGEST_BODY} bytes")
-    except BadHttpMessage:
+    except web.RequestPayloadError:
         raise ValueError("the body cannot be unpacked") from None
     try:
         value = json.loads(body.decode("utf-8"))

@@ -1,5 +1,6 @@
-"""The user's secret, which keys digests of originals. It comes from the environment: what is typed into a graph ends in
-saved workflows, in the queue's history and in logs.
+"""The user's secret, which keys digests of originals.
+
+It comes from the environment: what is typed into a graph ends in saved workflows, in the queue's history and in logs.
 """
 
 from __future__ import annotations

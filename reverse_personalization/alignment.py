@@ -1,7 +1,7 @@
 """Where the aligned crop of a face lies in its photograph: similarity transforms, float64 [2, 3].
 
-Landmarks, boxes and fractions are continuous: 0 is the picture's edge, and its first pixel reaches from 0 to 1. A
-transform takes pixels as OpenCV and `Placement` count them: 0 is the middle of the first pixel, half a pixel inwards.
+Landmarks, boxes and fractions are continuous: 0 is the picture's edge, and its first pixel spans 0 to 1. Transforms
+map pixel centres, as OpenCV and `Placement` count them: 0 is the centre of the first pixel, half a pixel further in.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from .face_template import face_axes, ffhq_fractions
 from .faces import Face
 
 MIN_FFHQ_SIDE = 2.0
-"""Side in pixels of the photograph below which there is no face in a crop."""
+"""Smallest side of a face's FFHQ crop, in pixels of the photograph; a smaller crop shows no face."""
 
 MAX_FFHQ_SIDE_RATIO = 16.0
-"""Side of a crop, in longer sides of the photograph, above which the landmarks cannot be a face's."""
+"""Largest side of a face's FFHQ crop, in longer sides of the photograph; a larger one is no face in it."""
 
 MIN_LANDMARK_SPREAD = 0.02
-"""Points nearer than this part of the face's extent are in one place; flatter than this, they are in one line."""
+"""Landmarks closer together than this fraction of the face's extent coincide; a set flatter than this is a line."""
 
 MIN_HORIZONTAL = 0.2
-"""Part of the face's extent that its horizontal must have, or eyes and mouth contradict each other."""
+"""Least length of a face's horizontal, as a fraction of its extent; below it, eyes and mouth contradict each other."""
 
 
 class Window(NamedTuple):
-    """Pixels of a picture: columns x0 up to x1, rows y0 up to y1, the last ones not included."""
+    """A rectangle of pixels: columns x0 to x1 and rows y0 to y1, without x1 and y1 themselves."""
 
     x0: int
     y0: int
@@ -38,7 +38,7 @@ class Window(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an array [H, W, ...]."""
+        """Rows and columns, to index an array [H, W, ...] with."""
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     @property
@@ -53,60 +53,62 @@ class Window(NamedTuple):
 
     @property
     def empty(self) -> bool:
-        """Whether no pixel is in it."""
+        """Whether it contains no pixel."""
         return self.height <= 0 or self.width <= 0
 
     def intersection(self, other: Window) -> Window:
-        """What both have in common; may be empty."""
+        """The pixels that lie in both windows; may be empty."""
         return Window(max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1))
 
     def relative_to(self, other: Window) -> Window:
-        """The same pixels, counted from the other's corner."""
+        """The same pixels, counted from the other window's corner."""
         return Window(self.x0 - other.x0, self.y0 - other.y0, self.x1 - other.x0, self.y1 - other.y0)
 
 
 def ffhq_transform(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From the photograph to its face's FFHQ-aligned crop of side 1, both continuous (rule: `ffhq_fractions`).
+    """The transform from a photograph to a face's FFHQ-aligned crop, by the rule of `ffhq_fractions`.
+
+    Both ends are continuous; the crop's side is 1.
 
     Args:
-        landmarks: [5, 2] pixels, without a `landmark_fault`.
+        landmarks: [5, 2] pixels, such that `landmark_fault` finds nothing wrong with them.
     """
     origin, x, y = ffhq_fractions(landmarks, np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     return np.stack([x - origin, y - origin, origin], axis=1)
 
 
 def crop_transform(landmarks: NDArray[np.float64], side: int, margin: float = 0.0) -> NDArray[np.float64]:
-    """From pixels of the photograph to pixels of the crop (`Placement.to_crop`).
+    """The transform from pixels of the photograph to pixels of the crop (`Placement.to_crop`).
 
     Args:
-        landmarks: [5, 2] pixels, without a `landmark_fault`.
+        landmarks: [5, 2] pixels, such that `landmark_fault` finds nothing wrong with them.
         side: of the crop, pixels.
-        margin: what the crop shows more than FFHQ's, as a part of FFHQ's side.
+        margin: how much more the crop shows than FFHQ's, as a fraction of FFHQ's side.
     """
     fractions = ffhq_transform(landmarks)
     fractions[:, 2] -= 0.5
     fractions *= side / (1 + margin)
     fractions[:, 2] += side / 2
-    # Both ends from continuous coordinates to the middles of pixels.
+    # Convert both ends from continuous coordinates to pixel centres.
     fractions[:, 2] += fractions[:, :2].sum(axis=1) / 2 - 0.5
     return fractions
 
 
 def resized_transform(to_crop: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    """The transform to the same crop at `factor` times the side."""
+    """The transform to the same crop with a side `factor` times as long."""
     resized = to_crop * factor
     resized[:, 2] += (factor - 1) / 2
     return resized
 
 
 def inverted(transform: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The way back."""
+    """The inverse transform."""
     linear = np.linalg.inv(transform[:, :2])
     return np.concatenate([linear, -linear @ transform[:, 2:]], axis=1)
 
 
 def shifted(transform: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
-    """The transform of pixels that are counted from the window's corner."""
+    """The same transform for pixels that are counted from the window's corner."""
     moved = transform.copy()
     moved[:, 2] += transform[:, :2] @ (window.x0, window.y0)
     return moved
@@ -118,7 +120,7 @@ def scale_of(transform: NDArray[np.float64]) -> float:
 
 
 def footprint(to_crop: NDArray[np.float64], side: int) -> Window:
-    """The pixels whose middles a crop may show, in its photograph's count; may reach outside the photograph."""
+    """The window of the photograph whose pixels a crop can show; may extend beyond the photograph."""
     corners = np.array([[x, y, 1.0] for x in (-0.5, side - 0.5) for y in (-0.5, side - 0.5)])
     points = corners @ inverted(to_crop).T
     x0, y0 = np.floor(points.min(axis=0)).astype(int).tolist()
@@ -127,11 +129,11 @@ def footprint(to_crop: NDArray[np.float64], side: int) -> Window:
 
 
 def face_in_crop(face: Face, to_crop: NDArray[np.float64]) -> Face:
-    """The face as its crop shows it.
+    """The same face in pixels of its crop.
 
     Returns:
-        The same person, landmarks and box in pixels of the crop. The box is that around the ellipse in the
-        photograph's box, so that turning does not blow it up. The pose is dropped: the crop has turned the head.
+        The face with its landmarks and box in pixels of the crop. The new box encloses the ellipse inscribed in the
+        old one, so rotation does not inflate it. The pose is dropped, because the crop turns the head.
     """
     linear, offset = to_crop[:, :2], to_crop[:, 2] - to_crop[:, :2].sum(axis=1) / 2 + 0.5
     x0, y0, x1, y1 = face.box
@@ -143,7 +145,7 @@ def face_in_crop(face: Face, to_crop: NDArray[np.float64]) -> Face:
 
 
 def landmark_fault(landmarks: NDArray[np.float64], height: int, width: int) -> str:
-    """Why no crop can be aligned to landmarks.
+    """Say why no crop can be aligned to these landmarks.
 
     Args:
         landmarks: [5, 2] pixels.
@@ -151,7 +153,7 @@ def landmark_fault(landmarks: NDArray[np.float64], height: int, width: int) -> s
         width: of the photograph, pixels.
 
     Returns:
-        A few words for people, "" if there is nothing wrong.
+        A short reason, for people to read; "" if nothing is wrong.
     """
     if not np.isfinite(landmarks).all():
         return "its landmarks are not finite"

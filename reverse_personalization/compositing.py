@@ -1,6 +1,6 @@
 """Paste changed crops back into their photograph.
 
-Where nothing is pasted the photograph is copied, not blended. Every pixel shows at most one crop, its owner's.
+Where nothing is pasted, the photograph is copied, not blended. Every pixel shows at most one crop: its owner's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in a grey picture (ITU-R BT.601)."""
 
 COLOUR_REGULARISATION = 1e-3
-"""Weight of no change of colour across the face against the rim's colours: decides where little of the rim is seen."""
+"""Weight of an even shift against the colours along the rim; it decides where little of the rim is visible."""
 
 
 def paste_(
@@ -34,18 +34,18 @@ def paste_(
     grow: float,
     colour_match: bool,
 ) -> None:
-    """Paste all crops of one photograph, in place.
+    """Paste all crops of one photograph in place.
 
     Args:
-        photo: float [H, W, C] in [0, 1], C is 1, 3 or 4; of 4 the last, alpha, stays as it is. Changed.
-        changed: float32 [H, W] on the CPU, all 0. Becomes how much of each pixel is from a crop; where that is 0 the
-            photograph stays as it was to the last bit.
+        photo: float [H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that stays as it is. Modified.
+        changed: float32 [H, W] on the CPU, all 0. Receives the weight of the crops in each pixel, in [0, 1]; where it
+            stays 0, the photograph keeps every bit.
         areas: of the crops' faces.
-        crops: for each face [side, side, 3] in [0, 1], side as in its area.
-        masks: for each face [side, side] in [0, 1], to be pasted instead of the landmarks' mask.
-        feather: see `landmark_mask`.
-        grow: see `landmark_mask`.
-        colour_match: shift each crop's colours smoothly to the photograph's along its rim.
+        crops: for each face float32 [side, side, 3] in [0, 1], with the side of its area.
+        masks: for each face float32 [side, side] in [0, 1], what to paste instead of the landmarks' mask; or None.
+        feather: width of the fall from 1 to 0 at a mask's rim, in radii of the face, above 0.
+        grow: how far beyond the face everything is replaced, in the same radii, at least 0.
+        colour_match: whether to shift each crop's colours smoothly towards the photograph's along its rim.
     """
     alpha = changed.numpy()
     for number, area in enumerate(areas):
@@ -53,7 +53,7 @@ def paste_(
             soft = (
                 landmark_mask(area, feather, grow) if masks is None else drawn_mask(area, masks[number], feather, grow)
             )
-            # The larger mask decides how much, the owner decides of what: no overlap lets an original through.
+            # The larger mask sets the weight and the owner the content, so no overlap lets an original through.
             np.maximum(alpha[area.window.slices], soft, out=alpha[area.window.slices])
     colours = min(photo.shape[2], 3)
     for number, area in enumerate(areas):
@@ -79,14 +79,14 @@ def paste_(
         blend = content - before
         blend *= weight[..., None]
         blend += before
-        # Not from the sum: in the core not even rounding may tell of the original.
+        # Copied rather than summed: in the core, not even a rounding error may depend on the original.
         np.copyto(blend, content, where=(weight == 1)[..., None])
         shown, chosen = here[..., :colours], torch.from_numpy(mine).to(here.device)
         shown.copy_(torch.where(chosen[..., None], torch.from_numpy(blend).to(here), shown))
 
 
 def resized_masks(mask: Tensor, numbers: Sequence[int], side: int) -> list[NDArray[np.float32]]:
-    """Masks drawn in crops, in the size of those crops.
+    """Resize masks that were drawn in crops to those crops' size.
 
     Args:
         mask: float [F, m, m], one for each crop, or [1, m, m] for all; clipped to [0, 1].
@@ -103,7 +103,7 @@ def resized_masks(mask: Tensor, numbers: Sequence[int], side: int) -> list[NDArr
 
 
 def _bounding_window(selected: NDArray[np.bool_], window: Window) -> Window:
-    """The smallest window around what is selected in a window; empty if nothing is."""
+    """The smallest window around the selected pixels of a window; empty if none is selected."""
     rows, columns = np.flatnonzero(selected.any(axis=1)), np.flatnonzero(selected.any(axis=0))
     if not len(rows):
         return Window(0, 0, 0, 0)
@@ -114,21 +114,21 @@ def _bounding_window(selected: NDArray[np.bool_], window: Window) -> Window:
 def _colour_shift(
     difference: NDArray[np.float32], alpha: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The smooth shift of colours that fits a difference along the mask's rim.
+    """The smooth shift of colours that fits the difference along a mask's rim.
 
-    Fitted are the harmonic polynomials of degree 0, 1 and 2, the lowest waves of the membrane that is clamped at the
-    rim in Poisson cloning (Perez, Gangnet, Blake, "Poisson Image Editing", 2003). A harmonic function is inside
-    never larger than at the rim, and is known from there alone: the original face's inside has no part in it, and
-    noise averages out.
+    It is fitted with the harmonic polynomials of degree 0 to 2, the lowest modes of the membrane that Poisson cloning
+    clamps at the rim (Perez, Gangnet, Blake, "Poisson Image Editing", 2003). A harmonic function is nowhere larger
+    inside than at the rim, and the rim alone determines it: the inside of the original face plays no part, and noise
+    averages out.
 
     Args:
-        difference: [h, w, C], photograph less crop.
-        alpha: [h, w] in [0, 1]; only where it is between, the difference is looked at.
-        x: [h, w], 0 in the face's middle and 1 at its rim.
-        y: see x.
+        difference: [h, w, C], photograph minus crop.
+        alpha: [h, w] in [0, 1]; the rim is where it is strictly between 0 and 1.
+        x: [h, w], horizontal coordinate, 0 in the face's middle and 1 at the mask's rim.
+        y: [h, w], the vertical coordinate likewise.
 
     Returns:
-        [h, w, C], within the range of the difference along the rim; 0 if there is no rim to see.
+        [h, w, C], within the range of the difference along the rim; 0 if no rim is visible.
     """
     weight = alpha * (1 - alpha)
     rim = weight > 0
@@ -136,8 +136,8 @@ def _colour_shift(
         return np.zeros_like(difference)
     along, target = _harmonics(x[rim], y[rim]), difference[rim]
     weighted = along * weight[rim][:, None]
-    steady = COLOUR_REGULARISATION * weight[rim].sum() * np.diag([0.0, 1.0, 1.0, 1.0, 1.0])
-    coefficients = np.linalg.lstsq(weighted.T @ along + steady, weighted.T @ target, rcond=None)[0]
+    regularisation = COLOUR_REGULARISATION * weight[rim].sum() * np.diag([0.0, 1.0, 1.0, 1.0, 1.0])
+    coefficients = np.linalg.lstsq(weighted.T @ along + regularisation, weighted.T @ target, rcond=None)[0]
     shift = np.empty_like(difference)
     for channel, (level, along_x, along_y, stretch, skew) in enumerate(coefficients.T.astype(np.float32)):
         shift[..., channel] = level + x * (along_x + stretch * x + 2 * skew * y) + y * (along_y - stretch * y)
@@ -145,5 +145,5 @@ def _colour_shift(
 
 
 def _harmonics(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Harmonic polynomials up to degree 2 of points [P], as [P, 5]."""
+    """The five harmonic polynomials up to degree 2 at points x, y [P], as [P, 5]."""
     return np.stack([np.ones_like(x), x, y, x * x - y * y, 2 * x * y], axis=-1)

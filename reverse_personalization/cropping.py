@@ -1,4 +1,4 @@
-"""The aligned crops of a photograph's faces, each without its neighbours."""
+"""The aligned crops of a photograph's faces, each with its neighbours hidden."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from .face_mask import NEIGHBOUR_RADIUS, FaceArea, owners
 from .resampling import resample, smoothstep, source_window
 
 EMPTY_LEVEL = 0.5
-"""Grey of a crop that has nothing to show, in [0, 1]."""
+"""Level in [0, 1] of the grey crop that stands in where there is no face."""
 
 OUTSIDE_BLUR = 0.02
-"""Standard deviation of the blur outside the photograph, as a part of the crop's side (as FFHQ was made)."""
+"""Standard deviation of the blur outside the photograph, as a fraction of the crop's side, as FFHQ was made."""
 
 OUTSIDE_RAMP = 0.1
-"""Part of the crop's side, counted from the photograph's edge, over which that blur sets in."""
+"""Fraction of the crop's side, measured from the photograph's edge, over which that blur sets in."""
 
 HIDING_BLUR = 0.4
-"""Standard deviation of the blur that hides a face, in radii of its core: less than three blobs are left across it."""
+"""Standard deviation of the blur that hides a face, in radii of its core: fewer than three blobs remain across it."""
 
 BLUR_WORKING_RADIUS = 24
-"""Radius of a core, pixels, at which a blur so strong is computed."""
+"""Radius in pixels to which a core is reduced before that strong blur is computed."""
 
 
 def take_crops(
     photo: NDArray[np.float32], areas: Sequence[FaceArea], hide_neighbours: bool
 ) -> Iterator[NDArray[np.float32]]:
-    """One crop after the other.
+    """Crop a photograph's faces, one after another.
 
-    Where a crop leaves the photograph it shows the mirrored picture, and further out a blur of that.
+    Beyond the photograph's edge a crop shows the picture mirrored, and further out blurred as well.
 
     Args:
-        photo: [H, W, C].
-        areas: of all faces that are cropped.
-        hide_neighbours: show only a strong blur of the pixels that another face owns.
+        photo: float32 [H, W, C].
+        areas: of all faces to crop.
+        hide_neighbours: whether to blur the pixels that belong to another face beyond recognition.
 
-    Returns:
-        [side, side, C] for each area.
+    Yields:
+        float32 [side, side, C] for each area, in order.
     """
     height, width = photo.shape[:2]
     hiding = hide_neighbours and len(areas) > 1
@@ -60,7 +60,7 @@ def _hide_others(
     areas: Sequence[FaceArea],
     number: int,
 ) -> None:
-    """Blur all faces but one in a copy of a window of the photograph, in place."""
+    """Blur all faces but one, in place, in a copy of a window of the photograph."""
     owner = owners(areas, window, NEIGHBOUR_RADIUS)
     for other in np.unique(owner[(owner >= 0) & (owner != number)]).tolist():
         area = areas[other]
@@ -72,7 +72,7 @@ def _hide_others(
 
 
 def _blurred_outside(crop: NDArray[np.float32], area: FaceArea, height: int, width: int) -> NDArray[np.float32]:
-    """The crop, blurred where it leaves a photograph of this height and width."""
+    """The crop, blurred where it extends beyond a photograph of this height and width."""
     import cv2
 
     to_photo = inverted(area.to_crop)
@@ -87,7 +87,7 @@ def _blurred_outside(crop: NDArray[np.float32], area: FaceArea, height: int, wid
 
 
 def _blurred(picture: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
-    """A face so blurred that nobody is in it; radius of its core in pixels."""
+    """A picture of a face blurred beyond recognition; `radius` is that of its core in pixels."""
     import cv2
 
     height, width = picture.shape[:2]

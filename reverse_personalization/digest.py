@@ -1,8 +1,8 @@
 """Digests that tell networks and what patches them apart, the same in every process.
 
-Of a tensor that is a weight, its form and 64 elements count: enough to tell weights of different origin apart, and seven
-gigabytes need not be read. Of a function, its code and what it closes over counts; of an object, its class and its
-attributes. What a patch itself writes while it runs is not a setting of it and does not count.
+Of a tensor that is a weight, its form and 64 elements count: enough to tell weights of different origin apart, and
+seven gigabytes need not be read. Of a function, its code and what it closes over counts; of an object, its class and
+its attributes. What a patch itself writes while it runs is not a setting of it and does not count.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ def digest(
         UndigestibleError: a value that cannot be compared between two processes.
     """
     digester = _Digester(expand, running)
-    for name, value in parts:
-        digester.add(name, value)
+    with torch.no_grad():
+        for name, value in parts:
+            digester.add(name, value)
     return digester.hexdigest()
 
 
@@ -138,14 +139,14 @@ class _Digester:
         self._path.pop()
 
     def _any(self, value: Any) -> None:
-        if value is None or isinstance(value, (bool, str, bytes)):
+        if isinstance(value, Weight):
+            self._write("weight", tensor_bytes(value.tensor, whole=False))
+        elif value is None or isinstance(value, (bool, str, bytes)):
             self._write(type(value).__name__, value if isinstance(value, (str, bytes)) else repr(value))
         elif isinstance(value, enum.Enum):
             self._write("enum", f"{_class_name(type(value))}.{value.name}")
         elif isinstance(value, (int, float, complex, np.generic)):
             self._number(value.item() if isinstance(value, np.generic) else value)
-        elif isinstance(value, Weight):
-            self._write("weight", tensor_bytes(value.tensor, whole=False))
         elif isinstance(value, Tensor):
             self._write("tensor", tensor_bytes(value, whole=value.numel() <= _READ_WHOLE))
         elif isinstance(value, np.ndarray) and value.dtype != object:
@@ -268,13 +269,9 @@ class _Digester:
             raise UndigestibleError(f"a {_class_name(kind)} in {'.'.join(filter(None, self._path))}")
         else:
             self._inner("class", kind)
-            methods = (self._called.get(id(value)), getattr(kind, "__call__", None))
-            written = {
-                name
-                for method in methods
-                if isinstance(method, types.FunctionType)
-                for name in written_attributes(kind, method)
-            }
+            running = [self._called.get(id(value)), vars(kind).get("__call__")]
+            methods = [method for method in running if isinstance(method, types.FunctionType)]
+            written = {name for method in methods for name in written_attributes(kind, method)}
             # A number or a flag that the object writes whenever it is called is a counter, not a setting.
             self._mapping({name: item for name, item in state.items() if name not in written or not _is_plain(item)})
             if isinstance(value, Mapping):

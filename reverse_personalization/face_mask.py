@@ -1,7 +1,7 @@
-"""Which pixels of a photograph are a face's: its core, the feather around it, and who owns what several claim.
+"""Which pixels of a photograph belong to a face: its core, the feather around it, and the owner of shared pixels.
 
 A face is an ellipse in its FFHQ-aligned crop. A pixel's distance from the face is measured in radii of that ellipse:
-0 in its middle, 1 at its rim. Whatever is nearer than 1 is the core, forehead to chin and ear to ear.
+0 in its middle, 1 at its rim. The core, forehead to chin and ear to ear, is where that distance is less than 1.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from .head_extent import FACE_CENTRE, FACE_RADII, MAX_YAW_SHIFT, YAW_SHIFT_PER_N
 from .resampling import resample, smoothstep
 
 NEIGHBOUR_RADIUS = 1.12
-"""Distance up to which pixels count as a face's where crops of its neighbours are made; still inside its own crop."""
+"""Distance, in radii, within which pixels are a face's when its neighbours are cropped; still inside its own crop."""
 
 CROP_EDGE_FADE = 0.04
-"""Part of a crop's side over which every mask falls to 0 at the crop's edge; no core comes so near to it."""
+"""Fraction of a crop's side over which every mask falls to 0 at the crop's edge; no core comes that close to it."""
 
 
 @dataclass(frozen=True, eq=False)
 class FaceArea:
-    """Where one face and its crop are in a photograph.
+    """Where a face and its crop lie in a photograph.
 
     Attributes:
         to_crop: float64 [2, 3], from pixels of the photograph to pixels of the crop.
         side: of the crop, pixels.
-        to_disc: float64 [2, 3], from pixels of the photograph to where the core is the unit disc.
-        window: the pixels of the photograph that the crop may show; may be empty.
+        to_disc: float64 [2, 3], from pixels of the photograph to coordinates in which the core is the unit disc.
+        window: the pixels of the photograph that the crop can show; may be empty.
     """
 
     to_crop: NDArray[np.float64]
@@ -41,34 +41,34 @@ class FaceArea:
 
     @property
     def radius(self) -> float:
-        """Of the core, pixels of the photograph (geometric mean of both)."""
+        """Radius of the core in pixels of the photograph: the geometric mean of its two radii."""
         return 1 / scale_of(self.to_disc)
 
     def from_crop(self, window: Window) -> NDArray[np.float64]:
-        """From pixels of the crop to those of a window of the photograph, counted from its corner."""
+        """The transform from pixels of the crop to pixels of a window of the photograph, counted from its corner."""
         transform = inverted(self.to_crop)
         transform[:, 2] -= (window.x0, window.y0)
         return transform
 
     def disc(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Coordinates of pixels, each [h, w], in which the core is the unit disc."""
+        """Coordinates x and y of a window's pixels, each [h, w], in which the core is the unit disc."""
         return _coordinates(self.to_disc, window)
 
     def distance(self, window: Window) -> NDArray[np.float32]:
-        """Of pixels from the face, [h, w], in radii of the core; infinite outside the crop."""
+        """Distance of a window's pixels from the face, [h, w], in radii of the core; infinite outside the crop."""
         x, y = self.disc(window)
         distance = np.hypot(x, y, out=x)
         distance[self._to_edge(window) < 0] = np.inf
         return distance
 
     def edge(self, window: Window) -> NDArray[np.float32]:
-        """[h, w]: exactly 0 outside the crop, rising to 1 over `CROP_EDGE_FADE` of its side."""
+        """Weight of a window's pixels, [h, w]: exactly 0 outside the crop, rising to 1 within `CROP_EDGE_FADE`."""
         return smoothstep(self._to_edge(window) / (CROP_EDGE_FADE * self.side))
 
     def _to_edge(self, window: Window) -> NDArray[np.float32]:
-        """Distance of pixels from the crop's edge in its pixels, [h, w]; negative outside."""
+        """Distance of a window's pixels from the crop's edge, [h, w], in pixels of the crop; negative outside."""
         x, y = _coordinates(self.to_crop, window)
-        # In place: of a face in a large photograph each of these arrays has tens of megabytes.
+        # In place: in a large photograph each of these arrays takes tens of megabytes.
         for coordinate in (x, y):
             coordinate -= (self.side - 1) / 2
             np.abs(coordinate, out=coordinate)
@@ -78,10 +78,10 @@ class FaceArea:
 def face_area(
     landmarks: NDArray[np.float64], to_crop: NDArray[np.float64], side: int, height: int, width: int
 ) -> FaceArea:
-    """Lay out a face.
+    """Locate a face and its crop in a photograph.
 
     Args:
-        landmarks: [5, 2] pixels of the photograph, without a `landmark_fault`.
+        landmarks: [5, 2] pixels of the photograph, such that `landmark_fault` finds nothing wrong with them.
         to_crop: from pixels of the photograph to pixels of the face's crop.
         side: of the crop, pixels.
         height: of the photograph, pixels.
@@ -99,7 +99,7 @@ def face_area(
 
 
 def landmark_mask(area: FaceArea, feather: float, grow: float) -> NDArray[np.float32]:
-    """Soft mask of a face over its window.
+    """A face's soft mask over its window.
 
     Args:
         area: of the face.
@@ -114,13 +114,13 @@ def landmark_mask(area: FaceArea, feather: float, grow: float) -> NDArray[np.flo
 
 
 def drawn_mask(area: FaceArea, mask: NDArray[np.float32], feather: float, grow: float) -> NDArray[np.float32]:
-    """Soft mask over a face's window from one that was drawn in its crop.
+    """A soft mask over a face's window, made from a mask that was drawn in its crop.
 
     Args:
         area: of the face; its side is the mask's.
-        mask: [side, side] in [0, 1]; what is above a half is the face.
-        feather: see `landmark_mask`; the fall lies outside the drawn face.
-        grow: see `landmark_mask`.
+        mask: [side, side] in [0, 1]; the drawn face is where it is above a half.
+        feather: width of the fall from 1 to exactly 0 outside the drawn face, in radii of the core, above 0.
+        grow: how far beyond the drawn face the mask stays at 1, in the same radii, at least 0.
 
     Returns:
         [h, w] in [0, 1], exactly 0 outside the crop.
@@ -129,7 +129,7 @@ def drawn_mask(area: FaceArea, mask: NDArray[np.float32], feather: float, grow: 
 
     radius = area.radius * scale_of(area.to_crop)
     outside = cv2.distanceTransform((mask <= 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # Without any face in the mask every distance would be counted from nowhere.
+    # If nothing is drawn, the distances have no meaning.
     soft = 1 - smoothstep((outside / radius - grow) / feather) if (mask > 0.5).any() else np.zeros_like(mask)
     window = area.window
     shown = resample(np.maximum(soft, mask)[..., None], area.from_crop(window), window.height, window.width)
@@ -137,18 +137,18 @@ def drawn_mask(area: FaceArea, mask: NDArray[np.float32], feather: float, grow: 
 
 
 def owners(areas: Sequence[FaceArea], window: Window, reach: float = np.inf) -> NDArray[np.int32]:
-    """Which face owns each pixel of a window.
+    """Find the face that owns each pixel of a window.
 
-    A pixel belongs to the face it is nearest to among those whose crops show it; at a tie to the first. Computed where
-    it is asked for: a photograph is far larger than its faces.
+    A pixel belongs to the nearest of the faces whose crops show it; the first of them wins a tie. Only the window is
+    computed, because a photograph is far larger than its faces.
 
     Args:
         areas: of all faces of the photograph.
         window: of the photograph, not empty.
-        reach: distance in radii of the core, beyond which pixels are nobody's.
+        reach: distance, in radii of the core, beyond which a pixel belongs to nobody.
 
     Returns:
-        [h, w], numbers of faces from 0, -1 for nobody's.
+        int32 [h, w]: numbers of faces from 0, or -1 for nobody.
     """
     nearest = np.full((window.height, window.width), np.inf, np.float32)
     owner = np.full(nearest.shape, -1, np.int32)
@@ -164,7 +164,7 @@ def owners(areas: Sequence[FaceArea], window: Window, reach: float = np.inf) -> 
 
 
 def _coordinates(transform: NDArray[np.float64], window: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where a transform takes a window's pixels: x and y, each [h, w]."""
+    """Coordinates x and y to which a transform takes a window's pixels, each [h, w]."""
     x, y = np.arange(window.x0, window.x1), np.arange(window.y0, window.y1)
     across, down = (
         np.add.outer((row[1] * y + row[2]).astype(np.float32), (row[0] * x).astype(np.float32)) for row in transform

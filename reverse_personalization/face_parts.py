@@ -1,10 +1,10 @@
 """Masks of eyes, nose, mouth and glasses, drawn from a face's five landmarks.
 
-Points are complex numbers x + iy in pixels, y down, (0, 0) the middle of the top left pixel. Lengths of a part are in
-eye distances of the face as it would be from the front, and turn with the face; its width shrinks with the eyes'
-distance as the face turns away. The proportions are means of adult faces (the eyes are 63 mm apart, an eye opening is
-30 mm wide, a nose 35 mm, a mouth 50 mm, a pair of glasses 140 mm by 45 mm), enlarged so that open mouths, lashes and
-wide frames are inside.
+Points are complex numbers x + iy in pixels, y down; (0, 0) is the centre of the top left pixel. A part is measured in
+the distance between the eyes that the face would have from the front. It rotates with the face and narrows with the
+visible distance between the eyes as the face turns away. The proportions are means of adult faces (eyes 63 mm apart,
+an eye opening 30 mm wide, a nose 35 mm, a mouth 50 mm, a pair of glasses 140 mm by 45 mm), enlarged to include open
+mouths, lashes and wide frames.
 """
 
 from __future__ import annotations
@@ -26,63 +26,62 @@ Part = Literal["eyes", "nose", "mouth", "glasses"]
 PARTS: tuple[Part, ...] = ("eyes", "nose", "mouth", "glasses")
 
 MIN_EYE_DISTANCE = 2.0
-"""Pixels; below it five landmarks say nothing about where the parts are."""
+"""Pixels; if the eyes are closer together, five landmarks cannot locate the parts."""
 
 MIN_WIDTH_FRACTION = 0.5
-"""Least width of a part, as a fraction of its width from the front, however far the face is turned away."""
-
+"""Smallest width of a part, as a fraction of its width from the front, however far the face is turned away."""
 
 _FRONTAL_ACROSS, _FRONTAL_DOWN = (abs(length) for length in face_axes(ARCFACE_LANDMARKS))
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A face's own measures.
+    """A face's position, direction and size.
 
     Attributes:
-        right: direction of the eyes' line, of length 1.
-        unit: eye distance from the front, pixels.
-        turned: width of a part by its width from the front, in [MIN_WIDTH_FRACTION, 1].
-        points: the five landmarks.
+        right: unit vector along the line through the eyes.
+        unit: distance in pixels that the eyes would have from the front.
+        narrowing: width of a part relative to its width from the front, in [MIN_WIDTH_FRACTION, 1].
+        points: the five landmarks, pixels.
     """
 
     right: complex
     unit: float
-    turned: float
+    narrowing: float
     points: tuple[complex, ...]
 
 
 def _frame(detection: Detection) -> _Frame:
     landmarks = np.array(detection.landmarks, np.float64)
     across, down = face_axes(landmarks)
-    # As in the FFHQ crop: of a profile the eyes' line has no direction, and the other axis has.
+    # As in the FFHQ crop: in profile the eyes' line loses its direction, but the other axis keeps its own.
     right = across - 1j * down
-    # Turning the head shortens the one, nodding the other.
+    # Turning the head shortens one axis, nodding the other.
     unit = max(abs(across), abs(down) * _FRONTAL_ACROSS / _FRONTAL_DOWN)
     if not (np.isfinite(landmarks).all() and unit >= MIN_EYE_DISTANCE and abs(right) >= MIN_EYE_DISTANCE):
         raise ValueError(
             f"its landmarks are {[tuple(round(c, 1) for c in point) for point in detection.landmarks]}; expected two "
-            f"eyes, a nose and two mouth corners with the eyes {MIN_EYE_DISTANCE:g} pixels or more apart; leave this "
+            f"eyes, a nose and two mouth corners, with the eyes at least {MIN_EYE_DISTANCE:g} pixels apart; leave this "
             "face out (select in Embed Faces), or enlarge the picture"
         )
-    turned = max(abs(across) / unit, MIN_WIDTH_FRACTION)
-    return _Frame(right / abs(right), unit, turned, tuple(complex(x, y) for x, y in landmarks.tolist()))
+    narrowing = max(abs(across) / unit, MIN_WIDTH_FRACTION)
+    return _Frame(right / abs(right), unit, narrowing, tuple(complex(x, y) for x, y in landmarks.tolist()))
 
 
 def faces_mask(faces: Faces, parts: Iterable[Part], *, grow: float, soft: float) -> Tensor:
-    """Masks of parts of all faces of each image.
+    """Draw masks of parts of all faces, one mask for each image.
 
     Args:
-        faces: of the images, any number each.
-        parts: to be marked.
-        grow: how far beyond its outline a part reaches, in eye distances; negative shrinks it.
-        soft: width of the edge, in eye distances; never below a pixel.
+        faces: of the images, any number in each.
+        parts: to mark.
+        grow: how far a part extends beyond its outline, in eye distances; negative shrinks it.
+        soft: width of the edge, in eye distances; at least a pixel is used.
 
     Returns:
         float32 [B, H, W] in [0, 1]; 0 throughout in an image without a face.
 
     Raises:
-        ValueError: no part is asked for, or a face's landmarks are degenerate.
+        ValueError: no part is given, or a face's landmarks are degenerate.
     """
     chosen = tuple(parts)
     if not chosen:
@@ -99,8 +98,8 @@ def faces_mask(faces: Faces, parts: Iterable[Part], *, grow: float, soft: float)
 
 
 def _draw(mask: NDArray[np.float32], frame: _Frame, parts: tuple[Part, ...], grow: float, edge: float) -> None:
-    """Add one face's parts to a mask; `grow` and `edge` in pixels."""
-    reach = 1.5 * frame.unit + max(grow, 0.0) + edge  # no part reaches further from the landmarks
+    """Add one face's parts to a mask [H, W] in place; `grow` and `edge` are in pixels."""
+    reach = 1.5 * frame.unit + max(grow, 0.0) + edge  # no part extends further from the landmarks
     points = np.array([[p.real, p.imag] for p in frame.points])
     (x0, y0), (x1, y1) = np.floor(points.min(0) - reach), np.ceil(points.max(0) + reach)
     height, width = mask.shape
@@ -114,37 +113,39 @@ def _draw(mask: NDArray[np.float32], frame: _Frame, parts: tuple[Part, ...], gro
 
 
 def _distance(part: Part, frame: _Frame, z: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Pixels from places z to a part's outline, negative inside."""
+    """Distance in pixels from points z to a part's outline; negative inside."""
     eye, other_eye, nose, corner, other_corner = frame.points
-    down, unit, turned = 1j * frame.right, frame.unit, frame.turned
+    down, unit, narrowing = 1j * frame.right, frame.unit, frame.narrowing
     if part == "eyes":
-        half = (0.33 * unit * turned, 0.20 * unit)
+        half = (0.33 * unit * narrowing, 0.20 * unit)
         return np.minimum(*(_ellipse((z - centre) / frame.right, *half) for centre in (eye, other_eye)))
     if part == "mouth":
-        # Its own direction: a mouth may be askew. It opens downwards, by the chin.
+        # The mouth has a direction of its own, as it may be askew, and it opens downwards, with the chin.
         along = other_corner - corner
-        if abs(along) < 0.3 * unit * turned:
-            along = frame.right * 0.3 * unit * turned
+        if abs(along) < 0.3 * unit * narrowing:
+            along = frame.right * 0.3 * unit * narrowing
         centre = (corner + other_corner) / 2 + 0.05 * unit * down
-        return _ellipse((z - centre) * (abs(along) / along), 0.5 * abs(along) + 0.16 * unit * turned, 0.33 * unit)
+        return _ellipse((z - centre) * (abs(along) / along), 0.5 * abs(along) + 0.16 * unit * narrowing, 0.33 * unit)
     if part == "nose":
         top, bottom = (eye + other_eye) / 2 + 0.08 * unit * down, nose + 0.22 * unit * down
         axis = bottom - top
-        return _ellipse((z - (top + bottom) / 2) / (axis / abs(axis)), abs(axis) / 2, 0.38 * unit * max(turned, 0.75))
-    half_width = abs(other_eye - eye) / 2 + 0.70 * unit * turned
+        return _ellipse(
+            (z - (top + bottom) / 2) / (axis / abs(axis)), abs(axis) / 2, 0.38 * unit * max(narrowing, 0.75)
+        )
+    half_width = abs(other_eye - eye) / 2 + 0.70 * unit * narrowing
     centre = (eye + other_eye) / 2 + 0.05 * unit * down
     return _rounded_box((z - centre) / frame.right, half_width, 0.40 * unit, 0.2 * unit)
 
 
 def _ellipse(z: NDArray[np.complex128], a: float, b: float) -> NDArray[np.float64]:
-    """Distance to an ellipse around 0 of half axes a along x and b along y, to first order."""
+    """Distance to an ellipse around 0 with half axes a along x and b along y, to first order; negative inside."""
     inner = np.hypot(z.real / a, z.imag / b)
     slope = np.hypot(z.real / a**2, z.imag / b**2)
-    # At the centre itself the quotient is 0 / 0, and the nearest outline is the shorter half axis away.
+    # At the centre the quotient is 0 / 0; the outline is the shorter half axis away.
     return np.divide(inner * (inner - 1), slope, out=np.full(z.shape, -min(a, b)), where=slope > 0)
 
 
 def _rounded_box(z: NDArray[np.complex128], a: float, b: float, radius: float) -> NDArray[np.float64]:
-    """Distance to a box around 0 of half sides a along x and b along y with round corners."""
+    """Distance to a box around 0 with half sides a along x and b along y and round corners; negative inside."""
     x, y = np.abs(z.real) - (a - radius), np.abs(z.imag) - (b - radius)
     return np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0) - radius

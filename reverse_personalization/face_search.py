@@ -1,4 +1,4 @@
-"""How a picture is searched for faces: the views the detector gets, and what becomes of what it finds.
+"""How a picture is searched for faces: the views of it that the detector gets, and how their finds are merged.
 
 Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the score in [0, 1].
 """
@@ -17,49 +17,53 @@ from numpy.typing import NDArray
 from .boxes import areas, intersection_over_union, shared_areas
 
 SIZE_STEP = 32
-"""The detector's coarsest stride: its input sizes are multiples of it."""
+"""The detector's coarsest stride; its input sizes are multiples of it."""
 
 MAX_DETECTOR_SIZE = 4096
+"""Largest side, in pixels, of the square that the detector gets."""
 
 MIN_SCALE = 0.5
-"""Detector pixels per picture pixel that some view has everywhere: a face of 48 pixels is shown in 24 of them."""
+"""Detector pixels per picture pixel that at least one view has everywhere: it shows a 48-pixel face at 24 pixels."""
 
 SECOND_MIN_SCALE = 1.0
-"""The same for the second search, which is to find faces of 24 pixels too."""
+"""The same scale for the second search, which also looks for faces of 24 pixels."""
 
 TILE_SIZE = 1280
-"""Least side in pixels of the square in which the detector gets a tile of a large picture."""
+"""Smallest side, in pixels, of the square in which the detector gets a tile of a large picture."""
 
 TILE_OVERLAP = 0.2
-"""Part of a tile's side that the next one shows, too: a face that fits into it is whole in one of them."""
+"""Fraction of a tile's side that the next tile shows too: a face that fits into the overlap is whole in one of them."""
 
 TILE_EDGE_MARGIN = 2.0
-"""Detector pixels from the edge of a tile within which a find is a piece of a face that goes on beyond it."""
+"""Detector pixels: a find that comes this close to a tile's edge belongs to a face that goes on beyond it."""
 
 SAME_FACE_IOU = 0.4
-"""Boxes whose intersection is more than this part of their union show one face, as InsightFace counts."""
+"""Two boxes whose intersection over union is larger than this show one face; InsightFace uses the same limit."""
 
 MIRRORED_LANDMARKS = [1, 0, 2, 4, 3]
-"""Where a face's landmarks (see `Detection`) are among those of its mirror image."""
+"""Order of a face's landmarks (`Detection.landmarks`) in its mirror image."""
 
 FRAGMENT_MIN_INSIDE = 0.5
-"""A box of which more than this part lies in a larger one may be a piece of that face."""
+"""A box may be a fragment of a larger face's box if more than this fraction of its area lies inside that box."""
 
 FRAGMENT_MAX_SCORE_RATIO = 0.75
-"""A piece is less sure than this part of the whole face's score: who stands before a large face is about as sure."""
+"""A fragment scores less than this fraction of the whole face's score; somebody in front of a large face scores
+about as high as that face."""
 
 UPRIGHT_BONUS = 0.08
-"""Of two views that saw a face about equally well, the upright one is believed: most people are upright, and only a
-view that shows a face upright tells which of its eyes is which. A rendered face tilted by 34 degrees got 0.80 upright,
-with landmarks in their places, and 0.86 a quarter turn away, with the landmarks turned as well."""
+"""Added to the score of upright views before the best find of a face is chosen.
 
+Most people are upright, and only a view that shows a face upright tells one eye from the other. A rendered face tilted
+by 34 degrees scored 0.80 upright, with its landmarks in place, and 0.86 a quarter turn away, with its landmarks turned
+as well.
+"""
 
 RIVAL_MIN_SCORE_RATIO = 0.95
-"""Of two views at one face the one saw it about as well as the other from this part of its rating on."""
+"""A find rivals the chosen find of the same face if it rates at least this fraction of the chosen find's rating."""
 
 AGREEMENT_TOLERANCE = 0.35
-"""Part of the longer side of a face's box that landmarks may be apart, in the mean, and still say the same of how it is
-turned: a quarter turn moves them by half of it."""
+"""Two finds agree on how a face is turned if their landmarks are at most this far apart on average, as a fraction of
+the longer side of the face's box. A quarter turn moves the landmarks by half that side."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,10 @@ class View:
 
     Attributes:
         size: side in pixels of the square that the detector gets.
-        border: black border around the picture, as a part of the picture's longer side.
-        mirrored: left and right are exchanged.
-        turns: quarter turns counter-clockwise, 0 to 3, after the exchange.
-        tile: x0, y0, x1, y1 in pixels, the part of the picture that is shown; None shows all of it.
+        border: black border around the picture, as a fraction of the picture's longer side.
+        mirrored: whether left and right are exchanged.
+        turns: quarter turns counter-clockwise, 0 to 3, applied after mirroring.
+        tile: x0, y0, x1, y1 in pixels of the region to show; None shows the whole picture.
     """
 
     size: int
@@ -82,11 +86,11 @@ class View:
 
     @property
     def upright(self) -> bool:
-        """Whether the picture is shown as it is."""
+        """Whether the picture is shown neither mirrored nor turned."""
         return not self.mirrored and self.turns == 0
 
     def region(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """x0, y0, x1, y1 in pixels of what is shown of a picture of this height and width."""
+        """x0, y0, x1, y1 in pixels of what the view shows of a picture with this height and width."""
         return (0, 0, width, height) if self.tile is None else self.tile
 
     def scale(self, height: int, width: int) -> float:
@@ -95,7 +99,7 @@ class View:
         return self.size / (max(y1 - y0, x1 - x0) * (1 + 2 * self.border))
 
     def cut_off(self, boxes: NDArray[Any], height: int, width: int) -> NDArray[np.bool_]:
-        """Which finds [F, 5], in pixels of the picture, reach an edge of the tile beyond which the picture goes on."""
+        """Which finds [F, 5], in pixels of the picture, touch an edge of the tile that is not the picture's own."""
         x0, y0, x1, y1 = self.region(height, width)
         near = TILE_EDGE_MARGIN / self.scale(height, width)
         cut: NDArray[np.bool_] = (boxes[:, 0] < x0 + near) & (x0 > 0)
@@ -104,62 +108,63 @@ class View:
         return cut | ((boxes[:, 3] > y1 - near) & (y1 < height))
 
     def show(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A square [size, size, 3] with the picture as it is, as the detector gets it."""
+        """Mirror and turn a square [size, size, 3] that holds the upright picture, for the detector."""
         exchanged = canvas[:, ::-1] if self.mirrored else canvas
         return np.ascontiguousarray(np.rot90(exchanged, self.turns))
 
     def upright_points(self, points: NDArray[Any]) -> NDArray[Any]:
-        """Points [..., 2] of the shown square in pixels of the square with the picture as it is."""
+        """Take points [..., 2] from the square that the detector saw to the square with the upright picture."""
         x, y = points[..., 0], points[..., 1]
         for _ in range(self.turns):
             x, y = self.size - y, x
         return np.stack([self.size - x if self.mirrored else x, y], axis=-1)
 
     def upright_boxes(self, boxes: NDArray[Any]) -> NDArray[Any]:
-        """Boxes [F, 5] of the shown square in the square with the picture as it is."""
+        """Take boxes [F, 5] from the square that the detector saw to the square with the upright picture."""
         corners = self.upright_points(boxes[:, :4].reshape(-1, 2, 2))
         return np.concatenate([corners.min(axis=1), corners.max(axis=1), boxes[:, 4:]], axis=1)
 
     def upright_landmarks(self, landmarks: NDArray[Any]) -> NDArray[Any]:
-        """Landmarks [F, 5, 2] likewise; in a mirror a person's eyes, and mouth corners, have changed places."""
+        """Take landmarks [F, 5, 2] to the square with the upright picture; a mirror swaps eyes and mouth corners."""
         points = self.upright_points(landmarks)
         return points[:, MIRRORED_LANDMARKS] if self.mirrored else points
 
 
 def crop_search_size(side: int, det_size: int) -> int:
-    """The detector's size for an aligned crop, which one face fills: `det_size`, but of small crops twice their side.
+    """The detector's size for an aligned crop that one face fills: `det_size`, but at most twice the crop's side.
 
-    Such a face is a hundred pixels high or more at that size, and enlarging shows no more of it.
+    At twice its side a face is at least a hundred pixels high; enlarging it further shows no more of it.
 
     Args:
         side: of the crop, pixels.
-        det_size: a multiple of 32, in pixels.
+        det_size: pixels, a multiple of 32.
     """
     return min(det_size, -(-2 * side // SIZE_STEP) * SIZE_STEP)
 
 
 SearchPlan = Callable[[int, int, int, "int | None"], tuple[View, ...]]
-"""Looks for a picture, see `search_plan`."""
+"""Chooses the views of a picture from its height, its width, `det_size` and `fixed_size`, as `search_plan` does."""
 
 
 def search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[View, ...]:
-    """All views that one picture gets.
+    """The upright views in which a picture is searched first.
 
-    The detector has a window of sizes it can see, and a face as large as the frame is outside it. For privacy a
-    missed face is the worst failure, so every picture gets every view, whatever the first ones found: as it is; at
-    twice the size if it has that many pixels, for small faces; at half the size, and with a border, for faces that
-    fill the frame or reach out of it. The border is black, as the detector's own letterbox is; a mirrored border
-    would show it mirrored faces. Together they cost 2.5 views at `det_size`, 6.5 for large pictures. Where even the
-    largest shows a picture at less than MIN_SCALE, it also gets tiles at that scale: 4 for 12 megapixels.
+    The detector sees only faces within a range of sizes, and a face as large as the frame lies outside it. A missed
+    face is the worst failure of privacy, so every picture gets every view, whatever the first ones found: the picture
+    as it is; at twice the size, if it has that many pixels, for small faces; and at half the size and with a border,
+    for faces that fill the frame or reach beyond it. The border is black, like the detector's own letterbox; a
+    mirrored border would show mirrored faces. Together these views cost as much as 2.5 views at `det_size`, or 6.5
+    for a large picture. If even the largest shows the picture below MIN_SCALE, tiles at that scale follow: 4 for
+    12 megapixels.
 
     Args:
         height: of the picture, pixels.
         width: of the picture, pixels.
-        det_size: a multiple of 32, in pixels.
-        fixed_size: the only size the detector's file allows, if it is fixed there.
+        det_size: pixels, a multiple of 32.
+        fixed_size: the only size that the detector's file accepts, or None if it accepts any.
 
     Returns:
-        Looks that differ from one another, the picture as it is first.
+        Distinct views; the picture as it is comes first.
 
     Raises:
         ValueError: `det_size` is not a positive multiple of 32.
@@ -172,7 +177,7 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
         return _with_tiles(height, width, views, MIN_SCALE, tile)
     half = _multiple_of_stride(det_size / 2)
     views = [View(det_size, 0.0), View(det_size, 0.25), View(half, 0.0), View(half, 0.75)]
-    # Beyond the picture's own pixels there is nothing to see.
+    # Enlarging the picture beyond its own pixels shows nothing more.
     useful = -(-max(height, width) // SIZE_STEP) * SIZE_STEP
     double = min(2 * det_size, useful, MAX_DETECTOR_SIZE)
     if double > det_size:
@@ -186,14 +191,14 @@ def _tile_size(det_size: int, fixed_size: int | None) -> int:
 
 
 def _with_tiles(height: int, width: int, views: Sequence[View], scale: float, size: int) -> tuple[View, ...]:
-    """Looks at a picture, and, if none of them shows it at a scale, others that do: tiles of a size, if need be."""
+    """Distinct views, with tiles of this size added unless one of the views already shows the picture at the scale."""
     if max(view.scale(height, width) for view in views) >= scale:
         return tuple(dict.fromkeys(views))
     return tuple(dict.fromkeys([*views, *_tiles(height, width, scale, size)]))
 
 
 def _tiles(height: int, width: int, scale: float, size: int) -> list[View]:
-    """Looks of a size that together show a picture at a scale; one smaller view if that is enough."""
+    """Views of this size that together show the picture at the scale; one smaller view if that suffices."""
     longest, side = max(height, width), round(size / scale)
     if longest <= side:
         return [View(min(-(-math.ceil(longest * scale) // SIZE_STEP) * SIZE_STEP, size), 0.0)]
@@ -205,7 +210,7 @@ def _tiles(height: int, width: int, scale: float, size: int) -> list[View]:
 
 
 def _tile_starts(length: int, side: int) -> list[int]:
-    """Where tiles of a side begin that cover a length: as few as overlap by TILE_OVERLAP or more, evenly apart."""
+    """Where the fewest, evenly spaced tiles start that cover a length and overlap by at least TILE_OVERLAP."""
     if length <= side:
         return [0]
     count = math.ceil((length - TILE_OVERLAP * side) / (side - TILE_OVERLAP * side))
@@ -213,20 +218,22 @@ def _tile_starts(length: int, side: int) -> list[int]:
 
 
 def turned_search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[View, ...]:
-    """The views of `search_plan` (see there), and all of them turned: for people who lie or hang upside down.
+    """The views of `search_plan`, each in all four quarter turns, for people who lie down or hang upside down.
 
-    Detectors see faces that are tilted by 45 degrees or so; four times as many views see them at every angle.
+    Detectors see faces tilted by up to about 45 degrees, so four turns cover every angle. Takes the arguments of
+    `search_plan` and raises the same error.
     """
     upright = search_plan(height, width, det_size, fixed_size)
     return tuple(replace(view, turns=turns) for turns in range(4) for view in upright)
 
 
 def second_search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[View, ...]:
-    """The views for faces that an earlier search has missed: those of `turned_search_plan` (see there) and others.
+    """The views of `turned_search_plan` and more, for faces that an earlier search missed.
 
-    The others are the upright views mirrored, and views at sizes between the first ones, as they are and mirrored: a
-    detector that misses a face by little finds it when its pixels fall otherwise. A picture that none of them shows at
-    SECOND_MIN_SCALE is also shown in tiles at that scale, upright: 12 for 12 megapixels.
+    A detector that barely misses a face finds it when its pixels fall differently. So the upright views are also
+    mirrored, and views at sizes in between are added, plain and mirrored. If none of them shows the picture at
+    SECOND_MIN_SCALE, upright tiles at that scale follow: 12 for 12 megapixels. Takes the arguments of `search_plan`
+    and raises the same error.
     """
     first = turned_search_plan(height, width, det_size, fixed_size)
     upright = [view for view in first if view.upright]
@@ -248,33 +255,33 @@ def _multiple_of_stride(size: float) -> int:
 
 
 def visible_fraction(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Part of each box's area, [F] in [0, 1], that lies in a picture of this height and width."""
+    """Fraction of each box's area that lies inside a picture of this height and width, [F] in [0, 1]."""
     corners = boxes[:, :4].reshape(-1, 2, 2)
     clipped = np.clip(corners, 0, [width, height])
     return np.prod(clipped[:, 1] - clipped[:, 0], axis=1) / areas(boxes)
 
 
 def fragments(boxes: NDArray[Any], views: NDArray[Any], cut: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which finds are pieces of larger faces.
+    """Tell which finds are only fragments of larger faces.
 
-    To a view that is too close to see a face as a whole, cheeks or eyes may pass for small faces. Such a find lies
-    for the most part in a larger and much surer one of another view, of which its own view has seen nothing. Where the
-    view has seen both, they are two faces, one before the other, and both stay.
+    In a view too close to show a face as a whole, a cheek or an eye may pass for a small face. Such a find lies mostly
+    inside a larger find with a much higher score, made by another view, and its own view did not find that larger
+    face. If its own view found both, they are two faces, one in front of the other, and both stay.
 
-    What a tile's edge cuts off is a piece if it lies in a face that is whole; else it stays, as all there is to be
-    found of somebody.
+    A find that a tile's edge cuts off is a fragment if it lies inside a whole face. Otherwise it stays: it may be all
+    that any view found of that person.
 
     Args:
         boxes: [F, 5].
-        views: int [F], which view made each.
-        cut: [F], whether a tile's edge cuts it off, see `View.cut_off`.
+        views: int [F], number of the view that made each find.
+        cut: [F], whether a tile's edge cuts the find off (`View.cut_off`).
 
     Returns:
-        [F], True for what is to be dropped.
+        [F], True for each find to drop.
     """
-    pieces = np.zeros(len(boxes), bool)
+    result = np.zeros(len(boxes), bool)
     area, score = areas(boxes), boxes[:, 4]
-    # A view at a time: all finds with all finds take too much memory where a low threshold makes thousands of them.
+    # One view at a time: a low threshold makes thousands of finds, too many to compare all with all in memory.
     for view in np.unique(views):
         own = np.flatnonzero(views == view)
         shared = shared_areas(boxes[own], boxes)
@@ -283,33 +290,34 @@ def fragments(boxes: NDArray[Any], views: NDArray[Any], cut: NDArray[np.bool_]) 
         same_face = _same_face(boxes[own], boxes)
         seen = (same_face | (inside & cut[own, None])).any(axis=0)
         much_surer = np.less.outer(score[own], FRAGMENT_MAX_SCORE_RATIO * score)
-        piece = inside & ~cut & (cut[own, None] | (much_surer & ~seen))
-        pieces[own] = piece.any(axis=1)
-    return pieces
+        fragment = inside & ~cut & (cut[own, None] | (much_surer & ~seen))
+        result[own] = fragment.any(axis=1)
+    return result
 
 
 def landmarks_agree(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequence[int]) -> list[bool]:
-    """Whether what all views have found leaves no doubt of how a face is turned.
+    """Tell whether the views leave no doubt about how each chosen face is turned.
 
     Args:
-        boxes: [F, 5], of all views; the last column is the rating by which one of a face's finds was chosen.
+        boxes: [F, 5], from all views; the last column holds the rating by which each face's find was chosen.
         landmarks: [F, 5, 2].
-        chosen: numbers of finds, of each face one.
+        chosen: number of one find for each face.
 
     Returns:
-        For each chosen find, False if another of the same face is RIVAL_MIN_SCORE_RATIO of landmarks elsewhere.
+        For each chosen find, False if a find of the same face that rates about as high (RIVAL_MIN_SCORE_RATIO) has
+        its landmarks elsewhere (AGREEMENT_TOLERANCE).
     """
     result = []
     for number in chosen:
         box = boxes[number]
         [same] = _same_face(box[None], boxes)
         rivals = same & (boxes[:, 4] >= RIVAL_MIN_SCORE_RATIO * box[4])
-        away = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
-        result.append(bool((away <= AGREEMENT_TOLERANCE * np.max(box[2:4] - box[:2])).all()))
+        distances = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
+        result.append(bool((distances <= AGREEMENT_TOLERANCE * np.max(box[2:4] - box[:2])).all()))
     return result
 
 
 def _same_face(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of some boxes and of others share so much that they show one face, [N, M]."""
+    """Whether each of N boxes shows the same face as each of M others, [N, M] (SAME_FACE_IOU)."""
     same: NDArray[np.bool_] = intersection_over_union(boxes, others) > SAME_FACE_IOU
     return same

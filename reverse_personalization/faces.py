@@ -1,6 +1,6 @@
-"""What FACES carries: for every image of a batch its faces, in a stable order.
+"""The wire type FACES: the faces of every image in a batch, in a stable order.
 
-Geometry is in pixels of the image the faces were found in, x to the right and y down.
+Coordinates are pixels of the image in which the faces were found, x to the right and y down.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EMBEDDING_WIDTH = 512
 """Length of an InsightFace identity embedding."""
 
 SAME_COLUMN = 0.25
-"""Faces whose centres are nearer in x than this part of a face's width stand in one column."""
+"""Faces stand in one column if their centres' x differ by less than this fraction of the narrower face's width."""
 
 Sex = Literal["female", "male"]
 
@@ -32,15 +32,15 @@ class HeadPose:
 
 @dataclass(frozen=True, eq=False)
 class Detection:
-    """Where one face of one image is.
+    """Where a face is in its image.
 
     Attributes:
-        box: x0, y0, x1, y1 in pixels; may reach outside the image.
-        landmarks: five (x, y) in pixels: the eye, then the other eye, nose, mouth corners, each pair with
-            the one further left in an upright image first (InsightFace's order).
+        box: x0, y0, x1, y1 in pixels; may extend beyond the image.
+        landmarks: five (x, y) in pixels, in InsightFace's order: eyes, nose, mouth corners. Of each pair, the point
+            further left in an upright image comes first.
         score: the detector's confidence in [0, 1]; 0 where no detector saw the face.
-        landmarks_agree: False if views that saw the face about equally well put its landmarks in different places: then
-            its orientation is unknown, and so is its identity.
+        landmarks_agree: False if views that saw the face about equally well put its landmarks in different places. Its
+            orientation is then unknown, and so is its identity.
     """
 
     box: tuple[float, float, float, float]
@@ -63,10 +63,10 @@ class Detection:
 
 @dataclass(frozen=True, eq=False)
 class Face(Detection):
-    """One face of one image: where it is and whose it is.
+    """A face in its image: where it is and whose it is.
 
     Attributes:
-        embedding: float32 [512], unit length; of nobody the zero vector, which is the method's null identity.
+        embedding: float32 [512] of unit length, or the zero vector, the method's null identity, for a face of nobody.
         age: years, or None where the model pack cannot tell.
         sex: None where the model pack cannot tell.
         pose: None where the model pack cannot tell.
@@ -80,7 +80,7 @@ class Face(Detection):
 
     @property
     def nobody(self) -> bool:
-        """Whether this only stands in for a face, so that there is nobody to run away from."""
+        """Whether this only stands in for a face: it has no identity to move away from."""
         return not self.embedding.any()
 
 
@@ -89,14 +89,13 @@ class Faces:
     """The wire type FACES.
 
     Attributes:
-        images: for every image of the batch its faces in stable order (see `in_stable_order`); may be empty.
+        images: the faces of every image in the batch, in the order of `in_stable_order`; an image may have none.
         height: of the images, pixels.
         width: of the images, pixels.
         model_pack: name of the InsightFace pack that made the embeddings.
-        provider: the ONNX Runtime execution provider that was really used.
-        pictures: `verdict.pixels_digest` of every image, which tells it from others of its size; () if that is not
-            known.
-        left_out: of every image who was found there and not chosen, in stable order; () if that is not known.
+        provider: the ONNX Runtime execution provider that was actually used.
+        pictures: `verdict.pixels_digest` of every image, which identifies it; () if unknown.
+        left_out: the faces of every image that were found but not chosen, in stable order; () if unknown.
     """
 
     images: tuple[tuple[Face, ...], ...]
@@ -108,7 +107,7 @@ class Faces:
     left_out: tuple[tuple[Detection, ...], ...] = ()
 
     def __iter__(self) -> Iterator[Face]:
-        """All faces: image by image, each image's in its order."""
+        """All faces, image by image, in each image's order."""
         for image in self.images:
             yield from image
 
@@ -116,7 +115,7 @@ class Faces:
         return sum(len(image) for image in self.images)
 
     def embeddings(self) -> Tensor:
-        """Unit embeddings of all faces in iteration order.
+        """The embeddings of all faces, in iteration order.
 
         Returns:
             float32 [F, 512] on the CPU; F may be 0.
@@ -130,20 +129,22 @@ FaceLike = TypeVar("FaceLike", bound=Detection)
 
 
 def in_stable_order(faces: Sequence[FaceLike]) -> tuple[FaceLike, ...]:
-    """Number one image's faces as one would point at them: from left to right.
+    """Order an image's faces as one would point at them: from left to right.
 
-    Faces almost above one another (centres nearer in x than `SAME_COLUMN` of the narrower face's width) are
-    a column and are numbered from top to bottom, so that people who stand clearly above or beside one another keep
-    their numbers when a detector errs by a pixel; at the very edge of a column's width it may renumber them. The
-    order depends on the faces' relative places alone: neither the order they come in nor moving the whole
-    picture changes it.
+    Faces nearly above one another (`SAME_COLUMN`) form a column, which is ordered from top to bottom. People who stand
+    clearly above or beside one another therefore keep their numbers when a detector errs by a pixel; only faces right
+    at the limit of a column may swap. The order depends on nothing but the faces' relative positions: it is the same
+    whatever order they come in and wherever the whole group is moved.
 
     Args:
         faces: of one image, in any order.
+
+    Returns:
+        The same faces, ordered.
     """
     columns: list[list[FaceLike]] = []
     for face in sorted(faces, key=lambda face: (face.centre, face.box)):
-        # Compared with the column's first face: a diagonal row would otherwise chain into one column.
+        # Compare with the column's first face, or a diagonal row would chain into one column.
         if columns and _in_same_column(columns[-1][0], face):
             columns[-1].append(face)
         else:
@@ -161,20 +162,21 @@ def _in_same_column(a: Detection, b: Detection) -> bool:
 
 
 ChoiceWord = Literal["all", "largest", "none"]
-"""What a choice of faces can be beside numbers."""
+"""What a choice of faces can be instead of numbers."""
 
 CHOICE_WORDS: tuple[ChoiceWord, ...] = get_args(ChoiceWord)
 
 
 def choices_of_images(which: str, count: int) -> tuple[str, ...]:
-    """Read the user's choice of faces for a batch.
+    """Split the user's choice of faces for a batch into one choice for each image.
 
     Args:
-        which: one choice (see `parse_choice`) for all images, or one for each, separated by semicolons: "1,3; all".
-        count: of the images.
+        which: one choice (as `parse_choice` takes it) for all images, or one for each, separated by semicolons:
+            "1,3; all".
+        count: number of images.
 
     Returns:
-        The choice of each image.
+        One choice for each image.
 
     Raises:
         ValueError: there are several choices but not one for each image, or one of them cannot be read.
@@ -191,14 +193,14 @@ def choices_of_images(which: str, count: int) -> tuple[str, ...]:
 
 
 def parse_choice(which: str) -> ChoiceWord | tuple[int, ...]:
-    """Read the user's choice of faces of one image.
+    """Read the user's choice of faces for one image.
 
     Args:
-        which: "largest", "all", "none", or numbers counted from 1, separated by commas: "2" or "1,3". Spaces and
+        which: "largest", "all", "none", or numbers from 1 separated by commas, such as "2" or "1,3". Spaces and
             capitals do not matter.
 
     Returns:
-        The word, or the numbers in rising order, each once.
+        The word, or the distinct numbers in ascending order.
 
     Raises:
         ValueError: `which` is none of these.
@@ -215,17 +217,17 @@ def parse_choice(which: str) -> ChoiceWord | tuple[int, ...]:
 
 
 def select_faces(faces: Sequence[FaceLike], which: str) -> tuple[FaceLike, ...]:
-    """Keep some of one image's faces.
+    """Select some of one image's faces.
 
     Args:
         faces: in stable order.
-        which: "largest" (by area of the box), "all", "none", or numbers from 1 (see `parse_choice`).
+        which: "largest" (by area of the box), "all", "none", or numbers from 1, as `parse_choice` takes them.
 
     Returns:
         The chosen faces, in stable order.
 
     Raises:
-        ValueError: `which` cannot be read, or names a face that is not there.
+        ValueError: `which` cannot be read, or asks for a face that the image does not have.
     """
     choice = parse_choice(which)
     if choice == "all":
@@ -239,6 +241,6 @@ def select_faces(faces: Sequence[FaceLike], which: str) -> tuple[FaceLike, ...]:
         there = {0: "no face", 1: "1 face"}.get(len(faces), f"{len(faces)} faces")
         raise ValueError(
             f"face {', '.join(map(str, missing))} was asked for, but the image has {there}; "
-            'choose numbers that are there, "largest" or "all"'
+            'choose existing numbers, "largest" or "all"'
         )
     return tuple(faces[number - 1] for number in choice)

@@ -1,6 +1,6 @@
-"""What FACE_PLACEMENTS carries: where in the photographs the crops of faces belong.
+"""The wire type FACE_PLACEMENTS: where in their photographs the crops of faces belong.
 
-Coordinates of pixels follow OpenCV: (0, 0) is the middle of the top left pixel, x to the right and y down.
+Pixel coordinates follow OpenCV: (0, 0) is the centre of the top left pixel, x to the right and y down.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .faces import Face, Faces
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where one crop belongs.
+    """Where a crop belongs.
 
     Attributes:
         image: number of the photograph in its batch, from 0.
-        face: number of the face among that photograph's, from 0.
+        face: number of the face in that photograph, from 0.
         to_crop: float64 [2, 3], from pixels of the photograph to pixels of the crop.
     """
 
@@ -37,7 +37,7 @@ class Placements:
     Attributes:
         crops: one for each crop, in the crops' order: photograph by photograph, face by face.
         side: of the square crops, pixels.
-        faces: of the photographs, all that were found and chosen, whether or not they could be cropped.
+        faces: all faces of the photographs that were chosen, whether or not they could be cropped.
     """
 
     crops: tuple[Placement, ...]
@@ -55,7 +55,7 @@ class Placements:
 def place_crops(
     faces: Sequence[Face], image: int, side: int, margin: float, height: int, width: int
 ) -> tuple[list[Placement], dict[int, str]]:
-    """Lay out the crops of one photograph's faces.
+    """Place the crops of one photograph's faces.
 
     Args:
         faces: of the photograph, in stable order.
@@ -66,7 +66,7 @@ def place_crops(
         width: of the photograph, pixels.
 
     Returns:
-        The placements, and for each face that cannot be cropped its number, from 0, and what is wrong with it.
+        The placements, and by its number from 0 what is wrong with each face that cannot be cropped.
     """
     placed, faults = [], {}
     for number, face in enumerate(faces):

@@ -1,6 +1,6 @@
-"""Pictures through similarity transforms: between photographs and crops, larger or smaller, with subpixel accuracy.
+"""Resample pictures through similarity transforms, enlarging or reducing them with subpixel accuracy.
 
-Pictures are float32 [H, W, C]; transforms are float64 [2, 3] between middles of pixels (see `alignment`).
+Pictures are float32 [H, W, C]; transforms are float64 [2, 3] between pixel centres (see `alignment`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from .alignment import Window, footprint, scale_of
 
 ANTIALIAS_SIGMA = 0.5
-"""Standard deviation, in target pixels, of the Gaussian that a target pixel sees the source through when shrinking.
+"""Standard deviation, in target pixels, of the Gaussian that averages a source before it shrinks.
 
-At three quarters of the sampling rate 6 % are left, at the sampling rate 0.7 %: no moire, little softness.
+It passes 6 % at three quarters of the sampling rate and 0.7 % at the sampling rate: no moire, little softness.
 """
 
 KERNEL_RADIUS = 4.0
-"""Pixels, of the source or the target, whichever are larger, within which `resample` reads."""
+"""How far `resample` reads around a pixel: this many pixels of the source or the target, whichever are larger."""
 
 
 def smoothstep(x: NDArray[Any]) -> NDArray[np.float32]:
-    """From exactly 0 at 0 and below to exactly 1 at 1 and above, with a horizontal tangent at both."""
+"""How far `resample` reads around a pixel, in pixels of the source or the target, whichever are larger."""
     t: NDArray[np.float32] = np.clip(x, 0, 1).astype(np.float32, copy=False)
     return t * t * (3 - 2 * t)
 
@@ -31,26 +31,26 @@ def smoothstep(x: NDArray[Any]) -> NDArray[np.float32]:
 def resample(
     source: NDArray[np.float32], transform: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """A picture as a transform shows it.
+    """Resample a picture through a transform.
 
-    Interpolated with Lanczos' kernel; where the target has fewer pixels, the source is averaged first. Beyond its
-    edges the source is mirrored.
+    Lanczos' kernel interpolates; if the target has fewer pixels, the source is averaged first. Beyond its edges the
+    source is mirrored.
 
     Args:
-        source: [h, w, C].
+        source: float32 [h, w, C].
         transform: from pixels of the source to pixels of the target.
         height: of the target, pixels.
         width: of the target, pixels.
 
     Returns:
-        [height, width, C], within the range of the source's values.
+        float32 [height, width, C], within the range of the source's values.
     """
     import cv2
 
     lowest, highest = source.min(), source.max()
     reduction = int(1 / scale_of(transform) / 2)
     if reduction > 1:
-        # The Gaussian alone would do, but its cost grows with the factor.
+        # The Gaussian alone would suffice, but its cost grows with the factor.
         source, transform = _reduced(source, transform, reduction)
     scale = scale_of(transform)
     if scale < 1:
@@ -62,7 +62,7 @@ def resample(
 
 
 def source_window(to_crop: NDArray[np.float64], side: int, height: int, width: int) -> Window:
-    """The pixels of the photograph that its crop is computed from, the mirrored ones included; never empty."""
+    """The pixels of the photograph that a crop is computed from, including those it mirrors; never empty."""
     reach = int(np.ceil(KERNEL_RADIUS * max(1.0, 1 / scale_of(to_crop)))) + 1
     x0, y0, x1, y1 = footprint(to_crop, side)
     left, right = _mirrored_range(x0 - reach, x1 + reach, width)
@@ -71,7 +71,7 @@ def source_window(to_crop: NDArray[np.float64], side: int, height: int, width: i
 
 
 def _mirrored_range(start: int, stop: int, size: int) -> tuple[int, int]:
-    """The part of 0..size that start..stop reads if beyond both ends the picture is mirrored."""
+    """The part of 0..size that start..stop reads when the picture is mirrored beyond both ends."""
     low, high = start, stop
     if start < 0:
         high = max(high, -start)
@@ -83,7 +83,7 @@ def _mirrored_range(start: int, stop: int, size: int) -> tuple[int, int]:
 def _reduced(
     source: NDArray[np.float32], transform: NDArray[np.float64], factor: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The source averaged over about `factor` pixels in both directions, and the transform from there."""
+    """The source averaged over about `factor` pixels in both directions, and the transform of the result."""
     import cv2
 
     height, width = source.shape[:2]

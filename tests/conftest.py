@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import pytest
+import torch
 
 from harness.environment import ROOT
 from harness.in_process import load_pack, part, start_host
@@ -119,3 +120,24 @@ def check(pack, node, judge_pack):
         return pack.node_classes["IdentityCheck"].execute(original=original, faces=faces, result=result, **inputs)
 
     return checked
+
+
+@pytest.fixture
+def output(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The host's output folder; its input folder has the picture in it; the pack's nodes are known to the host."""
+    import folder_paths
+
+    import nodes
+
+    for name in ("output", "input"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(folder_paths, f"{name}_directory", str(tmp_path / name))
+    (tmp_path / "input" / "Alice Smith 2019.jpg").write_bytes(b"")
+    for name in ("FaceCover", "SaveAnonymizedImage"):
+        monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, name, pack.node_classes[name])
+    return tmp_path / "output"
+
+
+@pytest.fixture
+def picture() -> torch.Tensor:
+    return torch.rand(1, 60, 250, 3, generator=torch.Generator().manual_seed(0))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
-import hmac
 import inspect
 import io
 import json
 import os
 import resource
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -23,61 +18,10 @@ from PIL import Image
 
 from harness.in_process import part
 from reverse_personalization.report import SCHEMA_FILE
+from tests.saving import PROMPT, files, safe, save
 from tests.test_face_cover import BOXES, face_verdict, faces_at, run_node, verdict_over
 
-PROMPT = {
-    "1": {"class_type": "LoadImage", "inputs": {"image": "Alice Smith 2019.jpg"}, "_meta": {"title": "Load Image"}},
-    "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "smiling in Rimini", "clip": ["3", 1]}},
-    "3": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "model.safetensors"}},
-    "4": {
-        "class_type": "SaveAnonymizedImage",
-        "inputs": {"images": ["1", 0], "filename_prefix": "anonymised", "format": "png", "no_face": "block"},
-    },
-}
-WORKFLOW = {"nodes": [{"id": 1, "type": "LoadImage", "widgets_values": ["Alice Smith 2019.jpg", "image"]}], "links": []}
 NAMES = (b"alice", b"smith", b"2019")
-
-
-@pytest.fixture
-def output(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The host's output folder; its input folder has the picture in it; the pack's nodes are known to the host."""
-    import folder_paths
-
-    import nodes
-
-    for name in ("output", "input"):
-        (tmp_path / name).mkdir()
-        monkeypatch.setattr(folder_paths, f"{name}_directory", str(tmp_path / name))
-    (tmp_path / "input" / "Alice Smith 2019.jpg").write_bytes(b"")
-    for name in ("FaceCover", "SaveAnonymizedImage"):
-        monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, name, pack.node_classes[name])
-    return tmp_path / "output"
-
-
-@pytest.fixture
-def picture() -> torch.Tensor:
-    return torch.rand(1, 60, 250, 3, generator=torch.Generator().manual_seed(0))
-
-
-def save(images: torch.Tensor, verdict: Any, prompt: Any = PROMPT, **inputs: Any) -> list[dict[str, str]]:
-    """Run the node with hidden inputs as the host hands them over; what it shows."""
-    from comfy_api.latest import io as host_io
-
-    node = part("nodes.save_anonymized_image").SaveAnonymizedImage
-    hidden = {host_io.Hidden.prompt: prompt, host_io.Hidden.extra_pnginfo: {"workflow": WORKFLOW, "other": "Alice"}}
-    clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
-    with torch.inference_mode():
-        shown = clone.execute(images, verdict, **inputs).ui
-    assert [one["after"] for one in shown["comparison"]] == shown["images"]
-    return shown["images"]
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def safe(images: torch.Tensor) -> Any:
-    return verdict_over(images, *[("anonymised", "covered")] * len(images))
 
 
 def test_schema_names_what_execute_takes(pack):
@@ -346,155 +290,6 @@ def test_file_systems_without_links_are_served_as_safely(output, monkeypatch, ta
     with pytest.raises(PermissionError):
         part("host.image_files").save_numbered(output, "y", 1, ".png", b"new", b"{}")
     assert len(files(output)) == 2 + taken
-
-
-def flushed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
-    """What is flushed from now on: a folder's path with the files that it then holds, or a file's with none."""
-    seen = []
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        path = os.readlink(f"/proc/self/fd/{descriptor}")
-        seen.append(
-            (path, [name for name in sorted(os.listdir(path)) if name[0] != "."] if os.path.isdir(path) else [])
-        )
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    return seen
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc that names open files")
-@pytest.mark.parametrize("links", [True, False])
-def test_the_folders_entry_is_flushed_after_each_file_has_its_name(output, picture, monkeypatch, links):
-    """After a power failure whoever sees the picture can rely on the report."""
-    if not links:
-        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
-    seen = flushed(monkeypatch)
-    save(picture, safe(picture), filename_prefix="new/deep/x")
-    folders = [(path, names) for path, names in seen if os.path.isdir(path)]
-    deep = str(output / "new" / "deep")
-    report, picture_file = "x_00001_.json", "x_00001_.png"
-    assert folders == [
-        (str(output / "new"), ["deep"]),
-        (str(output), ["new"]),
-        (deep, [report]),
-        (deep, [report, picture_file]),
-    ]
-
-
-@pytest.mark.parametrize("refusal", ["EINVAL", "ENOTSUP", "EACCES"])
-def test_a_platform_that_flushes_no_folder_is_served(output, picture, monkeypatch, refusal):
-    real = os.open
-
-    def open_(path, *arguments, **options):
-        if os.path.isdir(path):
-            raise OSError(getattr(errno, refusal), "a folder cannot be flushed here")
-        return real(path, *arguments, **options)
-
-    monkeypatch.setattr(os, "open", open_)
-    assert len(save(picture, safe(picture))) == 1
-    assert len(files(output)) == 2
-
-
-def test_a_disk_that_fails_under_the_folder_fails_the_save(output, monkeypatch):
-    def broken(descriptor):
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "fsync", broken)
-    with pytest.raises(OSError, match="Input/output error"):
-        part("host.image_files").flush_folder(output)
-
-
-SECRET = "REVERSE_PERSONALIZATION_SECRET"
-
-
-def test_an_original_is_proved_with_the_users_secret(output, picture, monkeypatch):
-    monkeypatch.setenv(SECRET, "correct horse battery staple, thirty-two")
-    verdict = safe(picture)
-    [shown] = save(picture, verdict, prove_original=True)
-    text = (output / shown["filename"]).with_suffix(".json").read_text(encoding="utf-8")
-    report = json.loads(text)
-    jsonschema.validate(report, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
-    key = os.environ[SECRET].encode()
-    expected = hmac.new(key, verdict.originals[0].encode(), hashlib.sha256).hexdigest()
-    assert report["pixels"]["original_hmac_sha256"] == expected
-    assert "horse" not in text
-
-
-@pytest.mark.parametrize("secret", [None, "", "too short", " " * 40])
-def test_a_proof_without_a_good_secret_is_refused_when_it_is_queued(pack, output, picture, monkeypatch, secret):
-    if secret is None:
-        monkeypatch.delenv(SECRET, raising=False)
-    else:
-        monkeypatch.setenv(SECRET, secret)
-    node = pack.node_classes["SaveAnonymizedImage"]
-    assert node.validate_inputs() is True
-    assert node.validate_inputs(prove_original=None) is True
-    said = node.validate_inputs(prove_original=True)
-    assert "REVERSE_PERSONALIZATION_SECRET" in said
-    assert "Set it before ComfyUI starts" in said
-    assert "too short" not in said
-    with pytest.raises(ValueError, match=r"the environment variable .* Set it before ComfyUI starts"):
-        save(picture, safe(picture), prove_original=True)
-    assert files(output) == []
-
-
-def test_the_host_refuses_the_proof_at_the_door(pack, output, monkeypatch):
-    import execution
-
-    monkeypatch.delenv(SECRET, raising=False)
-    inputs = {"images": ["1", 0], "verdict": ["1", 0], "prove_original": True}
-    prompt = {
-        "1": {"class_type": "LoadImage", "inputs": {}},
-        "2": {"class_type": "SaveAnonymizedImage", "inputs": inputs},
-    }
-    ok, errors, _ = asyncio.run(execution.validate_inputs("x", prompt, "2", {"1": (True, [], "1")}))
-    assert not ok
-    assert any(SECRET in error["details"] for error in errors)
-
-
-def test_a_proof_needs_a_report_to_be_in(pack, output, picture, monkeypatch):
-    monkeypatch.setenv(SECRET, "s" * 32)
-    assert "report is off" in pack.node_classes["SaveAnonymizedImage"].validate_inputs(
-        prove_original=True, report=False
-    )
-    with pytest.raises(ValueError, match="report is off"):
-        save(picture, safe(picture), prove_original=True, report=False)
-    assert files(output) == []
-
-
-def test_the_input_folder_is_not_read_unless_a_workflow_is_kept(output, picture, monkeypatch):
-    asked = []
-    real = os.walk
-    monkeypatch.setattr(os, "walk", lambda *given, **options: asked.append(given) or real(*given, **options))
-    save(picture, safe(picture))
-    assert asked == []
-    save(picture, safe(picture), keep_workflow=True)
-    assert len(asked) == 1
-
-
-def test_a_word_of_the_graph_in_the_prefix_is_looked_up(output, picture, tmp_path):
-    """A folder's name has nothing that shows that it is one; only then the files are asked."""
-    prompt = {"1": {"class_type": "LoadImage", "inputs": {"image": "wedding", "upload": "image"}}}
-    assert len(save(picture, safe(picture), prompt, filename_prefix="the wedding")) == 1
-    (tmp_path / "input" / "wedding").mkdir()
-    (tmp_path / "input" / "wedding" / "1.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match="filename_prefix holds the name"):
-        save(picture, safe(picture), prompt, filename_prefix="the wedding")
-
-
-def test_files_below_input_are_named_as_the_host_names_them(output, tmp_path):
-    import folder_paths
-
-    folder = tmp_path / "input"
-    (folder / "a" / "b").mkdir(parents=True)
-    for name in ("x.png", "a/y.png", "a/b/z.png"):
-        (folder / name).write_bytes(b"")
-    host_files = part("host.image_files")
-    assert sorted(host_files.loadable_files()) == sorted(folder_paths.recursive_search(str(folder))[0])
-    (folder / "a" / "b" / "round").symlink_to(folder)
-    assert len(list(host_files.loadable_files())) == 4
 
 
 @pytest.mark.parametrize(("name", "value"), [("no_face", "Block"), ("unhandled", "no"), ("format", "tiff")])
