@@ -23,7 +23,7 @@ KERNEL_RADIUS = 4.0
 
 
 def smoothstep(x: NDArray[Any]) -> NDArray[np.float32]:
-"""How far `resample` reads around a pixel, in pixels of the source or the target, whichever are larger."""
+    """Rise smoothly from exactly 0, up to x = 0, to exactly 1, from x = 1 on, with horizontal tangents at both ends."""
     t: NDArray[np.float32] = np.clip(x, 0, 1).astype(np.float32, copy=False)
     return t * t * (3 - 2 * t)
 
