@@ -1,4 +1,8 @@
-"""What nodes refuse before they begin: the host checks the types of inputs, not whether they fit one another."""
+"""Checks of inputs, shared by several nodes.
+
+The host checks the type of an input and the range of a typed value, but neither a linked value nor whether the inputs
+belong together.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +16,29 @@ from ..reverse_personalization.verdict import Verdict, pixels_digest
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a choice that there is not.
+    """Check a choice.
+
+    Args:
+        name: of the input, for the error.
+        value: from the user.
+        choices: all that are valid.
 
     Raises:
-        ValueError: `value` is not among the `choices`.
+        ValueError: `value` is not one of the `choices`.
     """
     if value not in choices:
         raise ValueError(f'{name} is "{value}"; expected {" or ".join(choices)}')
 
 
 def check_images(image: Tensor, name: str = "image") -> None:
-    """Refuse what has no faces to find.
+    """Check that a tensor is a batch of pictures.
 
     Args:
-        image: of the user.
-        name: what the error calls it.
+        image: from the user.
+        name: of the input, for the error.
 
     Raises:
-        ValueError: not [B, H, W, C] with C in 1, 3, 4; nothing in it; or values that are not finite.
+        ValueError: the shape is not [B, H, W, C] with C in 1, 3, 4; the batch is empty; or a value is not finite.
     """
     if image.ndim != 4 or image.shape[3] not in (1, 3, 4):
         raise ValueError(
@@ -42,16 +51,16 @@ def check_images(image: Tensor, name: str = "image") -> None:
 
 
 def check_finite(batch: Tensor, name: str) -> None:
-    """Refuse pictures or masks with values that are not finite.
+    """Check that all values of a batch are finite.
 
     Args:
-        batch: [B, ...].
-        name: what the error calls one of them.
+        batch: [B, ...], pictures or masks.
+        name: of one of them, for the error.
 
     Raises:
-        ValueError: there are such values; it says in which.
+        ValueError: some are not; the error says in which pictures or masks.
     """
-    # The extremes tell (NaN is both), and need no copy of the picture.
+    # The extremes suffice, since NaN propagates to both, and they need no copy of the picture.
     bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.stack(one.aminmax()).isfinite().all()]
     if bad:
         raise ValueError(
@@ -61,10 +70,14 @@ def check_finite(batch: Tensor, name: str) -> None:
 
 
 def check_photographs(image: Tensor, faces: Faces) -> None:
-    """Refuse faces of other photographs.
+    """Check that faces can be those of these photographs.
+
+    Args:
+        image: [B, H, W, C].
+        faces: said to be found in them.
 
     Raises:
-        ValueError: another number or size of images.
+        ValueError: the faces were found in another number of images, or in images of another size.
     """
     expected = (len(faces.images), faces.height, faces.width)
     if tuple(image.shape[:3]) != expected:
@@ -75,20 +88,20 @@ def check_photographs(image: Tensor, faces: Faces) -> None:
 
 
 def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
-    """Refuse faces that were found in other pictures: at their places there is somebody else, or nobody.
+    """Check that faces were found in exactly these pictures; in any other, somebody else or nobody is where they are.
 
     Args:
-        faces: of as many pictures.
-        pictures: `pixels_digest` of each picture that they are said to be of.
-        name: what the error calls one of those.
+        faces: for as many pictures.
+        pictures: `pixels_digest` of each picture.
+        name: of a picture, for the error.
 
     Raises:
-        ValueError: one of them is not the picture in which its faces were found.
+        ValueError: a picture is not the one in which its faces were found.
     """
     if len(faces.pictures) != len(pictures):
         raise ValueError(
-            f"the faces say of {len(faces.pictures)} pictures where they were found, but there are {len(pictures)} "
-            f"{name}s; connect the faces of Embed Faces on these {name}s"
+            f"the faces name {len(faces.pictures)} pictures in which they were found, but there are {len(pictures)} "
+            f"{name}s; connect the faces that Embed Faces found in these {name}s"
         )
     others = [
         str(number)
@@ -103,19 +116,19 @@ def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
 
 
 def check_verdict(verdict: Verdict, images: Tensor) -> None:
-    """Refuse a verdict over other pictures.
+    """Check that a verdict is over exactly these pictures.
 
     Args:
-        verdict: of any pictures.
+        verdict: from the user.
         images: float [B, H, W, C] in [0, 1].
 
     Raises:
-        ValueError: the verdict is over another number of pictures, or one of them has other pixels.
+        ValueError: the verdict is over another number of pictures, or the pixels of a picture differ.
     """
     if not len(verdict.images) == len(verdict.results) == len(verdict.originals) == len(images):
         raise ValueError(
-            f"the verdict is over {len(verdict.images)} pictures, but {len(images)} are connected; connect the "
-            "pictures that Identity Check or Cover Faces was given or gave out together with its verdict"
+            f"the verdict is over {len(verdict.images)} pictures, but {len(images)} are connected; connect "
+            "a verdict together with its pictures: those that Identity Check was given, or that Cover Faces returned"
         )
     others = [
         str(number)
@@ -130,17 +143,17 @@ def check_verdict(verdict: Verdict, images: Tensor) -> None:
 
 
 def checked_crops(crops: Tensor | None, expected: int) -> Tensor:
-    """Refuse crops that do not fit their placements.
+    """Check that crops fit their placements.
 
     Args:
-        crops: of the user; None if none are connected.
+        crops: from the user; None if none are connected.
         expected: number of placements.
 
     Returns:
         The same crops, [F, side, side, C].
 
     Raises:
-        ValueError: no crops, another number of them, not square, or values that are not finite.
+        ValueError: there are no crops or not as many as placements, they are not square, or a value is not finite.
     """
     if crops is None:
         raise ValueError(f"there are {expected} crops to paste but none is connected; connect the changed crops")
@@ -158,14 +171,14 @@ def checked_crops(crops: Tensor | None, expected: int) -> Tensor:
 
 
 def check_crop_masks(mask: Tensor, expected: int) -> None:
-    """Refuse masks that do not fit their crops.
+    """Check that masks fit their crops.
 
     Args:
-        mask: of the user.
+        mask: from the user.
         expected: number of crops.
 
     Raises:
-        ValueError: not [F, m, m] or [1, m, m], or values that are not finite.
+        ValueError: the shape is neither [F, m, m] nor [1, m, m], or a value is not finite.
     """
     if mask.ndim != 3 or mask.shape[1] != mask.shape[2] or len(mask) not in (1, expected) or 0 in mask.shape:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Cover faces: what could not be made unrecognisable is hidden, or the run stops."""
+"""Cover Faces: hide the faces that could not be made unrecognisable, or stop the run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from .checks import check_choice, check_images, check_photographs, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
 
 FAILURE_CHOICES = ("cover", "block")
-"""What becomes of a face that was to be changed and is recognisable or unmeasurable."""
+"""What to do about a face that should have changed but is recognisable or unmeasurable; the first is the default."""
 
 UNHANDLED_CHOICES = ("cover", "keep")
-"""What becomes of a face that was found and not to be changed. One that nobody had found is covered in any case."""
+"""What to do about a face that was found but not chosen to be changed; the first is the default.
+
+A face that only the check found is covered in any case.
+"""
 
 DEFAULT_GROW, MAX_GROW = 0.15, 2.0
 
@@ -37,8 +40,8 @@ class FaceCover(io.ComfyNode):
             display_name="Cover Faces",
             category=CATEGORY,
             description=(
-                "Hides every face that Identity Check did not find to be anonymised, or, without a verdict, every "
-                "face it is given. All other pixels stay as they are."
+                "Hides every face that Identity Check did not pass as anonymised or, without a verdict, every face "
+                "that it is given. All other pixels stay as they are."
             ),
             search_aliases=[*SEARCH_ALIASES, "censor", "blur faces", "mosaic", "pixelate"],
             inputs=[
@@ -46,12 +49,12 @@ class FaceCover(io.ComfyNode):
                 IdentityVerdictSocket.Input(
                     "verdict",
                     optional=True,
-                    tooltip="From Identity Check on these pictures: what is not anonymised is covered.",
+                    tooltip="From Identity Check on these pictures: every face that is not anonymised is covered.",
                 ),
                 FacesSocket.Input(
                     "faces",
                     optional=True,
-                    tooltip="From Embed Faces on these pictures: all of them are covered, whatever the verdict says.",
+                    tooltip="From Embed Faces on these pictures: all of these are covered, whatever the verdict says.",
                 ),
                 io.Combo.Input(
                     "method",
@@ -59,8 +62,8 @@ class FaceCover(io.ComfyNode):
                     options=list(METHODS),
                     default=METHODS[0],
                     tooltip=(
-                        "solid leaves nothing of the face. mosaic and blur look milder, but are made of the face and "
-                        "can in part be undone: recognisers and restoring networks see through them."
+                        "solid leaves nothing of the face. mosaic and blur look milder but are made from the face and "
+                        "can partly be undone: recognisers and restoration networks see through them."
                     ),
                 ),
                 io.Combo.Input(
@@ -69,8 +72,8 @@ class FaceCover(io.ComfyNode):
                     default=FAILURE_CHOICES[0],
                     optional=True,
                     tooltip=(
-                        "What a face does that was to be changed and is still recognisable or could not be measured: "
-                        "it is covered, or the run stops and says which it is."
+                        "What to do about a face that should have been changed but is still recognisable or could not "
+                        "be measured: cover it, or stop the run and say which face it is."
                     ),
                 ),
                 io.Combo.Input(
@@ -80,9 +83,9 @@ class FaceCover(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "Faces that were not chosen to be changed, such as people in the background. keep: they stay "
-                        "as they are, recognisable; Save Anonymized Image has to be told too. Whom only Identity Check "
-                        "found is covered all the same."
+                        "What to do about faces that were not chosen to be changed, such as people in the background. "
+                        "keep leaves them recognisable, and Save Anonymized Image must be told as well. Faces that "
+                        "only Identity Check found are covered all the same."
                     ),
                 ),
                 io.Float.Input(
@@ -94,18 +97,18 @@ class FaceCover(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "How much larger the cover is than the head from hairline to chin and ear to ear, as a part "
-                        "of it. Raise it to hide hair and outline as well."
+                        "How much larger the cover is than the head (hairline to chin, ear to ear), as a fraction of "
+                        "it. Raise it to hide the hair and the outline as well."
                     ),
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The pictures with the covers on them."),
+                io.Image.Output(display_name="image", tooltip="The pictures with their covers."),
                 IdentityVerdictSocket.Output(
                     display_name="verdict",
                     tooltip=(
-                        "The same verdict over these pictures. From faces alone: one that nobody checked, for Identity "
-                        "Check is the node that searches a picture for those who were missed."
+                        "The same verdict, over these pictures. From faces alone it is marked as unchecked, because "
+                        "only Identity Check searches a picture for faces that were missed."
                     ),
                 ),
                 io.Mask.Output(display_name="mask", tooltip="1 where a cover is."),
@@ -123,27 +126,27 @@ class FaceCover(io.ComfyNode):
         unhandled: str = UNHANDLED_CHOICES[0],
         grow: float = DEFAULT_GROW,
     ) -> io.NodeOutput:
-        """Cover.
+        """Cover faces.
 
         Args:
             image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept.
-            verdict: over these very pixels.
-            faces: of these pictures.
-            method: see `cover_`.
+            verdict: over exactly these pixels.
+            faces: found in these pictures.
+            method: "solid", "mosaic" or "blur".
             on_failure: "cover" or "block".
             unhandled: "cover" or "keep".
-            grow: see `place_cover`.
+            grow: how much larger than the head a cover is, as a fraction of the head, in [0, 2].
 
         Returns:
-            The pictures, the verdict over them, and a mask, float [B, H, W].
+            The pictures, the verdict over them, and a mask, float [B, H, W], 1 under every cover.
 
         Raises:
-            ValueError: an input does not fit or does not belong to the pictures, a face cannot be placed, or faces
-                failed that block the run.
-            RuntimeError: a cover hides nothing.
+            ValueError: an input does not fit or belongs to other pictures, a face has no place in its picture, or a
+                face failed and on_failure is "block".
+            RuntimeError: a cover left the pixels under it as they were.
         """
         check_images(image)
-        # The host checks what is typed into a node, not what is linked to it.
+        # The host checks typed values, not linked ones.
         check_choice("method", method, METHODS)
         check_choice("on_failure", on_failure, FAILURE_CHOICES)
         check_choice("unhandled", unhandled, UNHANDLED_CHOICES)
@@ -152,8 +155,8 @@ class FaceCover(io.ComfyNode):
         if verdict is None:
             if faces is None:
                 raise ValueError(
-                    "neither a verdict nor faces are connected, so there is nothing to say what is to be covered; "
-                    "connect the verdict of Identity Check, or the faces of Embed Faces"
+                    "neither a verdict nor faces are connected, so there is nothing to cover; connect the verdict of "
+                    "Identity Check, or the faces of Embed Faces"
                 )
             verdict = unchecked_verdict(image, faces.model_pack)
         check_verdict(verdict, image)
@@ -182,6 +185,6 @@ def _block_failures(verdict: Verdict) -> None:
     failed = name_faces(verdict, lambda face: face.status in ("recognisable", "unmeasurable"))
     if failed:
         raise ValueError(
-            f"not anonymised: {failed}. Nothing was passed on, because on_failure is block; lower the scale (cfg), "
-            'raise denoise, or set on_failure to "cover"'
+            f"not anonymised: {failed}. Nothing was passed on, because on_failure is block; make the scale (cfg) more "
+            'negative, raise denoise, or set on_failure to "cover"'
         )

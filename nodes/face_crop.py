@@ -1,4 +1,4 @@
-"""Crop Faces: an aligned crop of every face, and where it belongs."""
+"""Crop Faces: cut an aligned crop of every face, and remember where it belongs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_MARGIN = 1.0
 
 
 class FaceCrop(io.ComfyNode):
-    """IMAGE + FACES -> one aligned IMAGE for each face, FACE_PLACEMENTS."""
+    """IMAGE + FACES -> an aligned IMAGE for each face, its FACES and FACE_PLACEMENTS."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -37,15 +37,13 @@ class FaceCrop(io.ComfyNode):
             display_name="Crop Faces",
             category=CATEGORY,
             description=(
-                "Cuts every face out of its photograph, upright and in the middle as FFHQ has it, and remembers where "
-                "it belongs for Paste Faces. A picture without any face goes through the same graph unchanged."
+                "Cuts every face out of its photograph, upright and centred as in FFHQ, and remembers where it "
+                "belongs, for Paste Faces. A picture without faces passes through the same graph unchanged."
             ),
             search_aliases=[*SEARCH_ALIASES, "face align", "FFHQ", "face detailer"],
             inputs=[
-                io.Image.Input("image", tooltip="The photographs, as Embed Faces got them."),
-                FacesSocket.Input(
-                    "faces", tooltip='From Embed Faces; with its select at "all", every face is cropped.'
-                ),
+                io.Image.Input("image", tooltip="The photographs that were given to Embed Faces."),
+                FacesSocket.Input("faces", tooltip='From Embed Faces; set its select to "all" to crop every face.'),
                 io.Int.Input(
                     "side",
                     optional=True,
@@ -53,7 +51,10 @@ class FaceCrop(io.ComfyNode):
                     min=MIN_SIDE,
                     max=MAX_SIDE,
                     step=SIDE_STEP,
-                    tooltip="Of the square crops, pixels: what the model was trained at, 1024 for SDXL, 512 for SD1.5.",
+                    tooltip=(
+                        "Side of the square crops in pixels; use what the model was trained at: 1024 for SDXL, 512 for "
+                        "SD1.5."
+                    ),
                 ),
                 io.Float.Input(
                     "margin",
@@ -65,8 +66,8 @@ class FaceCrop(io.ComfyNode):
                     round=0.01,
                     advanced=True,
                     tooltip=(
-                        "What the crop shows around the face beyond FFHQ's framing, as a part of its side. More gives "
-                        "room for a wide feather and takes pixels from the face."
+                        "How much more the crop shows than FFHQ's framing, as a fraction of its side. More makes room "
+                        "for a wide feather but leaves fewer pixels for the face."
                     ),
                 ),
                 io.Boolean.Input(
@@ -75,8 +76,8 @@ class FaceCrop(io.ComfyNode):
                     default=True,
                     advanced=True,
                     tooltip=(
-                        "Show only a strong blur of other faces that reach into a crop, so that nothing of an original "
-                        "comes back with its neighbour's crop."
+                        "Blur other faces that extend into a crop beyond recognition, so that no original comes back "
+                        "with its neighbour's crop."
                     ),
                 ),
             ],
@@ -84,13 +85,15 @@ class FaceCrop(io.ComfyNode):
                 io.Image.Output(
                     "crops",
                     tooltip=(
-                        "One square picture for each face, photograph by photograph. Without any face a small grey one "
-                        "that Paste Faces does not look at."
+                        "A square picture for each face, photograph by photograph. If there is no face, a small grey "
+                        "one, which Paste Faces ignores."
                     ),
                 ),
                 FacesSocket.Output("crop_faces", display_name="faces", tooltip="The same faces, one for each crop."),
                 FacePlacementsSocket.Output("placements", tooltip="Where the crops belong, for Paste Faces."),
-                io.String.Output("report", tooltip="Crops per image, and the faces that could not be cropped."),
+                io.String.Output(
+                    "report", tooltip="Number of crops per image, and the faces that could not be cropped."
+                ),
             ],
             has_intermediate_output=True,
         )
@@ -108,18 +111,19 @@ class FaceCrop(io.ComfyNode):
 
         Args:
             image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
-            faces: of these images.
+            faces: found in exactly these images.
             side: of the crops, pixels; a multiple of 8 from 64 to 4096.
-            margin: in [0, 1], see `crop_transform`.
-            hide_neighbours: see `take_crops`.
+            margin: how much more a crop shows than FFHQ's, as a fraction of FFHQ's side, in [0, 1].
+            hide_neighbours: whether to blur other faces in a crop beyond recognition.
 
         Returns:
             Crops float32 [F, side, side, 3], their faces as a batch of F with one face each, placements and report.
 
-            Without any crop the first two are a grey one of the smallest side and a face of nobody (`Face.nobody`),
-            and the placements are empty. For one picture or batch Paste Faces then asks for no crops, and what makes
-            them is not run. In a list of pictures, of which others have faces, it is run for the grey crop too, which
-            is little work; a blocker would reach Paste Faces there and drop the photograph from the list.
+            If there is no crop, the first two are a grey crop of the smallest side and a face of nobody
+            (`Face.nobody`), and the placements are empty. For a single picture or batch, Paste Faces then asks for no
+            crops, and the nodes that change them do not run. In a list in which other pictures have faces they do run
+            for the grey crop, which costs little; a blocker would reach Paste Faces there and drop the photograph
+            from the list.
 
         Raises:
             ValueError: an input does not fit.

@@ -1,4 +1,4 @@
-"""Paste Faces: put changed crops back where they were taken."""
+"""Paste Faces: put changed crops back where they were taken from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
 
 DEFAULT_FEATHER = 0.12
 MIN_FEATHER = 0.01
-WIDEST = 1.0
+MAX_FEATHER = 1.0
+MAX_GROW = 1.0
 
 
 class FacePaste(io.ComfyNode):
@@ -32,17 +33,20 @@ class FacePaste(io.ComfyNode):
             display_name="Paste Faces",
             category=CATEGORY,
             description=(
-                "Puts changed crops back into their photographs through a soft mask. Everything outside the mask stays "
-                "as it was to the last bit; where faces overlap, no original shows through."
+                "Puts changed crops back into their photographs through a soft mask. Outside the mask every bit stays "
+                "as it was; where faces overlap, no original shows through."
             ),
             search_aliases=[*SEARCH_ALIASES, "composite", "stitch", "uncrop", "face detailer"],
             inputs=[
-                io.Image.Input("image", tooltip="The photographs that Crop Faces got."),
+                io.Image.Input("image", tooltip="The photographs that were given to Crop Faces."),
                 FacePlacementsSocket.Input("placements", tooltip="From Crop Faces."),
                 io.Image.Input(
                     "crops",
                     lazy=True,
-                    tooltip="The changed crops, in Crop Faces' order; any size, square. Without faces not looked at.",
+                    tooltip=(
+                        "The changed crops in the order of Crop Faces: square, of any size. Ignored if there are no "
+                        "faces."
+                    ),
                 ),
                 io.Mask.Input(
                     "mask",
@@ -50,8 +54,8 @@ class FacePaste(io.ComfyNode):
                     lazy=True,
                     advanced=True,
                     tooltip=(
-                        "Drawn in the crops, one for each or one for all: what to paste, instead of the ellipse "
-                        "around the landmarks. What it leaves out of a face stays as it was."
+                        "What to paste instead of the ellipse around the landmarks, drawn in the crops: one mask for "
+                        "each or one for all. Any part of a face that it leaves out stays as it was."
                     ),
                 ),
                 io.Float.Input(
@@ -59,11 +63,11 @@ class FacePaste(io.ComfyNode):
                     optional=True,
                     default=DEFAULT_FEATHER,
                     min=MIN_FEATHER,
-                    max=WIDEST,
+                    max=MAX_FEATHER,
                     step=0.01,
                     tooltip=(
-                        "Width of the soft rim around the face, as a part of the face's radius. Wide hides the seam "
-                        "and changes more of the surroundings."
+                        "Width of the soft rim around the face, as a fraction of the face's radius. A wider rim hides "
+                        "the seam better but changes more of the surroundings."
                     ),
                 ),
                 io.Float.Input(
@@ -71,32 +75,36 @@ class FacePaste(io.ComfyNode):
                     optional=True,
                     default=0.0,
                     min=0.0,
-                    max=WIDEST,
+                    max=MAX_GROW,
                     step=0.01,
                     advanced=True,
                     tooltip=(
-                        "How far beyond the face everything is replaced, as a part of its radius. For more than a "
-                        "little, give Crop Faces a margin: the mask ends with the crop."
+                        "How far beyond the face everything is replaced, as a fraction of its radius. To grow more "
+                        "than a little, give Crop Faces a margin, because the mask ends with the crop."
                     ),
                 ),
                 io.Boolean.Input(
                     "colour_match",
                     optional=True,
                     default=True,
-                    tooltip="Shift the crop's colours smoothly so that they agree with the photograph along the rim.",
+                    tooltip="Shift the crop's colours smoothly so that they match the photograph along the rim.",
                 ),
             ],
             outputs=[
-                io.Image.Output("pasted", display_name="image", tooltip="As many images as there were, in their size."),
-                io.Mask.Output("changed", display_name="mask", tooltip="What was changed, and how much."),
+                io.Image.Output(
+                    "pasted",
+                    display_name="image",
+                    tooltip="The photographs with the changed faces, in the same number and size.",
+                ),
+                io.Mask.Output("changed", display_name="mask", tooltip="Where the photographs changed, and how much."),
             ],
         )
 
     @classmethod
     def check_lazy_status(cls, placements: Placements, **others: object) -> list[str]:
-        """Ask for crops and mask only if there is something to paste; what nothing is connected to is absent.
+        """Ask for crops and mask only if there is something to paste; unconnected inputs are absent.
 
-        In a list of pictures the host asks for each, and computes for all what one of them needs.
+        In a list of pictures the host asks once for each, and computes for all what any of them needs.
         """
         if not len(placements):
             return []
@@ -116,16 +124,16 @@ class FacePaste(io.ComfyNode):
         """Paste every crop.
 
         Args:
-            image: float [B, H, W, C] in [0, 1], C is 1, 3 or 4.
-            placements: of these images.
-            crops: float [F, s, s, C], one for each placement; not looked at without placements.
-            mask: float [F, m, m] or [1, m, m] in [0, 1] in the crops' frames, or None for the landmarks' masks.
-            feather: see `landmark_mask`.
-            grow: see `landmark_mask`.
-            colour_match: see `paste`.
+            image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept.
+            placements: in these images.
+            crops: float [F, s, s, C], one for each placement; ignored if there are no placements.
+            mask: float [F, m, m] or [1, m, m] in [0, 1], drawn in the crops; None takes the landmarks' masks.
+            feather: width of the fall from 1 to 0 at a mask's rim, in radii of the face, in [0.01, 1].
+            grow: how far beyond the face everything is replaced, in the same radii, in [0, 1].
+            colour_match: whether to shift each crop's colours smoothly to the photograph's along its rim.
 
         Returns:
-            Images of the same shape and dtype, and float32 [B, H, W], how much was changed.
+            Images of the same shape and dtype, and float32 [B, H, W] in [0, 1], how much each pixel changed.
 
         Raises:
             ValueError: an input does not fit.
@@ -134,10 +142,10 @@ class FacePaste(io.ComfyNode):
         check_photographs(image, placements.faces)
         if not len(placements):
             return io.NodeOutput(image, torch.zeros(image.shape[:3]))
-        if not MIN_FEATHER <= feather <= WIDEST or not 0 <= grow <= WIDEST:
+        if not MIN_FEATHER <= feather <= MAX_FEATHER or not 0 <= grow <= MAX_GROW:
             raise ValueError(
-                f"the feather is {feather:g} and grow is {grow:g}; expected {MIN_FEATHER:g} to {WIDEST:g} and 0 "
-                f"to {WIDEST:g}"
+                f"the feather is {feather:g} and grow is {grow:g}; expected {MIN_FEATHER:g} to "
+                f"{MAX_FEATHER:g} and 0 to {MAX_GROW:g}"
             )
         crops = checked_crops(crops, len(placements))
         if mask is not None:

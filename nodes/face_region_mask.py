@@ -1,4 +1,4 @@
-"""Mark parts of faces."""
+"""Face Region Mask: mark parts of faces."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ class FaceRegionMask(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Describe the node."""
+        """Inputs and outputs."""
         return io.Schema(
             node_id="FaceRegionMask",
             display_name="Face Region Mask",
             category=CATEGORY,
             description=(
-                "Marks eyes, nose, mouth or glasses of every face, for Keep Region or any other node that takes a "
-                "mask. Sizes follow the distance between the eyes and the turn of the face."
+                "Marks the eyes, nose, mouth or glasses of every face, for Keep Region or any other node that takes a "
+                "mask. The marks follow the distance between the eyes and the direction of the face."
             ),
             search_aliases=[*SEARCH_ALIASES, "face parsing", "eyes", "mouth", "landmarks"],
             inputs=[
                 FacesSocket.Input(
-                    "faces", tooltip="Of the pictures to be masked: for Keep Region, Embed Faces on the crops."
+                    "faces",
+                    tooltip=(
+                        "Faces of the pictures to mask; for Keep Region, those that Embed Faces finds in the crops."
+                    ),
                 ),
                 io.Boolean.Input("eyes", optional=True, default=True, tooltip="Both eyes with their lids."),
-                io.Boolean.Input("mouth", optional=True, default=True, tooltip="The lips, also of an open mouth."),
+                io.Boolean.Input("mouth", optional=True, default=True, tooltip="The lips, even of an open mouth."),
                 io.Boolean.Input("nose", optional=True, default=False, tooltip="From the eyes to below its tip."),
                 io.Boolean.Input("glasses", optional=True, default=False, tooltip="A band over both eyes."),
                 io.Float.Input(
@@ -40,7 +43,7 @@ class FaceRegionMask(io.ComfyNode):
                     max=1.0,
                     step=0.05,
                     round=0.001,
-                    tooltip="How much further the parts reach, in distances between the eyes; negative: less far.",
+                    tooltip="How far the parts extend beyond their outline, in eye distances; negative shrinks them.",
                 ),
                 io.Float.Input(
                     "soft_edge",
@@ -51,7 +54,7 @@ class FaceRegionMask(io.ComfyNode):
                     step=0.05,
                     round=0.001,
                     advanced=True,
-                    tooltip="Width of the soft edge, in distances between the eyes; 0 is a pixel.",
+                    tooltip="Width of the soft edge, in eye distances; at least one pixel.",
                 ),
             ],
             outputs=[io.Mask.Output(tooltip="One mask for each picture; black where a picture has no face.")],
@@ -68,6 +71,22 @@ class FaceRegionMask(io.ComfyNode):
         grow: float = 0.0,
         soft_edge: float = 0.1,
     ) -> io.NodeOutput:
-        """Draw the masks."""
+        """Draw the masks.
+
+        Args:
+            faces: of the pictures to mask, any number in each.
+            eyes: whether to mark them.
+            mouth: whether to mark it.
+            nose: whether to mark it.
+            glasses: whether to mark them.
+            grow: how far a part extends beyond its outline, in eye distances, in [-0.2, 1].
+            soft_edge: width of the edge, in eye distances, in [0, 1]; at least a pixel is used.
+
+        Returns:
+            A mask, float32 [B, H, W] in [0, 1].
+
+        Raises:
+            ValueError: no part is chosen, or a face's landmarks are degenerate.
+        """
         wanted = {"eyes": eyes, "mouth": mouth, "nose": nose, "glasses": glasses}
         return io.NodeOutput(faces_mask(faces, (part for part in PARTS if wanted[part]), grow=grow, soft=soft_edge))

@@ -1,4 +1,4 @@
-"""Inputs that several nodes ask for in the same words, with their defaults."""
+"""Inputs that several nodes share, with their defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_DETECTOR_SIZE = 640
 
 
 def provider_input() -> io.Input:
-    """What the face models run on, as all nodes ask for it."""
+    """The input that chooses what the face models run on."""
     return io.Combo.Input(
         "provider",
         options=[DEFAULT_PROVIDER, *PROVIDERS],
@@ -26,14 +26,14 @@ def provider_input() -> io.Input:
         default=DEFAULT_PROVIDER,
         advanced=True,
         tooltip=(
-            "What ONNX Runtime computes on. auto takes the fastest there is except TensorRT. The "
-            "report says what was really used."
+            "What ONNX Runtime computes on. auto takes the fastest provider available except TensorRT. The report says "
+            "which one was actually used."
         ),
     )
 
 
 def checker_inputs() -> list[io.Input]:
-    """Who checks and how strictly, as all nodes ask for it."""
+    """The inputs that choose the checking recogniser and how strict it is."""
     return [
         io.Combo.Input(
             "checker",
@@ -61,7 +61,7 @@ def checker_inputs() -> list[io.Input]:
 
 
 def guidance_inputs() -> list[io.Input]:
-    """Inputs that the sampler and the guider on its own have in common."""
+    """The inputs of the guidance, which the samplers and the guider share."""
     return [
         io.Model.Input("model", tooltip="The model, with its identity adapter, that made the trajectory."),
         NoiseTrajectorySocket.Input("trajectory", tooltip="From DPM-Solver++ Inversion."),
@@ -109,10 +109,10 @@ def guidance_inputs() -> list[io.Input]:
 
 
 def to_picture(image: Tensor) -> NDArray[np.uint8]:
-    """An image as InsightFace takes it.
+    """Convert an image to the format that InsightFace takes.
 
     Args:
-        image: float [H, W, C] in [0, 1] (clipped), RGB, C in 1, 3, 4.
+        image: float [H, W, C], RGB, clipped to [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
 
     Returns:
         uint8 [H, W, 3], BGR.

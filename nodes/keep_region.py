@@ -1,4 +1,4 @@
-"""Keep a part of the picture as it is while the rest is generated."""
+"""Keep Region: keep a part of the picture as it is while the rest is generated."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from ..reverse_personalization.trajectory import NoiseTrajectory
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 MODES = ("keep", "change")
-"""What the white of the mask does; the first is the default."""
+"""What the white area of the mask means; the first is the default."""
 
 
 class KeepRegion(io.ComfyNode):
-    """NOISE_TRAJECTORY + MASK -> NOISE_TRAJECTORY that gives a region back."""
+    """NOISE_TRAJECTORY + MASK -> NOISE_TRAJECTORY that keeps a region."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Describe the node."""
+        """Inputs and outputs."""
         return io.Schema(
             node_id="KeepRegion",
             display_name="Keep Region",
             category=CATEGORY,
             description=(
                 "Keeps eyes, mouth, glasses or any other part of the inverted picture while the rest is generated: "
-                "the region is held in the latent during the run, so that what is around it fits to it. What is kept "
-                "still shows the person; check the result."
+                "the region is held in the latent during the run, so its surroundings fit it. What is kept still shows "
+                "the person, so check the result."
             ),
             search_aliases=[*SEARCH_ALIASES, "inpaint", "NullFace", "latent noise mask", "eyes", "mouth", "glasses"],
             inputs=[
@@ -34,8 +34,8 @@ class KeepRegion(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     tooltip=(
-                        "Of the inverted picture, in its size (Face Region Mask); one for all or one for each. Grey "
-                        "is between keeping and changing."
+                        "A mask of the inverted picture in its size, such as Face Region Mask makes: one for all "
+                        "pictures or one for each. Grey lies between keeping and changing."
                     ),
                 ),
                 io.Combo.Input(
@@ -43,7 +43,7 @@ class KeepRegion(io.ComfyNode):
                     options=list(MODES),
                     optional=True,
                     default=MODES[0],
-                    tooltip="keep: white stays as it is. change: only white may change.",
+                    tooltip="keep: the white area stays as it is. change: only the white area may change.",
                 ),
                 io.Float.Input(
                     "start",
@@ -54,14 +54,15 @@ class KeepRegion(io.ComfyNode):
                     step=0.05,
                     round=0.001,
                     tooltip=(
-                        "Part of the run that is left free before the region is held. 0 holds it from the first step, "
-                        "1 puts it back after the last one only; later fits less well and lets the rest change more."
+                        "Fraction of the run that passes before the region is held. 0 holds it from the first step, 1 "
+                        "only restores it after the last one. Later lets the rest change more but fits less well."
                     ),
                 ),
             ],
             outputs=[
                 NoiseTrajectorySocket.Output(
-                    display_name="trajectory", tooltip="The same record, to be replayed with the region kept."
+                    display_name="trajectory",
+                    tooltip="The same trajectory, which is now replayed with the region kept.",
                 )
             ],
         )
@@ -70,5 +71,15 @@ class KeepRegion(io.ComfyNode):
     def execute(
         cls, trajectory: NoiseTrajectory, mask: Tensor, mode: str = MODES[0], start: float = 0.0
     ) -> io.NodeOutput:
-        """Put the region into a copy of the trajectory."""
+        """Add the region to a copy of the trajectory.
+
+        Args:
+            trajectory: of the inverted pictures.
+            mask: float [1, H, W] or [B, H, W] in [0, 1], in the pictures' size.
+            mode: "keep" keeps the white area, "change" everything else.
+            start: fraction of the run that passes before the region is held, in [0, 1].
+
+        Raises:
+            ValueError: the trajectory already keeps a region, or the mask does not fit its pictures.
+        """
         return io.NodeOutput(keep_region(trajectory, mask, change=mode == MODES[1], start=start))

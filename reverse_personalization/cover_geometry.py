@@ -1,11 +1,11 @@
 """Where covers lie.
 
-A cover is the last resort for a face that could not be changed, so it errs on the large side: it spans the head's
-front from the hair to below the chin and from ear to ear, as the box alone tells it and as the landmarks alone tell
-it, both together. Either may be wrong; neither can make the cover smaller.
+A cover is the last resort for a face that could not be changed, so it errs on the large side. It is the union of two
+estimates of the head's front, from hair to below the chin and from ear to ear: one from the face's box alone and one
+from its landmarks alone. Either may be wrong, but neither can make the cover smaller.
 
-Coordinates of pixels follow OpenCV: (0, 0) is the middle of the top left pixel, x to the right and y down. Points are
-complex numbers x + iy, so that a turn by 90 degrees is a multiplication by i.
+Pixel coordinates follow OpenCV: (0, 0) is the centre of the top left pixel, x to the right and y down. Points are
+complex numbers x + iy, so multiplying by i turns them by 90 degrees.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .head_extent import HEAD_PER_FACE, HEAD_RADII
 from .verdict import Box
 
 MAX_COORDINATE = 1e6
-"""Pixels from the picture's corner beyond which a coordinate is no place but a mistake."""
+"""Largest distance from the picture's corner, in pixels, at which a coordinate can be a place and not a mistake."""
 
 
 @dataclass(frozen=True)
 class Ellipse:
-    """One ellipse.
+    """An ellipse, turned by any angle.
 
     Attributes:
-        centre: pixels.
+        centre: x + iy in pixels.
         axis: unit vector along the first axis.
-        half_axes: lengths of the two half axes in pixels, both above 0.
+        half_axes: lengths of the half axes in pixels, both above 0; the first lies along `axis`.
     """
 
     centre: complex
@@ -46,10 +46,13 @@ class Ellipse:
         return math.hypot(a * c, b * s), math.hypot(a * s, b * c)
 
     def row_spans(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """First and last column, whole pixels, that the ellipse touches in each row; first > last where it does not.
+        """First and last column that the ellipse touches in each row.
 
         Args:
             y: [N] rows.
+
+        Returns:
+            Two [N] arrays of whole numbers; the first is the larger in rows that the ellipse does not touch.
         """
         (a, b), (c, s) = self.half_axes, (self.axis.real, self.axis.imag)
         # p dx^2 + 2 q dx dy + r dy^2 = 1 on the rim, with p r - q^2 = 1 / (a b)^2.
@@ -61,23 +64,21 @@ class Ellipse:
 
 
 def head_of_box(box: Box, grow: float) -> Ellipse:
-    """The upright ellipse through the corners of a face's box.
-
-    A detector's box reaches from the forehead to the chin, so its corners' ellipse takes in the hairline and the ears.
+    """The upright ellipse through the corners of a face's detected box, which covers the head.
 
     Args:
         box: of the face.
-        grow: by how much the ellipse is enlarged, as a part of itself.
+        grow: how much larger the ellipse is to be, as a fraction of its own size, above -1.
 
     Raises:
-        ValueError: the box has corners that are not finite or absurdly far away, or no area.
+        ValueError: the box has no area, or its corners are not finite or absurdly far away.
     """
     x0, y0, x1, y1 = box
     if not (all(abs(side) < MAX_COORDINATE for side in box) and x1 > x0 and y1 > y0):
         corners = ", ".join(f"{side:.0f}" for side in box)
         raise ValueError(
-            f"its box is ({corners}); expected x0 < x1 and y0 < y1 within {MAX_COORDINATE:.0f}: what is "
-            "not known to be anywhere cannot be covered, so the node that found the face has to be looked at"
+            f"its box is ({corners}); expected x0 < x1 and y0 < y1 within {MAX_COORDINATE:.0f}. A face "
+            "without a place cannot be covered; check the node that found it"
         )
     # Half a side times HEAD_PER_FACE, which is the square root of 2.
     scale = (1 + grow) / HEAD_PER_FACE
@@ -85,17 +86,17 @@ def head_of_box(box: Box, grow: float) -> Ellipse:
 
 
 def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> Ellipse | None:
-    """The ellipse over the head that five landmarks belong to, turned as they are.
+    """The ellipse that covers the head to which five landmarks belong, turned as they are.
 
-    Place and size are those of the FFHQ-aligned crop (see `face_template.ffhq_fractions`), which has no use for
-    landmarks that are mirrored or upside down; a cover has to lie over them all the same.
+    Its position and size come from the face's FFHQ-aligned crop. No such crop can be aligned to landmarks that are
+    mirrored or upside down, but a cover must lie over those too.
 
     Args:
         landmarks: five (x, y) in pixels, in InsightFace's order.
-        grow: by how much the ellipse is enlarged, as a part of itself.
+        grow: how much larger the ellipse is to be, as a fraction of its own size, above -1.
 
     Returns:
-        None if the landmarks are not five points at some distance: then the box alone says where the face is.
+        None unless the landmarks are five points apart from one another; the box alone then locates the face.
     """
     if len(landmarks) != 5 or not all(abs(x) < MAX_COORDINATE and abs(y) < MAX_COORDINATE for x, y in landmarks):
         return None
@@ -104,7 +105,7 @@ def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> 
     centre, half_side = ffhq_extent(points)
     if half_side < 1:
         return None
-    # Where a face looks aside the eyes say little of its turn, where it nods the mouth does: the longer counts more.
+    # Turning the head shortens the axis of the eyes, nodding that of the mouth: the longer one counts more.
     turn = down + 1j * across * (-1 if (down.conjugate() * 1j * across).real < 0 else 1)
     side = 2 * half_side * (1 + grow)
     return Ellipse(centre, turn / abs(turn), (HEAD_RADII[1] * side, HEAD_RADII[0] * side))
@@ -112,13 +113,13 @@ def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> 
 
 @dataclass(frozen=True, eq=False)
 class Cover:
-    """Where one face is to be covered.
+    """The pixels that cover one face.
 
     Attributes:
-        rows: of the picture that hold the cover.
-        columns: of the picture that hold it.
-        mask: bool, of the size of those rows and columns, True under the cover.
-        length: of the cover's longer side in pixels, parts outside the picture included.
+        rows: rows of the picture that hold the cover.
+        columns: columns of the picture that hold the cover.
+        mask: bool, [rows, columns], True under the cover.
+        length: longer side of the cover in pixels, including what lies outside the picture.
     """
 
     rows: slice
@@ -134,20 +135,21 @@ def place_cover(
     width: int,
     grow: float,
 ) -> Cover:
-    """The cover of one face.
+    """Lay out the cover of one face.
 
     Args:
-        boxes: all places the face has, at least one.
-        landmarks: of the same face, five (x, y) each; sets that are degenerate do not count.
+        boxes: where the face is, in the original, the result or both; at least one.
+        landmarks: sets of five (x, y) of the same face; degenerate sets are ignored.
         height: of the picture, pixels.
         width: of the picture, pixels.
-        grow: by how much the cover is larger than the head, as a part of it, above -1.
+        grow: how much larger than the head the cover is to be, as a fraction of the head, above -1.
 
     Raises:
-        ValueError: there is no box, a box is none (see `head_of_box`), or the face lies outside the picture.
+        ValueError: there is no box, a box has no area or its corners are not finite or absurdly far away, or the face
+            lies outside the picture.
     """
     if not boxes:
-        raise ValueError("it has no box; what is not known to be anywhere cannot be covered")
+        raise ValueError("it has no box, and a face without a place cannot be covered; check the node that found it")
     heads = [head_of_box(box, grow) for box in boxes]
     heads += [head for points in landmarks if (head := head_of_landmarks(points, grow)) is not None]
     left = math.floor(min(head.centre.real - head.extent[0] for head in heads))
@@ -163,6 +165,7 @@ def place_cover(
     if not mask.any():
         corners = ", ".join(f"{side:.0f}" for side in boxes[0])
         raise ValueError(
-            f"its box ({corners}) lies outside the picture of {width}x{height}; the faces belong to another picture"
+            f"its box ({corners}) lies outside the picture of {width}x{height}; connect faces that were found in this "
+            "picture"
         )
     return Cover(rows, columns, mask, max(right - left, bottom - top))

@@ -1,4 +1,4 @@
-"""Covers over faces: whom they hide, and what they are made of."""
+"""Covers over faces: which faces they hide, and what they are made of."""
 
 from __future__ import annotations
 
@@ -20,39 +20,45 @@ from .verdict import FaceVerdict, Verdict, pixels_digest
 Method = Literal["solid", "mosaic", "blur"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
-"""The safest first."""
+"""What a cover can be made of, the safest first."""
 
 SOLID_LEVEL = 0.0
-"""Brightness of a solid cover. It is no colour of the picture: a mean would give away the skin's."""
+"""Level of a solid cover in [0, 1]. It does not come from the picture: a mean would reveal the skin's colour."""
 
 MAX_MOSAIC_BLOCKS = 6
-"""Most blocks that a mosaic has across a cover."""
+"""Largest number of blocks across a mosaic cover."""
 
 MIN_BLOCK_SIZE = 4
-"""Pixels: so that something is lost of a face that has hardly more of them than a mosaic has blocks."""
+"""Smallest side of a block in pixels: a tiny face, hardly larger than a mosaic's number of blocks, loses detail too."""
 
 BLUR_SIGMA_FRACTION = 1 / 6
-"""Standard deviation of a blur as a part of the cover's length: more than half of what the eyes are apart."""
+"""Standard deviation of a blur as a fraction of the cover's length: more than half the distance between the eyes."""
 
 _BLUR_LENGTH = 48
-"""Length in pixels at which a blur is computed. Its standard deviation is 8 of them: nothing finer is left."""
-
+"""Length in pixels to which a cover is reduced before it is blurred. The standard deviation is then 8 pixels, so no
+finer detail would survive anyway."""
 
 NO_CHECKER = ""
-"""Name of the checker in a verdict over pictures that nobody checked."""
+"""Name of the checker in a verdict over pictures that nobody has checked."""
 
 MAX_HIDDEN_FRACTION = 0.25
-"""Part of a face under the covers of others from which on what was measured of it says nothing of the rest.
+"""Fraction of a face that may lie under the covers of other faces, not included.
 
-Of 429 anonymised faces of hostile photographs, cosines were up to 0.46 where other covers hid less than 0.7 of the
-face, as without covers, and up to 0.72 beyond; a quarter keeps well away from that.
+A face was measured without those covers, so the more of it they hide, the less the measurement says about what is
+left. Of 429 anonymised faces in hostile photographs, cosines were at most 0.46 where other covers hid less than 0.7 of
+the face, as without covers, and up to 0.72 beyond; a quarter stays well clear of that.
 """
 
 
 def unchecked_verdict(image: Tensor, guide: str) -> Verdict:
-    """A verdict that says nothing, over pictures that nobody changed or checked yet."""
+    """A verdict without faces, over pictures that nobody has changed or checked.
+
+    Args:
+        image: float [B, H, W, C] in [0, 1].
+        guide: name of the model pack that found the faces to cover.
+    """
     digests = tuple(pixels_digest(one) for one in image)
-    # Below every cosine: by this verdict nobody would be unrecognisable.
+    # No cosine lies below this threshold, so this verdict calls nobody unrecognisable.
     return Verdict(
         images=((),) * len(image), originals=digests, results=digests, threshold=-1.0, guide=guide, checker=NO_CHECKER
     )
@@ -61,7 +67,16 @@ def unchecked_verdict(image: Tensor, guide: str) -> Verdict:
 def faces_to_cover(
     checked: tuple[FaceVerdict, ...], asked: tuple[Face, ...], unhandled: str
 ) -> list[tuple[FaceVerdict, bool]]:
-    """The faces of one picture, each with whether it is to be covered; faces that only `asked` knows come last."""
+    """Decide which faces of one picture to cover.
+
+    Args:
+        checked: the faces in the picture's verdict.
+        asked: faces to cover whatever the verdict says.
+        unhandled: "keep" lets faces stay that were found before and not chosen to be changed; "cover" covers them.
+
+    Returns:
+        Each face with whether to cover it: those of the verdict, then those in `asked` that the verdict does not know.
+    """
     boxes = {face.box for face in asked}
     plan = []
     for face in checked:
@@ -74,14 +89,23 @@ def faces_to_cover(
 def cover_faces_(
     picture: Tensor, mask: Tensor, plan: Sequence[tuple[FaceVerdict, bool]], method: Method, grow: float
 ) -> tuple[FaceVerdict, ...]:
-    """Cover faces of one picture [H, W, C] in place and mark the covers in its mask [H, W]; returns all faces.
+    """Cover faces of one picture in place.
 
-    Covers of others may hide a part of a face that is anonymised. It was measured without them, so what it was found
-    to be is not what leaves, and from MAX_HIDDEN_FRACTION on it is covered as well.
+    An anonymised face of which the covers of others hide MAX_HIDDEN_FRACTION or more is covered as well.
+
+    Args:
+        picture: float [H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept. Modified.
+        mask: float [H, W]. Set to 1 under every new cover.
+        plan: the picture's faces, each with whether to cover it.
+        method: what covers are made of.
+        grow: how much larger than the head a cover is, as a fraction of the head.
+
+    Returns:
+        All faces, with the new status of those that were covered.
 
     Raises:
-        ValueError: a face has no place.
-        RuntimeError: a cover hides nothing.
+        ValueError: a face has no place in the picture.
+        RuntimeError: a cover left the pixels under it as they were.
     """
     faces = [face for face, _ in plan]
     height, width = mask.shape
@@ -93,31 +117,33 @@ def cover_faces_(
         except ValueError as error:
             raise ValueError(f"face {index + 1} cannot be covered: {error}") from None
 
-    # Covers of another such node before this one hide faces, too.
-    under = torch.zeros_like(mask)
+    # Covers that another node laid before hide faces too.
+    all_covers = torch.zeros_like(mask)
 
     def mark(where: Tensor, cover: Cover) -> None:
         where[cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
 
     def hidden(index: int) -> float:
         face = place(index, 1 / HEAD_PER_FACE - 1)
-        return float(under[face.rows, face.columns][torch.from_numpy(face.mask)].mean())
+        return float(all_covers[face.rows, face.columns][torch.from_numpy(face.mask)].mean())
 
     due = [index for index, (_, cover_it) in enumerate(plan) if cover_it]
     for index, face in enumerate(faces):
         if face.status == "covered" and index not in due:
-            mark(under, place(index, grow))
+            mark(all_covers, place(index, grow))
     while due:
         for index in due:
             cover = place(index, grow)
             here = picture[cover.rows, cover.columns]
-            under_it = torch.from_numpy(cover.mask).to(here.device)
-            before = here[under_it]
+            covered = torch.from_numpy(cover.mask).to(here.device)
+            before = here[covered]
             cover_(picture, cover, method)
-            if not is_covered(before, here[under_it], method):
-                raise RuntimeError(f"face {index + 1} shows through its cover: nothing is passed on; try solid")
+            if not is_covered(before, here[covered], method):
+                raise RuntimeError(
+                    f"face {index + 1} shows through its cover, so nothing is passed on; set method to solid"
+                )
             mark(mask, cover)
-            mark(under, cover)
+            mark(all_covers, cover)
             faces[index] = replace(faces[index], status="covered", method=method, reason="")
         due = [
             index
@@ -128,13 +154,13 @@ def cover_faces_(
 
 
 def cover_(image: Tensor, cover: Cover, method: Method) -> None:
-    """Cover a face in place.
+    """Cover one face in place.
 
     Args:
-        image: float [H, W, C] in [0, 1], C in 1, 3, 4; alpha, the fourth, is kept.
+        image: float [H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept. Modified.
         cover: of one of its faces.
-        method: "solid", one flat colour; "mosaic", at most `MAX_MOSAIC_BLOCKS` blocks across; "blur". The last two
-            are made of the picture, and something of the face is left in them.
+        method: "solid", one flat colour; "mosaic", at most `MAX_MOSAIC_BLOCKS` blocks across; or "blur". The last two
+            are made from the picture and keep something of the face.
     """
     pixels = image[cover.rows, cover.columns, :3]
     mask = torch.from_numpy(cover.mask)[..., None].to(image.device)
@@ -147,17 +173,17 @@ def cover_(image: Tensor, cover: Cover, method: Method) -> None:
 
 
 def is_covered(before: Tensor, after: Tensor, method: Method) -> bool:
-    """Whether a cover has really hidden what was there.
+    """Whether a cover has actually hidden what was under it.
 
     Args:
-        before: [P, C], the pixels under it before, C in 1, 3, 4; alpha does not count.
-        after: [P, C], the same after.
+        before: [P, C], the pixels under the cover before it was laid; C is 1, 3, or 4 with an alpha that is ignored.
+        after: [P, C], the same pixels afterwards.
         method: of the cover.
     """
     before, after = before[:, :3], after[:, :3]
     if method == "solid":
         return bool((after == SOLID_LEVEL).all())
-    # What is made of the picture differs from it, except where there was nothing to see.
+    # A cover made from the picture differs from it unless the picture was blank there.
     flat = bool((before == before[:1]).all())
     return bool(after.isfinite().all()) and (flat or not torch.equal(before, after))
 

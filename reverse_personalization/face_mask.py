@@ -62,7 +62,7 @@ class FaceArea:
         return distance
 
     def edge(self, window: Window) -> NDArray[np.float32]:
-        """Weight of a window's pixels, [h, w]: exactly 0 outside the crop, 1 from `CROP_EDGE_FADE` of its side inwards."""
+        """Weight of a window's pixels, [h, w]: exactly 0 outside the crop, rising to 1 within `CROP_EDGE_FADE`."""
         return smoothstep(self._to_edge(window) / (CROP_EDGE_FADE * self.side))
 
     def _to_edge(self, window: Window) -> NDArray[np.float32]:

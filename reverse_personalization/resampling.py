@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .alignment import Window, footprint, scale_of
 
 ANTIALIAS_SIGMA = 0.5
-"""Standard deviation, in target pixels, of the Gaussian through which a target pixel sees the source when it shrinks.
+"""Standard deviation, in target pixels, of the Gaussian that averages a source before it shrinks.
 
 It passes 6 % at three quarters of the sampling rate and 0.7 % at the sampling rate: no moire, little softness.
 """
@@ -23,7 +23,7 @@ KERNEL_RADIUS = 4.0
 
 
 def smoothstep(x: NDArray[Any]) -> NDArray[np.float32]:
-    """Rise smoothly from exactly 0, for x up to 0, to exactly 1, for x from 1, with horizontal tangents at both ends."""
+    """Rise smoothly from exactly 0, up to x = 0, to exactly 1, from x = 1 on, with horizontal tangents at both ends."""
     t: NDArray[np.float32] = np.clip(x, 0, 1).astype(np.float32, copy=False)
     return t * t * (3 - 2 * t)
 
