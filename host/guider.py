@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import comfy.model_management
 import comfy.samplers
-from comfy.model_patcher import ModelPatcher
+import torch
+from comfy.model_patcher import ModelPatcher, create_model_options_clone
+from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.guidance import IdentityGuidance, guided
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from .coverage import TextCoverage
 from .fingerprint import fingerprint
-from .identity_adapter import WITNESS, IdentityWitness, attached_adapter, null_identity, with_identity
+from .identity_adapter import KEY, WITNESS, IdentityWitness, attached_adapter, null_identity, with_identity
+from .memory import equal_parts, rows_that_fit
+from .patches import has_guidance_hooks
+from .randomness import callers_generators_kept, seeding_every_call
+from .rows import ProcessedConds, check_rows, select_processed
 
-_SEES_BOTH_BRANCHES = (
-    "disable_cfg1_optimization",
-    "sampler_cfg_function",
-    "sampler_pre_cfg_function",
-    "sampler_post_cfg_function",
-    "sampler_calc_cond_batch_function",
-)
+_IDENTITY, _NULL = "positive", "negative"
+"""The host's names of the two branches. The null identity is in the second one, the host's slot 1 of `cond_or_uncond`,
+in the inversion as in the generation: patches of others may treat the two slots differently."""
 
 
 class _IdentityGuider(comfy.samplers.CFGGuider):
@@ -29,44 +35,66 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         attached_adapter(model)
         super().__init__(model)
         self.texts: dict[str, Conditioning] = {}
+        self.finite = True
+        self._latents = 1
+        self._coverage: TextCoverage | None = None
+        self._rows_together: int | None = None
+        self._parts: dict[range, dict[str, ProcessedConds]] = {}
 
-    def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """The host's, which repeats or cuts texts that do not fit the batch.
+    def sample(
+        self,
+        noise: Tensor,
+        latent_image: Tensor,
+        sampler: comfy.samplers.Sampler,
+        sigmas: Tensor,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Tensor:
+        """The host's.
 
         Raises:
-            ValueError: there are several texts, but not one for each latent.
+            ValueError: a conditioning does not have one text for all latents or one for each, or it leaves timesteps or
+                parts of the picture without a text.
+            RuntimeError: a latent came out with values that are not finite.
         """
-        batch = latent_image.shape[0]
+        self._latents = latent_image.shape[0]
         for name, conditioning in self.texts.items():
-            for text, _ in conditioning:
-                if text.shape[0] not in (1, batch):
-                    raise ValueError(
-                        f"the {name} conditioning holds {text.shape[0]} texts for {batch} latents; expected one for "
-                        "all or one for each"
-                    )
-        return super().sample(noise, latent_image, *args, **kwargs)
+            check_rows(name, conditioning, self._latents)
+        sampling = self.model_patcher.get_model_object("model_sampling")
+        self._coverage = TextCoverage(self.texts, sampling, latent_image.shape)
+        self._coverage.check(sigmas[:-1].tolist())
+        try:
+            samples = super().sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
+        finally:
+            self._rows_together, self._coverage = None, None
+            self._parts.clear()
+        if self.finite:
+            check_finite(samples)
+        return samples
 
     def predict_noise(
         self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] | None = None, seed: int | None = None
     ) -> Tensor:
-        """The host's guided prediction.
+        """The guided prediction, evaluated in as many parts as the memory asks for.
 
         Raises:
+            ValueError: there is no text for this timestep.
             RuntimeError: the network was evaluated without the identities.
         """
+        level = float(timestep[0])
+        assert self._coverage is not None
+        self._coverage.check([level])
         witness = IdentityWitness()
         options = dict(model_options or {})
-        options["transformer_options"] = {**options.get("transformer_options", {}), WITNESS: witness}
-        denoised = comfy.samplers.sampling_function(
-            self.inner_model,
-            x,
-            timestep,
-            self.conds.get("negative"),
-            self._identity_branch(options),
-            self.cfg,
-            model_options=options,
-            seed=seed,
-        )
+        transformer_options = {**options.get("transformer_options", {}), WITNESS: witness}
+        options["transformer_options"] = seeding_every_call(transformer_options, KEY, seed or 0, level)
+        with callers_generators_kept([x.device, *options.get("multigpu_clones", {})]):
+            denoised = torch.cat(
+                [
+                    self._predict(x[rows.start : rows.stop], timestep[rows.start : rows.stop], conds, options, seed)
+                    for rows, conds in self._parts_of(x)
+                ]
+            )
         if not witness.seen:
             raise RuntimeError(
                 "the identities did not reach the network, so nothing would be anonymised; a node that replaces the "
@@ -74,9 +102,42 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
             )
         return denoised
 
-    def _identity_branch(self, model_options: dict[str, Any]) -> list[dict[str, Any]] | None:
-        """Conditions of the branch that the scale multiplies, None where it need not be evaluated."""
-        return self.conds["positive"]
+    def _predict(
+        self, x: Tensor, timestep: Tensor, conds: dict[str, ProcessedConds], options: dict[str, Any], seed: int | None
+    ) -> Tensor:
+        """Equation 5 for some rows."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        null = conds.get(_NULL)
+        identity = conds.get(_IDENTITY)
+        if has_guidance_hooks(options):
+            # At 0 the identity has no say, and hooks then see the same in the generation as in the inversion.
+            shown = null if self.cfg == 0.0 else identity
+            return comfy.samplers.sampling_function(
+                self.inner_model, x, timestep, null, shown, self.cfg, model_options=options, seed=seed
+            )
+        alone = math.isclose(self.cfg, 1.0)
+        branches = [None if self.cfg == 0.0 else identity, None if alone else null]
+        of_identity, of_null = comfy.samplers.calc_cond_batch(self.inner_model, branches, x, timestep, options)
+        if branches[0] is None:
+            return of_null
+        return of_identity if alone else guided(of_identity, of_null, self.cfg)
+
+    def _parts_of(self, x: Tensor) -> list[tuple[range, dict[str, ProcessedConds]]]:
+        """Rows that go through the network together, with their conditionings."""
+        fit = rows_that_fit(self.inner_model, self.conds.values(), x.shape, x.device)
+        if fit < x.shape[0] and (self._rows_together is None or fit < self._rows_together):
+            # Never more again in this run: what was prepared for the parts, such as hints, stays valid.
+            self._rows_together = fit
+            self._parts.clear()
+        largest = min(x.shape[0], self._rows_together or x.shape[0])
+        parts = equal_parts(x.shape[0], largest)
+        if len(parts) == 1:
+            return [(parts[0], self.conds)]
+        for rows in parts:
+            if rows not in self._parts:
+                latents = [row % self._latents for row in rows]
+                self._parts[rows] = select_processed(self.conds, latents, self._latents)
+        return [(rows, self._parts[rows]) for rows in parts]
 
 
 class NullIdentityGuider(_IdentityGuider):
@@ -86,21 +147,31 @@ class NullIdentityGuider(_IdentityGuider):
         model: with an identity adapter.
         source: text of the photograph.
         negative: text of the other branch, or None.
-        cfg: scale between the two; at 1, or without a negative, there is one evaluation a step.
+        cfg: scale between the two; at 1, or without a negative, there is one evaluation a step (two if the model has
+            guidance hooks, which want to see two branches).
     """
 
     def __init__(self, model: ModelPatcher, source: Conditioning, negative: Conditioning | None, cfg: float) -> None:
         super().__init__(model)
         null = null_identity()
         self.texts["source"] = source
-        branches = {"positive": with_identity(source, null)}
-        if negative is None:
-            cfg = 1.0  # guidance between a text and itself is that text's own prediction
-        elif cfg != 1.0:
+        if negative is None or cfg == 1.0:
+            # What a generation at scale 0 evaluates.
+            self.inner_set_conds({_NULL: with_identity(source, null)})
+            self.set_cfg(0.0)
+        else:
             self.texts["negative"] = negative
-            branches["negative"] = with_identity(negative, null)
-        self.inner_set_conds(branches)
-        self.set_cfg(cfg)
+            self.set_conds(with_identity(source, null), with_identity(negative, null))
+            self.set_cfg(cfg)
+
+    def reserve(self, rows: int) -> None:
+        """Have the host make room for this many rows in a call, where the sampler evaluates more than the latents."""
+
+        def prepare(executor: Any, model: ModelPatcher, noise_shape: Any, *args: Any, **kwargs: Any) -> Any:
+            return executor(model, [rows, *noise_shape[1:]], *args, **kwargs)
+
+        self.model_options = create_model_options_clone(self.model_options)
+        add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, prepare, self.model_options, is_model_options=True)
 
 
 class NegativeIdentityGuider(_IdentityGuider):
@@ -111,26 +182,32 @@ class NegativeIdentityGuider(_IdentityGuider):
 
     Args:
         model: with an identity adapter.
-        identities: float [B, 512], one for each latent.
-        source: text of the photograph, on the identity's branch.
-        attributes: text on the null identity's branch; None for the source.
-        cfg: g; below 0 generation runs away from the identity, at 0 the identity has no say.
+        embeddings: float [B, 512], unit length or zero, one for each latent.
+        guidance: scale, texts and the embeddings' factor.
+        recorded: text of the inversion.
+        finite: whether latents that are not finite are an error.
     """
 
     def __init__(
         self,
         model: ModelPatcher,
-        identities: Tensor,
-        source: Conditioning,
-        attributes: Conditioning | None,
-        cfg: float,
+        embeddings: Tensor,
+        guidance: IdentityGuidance,
+        recorded: Conditioning,
+        *,
+        finite: bool = True,
     ) -> None:
         super().__init__(model)
-        self.batch = identities.shape[0]
-        null_text = source if attributes is None else attributes
-        self.texts.update(source=source, attribute=null_text)
-        self.set_conds(with_identity(source, identities), with_identity(null_text, null_identity()))
-        self.set_cfg(cfg)
+        self.batch = embeddings.shape[0]
+        self.finite = finite
+        source, attributes = guidance.texts(recorded)
+        self.texts["source"] = source
+        if attributes is not source:
+            self.texts["attributes"] = attributes
+        self.set_conds(
+            with_identity(source, embeddings * guidance.identity_scale), with_identity(attributes, null_identity())
+        )
+        self.set_cfg(guidance.scale)
 
     def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """The host's, for as many latents as there are identities.
@@ -145,21 +222,9 @@ class NegativeIdentityGuider(_IdentityGuider):
             )
         return super().sample(noise, latent_image, *args, **kwargs)
 
-    def _identity_branch(self, model_options: dict[str, Any]) -> list[dict[str, Any]] | None:
-        if self.cfg == 0.0 and not any(model_options.get(key) for key in _SEES_BOTH_BRANCHES):
-            return None
-        return super()._identity_branch(model_options)
-
 
 def reverse_identity_guider(
-    model: ModelPatcher,
-    trajectory: NoiseTrajectory,
-    faces: Faces,
-    attributes: Conditioning | None,
-    *,
-    cfg: float,
-    identity_scale: float,
-    source: Conditioning | None,
+    model: ModelPatcher, trajectory: NoiseTrajectory, faces: Faces, guidance: IdentityGuidance, *, finite: bool = True
 ) -> NegativeIdentityGuider:
     """The guider that regenerates a trajectory's pictures away from their faces.
 
@@ -167,19 +232,26 @@ def reverse_identity_guider(
         model: that made the trajectory.
         trajectory: to be replayed.
         faces: one for each of its latents, in the same order.
-        attributes: text on the null identity's branch; None for the source.
-        cfg: g.
-        identity_scale: factor on the unit embeddings.
-        source: text on the identity's branch; None for the trajectory's.
+        guidance: scale, texts and the embeddings' factor.
+        finite: whether latents that are not finite are an error.
 
     Raises:
-        ValueError: the trajectory is another model's or another batch's.
+        ValueError: the trajectory is another model's or another batch's, or the adapter's weight is 0 and the scale is
+            not.
     """
+    adapter = attached_adapter(model)
+    if adapter.weight == 0.0 and guidance.scale != 0.0:
+        raise ValueError(
+            f"the identity adapter has the weight 0 at a scale of {guidance.scale:g}: no identity reaches the network, so "
+            "nobody is pushed away and the photograph comes out. Set the weight in Load Identity Adapter to 1 and invert "
+            "again"
+        )
     present = fingerprint(model)
     if present != trajectory.fingerprint:
         raise ValueError(
-            f"the trajectory was recorded with {trajectory.fingerprint}, but the model here is {present}; "
-            "connect the same model, LoRAs and adapter to the inversion and to this node"
+            f"the trajectory was recorded with {trajectory.fingerprint}, but the model here is {present}: "
+            f"{'; '.join(trajectory.fingerprint.differences(present))}. Connect the same model, LoRAs, patches and "
+            "adapter to the inversion and to this node"
         )
     if len(faces) != trajectory.batch:
         per_image = ", ".join(str(len(image)) for image in faces.images)
@@ -188,10 +260,23 @@ def reverse_identity_guider(
             f"{per_image}); guidance needs one face for each latent, in the same order. In Embed Faces select "
             '"largest" for pictures of one person, or give it the pictures that were inverted'
         )
-    return NegativeIdentityGuider(
-        model,
-        faces.embeddings() * identity_scale,
-        trajectory.source if source is None else source,
-        attributes,
-        cfg,
-    )
+    return NegativeIdentityGuider(model, faces.embeddings(), guidance, trajectory.source, finite=finite)
+
+
+def check_finite(samples: Tensor) -> None:
+    """Refuse latents that are broken.
+
+    Args:
+        samples: [B, ...].
+
+    Raises:
+        RuntimeError: a value is NaN or infinite.
+    """
+    broken = [number for number, latent in enumerate(samples, start=1) if not torch.isfinite(latent).all()]
+    if broken:
+        which = ", ".join(map(str, broken))
+        raise RuntimeError(
+            f"{len(broken)} of {len(samples)} latents came out with values that are not finite (number {which}); the "
+            "network overflowed or a text, LoRA or adapter holds such values. Start ComfyUI with --force-fp32 or "
+            "--bf16-unet, choose a scale nearer to 0, and take away LoRAs and patches one by one"
+        )

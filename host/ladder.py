@@ -1,4 +1,4 @@
-"""The ladder's generator in ComfyUI: some of a trajectory's faces at a scale, and what has to fit for it."""
+"""What the retry generates with in ComfyUI: some of a trajectory's faces at a scale, and what has to fit for it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.guidance import IdentityGuidance
 from ..reverse_personalization.ladder import Generate
-from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory, select_rows
+from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
 from .guider import reverse_identity_guider
+from .rows import select_rows
 from .sampling import Callback, replay_trajectory
 
 
@@ -68,14 +70,15 @@ def generator(
 ) -> Generate:
     """What generates some of a trajectory's faces at a scale and decodes them.
 
-    A face gets the noise, texts and region that it has among all the others, so it comes out as it would with them.
+    A face gets the noise, texts, hints and region that it has among all the others, so it comes out as it would with
+    them. A face that comes out with values that are not finite is not an error here: the retry tries its next scale.
 
     Args:
         model: that made the trajectory.
         vae: ComfyUI's VAE.
         trajectory: of B latents.
         faces: one for each.
-        attributes: see `reverse_identity_guider`; one text for all or one for each.
+        attributes: see `IdentityGuidance`; one text for all or one for each.
         identity_scale: see there.
         source: see there; one text for all or one for each.
         callback: called after each step.
@@ -86,16 +89,10 @@ def generator(
         return None if texts is None else select_rows(texts, rows, trajectory.batch)
 
     def generate(rows: Sequence[int], scale: float) -> Tensor:
-        part = trajectory.select(rows)
-        guider = reverse_identity_guider(
-            model,
-            part,
-            replace(faces, images=tuple((everyone[row],) for row in rows)),
-            some(attributes, rows),
-            cfg=scale,
-            identity_scale=identity_scale,
-            source=some(source, rows),
-        )
+        part = trajectory.select(rows, select_rows(trajectory.source, rows, trajectory.batch))
+        guidance = IdentityGuidance(scale, some(attributes, rows), identity_scale, some(source, rows))
+        theirs = replace(faces, images=tuple((everyone[row],) for row in rows))
+        guider = reverse_identity_guider(model, part, theirs, guidance, finite=False)
         samples = replay_trajectory(guider, part, callback=callback, disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED)
         return vae.decode(samples)
 

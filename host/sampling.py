@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import comfy.model_management
 import comfy.model_sampling
 import comfy.samplers
 import torch
@@ -13,10 +12,14 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..reverse_personalization.fingerprint import ModelFingerprint
 from ..reverse_personalization.regions import hold_region
 from ..reverse_personalization.schedule import timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.solver import Denoiser, Progress, invert, noisiest_copy, replay
-from ..reverse_personalization.trajectory import Conditioning, ModelFingerprint, NoiseTrajectory
+from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from .guider import NullIdentityGuider, check_finite
+from .memory import rows_that_fit
+from .patches import may_share_a_call
 
 Callback = Callable[[int, Tensor, Tensor, int], None]
 """The host's sampling callback: step, denoised [B, C, h, w], current x, number of steps."""
@@ -25,6 +28,7 @@ LARGEST_AUTOMATIC_BATCH = 16
 """More timesteps at once gain nothing, and make cancelling slow."""
 
 _FLOAT64_DEVICES = ("cpu", "cuda")
+"""Where the solver's sums run on the device itself; of all others (Apple's, some of Intel's) on the CPU."""
 
 
 def sampling_sigmas(model: ModelPatcher, steps: int, denoise: float) -> Tensor:
@@ -52,7 +56,7 @@ class InversionSampler(comfy.samplers.Sampler):
 
     Args:
         seed: of the noisy copies.
-        batch: timesteps evaluated together; 0 lets the free memory decide.
+        batch: timesteps evaluated together, see `timesteps_together`; 0 lets the free memory decide.
     """
 
     def __init__(self, seed: int, batch: int) -> None:
@@ -76,24 +80,21 @@ class InversionSampler(comfy.samplers.Sampler):
         """Called by the host with the clean latent in model space, [B, C, h, w]."""
         levels = sigmas.tolist()
         steps = len(levels) - 1
-        conds = [cond for branch in model_wrap.conds.values() for cond in branch]
-        batch = self.batch or _batch_that_fits(model_wrap, conds, latent_image.shape)
-        if any(_depends_on_timestep(cond) for cond in conds):
-            batch = 1
+        batch = self.batch or _batch_that_fits(model_wrap, latent_image)
         copies = timestep_noise(latent_image.shape[1:], steps, self.seed)
-        x_T = noisiest_copy(latent_image, copies, levels)  # noqa: N806 - the paper's symbol
+        x0 = latent_image.float().to(_arithmetic_device(latent_image.device))
+        x_T = noisiest_copy(x0, copies, levels)  # noqa: N806 - the paper's symbol
         with tqdm(total=steps, disable=disable_pbar, desc="inversion") as bar:
             z = invert(
-                _denoiser(model_wrap, extra_args),
-                latent_image,
+                _denoiser(model_wrap, {**extra_args, "seed": self.seed}, latent_image.device),
+                x0,
                 x_T,
                 copies,
                 levels,
                 batch=min(batch, steps),
-                arithmetic=_arithmetic(latent_image.device),
                 progress=_progress(bar, callback, steps),
             )
-        self.z, self.x_T, self.x0 = z.cpu(), x_T.cpu(), latent_image.float().cpu()
+        self.z, self.x_T, self.x0 = z.cpu(), x_T.cpu(), x0.cpu()
         return latent_image
 
 
@@ -102,10 +103,12 @@ class ReplaySampler(comfy.samplers.Sampler):
 
     Args:
         trajectory: to replay.
+        finite: whether latents that are not finite are an error; a guider of the pack says so itself.
     """
 
-    def __init__(self, trajectory: NoiseTrajectory) -> None:
+    def __init__(self, trajectory: NoiseTrajectory, *, finite: bool = False) -> None:
         self.trajectory = trajectory
+        self.finite = finite
 
     def sample(
         self,
@@ -122,6 +125,7 @@ class ReplaySampler(comfy.samplers.Sampler):
 
         Raises:
             ValueError: the sigmas or the latent's size are not the trajectory's, or there is a noise mask.
+            RuntimeError: a latent came out with values that are not finite, see `finite`.
         """
         trajectory = self.trajectory
         if noise.shape != trajectory.x_T.shape:
@@ -139,21 +143,25 @@ class ReplaySampler(comfy.samplers.Sampler):
             raise ValueError(
                 "the latent has a noise mask, which a replay cannot honour; remove the mask from the latent"
             )
-        arithmetic = _arithmetic(noise.device)
+        device = _arithmetic_device(noise.device)
         with tqdm(total=trajectory.steps, disable=disable_pbar, desc="generation") as bar:
-            return replay(
-                _denoiser(model_wrap, extra_args),
-                trajectory.x_T.to(noise.device),
+            latent = replay(
+                # Not the host's seed: the patches' random numbers must be those of the inversion.
+                _denoiser(model_wrap, {**extra_args, "seed": trajectory.seed}, noise.device),
+                trajectory.x_T.to(device),
                 trajectory.z,
                 trajectory.sigmas.tolist(),
-                arithmetic=arithmetic,
                 progress=_progress(bar, callback, trajectory.steps),
-                hold=hold_region(trajectory, noise.device, arithmetic),
+                hold=hold_region(trajectory, device),
             )
+        samples = latent.float().to(noise.device)
+        if self.finite:
+            check_finite(samples)
+        return samples
 
 
 def record_trajectory(
-    guider: comfy.samplers.CFGGuider,
+    guider: NullIdentityGuider,
     latent: Tensor,
     sigmas: Tensor,
     source: Conditioning,
@@ -172,18 +180,23 @@ def record_trajectory(
         sigmas: float32 [N + 1], see `sampling_sigmas`.
         source: the guider's text, for the record.
         seed: of the noisy copies.
-        batch: timesteps evaluated together; 0 lets the free memory decide.
+        batch: timesteps that may be evaluated together; 0 lets the free memory decide.
         fingerprint: of the guider's model.
         callback: of the host, for previews and progress.
         disable_pbar: no progress bar on the console.
+
+    Raises:
+        RuntimeError: the recorded noise of a latent is not finite.
     """
-    sampler = InversionSampler(seed, batch)
-    # The host reserves memory for the batch of the noise that it is handed.
-    reserved = torch.zeros(max(1, batch) * latent.shape[0], *latent.shape[1:])
-    guider.sample(reserved, latent, sampler, sigmas, callback=callback, disable_pbar=disable_pbar, seed=seed)
+    together = timesteps_together(guider, batch, len(sigmas) - 1)
+    guider.reserve(max(1, together) * latent.shape[0])
+    sampler = InversionSampler(seed, together)
+    nothing = torch.zeros_like(latent)  # the sampler brings its own noise
+    guider.sample(nothing, latent, sampler, sigmas, callback=callback, disable_pbar=disable_pbar, seed=seed)
     assert sampler.z is not None
     assert sampler.x_T is not None
     assert sampler.x0 is not None
+    check_finite(sampler.z.movedim(1, 0))
     return NoiseTrajectory(
         sigmas=sigmas,
         z=sampler.z,
@@ -221,43 +234,42 @@ def replay_trajectory(
     )
 
 
-def _denoiser(model_wrap: Any, extra_args: dict[str, Any]) -> Denoiser:
-    """The guider as a function of [K, B, C, h, w] and K noise levels."""
+def timesteps_together(guider: NullIdentityGuider, batch: int, steps: int) -> int:
+    """How many timesteps an inversion evaluates in one call.
+
+    Args:
+        guider: that predicts.
+        batch: as many as are asked for; 0 for as many as the memory allows.
+        steps: N.
+
+    Returns:
+        1 if the model or a text treats timesteps differently; else up to N, or 0 for what the memory allows.
+    """
+    if not may_share_a_call(guider.model_patcher, guider.texts.values()):
+        return 1
+    return min(batch, steps)
+
+
+def _denoiser(model_wrap: Any, extra_args: dict[str, Any], device: torch.device) -> Denoiser:
+    """The guider, which computes on `device`, as a function of [K, B, C, h, w] and K noise levels on any device."""
 
     def denoise(y: Tensor, levels: Tensor) -> Tensor:
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        rows = y.flatten(0, 1)
-        return model_wrap(rows, levels.repeat_interleave(y.shape[1]), **extra_args).view_as(y)
+        rows, of_rows = y.flatten(0, 1).to(device), levels.repeat_interleave(y.shape[1]).to(device)
+        return model_wrap(rows, of_rows, **extra_args).view_as(y).to(y.device)
 
     return denoise
 
 
-def _batch_that_fits(model_wrap: Any, conds: list[dict[str, Any]], shape: torch.Size) -> int:
+def _batch_that_fits(guider: Any, latent: Tensor) -> int:
     """The largest power of two of timesteps that fits the free memory, by the host's own estimate."""
-    model = model_wrap.inner_model
-    free = model.current_patcher.get_free_memory(model_wrap.model_patcher.load_device)
-    cond_shapes: dict[str, list[Any]] = {}
-    for cond in conds:
-        for key, value in cond["model_conds"].items():
-            cond_shapes.setdefault(key, []).append(value.size())
-    branches = len(model_wrap.conds)
-    batch = LARGEST_AUTOMATIC_BATCH
-    while batch > 1:
-        rows = batch * branches * shape[0]
-        # The margin is the host's, where it decides whether both branches of the guidance fit one batch.
-        if model.memory_required([rows, *shape[1:]], cond_shapes=cond_shapes) * 1.5 < free:
-            break
-        batch //= 2
-    return batch
+    shape = [LARGEST_AUTOMATIC_BATCH * latent.shape[0], *latent.shape[1:]]
+    rows = rows_that_fit(guider.inner_model, guider.conds.values(), shape, latent.device)
+    return 1 << (max(1, rows // latent.shape[0]).bit_length() - 1)
 
 
-def _depends_on_timestep(cond: dict[str, Any]) -> bool:
-    """Whether the host decides by a batch's first timestep what a conditioning does."""
-    return any(key in cond for key in ("timestep_start", "timestep_end", "control", "hooks"))
-
-
-def _arithmetic(device: torch.device) -> torch.dtype:
-    return torch.float64 if device.type in _FLOAT64_DEVICES else torch.float32
+def _arithmetic_device(device: torch.device) -> torch.device:
+    """Where the solver's sums, which need float64, run: the device itself, or the CPU if it has none."""
+    return device if device.type in _FLOAT64_DEVICES else torch.device("cpu")
 
 
 def _progress(bar: Any, callback: Callback | None, steps: int) -> Progress:

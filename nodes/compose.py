@@ -8,8 +8,9 @@ from comfy_api.latest import io
 from ..host.guider import reverse_identity_guider
 from ..host.sampling import ReplaySampler
 from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.guidance import IdentityGuidance
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
-from .reverse_identity_ksampler import guidance_inputs
+from .reverse_identity_ksampler import guidance_inputs, typed_guidance
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 _CATEGORY = f"{CATEGORY}/compose"
@@ -32,6 +33,11 @@ class ReverseIdentityGuider(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, cfg: float | None = None, identity_scale: float | None = None) -> bool | str:
+        """Refuse a setting that pushes nobody away before anything is computed."""
+        return typed_guidance(cfg, identity_scale)
+
+    @classmethod
     def execute(
         cls,
         model: ModelPatcher,
@@ -44,9 +50,7 @@ class ReverseIdentityGuider(io.ComfyNode):
     ) -> io.NodeOutput:
         """Make the guider."""
         return io.NodeOutput(
-            reverse_identity_guider(
-                model, trajectory, faces, attributes, cfg=cfg, identity_scale=identity_scale, source=source
-            )
+            reverse_identity_guider(model, trajectory, faces, IdentityGuidance(cfg, attributes, identity_scale, source))
         )
 
 
@@ -72,7 +76,7 @@ class NoiseTrajectorySampler(io.ComfyNode):
     @classmethod
     def execute(cls, trajectory: NoiseTrajectory) -> io.NodeOutput:
         """Make the sampler."""
-        return io.NodeOutput(ReplaySampler(trajectory))
+        return io.NodeOutput(ReplaySampler(trajectory, finite=True))
 
 
 class NoiseTrajectorySigmas(io.ComfyNode):

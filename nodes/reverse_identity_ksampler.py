@@ -11,8 +11,12 @@ from comfy_api.latest import io
 from ..host.guider import reverse_identity_guider
 from ..host.sampling import replay_trajectory
 from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.guidance import IdentityGuidance, pushes_nobody
 from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, NoiseTrajectorySocket
+
+SCALE_RANGE = (-30.0, 30.0)
+IDENTITY_SCALE_RANGE = (0.0, 2.0)
 
 
 def guidance_inputs() -> list[io.Input]:
@@ -34,8 +38,8 @@ def guidance_inputs() -> list[io.Input]:
         io.Float.Input(
             "cfg",
             default=-10.0,
-            min=-30.0,
-            max=30.0,
+            min=SCALE_RANGE[0],
+            max=SCALE_RANGE[1],
             step=0.5,
             round=0.01,
             tooltip=(
@@ -48,11 +52,11 @@ def guidance_inputs() -> list[io.Input]:
             "identity_scale",
             optional=True,
             default=1.0,
-            min=0.0,
-            max=2.0,
+            min=IDENTITY_SCALE_RANGE[0],
+            max=IDENTITY_SCALE_RANGE[1],
             step=0.05,
             advanced=True,
-            tooltip="Length of the identity vector before its projection, 1 in the paper.",
+            tooltip="Length of the identity vector before its projection, 1 in the paper. 0 only with cfg 0.",
         ),
         io.Conditioning.Input(
             "source",
@@ -61,6 +65,24 @@ def guidance_inputs() -> list[io.Input]:
             tooltip="Text of the identity's branch. Left open: the inversion's own text, as in the paper.",
         ),
     ]
+
+
+def typed_guidance(cfg: float | None, identity_scale: float | None) -> bool | str:
+    """What `validate_inputs` answers about the scales: True, or the reason for a refusal.
+
+    Args:
+        cfg: as typed into the node; None if it is linked or left out.
+        identity_scale: the same.
+    """
+    # The host leaves the ranges of what a node validates to the node.
+    for name, value, (least, most) in (
+        ("cfg", cfg, SCALE_RANGE),
+        ("identity_scale", identity_scale, IDENTITY_SCALE_RANGE),
+    ):
+        if value is not None and not least <= value <= most:
+            return f"{name} is {value:g}; expected {least:g} to {most:g}"
+    reason = None if cfg is None or identity_scale is None else pushes_nobody(cfg, identity_scale)
+    return reason or True
 
 
 class ReverseIdentityKSampler(io.ComfyNode):
@@ -83,6 +105,11 @@ class ReverseIdentityKSampler(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, cfg: float | None = None, identity_scale: float | None = None) -> bool | str:
+        """Refuse a setting that pushes nobody away before anything is computed."""
+        return typed_guidance(cfg, identity_scale)
+
+    @classmethod
     def execute(
         cls,
         model: ModelPatcher,
@@ -95,7 +122,7 @@ class ReverseIdentityKSampler(io.ComfyNode):
     ) -> io.NodeOutput:
         """Generate every latent of the trajectory's batch."""
         guider = reverse_identity_guider(
-            model, trajectory, faces, attributes, cfg=cfg, identity_scale=identity_scale, source=source
+            model, trajectory, faces, IdentityGuidance(cfg, attributes, identity_scale, source)
         )
         samples = replay_trajectory(
             guider,

@@ -27,7 +27,7 @@ from .face_embed import (
     to_picture,
 )
 from .identity_check import checker_inputs
-from .reverse_identity_ksampler import guidance_inputs
+from .reverse_identity_ksampler import guidance_inputs, typed_guidance
 from .sockets import CATEGORY, SEARCH_ALIASES, RetryAttemptsSocket
 
 DEFAULT_SCALES = "-10, -14, -20"
@@ -80,6 +80,17 @@ class ReverseIdentityLadder(io.ComfyNode):
             # The report stays on the node when the crops come from the cache.
             has_intermediate_output=True,
         )
+
+    @classmethod
+    def validate_inputs(cls, scales: str | None = None, identity_scale: float | None = None) -> bool | str:
+        """Refuse scales that are no list, or that push nobody away, before anything is computed."""
+        if scales is None:
+            return typed_guidance(None, identity_scale)
+        try:
+            weakest, *_ = parse_scales(scales)
+        except ValueError as error:
+            return str(error)
+        return typed_guidance(weakest, identity_scale)
 
     @classmethod
     def execute(

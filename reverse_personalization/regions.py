@@ -80,21 +80,20 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...], *, change: bool) -> Tensor
     return (1 - white if change else white).expand(batch, -1, -1, -1).contiguous()
 
 
-def hold_region(trajectory: NoiseTrajectory, device: torch.device, arithmetic: torch.dtype) -> Hold | None:
+def hold_region(trajectory: NoiseTrajectory, device: torch.device) -> Hold | None:
     """What holds a trajectory's region in `solver.replay`; None if it has no region.
 
     Args:
         trajectory: to be replayed.
-        device: to compute on.
-        arithmetic: dtype of the replay's sums.
+        device: to compute on, which has float64.
     """
     region = trajectory.region
     if region is None:
         return None
-    clean = trajectory.x0.to(device, arithmetic)
+    clean = trajectory.x0.to(device, torch.float64)
     noise = timestep_noise(clean.shape[1:], trajectory.steps, trajectory.seed)
     sigmas = trajectory.sigmas.tolist()
-    stays = region.mask.to(device, arithmetic)
+    stays = region.mask.to(device, torch.float64)
 
     def hold(i: int, y: Tensor) -> Tensor:
         if i <= region.first:

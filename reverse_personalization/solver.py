@@ -72,7 +72,7 @@ def noisiest_copy(x0: Tensor, noise: Tensor, sigmas: Sequence[float]) -> Tensor:
     """x_T = alpha_T x_0 + sigma_T n, where generation starts.
 
     Args:
-        x0: clean latent in model space, [B, C, h, w].
+        x0: clean latent in model space, [B, C, h, w], on a device with float64.
         noise: `schedule.timestep_noise`, [N, 1, C, h, w].
         sigmas: S at the N + 1 levels.
 
@@ -108,7 +108,6 @@ def invert(
     sigmas: Sequence[float],
     *,
     batch: int = 1,
-    arithmetic: torch.dtype = torch.float64,
     progress: Progress | None = None,
 ) -> Tensor:
     """The noise z_t that leads from each noisy copy of x_0 exactly to the next (eq. 4).
@@ -118,22 +117,21 @@ def invert(
 
     Args:
         denoise: prediction under the null identity.
-        x0: clean latent in model space, float32 [B, C, h, w].
+        x0: clean latent in model space, float32 [B, C, h, w], on a device with float64.
         x_T: `noisiest_copy` of it, float32 [B, C, h, w].
         noise: `schedule.timestep_noise`, [N, 1, C, h, w].
         sigmas: S at the N + 1 levels, descending.
         batch: timesteps in one call of `denoise`, 1 to N.
-        arithmetic: dtype of the solver's sums; float64 wherever the device has it.
         progress: called after each step.
 
     Returns:
         z, float32 [N, B, C, h, w], in order of generation, on the device of x0.
     """
     steps = len(sigmas) - 1
-    clean = x0.to(arithmetic)
+    clean = x0.double()
     solver = DPMSolverSDE(sigmas)
     z = torch.empty(steps, *x0.shape, dtype=torch.float32, device=x0.device)
-    y = x_T.to(arithmetic) / alpha(sigmas[0])
+    y = x_T.double() / alpha(sigmas[0])
     for first in range(0, steps, batch):
         chunk = range(first, min(first + batch, steps))
         targets = [noisy_copy(clean, noise, sigmas, i + 1) for i in chunk]
@@ -142,7 +140,7 @@ def invert(
         for i, target, denoised in zip(chunk, targets, denoise(copies, levels), strict=True):
             mu, std = solver.step(i, y, denoised)
             z[i] = (target - mu) / std
-            y = mu + std * z[i].to(arithmetic)
+            y = mu + std * z[i].double()
             if progress is not None:
                 progress(i, denoised, y)
     return z
@@ -154,7 +152,6 @@ def replay(
     z: Tensor,
     sigmas: Sequence[float],
     *,
-    arithmetic: torch.dtype = torch.float64,
     progress: Progress | None = None,
     hold: Hold | None = None,
 ) -> Tensor:
@@ -162,24 +159,23 @@ def replay(
 
     Args:
         denoise: guided prediction (eq. 5), called with one timestep at a time (K = 1).
-        x_T: float32 [B, C, h, w], on the device to compute on.
+        x_T: float32 [B, C, h, w], on the device to compute on, which has float64.
         z: [N, B, C, h, w], on any device.
         sigmas: S at the N + 1 levels, descending.
-        arithmetic: as in the inversion.
         progress: called after each step.
         hold: called after each step for what the next one starts from, or what is returned. The solver's memory
             is of predictions, which are what they are wherever y came from.
 
     Returns:
-        the latent at t = 0, in model space and not rescaled (alpha_0 y_0), [B, C, h, w] in `arithmetic`.
+        the latent at t = 0, in model space and not rescaled (alpha_0 y_0), float64 [B, C, h, w].
     """
     solver = DPMSolverSDE(sigmas)
-    y = x_T.to(arithmetic) / alpha(sigmas[0])
+    y = x_T.double() / alpha(sigmas[0])
     for i in range(len(sigmas) - 1):
         level = torch.tensor([float(sigmas[i])], device=y.device)
         denoised = denoise(y.float()[None], level)[0]
         mu, std = solver.step(i, y, denoised)
-        y = mu + std * z[i].to(y.device, arithmetic)
+        y = mu + std * z[i].to(y.device, y.dtype)
         if hold is not None:
             y = hold(i + 1, y)
         if progress is not None:

@@ -8,24 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from .fingerprint import ModelFingerprint
+
 Conditioning = list[list[Any]]
 """ComfyUI's CONDITIONING: a list of [text embedding [B, tokens, width], options]."""
-
-
-@dataclass(frozen=True)
-class ModelFingerprint:
-    """Which network a trajectory belongs to; equal exactly where the recorded noise can be replayed.
-
-    Attributes:
-        model: digest over the network's weights, its patches and its noise schedule.
-        adapter: digest over the identity adapter's weights, and its weight in the attention.
-    """
-
-    model: str
-    adapter: str
-
-    def __str__(self) -> str:
-        return f"model {self.model}, adapter {self.adapter}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +65,12 @@ class NoiseTrajectory:
         """B, the number of latents."""
         return self.x_T.shape[0]
 
-    def select(self, rows: Sequence[int]) -> NoiseTrajectory:
+    def select(self, rows: Sequence[int], source: Conditioning) -> NoiseTrajectory:
         """The trajectory of some of the latents: each replays as it does among the others.
 
         Args:
             rows: numbers of latents from 0, in the order wanted.
+            source: the texts of these latents; what is one for each latent is the host's to cut.
         """
         chosen = list(rows)
         region = self.region
@@ -92,26 +79,6 @@ class NoiseTrajectory:
             z=self.z[:, chosen],
             x_T=self.x_T[chosen],
             x0=self.x0[chosen],
-            source=select_rows(self.source, chosen, self.batch),
+            source=source,
             region=None if region is None else replace(region, mask=region.mask[chosen]),
         )
-
-
-def select_rows(conditioning: Conditioning, rows: Sequence[int], batch: int) -> Conditioning:
-    """A conditioning for some latents of a batch.
-
-    Args:
-        conditioning: whose embeddings and options (pooled outputs, masks) are one for all latents or one for each.
-        rows: numbers of latents from 0, in the order wanted.
-        batch: B, the number of latents it was made for.
-
-    Returns:
-        Every tensor with B rows is cut down to the wanted ones; everything else is the same object.
-    """
-
-    def chosen(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.ndim and value.shape[0] == batch:
-            return value[list(rows)]
-        return value
-
-    return [[chosen(text), {key: chosen(value) for key, value in options.items()}] for text, options in conditioning]

@@ -18,7 +18,8 @@ from reverse_personalization.face_template import FFHQ_LANDMARKS
 from reverse_personalization.faces import Face, Faces
 from reverse_personalization.regions import hold_region, keep_region
 from reverse_personalization.solver import invert, noisiest_copy, replay
-from reverse_personalization.trajectory import ModelFingerprint, NoiseTrajectory, select_rows
+from reverse_personalization.fingerprint import ModelFingerprint
+from reverse_personalization.trajectory import NoiseTrajectory, select_rows
 
 SHAPE = (2, 3, 6, 5)
 STEPS = 8

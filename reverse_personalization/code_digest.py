@@ -1,0 +1,70 @@
+"""What a function is, as far as it decides what it computes: its code, and which of its variables it writes itself."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import re
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+_CUSTOM_NODES = re.compile(r".*custom_nodes[/\\]")
+
+
+def module_name(name: str | None) -> str:
+    """A module's name without the path that the host puts into the names of custom node packs.
+
+    Args:
+        name: `__module__` of a function or class; None where it has none.
+    """
+    return re.sub(r".*[/\\]", "", _CUSTOM_NODES.sub("", name or "")) or "?"
+
+
+def readable_name(value: Any) -> str:
+    """What to call a patch in a message: `FreeU_V2.execute.output_block_patch of comfy_extras.nodes_freelunch`."""
+    named = value if hasattr(value, "__qualname__") else getattr(value, "func", type(value))
+    qualified = getattr(named, "__qualname__", type(named).__qualname__).replace("<locals>.", "")
+    return f"{qualified} of {module_name(getattr(named, '__module__', None))}"
+
+
+def code_parts(code: CodeType) -> list[Any]:
+    """What of a code object counts: instructions, names, constants and nested code, not its file or its lines.
+
+    The instructions are those that the compiler made, whatever the interpreter has specialised since.
+    """
+    constants = [code_parts(item) if isinstance(item, CodeType) else item for item in code.co_consts]
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+    return [code.co_code, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, counts, constants]
+
+
+def written_cells(function: FunctionType) -> Iterator[int]:
+    """Identities of the closure's cells that a function writes (`nonlocal`): its state while it runs, not a setting."""
+    if function.__closure__:
+        written = _written_names(function.__code__)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+            if name in written:
+                yield id(cell)
+
+
+def written_attributes(kind: type, method: FunctionType) -> frozenset[str]:
+    """Names of attributes that a method of a class assigns, or another method that it names does."""
+    seen: dict[str, FunctionType] = {}
+    waiting = [method]
+    while waiting:
+        code = waiting.pop().__code__
+        called = {name: getattr(kind, name, None) for name in code.co_names if name not in seen}
+        found = {name: item for name, item in called.items() if isinstance(item, FunctionType)}
+        seen.update(found)
+        waiting.extend(found.values())
+    return frozenset().union(*(_stored(item.__code__, "STORE_ATTR") for item in (method, *seen.values())))
+
+
+@functools.lru_cache(maxsize=4096)
+def _written_names(code: CodeType) -> frozenset[str]:
+    return _stored(code, "STORE_DEREF", "DELETE_DEREF")
+
+
+def _stored(code: CodeType, *operations: str) -> frozenset[str]:
+    own = {step.argval for step in dis.get_instructions(code) if step.opname in operations}
+    return frozenset(own.union(*(_stored(item, *operations) for item in code.co_consts if isinstance(item, CodeType))))

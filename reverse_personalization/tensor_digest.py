@@ -1,0 +1,55 @@
+"""Bytes that stand for a tensor of any kind, wherever it lies: plain, packed, quantised, or not yet in memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_RUNS = 4
+_RUN = 16
+"""A sample is a few runs of neighbours: of a file that the host maps into memory, few pages are read."""
+
+
+def tensor_bytes(tensor: Tensor, *, whole: bool) -> bytes:
+    """Form and elements of a tensor.
+
+    Args:
+        tensor: any; of a subclass, the tensors that it is made of count, or else its stored elements.
+        whole: take every element, not a sample of up to 64.
+
+    Returns:
+        equal for equal tensors, on whatever device they are.
+    """
+    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+        flatten = getattr(type(tensor), "__tensor_flatten__", None)
+        if flatten is None:
+            return _plain_bytes(Tensor.detach(tensor).as_subclass(Tensor), whole)
+        names, _ = flatten(tensor)
+        inner = [name.encode() + tensor_bytes(getattr(tensor, name), whole=whole) for name in names]
+        return f"{type(tensor).__qualname__}{tuple(tensor.shape)}{tensor.dtype}".encode() + b"".join(inner)
+
+
+def _plain_bytes(tensor: Tensor, whole: bool) -> bytes:
+    if tensor.is_quantized:
+        tensor = tensor.int_repr()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    count = tensor.numel()
+    form = f"{tuple(tensor.shape)}{tensor.dtype}".encode()
+    if tensor.is_meta:  # the host makes zeros of it when it loads the model
+        tensor = torch.zeros(count if whole else min(count, _RUNS * _RUN), dtype=tensor.dtype)
+    elif not whole and count > _RUNS * _RUN:
+        tensor = _sample(tensor, count)
+    return form + tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+
+
+def _sample(tensor: Tensor, count: int) -> Tensor:
+    step = (count - _RUN) // (_RUNS - 1)
+    if tensor.is_contiguous():
+        return tensor.as_strided((_RUNS, _RUN), (step, 1), tensor.storage_offset())
+    # In the order of the indices, not of the memory: the host may store the same weight channels last.
+    flat = (torch.arange(_RUNS)[:, None] * step + torch.arange(_RUN)).flatten()
+    places = torch.unravel_index(flat, tensor.shape)
+    if tensor.element_size() == 1:  # torch cannot index every kind of float8
+        tensor = tensor.view(torch.uint8)
+    return tensor[tuple(place.to(tensor.device) for place in places)]
