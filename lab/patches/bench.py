@@ -136,7 +136,7 @@ class Bench:
     Attributes:
         plain: MODEL of the checkpoint.
         model: the same with the identity adapter.
-        text: CONDITIONING of `SOURCE`.
+        text: CONDITIONING of `SOURCE`; `other_text` of `OTHER`, `no_text` of nothing.
         latent: LATENT of the people; `faces` are their FACES, `images` their IMAGE.
         nodes: the host's, by id.
         supplies: for their inputs.
@@ -151,7 +151,8 @@ class Bench:
         self.pictures, self._away = people.pictures, ~people.present
         self.plain, self.model = self.workflow._model, self.workflow._with_adapter
         self.clip, self.vae = self.workflow._clip, self.workflow._vae
-        self.text, self.no_text = self.workflow.text(SOURCE), self.workflow.text({})
+        self.text, self.other_text = self.workflow.text(SOURCE), self.workflow.text(OTHER)
+        self.no_text = self.workflow.text({})
         self.images = torch.from_numpy(self.pictures).float() / 255
         self.latent, self.faces = self.workflow.encode(self.pictures), self.workflow.embed(self.pictures)
         self._folder = tempfile.TemporaryDirectory(prefix="patches-")
@@ -174,7 +175,7 @@ class Bench:
             "LATENT": self.latent,
             "IMAGE": self.images,
             "MASK": mask,
-            "CONDITIONING": self.workflow.text(OTHER),
+            "CONDITIONING": self.other_text,
             "LORA_MODEL": lora,
         }
         loader = self.nodes["LoraLoaderModelOnly"]

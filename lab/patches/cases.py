@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .host_nodes import HostNode
-from .inputs import Via
+from .inputs import AtHand, Via
 
 Kind = Literal["model", "text", "clip", "hooks", "guider", "sampler", "sigmas"]
 
@@ -69,7 +69,7 @@ def _properties(mask: Mapping[str, Any]) -> tuple[Variant, ...]:
     )
 
 
-_MASK = {"mask": Via("SolidMask", {"width": 128, "height": 128, "value": 0.5})}
+_MASK = {"mask": AtHand()}
 
 VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     # Models: strengths of 1 that do nothing, sizes made for large pictures, and choices that differ in kind.
@@ -123,12 +123,12 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "ConditioningSetDefaultCombine": (
         Variant("", {}),
         Variant("a quarter", {"cond": _MASKED}),
-        Variant("hooks", {"hooks": _LORA}),
+        Variant("hooks", {"cond": _MASKED, "hooks": _LORA}),
     ),
     "PairConditioningSetDefaultCombine": (
         Variant("", {}),
         Variant("a quarter", {"positive": _MASKED, "negative": _MASKED}),
-        Variant("hooks", {"hooks": _LORA}),
+        Variant("hooks", {"positive": _MASKED, "negative": _MASKED, "hooks": _LORA}),
     ),
     "ControlNetApplyAdvanced": (
         Variant("all steps", {}),

@@ -122,6 +122,8 @@ def _random(random: torch.Generator, module: Any, prefix: str) -> State:
         elif weight.ndim > 1:
             filled = torch.randn(weight.shape, generator=random) / math.sqrt(weight.shape[1])
         else:
-            filled = torch.ones(weight.shape) if "norm" in name and name.endswith("weight") else torch.zeros(weight.shape)
+            filled = (
+                torch.ones(weight.shape) if "norm" in name and name.endswith("weight") else torch.zeros(weight.shape)
+            )
         state[prefix + name] = filled
     return state

@@ -72,12 +72,13 @@ def host_nodes(nodes: ModuleType) -> dict[str, HostNode]:
         RuntimeError: a file of the extras that defines nodes does not load, so that its nodes would be left out.
     """
     failed = asyncio.run(nodes.init_builtin_extra_nodes())
-    folder = Path(nodes.__file__).parent / "comfy_extras"
+    main = Path(inspect.getfile(nodes))
+    folder = main.parent / "comfy_extras"
     # The host's file of replacements wants a running server, and holds no node.
     lost = [file for file in failed if _DEFINES_NODES.search((folder / file).read_text(encoding="utf-8"))]
     if lost:
         raise RuntimeError(f"the host cannot load {', '.join(lost)}; expected every file of {folder.name} to load")
-    own = (folder.resolve(), Path(nodes.__file__).resolve())
+    own = (folder.resolve(), main.resolve())
     found = {name: _described(name, kind) for name, kind in nodes.NODE_CLASS_MAPPINGS.items() if _is_from(kind, own)}
     return dict(sorted(found.items()))
 

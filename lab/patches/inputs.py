@@ -15,7 +15,7 @@ _PLAIN = {"INT": 0, "FLOAT": 0.0, "BOOLEAN": False, "STRING": ""}
 _SIZES = ("width", "height", "target_width", "target_height")
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """There is no value for an input.
 
     Attributes:
@@ -40,6 +40,11 @@ class Via:
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class AtHand:
+    """An override: what is at hand for the input's type, where it would be left open."""
+
+
 @dataclass(frozen=True, eq=False)
 class Supplies:
     """What inputs are filled from.
@@ -58,10 +63,10 @@ class Supplies:
         Args:
             node: to be run.
             given: a value by type for the first input of that type.
-            overrides: values by name of the input, or `Via` for another node's.
+            overrides: values by name of the input, or `Via` or `AtHand`.
 
         Raises:
-            Unavailable: an input can have none.
+            UnavailableError: an input can have none.
         """
         return self._arguments(node, dict(given), overrides, ())
 
@@ -79,8 +84,7 @@ class Supplies:
         values: dict[str, Any] = {}
         for name, specification in {**node.required, **node.optional}.items():
             if name in overrides:
-                override = overrides[name]
-                values[name] = self._via(override, specification[0], path) if isinstance(override, Via) else override
+                values[name] = self._overridden(overrides[name], specification[0], path)
                 left.pop(specification[0], None)
             elif name in node.required:
                 values[name] = self._value(node, name, specification, left, path)
@@ -88,10 +92,14 @@ class Supplies:
             return {name: [value] for name, value in values.items()}
         return values
 
-    def _via(self, via: Via, wanted: str, path: tuple[str, ...]) -> Any:
-        node = self.nodes[via.node]
-        outputs = node.run(self._arguments(node, {}, via.inputs, (*path, node.id)))
-        return outputs[node.outputs.index(wanted)]
+    def _overridden(self, override: Any, wanted: str, path: tuple[str, ...]) -> Any:
+        if isinstance(override, AtHand):
+            return self.ready[wanted]
+        if isinstance(override, Via):
+            node = self.nodes[override.node]
+            outputs = node.run(self._arguments(node, {}, override.inputs, (*path, node.id)))
+            return outputs[node.outputs.index(wanted)]
+        return override
 
     def _value(
         self, node: HostNode, name: str, specification: Specification, left: dict[str, Any], path: tuple[str, ...]
@@ -100,7 +108,7 @@ class Supplies:
         if of_type == "COMBO":
             choices = list(options.get("options") or ())
             if not choices:
-                raise Unavailable(frozenset({node.id}))
+                raise UnavailableError(frozenset({node.id}))
             return options.get("default", choices[0])
         if of_type in _PLAIN:
             if name in _SIZES:
@@ -129,11 +137,11 @@ class Supplies:
                 try:
                     values = self._arguments(provider, {}, {}, (*path, provider.id))
                     return provider.run(values)[provider.outputs.index(wanted)]
-                except Unavailable as error:
+                except UnavailableError as error:
                     needs |= error.needs
                 except Exception:  # noqa: BLE001 - whatever a node of the host raises, it gives no value
                     needs.add(provider.id)
-        raise Unavailable(frozenset(needs or {of_type}))
+        raise UnavailableError(frozenset(needs or {of_type}))
 
     def _providers(self, wanted: str, path: tuple[str, ...]) -> list[HostNode]:
         giving = [node for node in self.nodes.values() if node.gives(wanted) and not node.takes(wanted)]

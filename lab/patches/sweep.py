@@ -1,4 +1,4 @@
-"""One row for every patch of the host: applied on both sides of the method, on one side, before and after the adapter."""
+"""One row for every patch of the host: on both sides of the method, on one, before and after the adapter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .bench import Bench, Failure, Look, attempt, pack_warnings, processor_seconds
 from .cases import Case, Kind, cases
-from .inputs import Unavailable
+from .inputs import AtHand, UnavailableError
 
 SAME = 1e-6
 """Largest difference, relative to the largest value, of results that count as the same."""
@@ -48,7 +48,7 @@ class Row:
         kind: what it acts on.
         module: the host's file.
         inputs: that were chosen, beside the schema's defaults.
-        needs: what is missing to apply it, see `Unavailable`.
+        needs: what is missing to apply it, see `UnavailableError`.
         stage: in which it stopped: "apply", "invert", "scale 0", "scale"; "" if it did not.
         failure: how it stopped.
         changes: whether it changes what the network or the guidance predicts.
@@ -59,6 +59,7 @@ class Row:
         look: at the default scale.
         time: of the sampler, as a multiple of the time without the patch.
         sides: what became of it on the inversion alone, and on the sampler alone.
+        warned: whether the pack logged a warning, where a guider, a sampler or noise levels are the host's.
         as_attributes: a text on the sampler's attributes: the pictures, or how it stopped.
     """
 
@@ -78,6 +79,7 @@ class Row:
     look: Look | None = None
     time: float = math.nan
     sides: tuple[OneSide, ...] = ()
+    warned: bool = False
     as_attributes: Look | Failure | None = None
 
     @property
@@ -116,13 +118,15 @@ class Sweep:
     @cached_property
     def baseline(self) -> Row:
         """Nothing applied."""
-        row, _ = self._measured(Row("no patch", "", "model", ""), self.bench.model, self.bench.no_text, self._unpatched)
-        return row
+        row = Row("no patch", "", "model", "")
+        return self._measured(row, self.bench.model, self.bench.no_text, self._unpatched)[0]
 
     @cached_property
     def text_baseline(self) -> Row:
         """Nothing applied, with the text that texts' patches act on."""
-        row, _ = self._measured(Row("no patch", "", "text", ""), self.bench.model, self.bench.text, self._unpatched_text)
+        row, _ = self._measured(
+            Row("no patch", "", "text", ""), self.bench.model, self.bench.text, self._unpatched_text
+        )
         return row
 
     @cached_property
@@ -152,7 +156,7 @@ class Sweep:
         try:
             with torch.inference_mode():
                 values = self.bench.supplies.arguments(node, given, case.inputs)
-        except Unavailable as error:
+        except UnavailableError as error:
             return None, replace(row, needs=tuple(sorted(error.needs)))
         outputs, failure = attempt(lambda: node.run(values))
         if failure is not None:
@@ -193,7 +197,9 @@ class Sweep:
         return sides[0], sides[1]
 
     def _text(self, case: Case) -> Row:
-        text, row = self._applied(case, "CONDITIONING", {"CONDITIONING": self.bench.text})
+        # What stands beside a text for the rest has to differ from it.
+        given = self.bench.other_text if case.rest else self.bench.text
+        text, row = self._applied(case, "CONDITIONING", {"CONDITIONING": given})
         return row if text is None else self._with_text(row, case, text)
 
     def _clip(self, case: Case) -> Row:
@@ -319,7 +325,8 @@ class Sweep:
             error=bench.error(samples),
             finite=finite,
             look=self._seen(samples) if finite else None,
-            sides=(OneSide("", bool(messages), math.nan),),
+            changes=_differ(samples, self._unpatched[1]),
+            warned=bool(messages),
         )
 
 
@@ -329,6 +336,4 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 
 def _shown(pair: tuple[str, Any]) -> str:
     name, value = pair
-    if isinstance(value, torch.Tensor):
-        value = f"{type(value).__name__} {tuple(value.shape)}"
-    return f"{name}={getattr(value, 'node', value)}"
+    return f"{name}={'at hand' if isinstance(value, AtHand) else getattr(value, 'node', value)}"
