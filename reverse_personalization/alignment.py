@@ -19,7 +19,7 @@ MIN_FFHQ_SIDE = 2.0
 """Smallest side of a face's FFHQ crop, in pixels of the photograph; a smaller crop shows no face."""
 
 MAX_FFHQ_SIDE_RATIO = 16.0
-"""Largest side of a face's FFHQ crop, in longer sides of the photograph; a larger one is no face in it."""
+"""Largest side of a face's FFHQ crop, in longer sides of the photograph; a larger one cannot be right."""
 
 MIN_LANDMARK_SPREAD = 0.02
 """Landmarks closer together than this fraction of the face's extent coincide; a set flatter than this is a line."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .face_search import Plan, search_plan, second_search_plan
+from .face_search import SearchPlan, search_plan, second_search_plan
 from .faces import Detection, Face, in_stable_order
 from .matching import Appearance, match_faces, measurable, nearby_alignments, status_of, what_was_kept
 from .operating_point import judge_similarity
@@ -36,7 +36,7 @@ class FaceRecogniser(Protocol):
         """What the networks are computed on, for reports."""
         ...
 
-    def search(self, picture: Picture, det_size: int, plan: Plan = search_plan) -> list[Detection]:
+    def search(self, picture: Picture, det_size: int, plan: SearchPlan = search_plan) -> list[Detection]:
         """All faces of a picture, in pixels of it; `det_size` in pixels, see `search_plan`."""
         ...
 
@@ -222,7 +222,7 @@ class Checker:
             faces: of it, those that were to be changed.
             result: the picture after, of the same size.
             det_size: pixels, see `search_plan`.
-            second_search: whether the result gets the looks of `second_search_plan`.
+            second_search: whether the result gets the views of `second_search_plan`.
             left_out: faces of the original that were found and not to be changed.
 
         Raises:
@@ -278,11 +278,12 @@ class Checker:
         if at_its_place is not None:
             places.append(at_its_place.face)
             if similarity is not None:
-                looked, looks = (
-                    self.recogniser.appearance(picture, face)
-                    for picture, face in zip((before.picture, result), places, strict=True)
+                kept = what_was_kept(
+                    before.face,
+                    at_its_place.face,
+                    self.recogniser.appearance(before.picture, before.face),
+                    self.recogniser.appearance(result, at_its_place.face),
                 )
-                kept = what_was_kept(*places, looked, looks)
         shown = {find: find.shows(before.unit, self.measured) for find in finds if find is not at_its_place}
         elsewhere = {find: cosine for find, cosine in shown.items() if cosine is not None}
         if elsewhere:

@@ -42,7 +42,7 @@ NO_CHECKER = ""
 """Name of the checker in a verdict over pictures that nobody has checked."""
 
 MAX_HIDDEN_FRACTION = 0.25
-"""Fraction of a face that may lie under the covers of other faces, not included.
+"""An anonymised face is covered as well if the covers of other faces hide this fraction of it or more.
 
 A face was measured without those covers, so the more of it they hide, the less the measurement says about what is
 left. Of 429 anonymised faces in hostile photographs, cosines were at most 0.46 where other covers hid less than 0.7 of
@@ -91,7 +91,7 @@ def cover_faces_(
 ) -> tuple[FaceVerdict, ...]:
     """Cover faces of one picture in place.
 
-    An anonymised face of which the covers of others hide MAX_HIDDEN_FRACTION or more is covered as well.
+    An anonymised face is covered as well if the covers of other faces hide MAX_HIDDEN_FRACTION of it or more.
 
     Args:
         picture: float [H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept. Modified.

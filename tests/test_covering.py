@@ -47,7 +47,7 @@ def full_mask(cover, height: int, width: int) -> np.ndarray:
 
 @given(st.floats(-50, 150), st.floats(-50, 150), st.floats(0, 2 * math.pi), st.floats(0.6, 99), st.floats(0.6, 99))
 def test_spans_are_the_ellipse(x, y, turn, a, b):
-    """Every pixel whose middle lies inside is covered, none that is two pixels outside."""
+    """Every pixel whose centre lies inside is covered, and none that lies two pixels outside."""
     ellipse = Ellipse(complex(x, y), complex(np.exp(1j * turn)), (a, b))
     rows, columns = np.arange(100.0), np.arange(80.0)
     first, last = ellipse.row_spans(rows)
@@ -68,7 +68,7 @@ def test_landmarks_alone_hide_the_whole_head_at_any_turn(scale, turn):
 
 
 def test_box_alone_hides_the_whole_head():
-    """A detector's box goes from the middle of the forehead to the chin and from cheek to cheek."""
+    """A detected box reaches from the middle of the forehead to the chin and from cheek to cheek."""
     scale = 3
     corners = [(EYES + (-70 - 50j) * MILLIMETRE) * scale, (EYES + (70 + 115j) * MILLIMETRE) * scale]
     box = (corners[0].real, corners[0].imag, corners[1].real, corners[1].imag)
@@ -107,7 +107,7 @@ def test_no_landmarks_make_a_cover_smaller(landmarks):
 
 
 def test_mirrored_landmarks_lie_over_the_same_head():
-    """An eye on the wrong side is what a mirrored search may report; the frame of FFHQ has no width for it."""
+    """A mirrored search may report the eyes swapped; no FFHQ crop can be aligned to such landmarks."""
     points = landmarks_at(2, 0.4, 200 + 200j)
     mirrored = [points[1], points[0], points[2], points[4], points[3]]
     plain, other = head_of_landmarks(points, 0), head_of_landmarks(mirrored, 0)
@@ -184,7 +184,7 @@ def test_mosaic_has_few_blocks_each_of_one_colour():
 @pytest.mark.parametrize("method", ["mosaic", "blur"])
 @pytest.mark.parametrize("side", [24, 90, 400])
 def test_eyes_and_mouth_are_gone_at_every_size(method, side):
-    """Stripes as fine as an eye (an eighth of a face) lose nearly all their contrast; a fifth of it would be seen."""
+    """Stripes as fine as an eye (an eighth of a face) lose nearly all contrast; a fifth would still be visible."""
     size = 3 * side
     wave = torch.sin(torch.arange(size) * 2 * math.pi * 8 / side) / 2 + 0.5
     image = wave.expand(size, size)[..., None].repeat(1, 1, 3)

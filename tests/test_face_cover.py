@@ -154,7 +154,7 @@ def test_a_face_that_another_cover_hides_in_part_is_covered_too(picture, away, c
 
 
 def test_covers_go_on_where_they_hide_the_next_face(picture):
-    """The first hides much of the second only; the second's cover hides much of the third."""
+    """The first cover hides much of the second face only; the second cover hides much of the third."""
     row = [face_verdict("anonymised", boxes=(box_at(left),)) for left in (80.0, 100.0, 120.0)]
     _, after, _ = run_node("FaceCover", picture, verdict_over(picture, (face_verdict("recognisable"), *row)))
     assert [face.status for face in after] == ["covered"] * 4
@@ -249,6 +249,6 @@ def test_nothing_connected_is_refused(picture):
     ("name", "value"),
     [("grow", -0.97), ("grow", float("nan")), ("method", "none"), ("unhandled", ""), ("on_failure", 1)],
 )
-def test_a_linked_setting_that_there_is_not_is_refused(picture, name, value):
+def test_an_invalid_linked_setting_is_refused(picture, name, value):
     with pytest.raises(ValueError, match=f"{name} is .*; expected "):
         run_node("FaceCover", picture, faces=faces_at((10.0,)), **{name: value})

@@ -1,4 +1,4 @@
-"""The search of a picture for faces: which views it gets, and what becomes of what they find."""
+"""The search of a picture for faces: the views that it gets, and how their finds are merged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_search_plan_of_a_fixed_size():
     place=st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
 def test_every_part_of_a_picture_is_shown_large_enough(height, width, det_size, fixed_size, place):
-    """A face of 48 pixels to the first search, of 24 to the second: at one place, whole, by one view."""
+    """Some view shows every face of 48 pixels (first search) or 24 pixels (second search) whole and large enough."""
     for plan, scale in ((search_plan, MIN_SCALE), (second_search_plan, SECOND_MIN_SCALE)):
         views = plan(height, width, det_size, fixed_size)
         assert len(set(views)) == len(views)
@@ -71,7 +71,7 @@ def test_tiles_are_as_few_as_overlap_enough():
     tiles = [view.tile for view in search_plan(3000, 4000, 640) if view.tile is not None]
     assert tiles == [(0, 0, 2560, 2560), (1440, 0, 4000, 2560), (0, 440, 2560, 3000), (1440, 440, 4000, 3000)]
     assert not any(view.tile for view in search_plan(2560, 2000, 640))
-    # A small size is for speed, and shows a large picture at half its size all the same.
+    # A small det_size saves time, but a large picture is still shown at half its size.
     assert View(1024, 0.0) in search_plan(2048, 1000, 160)
     counts = [len(second_search_plan(*size, 640)) for size in ((800, 1280), (3000, 4000), (6000, 8000))]
     assert counts == [29, 61, 137]
@@ -129,7 +129,7 @@ def test_small_face_before_a_large_one_stays_where_one_view_saw_both():
 
 
 def test_a_tile_that_cuts_a_large_face_off_has_seen_it():
-    """The piece at the tile's edge is dropped; who stands before the large face is no piece, and stays."""
+    """The fragment at the tile's edge is dropped; a small face in front of the large one is no fragment and stays."""
     small, rest = [10, 10, 40, 40, 0.6], [0, 0, 30, 100, 0.5]
     assert pieces([WHOLE, small, rest], [0, 1, 1], [False, False, True]) == [False, False, True]
     assert pieces([WHOLE, small], [0, 1]) == [False, True]
@@ -138,7 +138,7 @@ def test_a_tile_that_cuts_a_large_face_off_has_seen_it():
 def test_what_a_tile_cuts_off_and_nobody_sees_whole_stays():
     rest, other = [0, 0, 30, 100, 0.5], [70, 0, 100, 100, 0.9]
     assert pieces([rest, other], [0, 1], [True, True]) == [False, False]
-    # Two that are cut off are no whole faces to one another either.
+    # Two finds that are both cut off do not make a whole face for each other either.
     assert pieces([rest, [0, 0, 90, 100, 0.9]], [0, 1], [True, True]) == [False, False]
 
 
@@ -146,7 +146,7 @@ def test_no_finds_have_no_fragments():
     assert fragments(np.zeros((0, 5)), np.zeros(0, int), np.zeros(0, bool)).shape == (0,)
 
 
-def test_a_face_of_which_two_views_are_as_sure_in_different_ways_is_not_clear():
+def test_landmarks_disagree_where_two_views_are_about_as_sure_of_different_places():
     upright = np.array([[20, 30], [80, 30], [50, 55], [30, 80], [70, 80]], float)
     sideways = np.stack([100 - upright[:, 1], upright[:, 0]], axis=1)
     boxes = np.array([[0, 0, 100, 100, 0.8], [2, 0, 102, 100, 0.77], [200, 0, 300, 100, 0.79]])

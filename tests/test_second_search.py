@@ -1,4 +1,4 @@
-"""Searching a picture mirrored and turned: what the detector is shown, and what becomes of what it finds."""
+"""Searching a picture mirrored and turned: what the detector is shown, and where its finds end up."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def one_way_pack(packs_folder):
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_people_who_lie_are_found_and_their_eyes_too(node, one_way_pack, turns):
-    """A person turned by so much, whose head is where the mark is."""
+    """A person turned by quarter turns, whose head is where the mark is."""
     picture = images(turned_scene(turns))
     (face,) = run(node, picture, det_size=160)
     assert face.box == pytest.approx((90, 50, 186, 146), abs=3)
@@ -104,7 +104,7 @@ def test_people_who_lie_are_found_and_their_eyes_too(node, one_way_pack, turns):
 
 @pytest.mark.parametrize("turns", [0, 2])
 def test_only_the_second_search_sees_what_a_mirror_shows(insight, one_way_pack, turns):
-    """Mirrored and upside down is what only views that are both would show: those are not taken."""
+    """A face both mirrored and upside down is missed: no view is mirrored and turned at once."""
     pack = insight.load_pack("fake", "CPU", 0.1)
     rgb = (torch.from_numpy(turned_scene(turns, mirrored=True)) * 255).round().numpy()
     picture = np.ascontiguousarray(rgb[..., ::-1].astype(np.uint8))

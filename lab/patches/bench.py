@@ -1,0 +1,254 @@
+"""The method on the miniature with a patch on it: what comes back at scale 0, and what becomes of the face."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from miniature.build import ADAPTER, FACE_PACK, JUDGE_PACK
+from miniature.measuring.host_run import PACK, Workflow, start_host
+from miniature.measuring.people import draw_people
+from miniature.measuring.recognisers import Recognisers
+from miniature.measuring.settings import DEFAULT_SCALE, FOUND_SCORE, SIDE
+from scripts.comfyui import comfyui_folder
+
+from .files import write_files
+from .host_nodes import HostNode, host_nodes
+from .inputs import Supplies
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "miniature" / "weights"
+SEARCH_SIZE = 256
+
+SOURCE = {"age": "middle-aged"}
+"""Text of the photograph, for what acts on texts."""
+
+OTHER = {"age": "elderly", "sex": "male"}
+"""Another text, for nodes that take two."""
+
+OTHER_RATIO = 0.5
+"""How much of the small LoRA is in the other model that merges are made with."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        people: at least 1.
+        steps: of inversion and generation each.
+        denoise: of the inversion.
+        scale: guidance scale beside 0.
+        seed: of people and noise.
+    """
+
+    people: int = 2
+    steps: int = 6
+    denoise: float = 0.5
+    scale: float = DEFAULT_SCALE
+    seed: int = 31
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a run.
+
+    Attributes:
+        kind: name of the error's class.
+        message: its text on one line.
+        ours: whether it was raised by the pack, as a ValueError or a RuntimeError.
+    """
+
+    kind: str
+    message: str
+    ours: bool
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What became of the pictures.
+
+    Attributes:
+        similarity: mean cosine of the judge between result and original; NaN where a face was not found.
+        faces: whether every picture has a face.
+        background: mean change outside the person, in 1/255.
+        passed: whether Identity Check takes everybody for anonymised; None if it was not asked.
+    """
+
+    similarity: float
+    faces: bool
+    background: float
+    passed: bool | None = None
+
+
+def attempt(action: Callable[[], Any]) -> tuple[Any, Failure | None]:
+    """What an action returns, or what it ended with."""
+    try:
+        with torch.inference_mode():
+            return action(), None
+    except Exception as error:  # noqa: BLE001 - whatever a node of the host raises is what the row has to say
+        frames = traceback.extract_tb(error.__traceback__)
+        place = Path(frames[-1].filename).resolve()
+        own = place.is_relative_to(ROOT) and not place.is_relative_to(comfyui_folder().resolve())
+        clear = own and isinstance(error, (ValueError, RuntimeError)) and not place.is_relative_to(ROOT / "lab")
+        return None, Failure(type(error).__name__, " ".join(str(error).split()), clear)
+
+
+@contextlib.contextmanager
+def pack_warnings() -> Iterator[list[str]]:
+    """What the pack logs as a warning or an error in the meantime."""
+    messages: list[str] = []
+    host = comfyui_folder().resolve()
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            path = Path(record.pathname).resolve()
+            if path.is_relative_to(ROOT) and not path.is_relative_to(host):
+                messages.append(record.getMessage())
+
+    handler = Keep(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+class Bench:
+    """The real workflow with people ready to be inverted, the host's nodes, and small files for their loaders.
+
+    Attributes:
+        plain: MODEL of the checkpoint.
+        model: the same with the identity adapter.
+        text: CONDITIONING of `SOURCE`; `other_text` of `OTHER`, `no_text` of nothing.
+        latent: LATENT of the people; `faces` are their FACES, `images` their IMAGE.
+        nodes: the host's, by id.
+        supplies: for their inputs.
+    """
+
+    def __init__(self, size: Size) -> None:
+        torch.set_num_threads(1)
+        self.size = size
+        self.workflow = Workflow(MODELS)
+        host, self._pack = start_host()
+        people = draw_people(size.seed, size.people, SIDE)
+        self.pictures, self._away = people.pictures, ~people.present
+        self.plain, self.model = self.workflow._model, self.workflow._with_adapter
+        self.clip, self.vae = self.workflow._clip, self.workflow._vae
+        self.text, self.other_text = self.workflow.text(SOURCE), self.workflow.text(OTHER)
+        self.no_text = self.workflow.text({})
+        self.images = torch.from_numpy(self.pictures).float() / 255
+        self.latent, self.faces = self.workflow.encode(self.pictures), self.workflow.embed(self.pictures)
+        self._folder = tempfile.TemporaryDirectory(prefix="patches-")
+        write_files(Path(self._folder.name), self.plain, self.clip)
+        self.nodes: Mapping[str, HostNode] = host_nodes(host)
+        self.supplies = Supplies(self.nodes, self._ready())
+        self._recognisers = Recognisers(
+            self.workflow.face_pack(FACE_PACK.name), self.workflow.face_pack(JUDGE_PACK.name), SEARCH_SIZE, FOUND_SCORE
+        )
+        self._originals = self._recognisers.see(self.pictures).judge
+
+    def _ready(self) -> dict[str, Any]:
+        mask = torch.zeros(1, SIDE, SIDE)
+        mask[:, SIDE // 4 : 3 * SIDE // 4, SIDE // 4 : 3 * SIDE // 4] = 1
+        load: Any = importlib.import_module("comfy.utils").load_torch_file
+        lora = load(str(Path(self._folder.name, "loras", "tiny-loras.safetensors")), safe_load=True)
+        ready = {
+            "CLIP": self.clip,
+            "VAE": self.vae,
+            "LATENT": self.latent,
+            "IMAGE": self.images,
+            "MASK": mask,
+            "CONDITIONING": self.other_text,
+            "LORA_MODEL": lora,
+        }
+        loader = self.nodes["LoraLoaderModelOnly"]
+        other = {"lora_name": "tiny-loras.safetensors", "strength_model": OTHER_RATIO}
+        with torch.inference_mode():
+            ready["MODEL"] = loader.run({"model": self.plain, **other})[0]
+        return ready
+
+    def node(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """First output of one of the pack's nodes."""
+        return self._pack[name].execute(*args, **kwargs).result[0]
+
+    def adapted(self, model: Any) -> Any:
+        """A model with the identity adapter."""
+        return self.node("IdentityAdapterLoader", model, ADAPTER.name, 1.0)
+
+    def invert(self, model: Any, text: Any) -> Any:
+        """NOISE_TRAJECTORY of the people."""
+        size = self.size
+        return self.node("DPMSolverInversion", model, self.latent, text, size.steps, size.denoise, size.seed)
+
+    def replay(self, model: Any, trajectory: Any, scale: float, **options: Any) -> Tensor:
+        """Latents [N, C, h, w] that a trajectory gives at a scale."""
+        made = self.node("ReverseIdentityKSampler", model, trajectory, self.faces, scale, **options)
+        samples: Tensor = made["samples"]
+        return samples
+
+    def sample(self, guider: Any, sampler: Any, sigmas: Any, noise: str) -> Tensor:
+        """Latents that the host's SamplerCustomAdvanced makes of the parts."""
+        source = self.supplies.run(self.nodes[noise], "NOISE", {}, {})
+        outputs = self.nodes["SamplerCustomAdvanced"].run(
+            {"noise": source, "guider": guider, "sampler": sampler, "sigmas": sigmas, "latent_image": self.latent}
+        )
+        samples: Tensor = outputs[0]["samples"]
+        return samples
+
+    def error(self, samples: Tensor) -> float:
+        """Largest difference of latents from those that were inverted; NaN if they hold one."""
+        return float((samples - self.latent["samples"]).abs().max())
+
+    def look(self, samples: Tensor, *, ask_check: bool = False) -> Look:
+        """What became of the pictures.
+
+        Args:
+            samples: finite latents [N, C, h, w].
+            ask_check: also ask Identity Check.
+        """
+        pictures = self.workflow.decode({"samples": samples})
+        seen = self._recognisers.see(pictures).judge
+        change = np.abs(pictures.astype(np.float64) - self.pictures)[self._away]
+        similarity = float((seen * self._originals).sum(1).mean())
+        passed = self._passed(pictures) if ask_check else None
+        return Look(similarity, not bool(np.isnan(seen).any()), float(change.mean()), passed)
+
+    def _passed(self, pictures: Any) -> bool:
+        result = torch.from_numpy(pictures).float() / 255
+        options = {"provider": "CPU", "det_size": SEARCH_SIZE, "second_search": False, "det_threshold": FOUND_SCORE}
+        checked = self._pack["IdentityCheck"].execute(self.images, self._found, result, JUDGE_PACK.name, **options)
+        return bool(checked.result[2])
+
+    @cached_property
+    def _found(self) -> Any:
+        """FACES of the pictures as the check wants them: found in these very pictures."""
+        return self.node(
+            "FaceEmbed", self.images, FACE_PACK.name, provider="CPU", det_size=SEARCH_SIZE, threshold=FOUND_SCORE
+        )
+
+    def part(self, name: str) -> Any:
+        """A module of the pack."""
+        return importlib.import_module(f"{PACK}.{name}")
+
+
+def processor_seconds(action: Callable[[], Any]) -> tuple[Any, float]:
+    """What an action returns, and the time that it took on a core."""
+    start = time.process_time()
+    return action(), time.process_time() - start

@@ -1,0 +1,185 @@
+"""Which nodes of the host are patches, and with which inputs each is tried where the schema's defaults do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .host_nodes import HostNode
+from .inputs import AtHand, Via
+
+Kind = Literal["model", "text", "clip", "hooks", "guider", "sampler", "sigmas"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A node with the inputs that it is tried with.
+
+    Attributes:
+        node: its id.
+        kind: what it acts on.
+        label: which of several ways to use it; "" if there is one.
+        inputs: where the schema's defaults are not taken.
+        rest: whether a text without limits stands beside the one that it made, for the rest of picture and schedule.
+        alike: whether it does the same as another case, for another family's layout.
+        slow: whether it takes minutes.
+    """
+
+    node: str
+    kind: Kind
+    label: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    rest: bool = False
+    alike: bool = False
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to use a node; see `Case`."""
+
+    label: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    rest: bool = False
+    slow: bool = False
+
+
+_HALF = 0.5
+_BY = {"q": 1.2, "k": 1.0, "v": 1.1, "out": 1.1}
+_BOX = {"width": 64, "height": 64, "x": 32, "y": 32}
+_SHARE = {"width": 0.5, "height": 0.5, "x": 0.25, "y": 0.25}
+_LORA = Via("CreateHookLora")
+_EARLY = {"start": 0.0, "end": 0.7}
+_RANGE = Via("ConditioningTimestepsRange", {"start_percent": 0.0, "end_percent": 0.7})
+_MASKED = Via("ConditioningSetMask")
+
+
+def _parts(part: Mapping[str, Any], name: str) -> tuple[Variant, Variant]:
+    """A text for a part only, and the same with another text for the rest."""
+    return Variant(name, part), Variant(f"{name}, and a text for the rest", part, rest=True)
+
+
+def _properties(mask: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """What the host's nodes for hooks can set on a text."""
+    return (
+        *_parts(mask, "mask"),
+        *_parts({"timesteps": _RANGE}, "timesteps"),
+        Variant("hooks", {"hooks": _LORA}),
+    )
+
+
+_MASK = {"mask": AtHand()}
+
+VARIANTS: Mapping[str, tuple[Variant, ...]] = {
+    # Models: strengths of 1 that do nothing, sizes made for large pictures, and choices that differ in kind.
+    "UNetSelfAttentionMultiply": (Variant("", _BY),),
+    "UNetCrossAttentionMultiply": (Variant("", _BY),),
+    "UNetTemporalAttentionMultiply": (
+        Variant("", {"self_structural": 1.2, "self_temporal": 1.2, "cross_structural": 1.2, "cross_temporal": 1.2}),
+    ),
+    "CLIPAttentionMultiply": (Variant("", _BY),),
+    "ModelMergeSimple": (Variant("", {"ratio": _HALF}),),
+    "CLIPMergeSimple": (Variant("", {"ratio": _HALF}),),
+    "Epsilon Scaling": (Variant("", {"scaling_factor": 1.05}),),
+    "HyperTile": (Variant("", {"tile_size": 32, "swap_size": 4, "max_depth": 1}),),
+    "PatchModelAddDownscale": (Variant("", {"block_number": 1, "end_percent": 0.75}),),
+    "ModelComputeDtype": (Variant("", {"dtype": "bf16"}),),
+    "ModelSamplingDiscrete": (
+        Variant("v_prediction", {"sampling": "v_prediction"}),
+        Variant("lcm", {"sampling": "lcm"}),
+        Variant("zsnr", {"sampling": "eps", "zsnr": True}),
+    ),
+    "ModelSamplingContinuousEDM": (
+        Variant("v_prediction", {"sampling": "v_prediction"}),
+        Variant("eps", {"sampling": "eps"}),
+        Variant("edm", {"sampling": "edm"}),
+    ),
+    "LoraModelLoader": (Variant("weights", {"bypass": False}), Variant("bypass", {"bypass": True})),
+    "LatentApplyOperationCFG": (
+        Variant("sharpen", {"operation": Via("LatentOperationSharpen", {"alpha": _HALF})}),
+        Variant("tonemap", {"operation": Via("LatentOperationTonemapReinhard")}),
+    ),
+    "CFGOverride": (Variant("", {"cfg": 3.0}),),
+    "ContextWindowsManual": (Variant("", {"context_length": 8, "context_overlap": 2, "dim": 3}),),
+    "DifferentialDiffusion": (Variant("", {"strength": 1.0}),),
+    "TorchCompileModel": (Variant("", {}, slow=True),),
+    # Texts.
+    "ConditioningAverage": (Variant("", {"conditioning_to_strength": _HALF}),),
+    "ConditioningMultiply": (Variant("", {"multiplier": 1.5}),),
+    "ConditioningSetArea": _parts(_BOX, "a quarter"),
+    "ConditioningSetAreaPercentage": _parts(_SHARE, "a quarter"),
+    "ConditioningSetAreaPercentageVideo": _parts(_SHARE, "a quarter"),
+    "ConditioningSetAreaStrength": (Variant("", {"strength": _HALF}, rest=True),),
+    "ConditioningSetMask": (
+        *_parts({}, "a quarter"),
+        *_parts({"set_cond_area": "mask bounds"}, "a quarter, its bounds"),
+    ),
+    "ConditioningSetTimestepRange": _parts(_EARLY, "early"),
+    "ConditioningSetProperties": _properties(_MASK),
+    "ConditioningSetPropertiesAndCombine": _properties(_MASK),
+    "PairConditioningSetProperties": _properties(_MASK),
+    "PairConditioningSetPropertiesAndCombine": _properties(_MASK),
+    "ConditioningSetDefaultCombine": (
+        Variant("", {}),
+        Variant("a quarter", {"cond": _MASKED}),
+        Variant("hooks", {"cond": _MASKED, "hooks": _LORA}),
+    ),
+    "PairConditioningSetDefaultCombine": (
+        Variant("", {}),
+        Variant("a quarter", {"positive": _MASKED, "negative": _MASKED}),
+        Variant("hooks", {"positive": _MASKED, "negative": _MASKED, "hooks": _LORA}),
+    ),
+    "ControlNetApplyAdvanced": (
+        Variant("all steps", {}),
+        Variant("early", {"end_percent": 0.7}),
+    ),
+    "GLIGENTextBoxApply": (Variant("", {"text": "a face", **_BOX}),),
+    "SetClipHooks": (
+        Variant("", {"hooks": _LORA, "apply_to_conds": True}),
+        Variant("scheduled", {"hooks": _LORA, "apply_to_conds": True, "schedule_clip": True}),
+    ),
+    # Hooks.
+    "SetHookKeyframes": (
+        Variant("one", {"hook_kf": Via("CreateHookKeyframe", {"strength_mult": 0.3, "start_percent": 0.7})}),
+        Variant("interpolated", {"hook_kf": Via("CreateHookKeyframesInterpolated")}),
+        Variant("floats", {"hook_kf": Via("CreateHookKeyframesFromFloats", {"floats_strength": [0.2, 1.0]})}),
+    ),
+    "CombineHooks2": (Variant("", {"hooks_A": _LORA, "hooks_B": _LORA}),),
+    "CombineHooks4": (Variant("", {"hooks_A": _LORA, "hooks_D": _LORA}),),
+    "CombineHooks8": (Variant("", {"hooks_A": _LORA, "hooks_H": _LORA}),),
+    # Noise levels.
+    "SetFirstSigma": (Variant("", {"sigma": 3.0}),),
+}
+"""Ways to use a node, by its id; every other node is tried once with the schema's defaults."""
+
+
+def cases(nodes: Mapping[str, HostNode]) -> Iterator[Case]:
+    """Every patch of the host in every way to use it.
+
+    Args:
+        nodes: of the host, by id.
+    """
+    merge = nodes["ModelMergeBlocks"].kind
+    for node in nodes.values():
+        kind = kind_of(node)
+        if kind is None:
+            continue
+        if issubclass(node.kind, merge):
+            ratios = {name: _HALF for name, (of_type, _) in node.required.items() if of_type == "FLOAT"}
+            yield Case(node.id, kind, "", ratios, alike=node.kind is not merge)
+            continue
+        for variant in VARIANTS.get(node.id, (Variant(),)):
+            yield Case(node.id, kind, variant.label, variant.inputs, variant.rest, slow=variant.slow)
+
+
+def kind_of(node: HostNode) -> Kind | None:
+    """What a node acts on, None if it is no patch."""
+    if node.takes("MODEL") and node.gives("MODEL"):
+        return "model"
+    if node.takes("CONDITIONING") and node.gives("CONDITIONING"):
+        return "text"
+    if node.takes("CLIP") and node.gives("CLIP"):
+        return "clip"
+    kinds: Mapping[str, Kind] = {"HOOKS": "hooks", "GUIDER": "guider", "SAMPLER": "sampler", "SIGMAS": "sigmas"}
+    return next((kind for wanted, kind in kinds.items() if node.gives(wanted)), None)

@@ -1,0 +1,114 @@
+"""The nodes that the host itself ships, asked of the host: which there are, what they take and what they give."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+Specification = tuple[Any, Mapping[str, Any]]
+"""An input's type, or the choices of a list, and its options."""
+
+
+@dataclass(frozen=True, eq=False)
+class HostNode:
+    """A node class of the host, of either of its two kinds.
+
+    Attributes:
+        id: under which it is registered.
+        kind: the class.
+        required: inputs that must be given, by name.
+        optional: the others.
+        outputs: types.
+    """
+
+    id: str
+    kind: type
+    required: Mapping[str, Specification]
+    optional: Mapping[str, Specification]
+    outputs: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """Name of the host's file."""
+        return Path(inspect.getfile(self.kind)).stem
+
+    def takes(self, wanted: str) -> bool:
+        """Whether an input accepts a type."""
+        given = (*self.required.values(), *self.optional.values())
+        return any(isinstance(of_type, str) and wanted in of_type.split(",") for of_type, _ in given)
+
+    def gives(self, wanted: str) -> bool:
+        """Whether an output is of a type."""
+        return wanted in self.outputs
+
+    def run(self, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Outputs, as the executor would see them."""
+        if hasattr(self.kind, "define_schema"):
+            answer = self.kind.execute(**inputs)  # type: ignore[attr-defined]
+        else:
+            answer = getattr(self.kind(), self.kind.FUNCTION)(**inputs)  # type: ignore[attr-defined]
+        if inspect.isawaitable(answer):
+            answer = asyncio.run(_awaited(answer))
+        return tuple(getattr(answer, "result", answer))
+
+
+async def _awaited(answer: Any) -> Any:
+    return await answer
+
+
+def host_nodes(nodes: ModuleType) -> dict[str, HostNode]:
+    """All nodes of the host's `nodes.py` and of its folder `comfy_extras`, by id.
+
+    Args:
+        nodes: the host's module of that name.
+
+    Raises:
+        RuntimeError: a file of the extras that defines nodes does not load, so that its nodes would be left out.
+    """
+    failed = asyncio.run(nodes.init_builtin_extra_nodes())
+    main = Path(inspect.getfile(nodes))
+    folder = main.parent / "comfy_extras"
+    # The host's file of replacements wants a running server, and holds no node.
+    lost = [file for file in failed if _DEFINES_NODES.search((folder / file).read_text(encoding="utf-8"))]
+    if lost:
+        raise RuntimeError(f"the host cannot load {', '.join(lost)}; expected every file of {folder.name} to load")
+    own = (folder.resolve(), main.resolve())
+    found = {name: _described(name, kind) for name, kind in nodes.NODE_CLASS_MAPPINGS.items() if _is_from(kind, own)}
+    return dict(sorted(found.items()))
+
+
+_DEFINES_NODES = re.compile(r"\bComfyNode\)|NODE_CLASS_MAPPINGS", re.IGNORECASE)
+
+
+def _is_from(kind: type, places: tuple[Path, Path]) -> bool:
+    file = Path(inspect.getfile(kind)).resolve()
+    return file.is_relative_to(places[0]) or file == places[1]
+
+
+def _described(name: str, kind: Any) -> HostNode:
+    inputs = kind.INPUT_TYPES()
+    required, optional = (
+        {key: _specification(value) for key, value in (inputs.get(section) or {}).items()}
+        for section in ("required", "optional")
+    )
+    return HostNode(name, kind, required, optional, tuple(_type_name(given) for given in kind.RETURN_TYPES))
+
+
+def _specification(value: Any) -> Specification:
+    of_type, *rest = value
+    options = dict(rest[0]) if rest else {}
+    if isinstance(of_type, (list, tuple)):
+        return "COMBO", {**options, "options": list(of_type)}
+    return _type_name(of_type), options
+
+
+def _type_name(given: Any) -> str:
+    if isinstance(given, (list, tuple)):
+        return "COMBO"
+    return str(getattr(given, "value", given))
