@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.in_process import part
 from lab.render.portrait import portrait
+from lab.training.anchors import shares
 from miniature.layout import FACE_PACK
 
 from .cases import Case
@@ -297,11 +298,7 @@ def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
     matches: list[int | None] = [None] * len(true)
     if not true or not found:
         return matches
-    a, b = np.array([face.box for face in true]), np.array([find.box for find in found])
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (a, b)]
-    parts = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+    parts = shares(np.array([find.box for find in found]), np.array([face.box for face in true])).T
     points = [np.stack([one.landmarks for one in faces]) for faces in (true, found)]
     away = np.linalg.norm(points[0][:, None] - points[1][None], axis=-1).mean(-1)
     alike = away <= ALIKE * np.array([face.size for face in true])[:, None]

@@ -114,14 +114,3 @@ def decode_landmarks(raw: Tensor, points: Tensor) -> Tensor:
     """Landmarks [..., 5, 2] from the network's [..., 10]."""
     places = raw.unflatten(-1, (5, 2)) + torch.tensor(LANDMARKS, dtype=raw.dtype)
     return points[..., None, :] + places * SIDE
-
-
-def encode_boxes(boxes: Tensor, points: Tensor) -> Tensor:
-    """What `decode_boxes` makes `boxes` of."""
-    return torch.cat([points - boxes[..., :2], boxes[..., 2:] - points], dim=-1) / SIDE - HALF
-
-
-def encode_landmarks(landmarks: Tensor, points: Tensor) -> Tensor:
-    """What `decode_landmarks` makes `landmarks` [..., 5, 2] of."""
-    places = (landmarks - points[..., None, :]) / SIDE
-    return (places - torch.tensor(LANDMARKS, dtype=landmarks.dtype)).flatten(-2)
