@@ -67,4 +67,4 @@ def files_digest(files: Iterable[Path]) -> str:
 def code_files() -> list[Path]:
     """The files whose code a run depends on: the pack, what draws, and what judges."""
     folders = ("nodes", "host", "reverse_personalization", "lab/render", "lab/hostile")
-    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
+    return sorted([*(ROOT / "lab").glob("*.py"), *(file for name in folders for file in (ROOT / name).rglob("*.py"))])

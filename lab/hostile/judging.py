@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from harness.in_process import part
+from lab.boxes import intersection_over_union
 from lab.render.portrait import portrait
-from lab.training.anchors import shares
 from miniature.layout import FACE_PACK
 
 from .cases import Case
@@ -298,7 +298,7 @@ def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
     matches: list[int | None] = [None] * len(true)
     if not true or not found:
         return matches
-    parts = shares(np.array([find.box for find in found]), np.array([face.box for face in true])).T
+    parts = intersection_over_union(np.array([face.box for face in true]), np.array([find.box for find in found]))
     points = [np.stack([one.landmarks for one in faces]) for faces in (true, found)]
     away = np.linalg.norm(points[0][:, None] - points[1][None], axis=-1).mean(-1)
     alike = away <= ALIKE * np.array([face.size for face in true])[:, None]
