@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-WEIGHTS = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).resolve().parent
+
+WEIGHTS = FOLDER / "weights"
 """The trained models, in the layout of ComfyUI's models folder."""
 
-EXTENSION = Path(__file__).parent / "host_extension"
+EXTENSION = FOLDER / "host_extension"
 """The custom node package by which ComfyUI recognises the miniature's checkpoint."""
 
 # All below a models folder.

@@ -70,13 +70,16 @@ def main() -> int:
     files = package_files()
     for path in files:
         print(path.as_posix())
-    print(f"{len(files)} files, {sum((ROOT / path).stat().st_size for path in files):,} bytes")
+    size = sum((ROOT / path).stat().st_size for path in files)
+    print(f"{len(files)} files, {size:,} bytes")
+    if size > LARGEST_PACKAGE:
+        print(f"the package is larger than {LARGEST_PACKAGE:,} bytes: name what nobody needs in .comfyignore")
     if target is not None:
         lay_out(target)
     lacking = missing((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for name in lacking:
         print(f"pyproject.toml: {name} is missing")
-    return 1 if lacking else 0
+    return 1 if lacking or size > LARGEST_PACKAGE else 0
 
 
 if __name__ == "__main__":

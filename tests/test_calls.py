@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.in_host import load_pack, part, run_node
+from harness.in_process import load_pack, part, run_node
 from tests.small_model import SmallModel
 from tests.test_texts_of_latents import hints, numbered
 

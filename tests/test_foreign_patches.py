@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.in_host import part, run_node
+from harness.in_process import part, run_node
 from tests.small_model import SmallModel
 
 SIDE = 16

@@ -29,6 +29,7 @@ ORDER = (
     ("lab/render",),
     ("lab/training",),
     ("lab/measuring",),
+    ("lab/patches",),
     ("lab/hostile",),
     ("scripts/workflow_generator",),
     ("scripts",),

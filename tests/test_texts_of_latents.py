@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.in_host import load_pack, part, run_node
+from harness.in_process import load_pack, part, run_node
 from tests.small_model import SmallModel
 
 BATCH = 3

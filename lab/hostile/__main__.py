@@ -1,4 +1,4 @@
-"""Make hostile photographs, run them through the pack, judge what was saved: `python -m lab.hostile`."""
+"""Draws hostile photographs, runs them through the pack and judges what it saves: `python -m lab.hostile`."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 1 if a face left unprotected or something else is not as promised."""
+    """Run the command line; returns 1 if a face was left unprotected or another promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m lab.hostile", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of people and pictures")
-    parser.add_argument("--photos", type=int, default=20, help="how many photographs")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--models", type=Path, help="models folder in ComfyUI's layout; by default the shipped weights")
-    parser.add_argument("--json", action="store_true", help="print the figures as one last line of JSON")
-    parser.add_argument("--report", type=Path, help="Markdown file to write the figures to")
-    parser.add_argument("--journal", type=Path, help="file that records every photograph; a stopped run goes on in it")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no other photograph is begun")
+    parser.add_argument("--seed", type=int, default=0, help="seed of people and pictures (default: %(default)s)")
+    parser.add_argument("--photos", type=int, default=20, help="number of photographs (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes (default: %(default)s)")
+    parser.add_argument("--models", type=Path, help="models folder in ComfyUI's layout (default: the shipped weights)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
+    parser.add_argument("--report", type=Path, help="Markdown file to write the figures into")
+    parser.add_argument("--journal", type=Path, help="file that records every photograph, to continue a stopped run")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="start no further photograph after this time"
+    )
     options = parser.parse_args(arguments)
     from harness.whole_text import write_whole
     from miniature.layout import JUDGE_PACK

@@ -1,4 +1,4 @@
-"""Hostile photographs: what the renderer draws, spoilt in every way that users' pictures are, with the truth kept.
+"""Hostile photographs: rendered pictures, spoilt in every way in which users' pictures are, with the truth kept.
 
 The people are of the split "hostile" of `lab.render.seeds`, whom no training and no other measurement sees.
 """
@@ -19,44 +19,44 @@ from lab.render.seeds import identity_seed
 from .photographs import Photograph, deeper, grey, photograph_of
 
 Format = Literal["png", "grey png", "rgba png", "16-bit png", "16-bit grey png", "jpeg", "tensor"]
-"""How a picture reaches the graph: as a file of the host's Load Image, or as it is, from a node of another pack."""
+"""How a picture reaches the graph: as a file for the host's Load Image, or directly, as from another pack's node."""
 
 SHORTEST, LONGEST = 384, 1024
-"""Pixels of a usual photograph's sides."""
+"""Sides of a usual photograph, in pixels."""
 
 SMALLEST_FACE = 16.0
 WIDEST_YAW, WIDEST_ROLL = 45.0, 30.0
-"""What everybody is promised to be found within; some people are turned further."""
+"""Angles within which everybody is promised to be found; some people are turned further."""
 
 FURTHER = 0.15
-"""Part of the people who are turned further than that."""
+"""Share of the people who are turned further than that."""
 
 MOST_OVERLAP = 0.45
-"""Of a face, by one person in front of it, where overlaps are asked for; elsewhere half of it."""
+"""Share of a face that a person in front may hide where overlaps are wanted; elsewhere it is half."""
 
 CROWD_EVERY = 3
-"""Rounds through the schedule of which one has a class photograph."""
+"""One of so many rounds through the schedule has a class photograph."""
 
 HUGE = 8
-"""Factor by which the rare huge photograph is enlarged from 1000x750 pixels."""
+"""Factor by which the rare huge photograph is enlarged from 1000 x 750 pixels."""
 
 HUGE_EVERY = 240
-"""Cases of which one is huge, which takes minutes; never in the first half of them, so that short runs stay short."""
+"""One of so many cases is huge and takes minutes; never in the first half of them, so that short runs stay short."""
 
 FAR, FAR_EVERY, FAR_PLACE = (4000, 6000), 60, 43
-"""Height and width of the pictures of people far away, and which of so many cases is one."""
+"""Height and width of the pictures of people far away; and one of so many cases is such a picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What one run of the graph gets.
+    """The input of one run of the graph.
 
     Attributes:
-        number: of the case in its seed.
+        number: the case's number within its seed.
         kind: see `SCHEDULE`.
         photographs: one, or several as a batch (of one size) or a list.
         form: how they reach the graph.
-        listed: whether several are a list, not a batch.
+        listed: whether several photographs are a list instead of a batch.
         refused: whether the right answer is an error.
     """
 
@@ -69,13 +69,13 @@ class Case:
 
 
 class Painter:
-    """Draws what one case asks for; all of it depends on the seed and the case's number alone."""
+    """Draws the photographs of one case; they depend on the seed and the case's number alone."""
 
     def __init__(self, seed: int, number: int) -> None:
         self.rng = np.random.default_rng([seed, number])
 
     def size(self) -> tuple[int, int]:
-        """Height and width of a usual photograph; half of them are no longer than the detector's own size."""
+        """Height and width of a usual photograph; half of them are no larger than the detector's own size."""
         long = int(SHORTEST * 1.25 * (LONGEST / SHORTEST / 1.25) ** (self.rng.random() ** 1.5))
         short = max(int(long * self.rng.uniform(0.62, 1.0)), SHORTEST)
         return (short, long) if self.rng.random() < 0.7 else (long, short)
@@ -83,13 +83,13 @@ class Painter:
     def scene(
         self, places: Sequence[tuple[float, float, float]], height: int, width: int, widest: float | None = None
     ) -> Photograph:
-        """People at places: middle x, middle y, height of the face from hairline to chin, in pixels.
+        """Draw people at given places.
 
         Args:
-            places: one for each.
+            places: for each person middle x, middle y, and height of the face from hairline to chin, in pixels.
             height: pixels.
             width: pixels.
-            widest: degrees of yaw and roll that nobody leaves; by default FURTHER of the people leave the promised.
+            widest: largest yaw and roll in degrees; by default a share FURTHER of the people exceeds what is promised.
         """
         rng = self.rng
         empty = draw_scene_spec(int(rng.integers(1 << 40)), height, width, split="hostile", people=0)
@@ -111,7 +111,7 @@ class Painter:
     def places(
         self, count: int, height: int, width: int, smallest: float, largest: float
     ) -> list[tuple[float, float, float]]:
-        """Up to `count` places whose faces hide less than half of one another; sizes even in their logarithm."""
+        """Up to `count` places whose faces hide at most half of one another; log sizes are uniform."""
         rng = self.rng
         places: list[tuple[float, float, float]] = []
         for _ in range(count):
@@ -158,7 +158,7 @@ class Painter:
         return self.scene([middle], height, width, widest=20.0)
 
     def tiny(self) -> Photograph:
-        """Faces from 16 to 40 pixels, with somebody near."""
+        """Faces of 16 to 40 pixels, and somebody nearer."""
         height, width = self.size()
         places = self.places(int(self.rng.integers(4, 9)), height, width, SMALLEST_FACE, 40.0)
         return self.scene(places, height, width)
@@ -167,7 +167,7 @@ class Painter:
         """A class photograph."""
         height, width, rows, columns = 768, 1024, 5, 6
         cell_y, cell_x = height / (rows + 0.6), width / (columns + 0.5)
-        # Who stands lower is nearer, and so larger: nobody's body hides a face.
+        # Whoever stands lower is nearer and therefore larger, so that nobody's body hides a face.
         places = [
             (
                 cell_x * (column + 0.5 + 0.5 * (row % 2)),
@@ -199,13 +199,13 @@ class Painter:
         return self.scene([], *self.size())
 
     def with_alpha(self, photograph: Photograph) -> Photograph:
-        """With an alpha that is neither 0 nor 1 everywhere."""
+        """The photograph with an alpha channel of different values."""
         height, width = photograph.pixels.shape[:2]
         wave = np.linspace(0, 1, width, dtype=np.float32)[None] * np.linspace(1, 0.2, height, dtype=np.float32)[:, None]
         return replace(photograph, pixels=np.dstack([photograph.pixels, np.round(wave * 255) / 255]))
 
     def not_finite(self, photograph: Photograph) -> Photograph:
-        """With a few pixels that are no numbers, or infinite."""
+        """The photograph with a few pixels that are NaN or infinite."""
         pixels = photograph.pixels.copy()
         rows, columns = (self.rng.integers(0, limit, 5) for limit in pixels.shape[:2])
         pixels[rows, columns] = self.rng.choice([np.nan, np.inf, -np.inf])
@@ -220,7 +220,7 @@ def _one(paint: Callable[[Painter], Photograph], form: Format = "png", **facts: 
 
 
 def _in_turn(*kinds: tuple[Callable[[Painter], Photograph], Format]) -> Callable[..., Case]:
-    """Another one of these in every round through the schedule."""
+    """One of these in every round through the schedule, in turn."""
 
     def make(kind: str, number: int, painter: Painter, left: int) -> Case:
         paint, form = kinds[number // len(SCHEDULE) % len(kinds)]
@@ -238,7 +238,7 @@ def _several(listed: bool) -> Callable[..., Case]:
         first = painter.group(most=3)
         others = [painter.group(most=3)] if left > 1 else []
         if not listed:
-            # A batch has one size: the same people again, mirrored in time as a film's next picture would be.
+            # A batch has one size, so the same people appear again, mirrored.
             others = [first.moved(first.pixels * np.float32(0.9), np.eye(2, 3), 0.0, np.copy)] if left > 1 else []
         return Case(number, kind, (first, *others), "tensor", listed)
 
@@ -298,21 +298,21 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
     "grey file": _one(lambda painter: grey(painter.group(most=4)), "grey png"),
     "batch": _several(False),
 }
-"""Kinds in the order they come, again and again; together 20 pictures."""
+"""Kinds in their order, repeated; one round has 20 pictures."""
 
 RARE: dict[str, Callable[[Painter], Photograph]] = {HUGE_KIND: _huge, FAR_KIND: _far_away}
-"""Kinds that take the place of one of these now and then, see `kind_of`."""
+"""Kinds that sometimes take the place of one of these; see `kind_of`."""
 
 
 def kind_of(number: int) -> str:
-    """What kind of case comes at a number."""
+    """The kind of the case with this number."""
     if number % FAR_EVERY == FAR_PLACE:
         return FAR_KIND
     return HUGE_KIND if number % HUGE_EVERY == HUGE_EVERY // 2 else list(SCHEDULE)[number % len(SCHEDULE)]
 
 
 def cases(photographs: int) -> Iterator[tuple[int, int]]:
-    """Which cases make up so many photographs: each one's number, and how many photographs are left for it."""
+    """The cases that make up so many photographs: each one's number, and how many photographs are left for it."""
     left, number = photographs, 0
     while left > 0:
         yield number, left
@@ -321,7 +321,7 @@ def cases(photographs: int) -> Iterator[tuple[int, int]]:
 
 
 def draw_case(seed: int, number: int, left: int) -> Case:
-    """The case of a number; `left` photographs may still be drawn."""
+    """Draw the case with this number, with at most `left` photographs."""
     painter, kind = Painter(seed, number), kind_of(number)
     if kind in RARE:
         return Case(number, kind, (RARE[kind](painter),), "tensor")

@@ -1,4 +1,4 @@
-"""The pictures as users have them: files with everything in them that must not come out again."""
+"""Writes pictures as users have them: files full of things that must not come out again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .cases import Case
 from .photographs import Pixels
 
 PERSON = "Ada-Quillfeather"
-"""In the name of every input file."""
+"""A part of every input file's name."""
 
 EXIF_NOTE, XMP_NOTE, COMMENT, PROMPT = "exif-Brontallo-17", "xmp-Vexmoor-23", "comment-Tullagh-31", "prompt-Ogmore-47"
-"""What else is in the inputs and in the graph; none of these words may be in what is saved."""
+"""What else is in the inputs and in the graph. None of these words may be in a saved file."""
 
 SECRETS = (PERSON, EXIF_NOTE, XMP_NOTE, COMMENT, PROMPT)
 
 ORIENTATIONS = {1: 0, 3: 2, 6: 1, 8: 3}
-"""EXIF's orientations and the quarters, clockwise, by which a viewer turns the stored picture."""
+"""EXIF orientation -> quarters of a circle, clockwise, by which a viewer turns the stored picture."""
 
 EXIF_ORIENTATION, EXIF_DESCRIPTION, EXIF_ARTIST = 0x0112, 0x010E, 0x013B
 
@@ -30,7 +30,7 @@ TENSORS = ".npz"
 
 
 def write_input(case: Case, folder: Path) -> str:
-    """Write a case's pictures into the host's input folder; the name of the file."""
+    """Write a case's pictures into the host's input folder; returns the file's name."""
     name = f"{PERSON}-{case.number:05d}{_suffix(case)}"
     path, pixels = folder / name, case.photographs[0].pixels
     if case.form == "tensor":
@@ -49,7 +49,7 @@ def write_input(case: Case, folder: Path) -> str:
 
 
 def read_tensors(path: Path) -> tuple[list[Pixels], bool]:
-    """What `write_input` wrote of tensors, and whether they are a list."""
+    """Read tensors that `write_input` wrote, and whether they are a list."""
     with np.load(path) as stored:
         return [stored[name] for name in sorted(stored.files) if name != "listed"], bool(stored["listed"])
 
@@ -62,7 +62,7 @@ def read_saved(path: Path) -> NDArray[np.uint8]:
 
 
 def leaks(path: Path) -> list[str]:
-    """Which secrets a file holds, in any of the encodings that files use; of a PNG also every chunk but pixels."""
+    """The secrets that a file holds in any usual encoding, and all chunks of a PNG that are not pixels."""
     content = path.read_bytes()
     found = [
         word

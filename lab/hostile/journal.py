@@ -1,4 +1,4 @@
-"""What has been judged so far, in a file that grows by a line with every case: a run that was stopped goes on."""
+"""A file of what has been judged so far, with a line for every case, so that a stopped run can be continued."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from .judging import PhotoRecord
 
 @dataclass(frozen=True)
 class Journal:
-    """A file of JSON lines: first what was run, then a list of records for each case.
+    """A file of JSON lines: the first says what is run, every other one holds the records of a case.
 
     Attributes:
-        file: that is written to.
-        run: seed, settings, code and models; a file of another run is refused.
+        file: its path.
+        run: seed, settings, and digests of code and models. A file of another run is refused.
     """
 
     file: Path
     run: dict[str, Any]
 
     def records(self) -> dict[int, list[PhotoRecord]]:
-        """What is in the file, by case; begins it if there is none.
+        """Read the records by case; starts the file if there is none.
 
         Raises:
-            ValueError: the file is another run's.
+            ValueError: the file belongs to another run.
         """
         if not self.file.exists():
             write_whole(self.file, json.dumps(self.run) + "\n")
         content = self.file.read_text(encoding="utf-8")
         whole = content[: content.rfind("\n") + 1]
         if whole != content:
-            # A stop in the middle of a line: its case is run again.
+            # The run was stopped in the middle of a line: that case is run again.
             write_whole(self.file, whole)
         first, *lines = whole.splitlines()
         if json.loads(first) != self.run:
             raise ValueError(
-                f"{self.file} is of another run ({first}); expected {json.dumps(self.run)}: name another file, or "
-                "remove it"
+                f"{self.file} belongs to another run ({first}); expected {json.dumps(self.run)}. Name another file, or "
+                "remove this one"
             )
         cases = [[PhotoRecord.of_json(record) for record in json.loads(line)] for line in lines]
         return {records[0].case: records for records in cases}
@@ -57,7 +57,7 @@ class Journal:
 
 
 def files_digest(files: Iterable[Path]) -> str:
-    """sha256 over the contents of files, one after the other."""
+    """SHA-256 of the contents of all files together, in hexadecimal."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -67,4 +67,4 @@ def files_digest(files: Iterable[Path]) -> str:
 def code_files() -> list[Path]:
     """The files whose code a run depends on: the pack, what draws, and what judges."""
     folders = ("nodes", "host", "reverse_personalization", "lab/render", "lab/hostile")
-    return sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
+    return sorted([*(ROOT / "lab").glob("*.py"), *(file for name in folders for file in (ROOT / name).rglob("*.py"))])

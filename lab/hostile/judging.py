@@ -1,4 +1,4 @@
-"""What became of every face that was drawn, judged by the saved file alone against what the renderer knows."""
+"""Judges what became of every face that was drawn, from the saved file and from what the renderer knows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.in_process import part
+from lab.boxes import intersection_over_union
 from lab.render.portrait import portrait
 from miniature.layout import FACE_PACK
 
@@ -20,28 +21,28 @@ from .photographs import Photograph, TrueFace
 from .pipeline import Item, Run
 
 GALLERY_SIDE = 256
-"""Pixels of the other picture that is taken of everybody."""
+"""Side in pixels of the other picture that is drawn of everybody."""
 
 MATCHED = 0.4
-"""Least intersection over union of a face's box and a find's, as the pack counts (`face_search.SAME_FACE_IOU`): a box
-that shares less may show hair or a neighbour."""
+"""Least intersection over union of a found box and a face that belong together, as in the pack
+(`face_search.SAME_FACE_IOU`): a box below it may show hair or a neighbour."""
 
 ALIKE = 0.15
-"""Part of a face's longer side within which, in the mean, a find's landmarks are those of the face.
+"""Largest mean distance between the landmarks of a find and its face, in units of the face's longer side.
 
-Of a face of which half is hidden, the box of all that is to be seen shares half with the true one at most."""
+If half of a face is hidden, the box of its visible part cannot share more than half with the true one."""
 
 COVERED = 0.9
-"""Part of what is to be seen of a face that a cover hides."""
+"""Least share of a face's visible part under a cover for it to count as covered."""
 
 SEEN = 0.5
-"""Part of a face that nobody and no border hides, from which on it has to be found."""
+"""Least share of a face, hidden by nobody and no border, for which it must be found."""
 
 DETECTION_THRESHOLD = 0.1
 
 
 class Cosines(NamedTuple):
-    """One picture of a person against what was made of them; None where there is nothing.
+    """Cosines of one picture of a person with what was made of them; None where there is nothing.
 
     Attributes:
         first: after the first scale alone.
@@ -65,13 +66,13 @@ class FaceRecord:
         size: pixels.
         yaw: degrees.
         roll: degrees.
-        seen: part of it that nobody and no border hides.
+        seen: share of it that nobody and no border hides.
         found: which search found it, "first", "second" or "".
-        status: the verdict's, "" if the face is in none.
-        hidden: part of it that is under a cover.
-        before: cosine of the original with another picture of the person; None if nothing was saved.
-        same: of what was made with the same place in the original.
-        other: of what was made with that other picture.
+        status: in the verdict; "" if the face is not in it.
+        hidden: share of it under a cover.
+        before: cosine of the original and another picture of the person; None if nothing was saved.
+        same: cosines of the results and the same place in the original.
+        other: cosines of the results and that other picture.
         recognisable: whether `same.saved` reaches the judge's threshold.
     """
 
@@ -89,12 +90,12 @@ class FaceRecord:
 
     @property
     def unprotected(self) -> bool:
-        """Whether it was found, saved without a cover, and is still recognisable."""
+        """Whether it was found, was saved without a cover, and is still recognisable."""
         return bool(self.found) and self.recognisable and self.hidden < COVERED
 
     @property
     def unhandled(self) -> bool:
-        """Whether both searches missed it and it was saved, although there was enough of it to be seen."""
+        """Whether it was saved and both searches had missed it, although enough of it was visible."""
         return not self.found and self.same.saved is not None and self.seen >= SEEN
 
 
@@ -132,12 +133,12 @@ class PhotoRecord:
     processor_seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """In types that `json` can write."""
+        """The record in types that `json` can write."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, stored: dict[str, Any]) -> PhotoRecord:
-        """What `as_json` was made of."""
+        """The record that `as_json` returned `stored` for."""
         faces = tuple(
             FaceRecord(**{**face, "same": Cosines(*face["same"]), "other": Cosines(*face["other"])})
             for face in stored["faces"]
@@ -147,10 +148,10 @@ class PhotoRecord:
 
 @dataclass(eq=False)
 class Judge:
-    """A recogniser that is told by the renderer where the faces are.
+    """A recogniser that knows from the renderer where the faces are.
 
     Attributes:
-        name: of its pack.
+        name: its pack's name.
     """
 
     name: str
@@ -164,7 +165,7 @@ class Judge:
         self._detection = part("reverse_personalization.faces").Detection
 
     def judge(self, case: Case, run: Run) -> list[PhotoRecord]:
-        """Records of a case's photographs, without the time that they took."""
+        """Records of a case's photographs, without the times."""
         leaked = tuple(sorted({word for file in run.files for word in leaks(file)}))
         common: dict[str, Any] = {"case": case.number, "kind": case.kind, "error": run.error, "leaks": leaked}
         if case.refused:
@@ -232,7 +233,7 @@ class Judge:
         return float(self._unit(before, landmarks) @ self._unit(after, landmarks))
 
     def _known(self, identity: int) -> NDArray[np.float64]:
-        """Of another picture of a person, in another light and pose."""
+        """The embedding of another picture of a person, in another light and pose."""
         if identity not in self._gallery:
             other = portrait(identity, identity, GALLERY_SIDE)
             self._gallery[identity] = self._unit(other.image, other.truth.landmarks - 0.5)
@@ -251,12 +252,12 @@ class Judge:
 
 
 def levels(image: torch.Tensor) -> NDArray[np.uint8]:
-    """A picture [H, W, C] in [0, 1] in the 8 bits in which it would be saved."""
+    """A picture [H, W, C] in [0, 1] as the 8-bit levels in which it would be saved."""
     return (image.float().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
 def outside(original: NDArray[np.uint8], saved: NDArray[np.uint8], changed: NDArray[np.bool_]) -> int:
-    """Pixels that differ although no mask has them, or whose alpha does."""
+    """Number of pixels that differ outside the mask, or differ in alpha."""
     if original.shape != saved.shape:
         return int(np.prod(original.shape[:2]))
     differs = original != saved
@@ -290,18 +291,14 @@ class Find(NamedTuple):
 
 
 def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
-    """Which find is whose, one to one, best first; None for who was not found.
+    """Match finds with faces one to one, the best first; returns the number of each face's find, or None.
 
-    A find is a face's if their boxes share MATCHED of their union, or if its landmarks are those of the face (ALIKE).
+    A find belongs to a face if their boxes overlap enough (MATCHED), or if their landmarks agree (ALIKE).
     """
     matches: list[int | None] = [None] * len(true)
     if not true or not found:
         return matches
-    a, b = np.array([face.box for face in true]), np.array([find.box for find in found])
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (a, b)]
-    parts = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
+    parts = intersection_over_union(np.array([face.box for face in true]), np.array([find.box for find in found]))
     points = [np.stack([one.landmarks for one in faces]) for faces in (true, found)]
     away = np.linalg.norm(points[0][:, None] - points[1][None], axis=-1).mean(-1)
     alike = away <= ALIKE * np.array([face.size for face in true])[:, None]
@@ -314,7 +311,7 @@ def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
 
 
 def match_in_turn(true: Sequence[TrueFace], found: Sequence[Find], handled: int) -> list[int | None]:
-    """`match` with the first `handled` finds, then of whoever is left with the others."""
+    """`match` everybody with the first `handled` finds, and whoever is left with the others."""
     matches = match(true, found[:handled])
     left = [face for face, number in enumerate(matches) if number is None]
     for face, number in zip(left, match([true[face] for face in left], found[handled:]), strict=True):

@@ -1,4 +1,4 @@
-"""The figures of a run as a page in Markdown."""
+"""Writes the figures of a run as a page in Markdown."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ COUNTED = {
     "missed_mostly_hidden": "faces that both missed and of which less than half was to be seen: not counted above",
     "processor_seconds_a_photo": "seconds of one processor core for a photograph",
 }
-"""Figures that promise nothing, and their names."""
+"""Figures about which nothing is promised, with their names."""
 
 
 def as_page(figures: Figures, command: str) -> str:
     """All figures of `summarise`.
 
     Args:
-        figures: of a run.
-        command: that repeats it.
+        figures: the run's.
+        command: the command that repeats the run.
     """
     lines = [
         "# Hostile photographs",
@@ -128,7 +128,7 @@ def _size_row(figures: Figures, size: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A figure as people read it."""
+    """A figure in a form for people."""
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list):

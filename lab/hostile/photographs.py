@@ -1,4 +1,4 @@
-"""A photograph and everybody in it, through all that is done to the pixels."""
+"""A photograph and everybody in it; whatever is done to the pixels, the truth follows."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from lab.render.scene import Scene
 
 Pixels = NDArray[np.float32]
-"""[H, W, C] in [0, 1]; not finite in pictures that are broken on purpose."""
+"""[H, W, C] in [0, 1]; some are not finite in pictures that are broken on purpose."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrueFace:
-    """A face that was drawn; pixels as in OpenCV, (0, 0) is the middle of the top left one.
+    """A face that was drawn, in OpenCV's coordinates: (0, 0) is the middle of the top left pixel.
 
     Attributes:
         identity: seed of the person.
-        box: x0, y0, x1, y1 around the face's skin, cut off at the picture's border.
+        box: x0, y0, x1, y1 around the face's skin, clipped to the picture.
         landmarks: [5, 2] float64 in InsightFace's order, anatomically: an upside-down face has the first on the right.
-        mask: [H, W] bool, what is to be seen of the face.
+        mask: [H, W] bool, where the face is visible.
         yaw: degrees.
         roll: degrees in the picture, in (-180, 180].
-        visible: part of the face inside the picture that nobody covers.
-        inside: part of the box that is inside the picture.
+        visible: share of the face inside the picture that nobody hides.
+        inside: share of the box that is inside the picture.
     """
 
     identity: int
@@ -56,13 +56,13 @@ class Photograph:
     def moved(
         self, pixels: Pixels, matrix: NDArray[np.float64], roll: float, masks: Callable[..., NDArray]
     ) -> Photograph:
-        """The same people in other pixels.
+        """The same people in another picture.
 
         Args:
-            pixels: of the new picture.
-            matrix: [2, 3] from the old picture's pixels to the new one's.
-            roll: degrees that they turn clockwise.
-            masks: what makes a new mask of an old one.
+            pixels: the new picture's.
+            matrix: [2, 3], maps the old picture's pixels to the new one's.
+            roll: degrees by which they turn clockwise.
+            masks: turns an old mask into a new one.
         """
         height, width = pixels.shape[:2]
         limits = np.array([width, height]) - 0.5
@@ -88,7 +88,7 @@ class Photograph:
         return Photograph(pixels, tuple(faces))
 
     def turned(self, quarters: int) -> Photograph:
-        """Turned by quarters of a circle, clockwise."""
+        """The photograph, turned clockwise by quarters of a circle."""
         height, width = self.pixels.shape[:2]
         matrices = {
             1: [[0, -1, height - 1], [1, 0, 0]],
@@ -102,7 +102,7 @@ class Photograph:
         return self.moved(turn(self.pixels), np.array(matrices[quarters], float), 90.0 * quarters, turn)
 
     def cut(self, x0: int, y0: int, x1: int, y1: int) -> Photograph:
-        """The part from (x0, y0) up to and without (x1, y1)."""
+        """The part from (x0, y0) to (x1, y1), which is excluded."""
         window = np.s_[y0:y1, x0:x1]
         return self.moved(
             np.ascontiguousarray(self.pixels[window]),
@@ -112,7 +112,7 @@ class Photograph:
         )
 
     def enlarged(self, factor: int) -> Photograph:
-        """With `factor` times as many pixels a side."""
+        """The photograph with `factor` times as many pixels a side."""
         height, width = self.pixels.shape[:2]
         size = (width * factor, height * factor)
         matrix = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], float)
@@ -125,7 +125,7 @@ class Photograph:
 
 
 def photograph_of(scene: Scene) -> Photograph:
-    """What the renderer drew, in this module's form."""
+    """A rendered scene as a photograph."""
     faces = []
     for truth in scene.truths:
         if not truth.mask.any():
@@ -148,14 +148,14 @@ def photograph_of(scene: Scene) -> Photograph:
 
 
 def grey(photograph: Photograph) -> Photograph:
-    """With one channel."""
+    """The photograph with one channel."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     levels = np.round((photograph.pixels @ weights)[..., None] * 255)
     return replace(photograph, pixels=(levels / np.float32(255)).astype(np.float32))
 
 
 def deeper(photograph: Photograph, rng: np.random.Generator) -> Photograph:
-    """With 16 bits a channel, the lower of them in use."""
+    """The photograph with 16 bits a channel, all of them in use."""
     noise = rng.uniform(-0.5, 0.5, photograph.pixels.shape) / 255
     levels = np.round(np.clip(photograph.pixels + noise, 0, 1) * 65535)
     return replace(photograph, pixels=(levels / 65535).astype(np.float32))

@@ -1,4 +1,4 @@
-"""The pack's whole graph, run by the host's own executor in this process: its caches, lazy inputs, blockers, errors."""
+"""Runs the pack's whole graph in the host's own executor: with its caches, lazy inputs, blockers and errors."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ Graph = dict[str, dict[str, Any]]
 """A workflow in the host's API form."""
 
 STEPS = 4
-"""Of the inversion and of each attempt: few, so that a photograph takes seconds."""
+"""Steps of the inversion and of each attempt: few, so that a photograph takes seconds."""
 
 SECOND_SCORE = 0.4
-"""Lowest of a find in the result: what only the check has found is covered, so it may be less sure than FOUND_SCORE.
+"""Lowest score of a find in the result. What only the check finds is covered, so it may be less than FOUND_SCORE.
 
-Of 248 promised faces in 118 photographs of the hardest kinds (seed 8) none scored less than 0.58; wrong finds in a
-photograph were 1.7 from 0.35 on, 1.2 from 0.4 and 0.44 from 0.5.
+Of 248 promised faces in 118 photographs of the hardest kinds (seed 8) none scored less than 0.58; there were
+1.7 wrong finds a photograph at 0.35, 1.2 at 0.4 and 0.44 at 0.5.
 """
 
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
-"""Of the retry, cheapest first."""
+"""Scales of the retry, the cheapest first."""
 
 GUIDING = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
 PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
-"""Inputs that every way from the inversion to a picture shares."""
+"""Inputs shared by every way from the inversion to a picture."""
 
 DETECTOR, RECOGNISER = "detection.onnx", "recognition.onnx"
 NEEDED = (CHECKPOINT, ADAPTER, FACE_PACK / DETECTOR, JUDGE_PACK / DETECTOR)
@@ -58,10 +58,10 @@ class Options:
     Attributes:
         steps: of the inversion and of each attempt.
         scales: of the retry.
-        first: whether what came of the first scale alone is kept beside the result.
-        unchanged: whether what comes of scale 0 is kept beside the result.
-        no_face: of Save Anonymized Image, for pictures in which nobody was found.
-        checker: pack that checks.
+        first: whether to keep what came of the first scale alone, too.
+        unchanged: whether to keep what comes of scale 0, too.
+        no_face: input of Save Anonymized Image, for pictures in which nobody was found.
+        checker: the pack that checks.
     """
 
     steps: int = STEPS
@@ -74,7 +74,7 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """What the graph made of one item of the input: a batch of B pictures.
+    """What the graph made of one item of the input, a batch of B pictures.
 
     Attributes:
         original: as it entered, [B, H, W, C].
@@ -86,7 +86,7 @@ class Item:
         report: of the retry.
         first: the result of the first scale alone, before any cover, or None.
         unchanged: the result of scale 0, or None.
-        saved: files, one for each picture; empty if nothing was.
+        saved: one file for each picture; empty if nothing was saved.
     """
 
     original: Tensor
@@ -106,9 +106,9 @@ class Run:
     """One run of the graph.
 
     Attributes:
-        items: of the input; one, unless it is a list.
-        files: everything that is new in the output folder.
-        error: "" or "NODE: TYPE: message" of what stopped the run.
+        items: one for each item of the input, which has several only if it is a list.
+        files: all new files in the output folder.
+        error: "NODE: TYPE: message" of the error that stopped the run, or "".
     """
 
     items: tuple[Item, ...]
@@ -118,28 +118,28 @@ class Run:
 
 @dataclass
 class _Quiet:
-    """What the executor asks of a server that nobody is connected to."""
+    """A server to which nobody is connected, as far as the executor needs one."""
 
     client_id: str | None = None
     last_node_id: str | None = None
     sockets_metadata: dict[str, Any] = field(default_factory=dict)
 
     def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
-        """Nobody listens."""
+        """Drop a message: nobody listens."""
 
 
 class TensorSource:
-    """A node that gives out pictures as they are, as nodes of other packs do."""
+    """A node that outputs any pictures, as nodes of other packs do."""
 
     CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_IS_LIST = "tests", "run", ("IMAGE",), (True,)
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
-        """One file name, as the host asks a node for its inputs."""
+        """The node's inputs, as the host asks for them: a file's name."""
         return {"required": {"name": ("STRING", {})}}
 
     def run(self, name: str) -> tuple[list[Tensor]]:
-        """The pictures in a file of the input folder."""
+        """Return the pictures in a file of the input folder."""
         pictures, listed = read_tensors(Path(_paths().get_input_directory(), name))
         tensors = [torch.from_numpy(one) for one in pictures]
         batches = [one if one.ndim == 4 else one[None] for one in tensors]
@@ -147,17 +147,17 @@ class TensorSource:
 
 
 class Keep:
-    """A node that wants a picture and shows it to nobody."""
+    """A node that asks for a picture, so that the host makes it and keeps it in its cache."""
 
     CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_NODE = "tests", "run", (), True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
-        """One picture, as the host asks a node for its inputs."""
+        """The node's inputs, as the host asks for them: a picture."""
         return {"required": {"image": ("IMAGE", {})}}
 
     def run(self, image: Tensor) -> dict[str, Any]:
-        """Nothing: that the picture was asked for is enough."""
+        """Do nothing."""
         return {}
 
 
@@ -166,7 +166,7 @@ def _paths() -> Any:
 
 
 def provide_models(folder: Path) -> Path:
-    """The shipped weights; as long as some are missing, a copy in `folder` with random ones in their place."""
+    """The folder of the shipped weights; if some are missing, a copy in `folder` with random ones in their place."""
     if all((WEIGHTS / file).exists() for file in NEEDED):
         return WEIGHTS
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -179,14 +179,14 @@ def provide_models(folder: Path) -> Path:
 
 @contextmanager
 def known_models(models: Path) -> Iterator[None]:
-    """Let the host find the models of a folder in its own layout, before all others.
+    """Let the host find the models of a folder before all others, as long as the `with` block lasts.
 
     Raises:
         FileNotFoundError: one is missing.
     """
     missing = [str(file) for file in NEEDED if not (models / file).exists()]
     if missing:
-        raise FileNotFoundError(f"{models} lacks {', '.join(missing)}")
+        raise FileNotFoundError(f"{models} lacks {', '.join(missing)}; `python -m lab.training` writes them")
     load_pack()
     known = _paths().folder_names_and_paths
     before = {name: (list(known[name][0]), known[name][1]) for name in MODEL_FOLDERS}
@@ -198,7 +198,7 @@ def known_models(models: Path) -> Iterator[None]:
 
 
 class Pipeline:
-    """The graph in a host that is started once; `known_models` has to be in force as long as it runs."""
+    """The graph in the host of this process. Use it inside `known_models`."""
 
     def __init__(self) -> None:
         pack = load_pack()
@@ -229,13 +229,13 @@ class Pipeline:
         return Path(_paths().get_output_directory())
 
     def run(self, case: Case, options: Options) -> Run:
-        """Run the graph on a case, and forget the input's file."""
+        """Run the graph on a case, and remove the input's file."""
         name = write_input(case, self.input)
         try:
             run = self.run_graph(graph(name, case.number, options))
             if not options.first:
                 return run
-            # Where nobody was tried again, the retry's result is the first scale's.
+            # If nobody was tried again, the retry's result is the first scale's.
             firsts = [item.retried for item in run.items]
             if any(f" {options.scales[1]:g}:" in item.report for item in run.items):
                 again = self.run_graph(first_scale_graph(name, case.number, options))
@@ -293,7 +293,7 @@ class Pipeline:
         return tuple(items)
 
     def _output(self, workflow: Graph, node: str, slot: int) -> list[Any]:
-        """What a node gave out, one value for each item; nothing if it did not run."""
+        """The values of a node's output, one for each item; none if it did not run."""
         if node not in workflow:
             return []
         entry = asyncio.run(self._executor.caches.outputs.get(node))
@@ -305,7 +305,7 @@ class Pipeline:
 
 
 def graph(name: str, seed: int, options: Options) -> Graph:
-    """The workflow for a file of the input folder."""
+    """The workflow for a file in the input folder."""
     source = ("HostileTensorSource", {"name": name}) if name.endswith(TENSORS) else ("LoadImage", {"image": name})
     checking = {"checker": options.checker, "provider": "CPU"}
     parts: dict[str, tuple[str, dict[str, Any]]] = {
@@ -316,7 +316,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
             {"model": ["checkpoint", 0], "adapter_name": ADAPTER.name, "weight": 1.0},
         ),
         "text": ("CLIPTextEncode", {"clip": ["checkpoint", 1], "text": ""}),
-        # Connected to nothing, as notes in users' graphs are; it is part of the prompt all the same.
+        # Connected to nothing, like a note in a user's graph, but still a part of the prompt.
         "note": ("CLIPTextEncode", {"clip": ["checkpoint", 1], "text": PROMPT}),
         "faces": (
             "FaceEmbed",
@@ -381,14 +381,14 @@ def graph(name: str, seed: int, options: Options) -> Graph:
 
 
 def first_scale_graph(name: str, seed: int, options: Options) -> Graph:
-    """The part of the workflow that leads to the first scale's result, which the host has most of in its cache."""
+    """The part of the workflow that leads to the first scale's result; the host has most of it in its cache."""
     whole = graph(name, seed, options)
     shared = {key: whole[key] for key in ("source", "checkpoint", "adapter", "text", "faces", "crops", "latent")}
     return {**shared, "inversion": whole["inversion"], **_one_scale("first", options.scales[0])}
 
 
 def _one_scale(key: str, scale: float) -> Graph:
-    """What makes everybody at one scale, of the workflow's own trajectory."""
+    """The nodes that regenerate everybody at one scale, from the workflow's own trajectory."""
     parts: dict[str, tuple[str, dict[str, Any]]] = {
         key: ("ReverseIdentityKSampler", {**GUIDING, "cfg": scale}),
         f"{key} decoded": ("VAEDecode", {"samples": [key, 0], "vae": ["checkpoint", 2]}),

@@ -1,7 +1,7 @@
-"""The search alone, on many hostile photographs: `python -m lab.hostile.search --seed 2 --photos 1000 --workers 2`.
+"""Runs the search for faces alone: `python -m lab.hostile.search --seed 2 --photos 1000 --workers 2`.
 
-Whom both searches of the graph miss is decided by the originals: a face that was missed is in the result as it was.
-This leaves everything else out, takes a third of the time, and can be asked for the kinds that are hardest to search.
+Whether both searches of the graph miss somebody depends on the original alone: a face that was missed is in the result
+as it was. This command leaves everything else out, takes a third of the time, and can be limited to the hardest kinds.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ DETECTOR_SIZE = 640
 
 KINDS = tuple(kind for kind in (*SCHEDULE, *RARE) if kind not in ("one pixel", "not finite"))
 USUAL = tuple(kind for kind in KINDS if kind != HUGE_KIND)
-"""Without those that take minutes."""
+"""The kinds that do not take minutes."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What the search made of one photograph.
+    """What the search found in one photograph.
 
     Attributes:
         case: its number.
         kind: of the case.
-        faces: everybody who was drawn, without what a run makes of them.
-        false_finds: finds that are nobody's.
+        faces: everybody who was drawn, without anything about results.
+        false_finds: finds that belong to nobody.
     """
 
     case: int
@@ -58,7 +58,7 @@ class Row:
 
 
 class Searcher(Worker[Row]):
-    """The second search of the graph. It sees what the first one sees, so its surer finds are taken for that one's."""
+    """The second search of the graph. It sees what the first one sees, so its surer finds count as the first one's."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         super().__init__(seed, models, deadline)
@@ -71,7 +71,7 @@ class Searcher(Worker[Row]):
         return [Row(case.number, case.kind, *self.search(photograph)) for photograph in case.photographs]
 
     def search(self, photograph: Photograph) -> tuple[tuple[FaceRecord, ...], int]:
-        """Records of everybody who was drawn, and how many finds are nobody's."""
+        """Records of everybody who was drawn, and the number of finds that belong to nobody."""
         levels = np.round(np.clip(photograph.pixels, 0, 1) * 255).astype(np.uint8)[..., :3]
         picture = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3))[..., ::-1])
         # The surest come first.
@@ -93,12 +93,12 @@ class Searcher(Worker[Row]):
 
 
 def wanted(photographs: int, kinds: Sequence[str]) -> list[tuple[int, int]]:
-    """Those of `cases` that are of some kinds."""
+    """Those of `cases` that are of these kinds."""
     return [(number, left) for number, left in cases(photographs) if kind_of(number) in kinds]
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """Counts and a list of who was missed: case, kind, pixels, yaw, roll, percent seen."""
+    """Counts, and a list of those who were missed: case, kind, pixels, yaw, roll, percent seen."""
     faces = [(row, face) for row in rows for face in row.faces]
     kinds = {"": PROMISED_SIZE, "_small": SMALL_SIZE}
     result: dict[str, Any] = {"photos": len(rows), "faces": len(faces)}
@@ -121,14 +121,18 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 1 if somebody is missed who is promised to be found."""
+    """Run the command line; returns 1 if somebody was missed who is promised to be found."""
     parser = argparse.ArgumentParser(prog="python -m lab.hostile.search", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="of people and pictures")
-    parser.add_argument("--photos", type=int, default=100, help="how many photographs")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--models", type=Path, default=WEIGHTS, help="models folder in ComfyUI's layout")
+    parser.add_argument("--seed", type=int, default=0, help="seed of people and pictures (default: %(default)s)")
+    parser.add_argument("--photos", type=int, default=100, help="number of photographs (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes (default: %(default)s)")
+    parser.add_argument(
+        "--models", type=Path, default=WEIGHTS, help="models folder in ComfyUI's layout (default: the shipped weights)"
+    )
     parser.add_argument("--kind", action="append", choices=KINDS, help="only photographs of this kind; may be repeated")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no other photograph is begun")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="start no further photograph after this time"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as one line of JSON")
     options = parser.parse_args(arguments)
     deadline = time.time() + 60 * options.minutes

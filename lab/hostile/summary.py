@@ -1,4 +1,4 @@
-"""Counts over all photographs."""
+"""Sums up the records of all photographs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .cases import WIDEST_ROLL, WIDEST_YAW
 from .judging import COVERED, SEEN, FaceRecord, PhotoRecord
 
 PROMISED_SIZE, SMALL_SIZE = 48.0, 24.0
-"""Pixels from which on nobody may be missed, and from which on one face in two hundred may."""
+"""Least sizes in pixels of faces of which none may be missed, and of which one in two hundred may."""
 
 SMALL_MISSES = 1 / 200
-"""Part of the smaller promised faces that may be missed."""
+"""Share of the smaller promised faces that may be missed."""
 
 SIZES = (0, 16, 24, 48, 96, 192, 100_000)
 ANGLES = (0, 15, 30, 45, 60, 90, 180)
-"""Limits of the classes in which misses are listed: pixels, and degrees of yaw or roll, whichever is more."""
+"""Limits of the classes by which misses are counted: pixels, and the larger of yaw and roll in degrees."""
 
 Figures = dict[str, Any]
 
 
 def promised(face: FaceRecord, smallest: float, largest: float = np.inf) -> bool:
-    """Whether a face has to be found: large enough, seen enough, and not turned too far."""
+    """Whether a face must be found: it is large enough, visible enough, and not turned too far."""
     return (
         smallest <= face.size < largest
         and face.seen >= SEEN
@@ -39,9 +39,9 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> F
     """All figures.
 
     Args:
-        records: of all photographs.
-        threshold: of the judge.
-        judge: name of its pack.
+        records: one for each photograph.
+        threshold: the judge's.
+        judge: the name of its pack.
     """
     outcomes = Counter(record.outcome for record in records)
     saved = [face for record in records if record.outcome == "saved" for face in record.faces]
@@ -96,7 +96,7 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> F
 
 
 def failed(figures: Figures) -> bool:
-    """Whether something is not as promised."""
+    """Whether a promise was broken."""
     small = figures["unhandled_small_faces"] > SMALL_MISSES * figures["faces_promised_small"]
     seam = figures["seam"] is not None and figures["seam"] >= 1
     wrong = ("unprotected_faces", "unhandled_faces", "outside_pixels_changed", "leaks", "accepted", "lost")
@@ -104,11 +104,11 @@ def failed(figures: Figures) -> bool:
 
 
 def similarities(saved: Sequence[FaceRecord], threshold: float) -> Figures:
-    """By what was compared: median, 95th percentile and share at or above the threshold.
+    """Median, 95th percentile and share at or above the threshold, by what was compared.
 
-    All faces of PROMISED_SIZE that were found and seen; for the retry those of pictures of which the first scale's
-    result was kept. Covers hide nobody but in the last two rows, which leave covered faces out, so that covers do not
-    count as successes of the method.
+    Counted are all visible faces of PROMISED_SIZE that were found; for the retry, those in pictures whose result at the
+    first scale was kept. Only the last two rows are about pictures with covers, and they leave covered faces out, so
+    that a cover does not count as a success of the method.
     """
     faces = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
     compared = [face for face in faces if face.same.first is not None]

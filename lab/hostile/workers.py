@@ -19,7 +19,7 @@ from .judging import Judge, PhotoRecord
 from .pipeline import Options, Pipeline, known_models
 
 COMPARED_EVERY = 4
-"""Cases of which one is also made at scale 0, for the seam."""
+"""One of so many cases is also run at scale 0, to measure the seam."""
 
 Work = tuple[int, int]
 """A case's number, and how many photographs are left for it."""
@@ -28,7 +28,7 @@ Record = TypeVar("Record")
 
 
 class Worker(ABC, Generic[Record]):
-    """What runs cases one after the other; the models are known to its process as long as that lives."""
+    """Runs cases one after the other. The host of its process knows the models from then on."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         torch.set_num_threads(1)
@@ -37,16 +37,16 @@ class Worker(ABC, Generic[Record]):
         self._seed, self._deadline = seed, deadline
 
     def __call__(self, work: Work) -> list[Record]:
-        """Records of a case's photographs; nothing if there is no time left."""
+        """Records of a case's photographs; none if there is no time left."""
         return [] if time.time() > self._deadline else self.records(self._seed, *work)
 
     @abstractmethod
     def records(self, seed: int, number: int, left: int) -> list[Record]:
-        """Of a case, see `draw_case`."""
+        """Records of a case; the arguments are those of `draw_case`."""
 
 
 class Runner(Worker[PhotoRecord]):
-    """A host with the pack, and a judge."""
+    """Runs cases through the whole graph, and judges them."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         super().__init__(seed, models, deadline)
@@ -58,7 +58,7 @@ class Runner(Worker[PhotoRecord]):
         clocks = (time.perf_counter, time.process_time)
         started = [clock() for clock in clocks]
         case = draw_case(seed, number, left)
-        # Of a huge photograph every copy is half a gigabyte, and a crowd takes a minute once more.
+        # Every copy of a huge photograph is half a gigabyte, and a crowd would take another minute.
         usual = case.kind not in SLOW_KINDS
         options = replace(self._options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
         run = self._pipeline.run(case, options)
@@ -82,12 +82,12 @@ def _run(work: Work) -> list[Any]:
 
 
 def run_all(make: Callable[[], Worker[Record]], works: Sequence[Work], workers: int) -> Iterator[list[Record]]:
-    """The records of all cases that there is time for, each case's as soon as it is done.
+    """Yield the records of each case as soon as it is done, as long as there is time.
 
     Args:
-        make: makes the worker of a process; to be pickled.
-        works: in the order in which they are begun.
-        workers: processes.
+        make: makes the worker of a process; it must be picklable.
+        works: in the order in which they are started.
+        workers: number of processes.
     """
     if workers == 1:
         yield from filter(None, map(make(), works))

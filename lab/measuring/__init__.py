@@ -1,1 +1,1 @@
-"""What the miniature does to people whom no training saw: `python -m lab.measuring` runs it all."""
+"""Measures what the method does, on the miniature, to people whom no training saw: `python -m lab.measuring`."""

@@ -1,7 +1,7 @@
-"""Measure the miniature on people that no training saw: `python -m lab.measuring --seed S --faces N`.
+"""Measures the method on people whom no training saw: `python -m lab.measuring --seed S --faces N`.
 
-Runs the real workflow on the CPU, with ComfyUI's own loaders and the pack's own nodes, and scores what comes out with
-a recogniser and a meter that took no part in it.
+Runs the real workflow on the CPU, with ComfyUI's own loaders, the pack's own nodes and the miniature's models, and
+scores the results with a recogniser and a meter that had no part in them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .settings import Settings
 
 
 def open_meter(models: Path) -> FaceMeter:
-    """The trained meter."""
+    """Open the trained meter of a models folder."""
     return Meter(models / METER_FILE)
 
 
@@ -33,20 +33,37 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     """Run the command line.
 
     Args:
-        arguments: by default the process's.
+        arguments: those of the process by default.
         meter_of: opens the meter of a models folder.
     """
     parser = argparse.ArgumentParser(prog="python -m lab.measuring", description=__doc__)
-    parser.add_argument("--seed", type=int, default=0, help="whose people: other seeds, other people")
-    parser.add_argument("--faces", type=int, default=300, help="people, at least 2")
-    parser.add_argument("--steps", type=int, default=STEPS, help="of inversion and generation each")
-    parser.add_argument("--denoise", type=float, default=DENOISE, help="of the inversion")
-    parser.add_argument("--scale", type=float, default=DEFAULT_SCALE, help="default guidance scale")
-    parser.add_argument("--models", type=Path, default=WEIGHTS, metavar="DIR", help="folder in ComfyUI's layout")
-    parser.add_argument("--threads", type=int, metavar="N", help="of PyTorch, by default one a core")
-    parser.add_argument("--smoke", action="store_true", help="little of everything, in seconds")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the people; another seed draws other people (default: %(default)s)"
+    )
+    parser.add_argument("--faces", type=int, default=300, help="number of people, at least 2 (default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, help="steps of inversion and generation each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--denoise", type=float, default=DENOISE, help="denoise of the inversion (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=DEFAULT_SCALE,
+        help="guidance scale of the attributes and the conclusions (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=WEIGHTS,
+        metavar="DIR",
+        help="models folder in ComfyUI's layout (default: the shipped weights)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="PyTorch's threads (default: one for each core)")
+    parser.add_argument("--smoke", action="store_true", help="measure little of everything, in seconds")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON in the last line")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots and pictures there (PNG)")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots and pictures into this folder (PNG)")
     parser.add_argument("--document", type=Path, metavar="FILE", help="write the tables into this Markdown file")
     options = parser.parse_args(arguments)
     try:
@@ -62,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.plots is not None:
-        # Only they need Matplotlib: where it is missing, that should be said before the long part.
+        # Only plots need Matplotlib. If it is missing, this should be said before the long part.
         importlib.import_module("matplotlib")
     measured = measure(settings.smoke() if options.smoke else settings, options.models, meter_of(options.models))
     print(json.dumps(measured.figures, allow_nan=False) if options.json else tables(measured.figures), flush=True)

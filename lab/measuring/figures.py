@@ -1,4 +1,4 @@
-"""The figures of a measurement, as one JSON object."""
+"""Computes the figures of a measurement, as one JSON object."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Measured:
 
     Attributes:
         figures: see `measure`.
-        people: who was measured.
+        people: the people who were measured.
         anonymised: their new pictures.
-        asked: the new pictures of those who were asked for attributes.
-        generated: pictures from noise and text.
+        asked: pictures for which attributes were asked.
+        generated: pictures from noise and text alone.
     """
 
     figures: Figures
@@ -54,10 +54,10 @@ class Measured:
 
 
 def measure(settings: Settings, models: Path, meter: FaceMeter) -> Measured:
-    """Draw people, run the workflow on them and score what comes out.
+    """Draw people, run the workflow on them and score the results.
 
     Args:
-        settings: see there.
+        settings: all numbers of the measurement.
         models: folder in ComfyUI's layout, with the packs `miniature` and `miniature-judge`.
         meter: reads portraits of SIDE pixels.
 
@@ -127,7 +127,7 @@ def measure(settings: Settings, models: Path, meter: FaceMeter) -> Measured:
 
 
 class _Scorer:
-    """What all scores of a measurement compare with."""
+    """Scores results against the originals and the truth."""
 
     def __init__(self, settings: Settings, people: People, recognisers: Recognisers, meter: FaceMeter) -> None:
         self._settings = settings
@@ -144,11 +144,11 @@ class _Scorer:
         self._threshold_grey = threshold_at(impostor_scores(self._originals.judge_grey, self._gallery.judge_grey), rate)
 
     def judge_figures(self) -> Figures:
-        """How good the judge itself is, on two pictures of each person.
+        """Measure the judge itself, on two pictures of each person.
 
         Returns:
-            thresholds at the false-match rate, shares of people whom it knows again at them, mean cosines of two
-            pictures of one and of different people.
+            Thresholds at the false-match rate, the shares of people whom it recognises at them, and mean cosines of two
+            pictures of the same and of different people.
         """
         genuine = similarities(self._originals.judge, self._gallery.judge)
         genuine_grey = similarities(self._originals.judge_grey, self._gallery.judge_grey)
@@ -163,7 +163,7 @@ class _Scorer:
         }
 
     def recognised(self, seen: Seen) -> Figures:
-        """`scores.recognition` in colour and, with the ending `_grey`, in grey; `guide_similarity`, `unmeasurable`."""
+        """`scores.recognition` in colour and, with the suffix `_grey`, in grey; `guide_similarity`; `unmeasurable`."""
         colour = recognition(seen.judge, self._originals.judge, self._gallery.judge, self._threshold)
         without = recognition(
             seen.judge_grey, self._originals.judge_grey, self._gallery.judge_grey, self._threshold_grey
@@ -176,7 +176,7 @@ class _Scorer:
         }
 
     def results(self, pictures: Pictures, unchanged: Pictures) -> Figures:
-        """Everything about the results at one scale.
+        """Score the results at one scale.
 
         Args:
             pictures: the results.
@@ -200,7 +200,7 @@ class _Scorer:
         }
 
     def attributes(self, asked: Asked, anonymised: Anonymised) -> Figures:
-        """Share of faces by request: `before`, `unasked` and `asked` (anonymised), `text_only` (asked, scale 0)."""
+        """Shares of faces by request: `before`, `unasked` and `asked` (anonymised), `text_only` (asked at scale 0)."""
         count = self._settings.asked
         before = self._meter.read(self._people.pictures[:count])
         unasked = self._meter.read(anonymised.own[self._settings.default_scale][:count])
@@ -222,7 +222,7 @@ class _Scorer:
         }
 
     def keep(self, kept: Pictures, anonymised: Anonymised) -> Figures:
-        """Sex and age of the same people: at scale 0, anonymised, and anonymised with both kept.
+        """Compare sex and age of the same people: at scale 0, anonymised, and anonymised with both kept.
 
         Returns:
             by case `sex_agreement` with the original and `age_change` in years from it, both as read; and

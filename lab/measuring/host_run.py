@@ -1,4 +1,4 @@
-"""The real workflow inside this process: ComfyUI's own loaders, encoders and sampler, and the pack's own nodes."""
+"""Runs the real workflow in this process: ComfyUI's own loaders, encoders and sampler, and the pack's own nodes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Pictures = NDArray[np.uint8]
 
 
 class Workflow:
-    """The nodes of the shipped workflow, loaded once. Pictures are uint8 [N, side, side, 3].
+    """The nodes of the shipped workflow, with the models loaded. Pictures are uint8 [N, side, side, 3].
 
     Args:
-        models: folder in ComfyUI's layout.
+        models: models folder in ComfyUI's layout.
 
     Raises:
         FileNotFoundError: a model is missing.
@@ -51,47 +51,47 @@ class Workflow:
             return self._pack[name].execute(*args, **kwargs).result[0]
 
     def text(self, inputs: Mapping[str, str], faces: Any = None) -> Any:
-        """CONDITIONING of AttributePrompt; without inputs that of CLIPTextEncode for no text."""
+        """CONDITIONING from AttributePrompt, or without inputs from CLIPTextEncode for an empty text."""
         if inputs:
             return self._node("AttributePrompt", self._clip, **inputs, faces=faces)
         with torch.inference_mode():
             return self._host.CLIPTextEncode().encode(self._clip, "")[0]
 
     def embed(self, pictures: Pictures) -> Any:
-        """FACES with one face a picture, which is taken for an aligned crop."""
+        """FACES with one face for each picture, which is taken for an aligned crop."""
         return self._node(
             "FaceEmbed", _as_image(pictures), FACE_PACK.name, provider="CPU", detect=False, threshold=FOUND_SCORE
         )
 
     def encode(self, pictures: Pictures) -> Latent:
-        """LATENT of pictures."""
+        """Pictures as a LATENT."""
         with torch.inference_mode():
             latent: Latent = self._host.VAEEncode().encode(self._vae, _as_image(pictures))[0]
         return latent
 
     def decode(self, latent: Latent) -> Pictures:
-        """Pictures of a LATENT, as SaveImage writes them."""
+        """A LATENT as pictures, with the levels that SaveImage writes."""
         with torch.inference_mode():
             image = self._host.VAEDecode().decode(self._vae, latent)[0]
         return _as_pictures(image)
 
     def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
-        """NOISE_TRAJECTORY of a LATENT under the null identity and no text."""
+        """NOISE_TRAJECTORY of a LATENT, under the null identity and an empty text."""
         return self._node("DPMSolverInversion", self._with_adapter, latent, self._no_text, steps, denoise, seed)
 
     def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
-        """LATENT of somebody else."""
+        """LATENT that shows somebody else."""
         latent: Latent = self._node(
             "ReverseIdentityKSampler", self._with_adapter, trajectory, faces, scale, attributes=text
         )
         return latent
 
     def paste(self, pictures: Pictures, faces: Any, results: Pictures) -> Pictures:
-        """Results laid over the pictures by FacePaste, as in the workflows for photographs.
+        """Paste results over the pictures with FacePaste, as the workflows for photographs do.
 
         Args:
             pictures: the originals, each an aligned crop of itself.
-            faces: FACES of them.
+            faces: their FACES.
             results: what was made of them.
         """
         placement = part("reverse_personalization.placement")
@@ -101,7 +101,7 @@ class Workflow:
         return _as_pictures(pasted)
 
     def generate(self, inputs: Mapping[str, str], count: int, side: int, steps: int, cfg: float, seed: int) -> Pictures:
-        """Pictures from nothing but noise and a text: the host's sampler on the checkpoint without adapter."""
+        """Pictures from noise and a text alone, by the host's sampler on the checkpoint without an adapter."""
         with torch.inference_mode():
             empty = self._host.EmptyLatentImage().generate(side, side, count)[0]
             sampled = self._host.KSampler().sample(
@@ -110,7 +110,7 @@ class Workflow:
         return self.decode(sampled)
 
     def face_pack(self, name: str) -> Any:
-        """An InsightFace pack as the pack's nodes open it (`host.insight.FacePack`).
+        """Open an InsightFace pack as the pack's nodes do (`host.insight.FacePack`).
 
         Raises:
             FileNotFoundError: it is not among the models.
@@ -121,7 +121,7 @@ class Workflow:
 
 
 def chosen(faces: Any, rows: Iterable[int]) -> Any:
-    """FACES of some pictures, in this order."""
+    """FACES of the pictures with these numbers, in this order."""
     return replace(faces, images=tuple(faces.images[row] for row in rows))
 
 

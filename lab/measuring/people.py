@@ -17,10 +17,10 @@ from ..render.seeds import identity_seed
 from ..render.truth import FaceTruth
 
 FIRST_VALIDATED = 900_000
-"""From this person of the test split on, trainings looked at them to choose their recipes."""
+"""First person of the test split whom trainings used to choose their recipes; no measurement draws those."""
 
 PICTURES_OF_ONE = 64
-"""Seeds of nuisances that belong to one person."""
+"""Nuisance seeds reserved for each person."""
 
 Pictures = NDArray[np.uint8]
 """[N, side, side, 3], RGB."""
@@ -31,10 +31,10 @@ class People:
     """Everybody who is measured.
 
     Attributes:
-        pictures: what is anonymised.
+        pictures: the pictures to anonymise.
         gallery: another picture of each, in another pose and light, with other hair and clothes.
         truths: what is known of `pictures`.
-        present: [N, side, side] bool, where `pictures` show the person: skin, hair, clothes.
+        present: [N, side, side] bool, where `pictures` show the person, with hair and clothes.
     """
 
     pictures: Pictures
@@ -49,7 +49,7 @@ class People:
 
     @property
     def known(self) -> Readings:
-        """What a meter without any error would read from `pictures`."""
+        """What a perfect meter would read from `pictures`."""
         truths, looks = self.truths, [truth.attributes for truth in self.truths]
         side = self.pictures.shape[1]
         colours, expressions = tuple(HAIR_COLOURS), tuple(EXPRESSIONS)
@@ -76,7 +76,7 @@ class People:
 
 
 def person_seed(seed: int, number: int) -> int:
-    """Identity of the `number`-th person of a measurement; those of different seeds differ up to 1000 people."""
+    """Identity seed of a person of a measurement; up to 1000 people, different seeds have nobody in common."""
     return identity_seed("test", (seed * 1000 + number) % FIRST_VALIDATED)
 
 
@@ -84,9 +84,9 @@ def draw_people(seed: int, count: int, side: int) -> People:
     """Draw the people of a seed.
 
     Args:
-        seed: of the measurement.
-        count: of people.
-        side: pixels of a picture.
+        seed: the measurement's.
+        count: number of people.
+        side: of a picture in pixels.
     """
     pictures, gallery, truths, present = [], [], [], []
     for number in range(count):
@@ -104,6 +104,6 @@ def draw_people(seed: int, count: int, side: int) -> People:
 
 
 def draw_large(seed: int, count: int, side: int) -> Pictures:
-    """The first `count` people of a seed again, in other and larger pictures."""
+    """Other, larger pictures of the first `count` people of a seed."""
     seeds = [person_seed(seed, number) for number in range(count)]
     return np.stack([portrait(who, who * PICTURES_OF_ONE + 2, side).image for who in seeds])

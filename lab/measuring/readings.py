@@ -1,4 +1,4 @@
-"""What can be read from the picture of a face, by a meter or from what is known of it."""
+"""Compares what is read from pictures of faces, by a meter or from the truth."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..training.captions import OLD, YOUNG
 
 
 class FaceMeter(Protocol):
-    """Reads faces. `lab.meter.Meter` is one."""
+    """Something that reads faces, such as `lab.meter.Meter`."""
 
     def read(self, images: NDArray[np.uint8], /) -> Readings:
         """Read pictures [N, 128, 128, 3], RGB."""
 
 
 def shows(name: str, reading: Readings) -> NDArray[np.bool_]:
-    """Which pictures show what a request of that name (see `settings.REQUESTS`) asks for.
+    """Whether each picture shows what a request of `settings.REQUESTS` asks for.
 
     Returns:
         [N] bool.
 
     Raises:
-        ValueError: no such request.
+        ValueError: there is no request of that name.
     """
     simple = {
         "young": reading.age < YOUNG,
@@ -54,7 +54,7 @@ def shows(name: str, reading: Readings) -> NDArray[np.bool_]:
 
 
 def agreement(before: Readings, after: Readings) -> dict[str, float]:
-    """Share of faces that are read alike, by attribute, each in [0, 1]."""
+    """Shares in [0, 1] of faces with the same reading, by attribute."""
     yes_or_no = {
         "sex": (before.male, after.male),
         "glasses": (before.glasses, after.glasses),
@@ -71,13 +71,13 @@ def agreement(before: Readings, after: Readings) -> dict[str, float]:
 
 
 def angle_change(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-    """Degrees between angles in degrees, in [0, 180]; 179 and -179 are 2 apart."""
+    """Difference of angles in degrees, in [0, 180]: 179 and -179 differ by 2."""
     change: NDArray[Any] = np.abs((after - before + 180) % 360 - 180)
     return change
 
 
 def changes(before: Readings, after: Readings) -> dict[str, float]:
-    """Mean change of what has a size.
+    """Mean changes of the readings that are numbers.
 
     Returns:
         `yaw`, `pitch`, `roll`, `gaze` in degrees, `landmarks` in distances between the eyes, `age` in years.

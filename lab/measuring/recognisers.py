@@ -1,4 +1,4 @@
-"""Whom recognisers see in pictures: the one that guides the method, and the judge that nothing was trained with."""
+"""Embeds faces with two recognisers: the one that guides the method, and the judge, with which nothing was trained."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ WIDTH = 512
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What recognisers make of N pictures. Each is [N, 512], unit rows, NaN where no face was found.
+    """Embeddings of N pictures, [N, 512] each: rows of unit length, or of NaN if no face was found.
 
     Attributes:
         judge: by the judge.
-        judge_grey: by the judge, of the picture turned grey.
+        judge_grey: by the judge, from the picture in grey.
         guide: by the recogniser that guides.
     """
 
@@ -32,13 +32,13 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Recognisers:
-    """Two packs of `host.insight.FacePack`.
+    """The two recognisers, as `host.insight.FacePack`.
 
     Attributes:
         guide: finds the faces for both.
         judge: the other recogniser.
         size: pixels at which faces are searched.
-        score: of the detector, from which on a picture has a face.
+        score: least detection score of a face.
     """
 
     guide: Any
@@ -47,12 +47,12 @@ class Recognisers:
     score: float
 
     def find(self, picture: NDArray[np.uint8]) -> Any | None:
-        """The largest face of a picture [H, W, 3] RGB that is sure enough, or None."""
+        """The largest face of a picture [H, W, 3], RGB, whose score is high enough, or None."""
         found = [face for face in self.guide.search(_bgr(picture), self.size) if face.score >= self.score]
         return max(found, key=lambda face: face.area, default=None)
 
     def see(self, pictures: Pictures) -> Seen:
-        """Find and embed the face of every picture; the grey one at the places found in colour."""
+        """Find and embed the face of every picture; in grey, at the place found in colour."""
         nobody = np.full(WIDTH, np.nan)
         rows = []
         for picture, without_colour in zip(pictures, grey(pictures), strict=True):
@@ -70,7 +70,7 @@ class Recognisers:
         return Seen(judge, judge_grey, guide)
 
     def found(self, pictures: Pictures) -> NDArray[np.bool_]:
-        """[N], whether a picture has a face."""
+        """[N] bool, whether a face was found."""
         return np.array([self.find(picture) is not None for picture in pictures])
 
 

@@ -1,4 +1,4 @@
-"""Everything that is generated for a measurement, in batches: all scales of a batch share one trajectory."""
+"""Generates everything for a measurement, in batches; all scales of a batch share one trajectory."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Anonymised:
     Attributes:
         own: pictures by guidance scale, guided by the person's own embedding.
         pasted: those at scale 0 and at the default scale, pasted over the originals as in a photograph.
-        stranger: as `own`, guided by somebody else's.
-        round_trip: the pictures through the VAE alone.
-        latent_difference: largest absolute difference between a latent and what comes back of it at scale 0.
-        missed: people in whose picture the detector saw no face, so that the standard places were taken.
+        stranger: the same, guided by somebody else's embedding.
+        round_trip: the originals after the VAE alone.
+        latent_difference: largest absolute difference between a latent and its reconstruction at scale 0.
+        missed: number of people in whose picture the detector found no face, so that standard landmarks were used.
     """
 
     own: dict[float, Pictures]
@@ -44,12 +44,12 @@ class Anonymised:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Results for the first people, of whom attributes were asked.
+    """Results for the first people, with attributes asked for.
 
     Attributes:
         anonymised: pictures at the default scale by request.
         text_only: pictures at scale 0 by request.
-        kept: at the default scale, asked to keep age and sex.
+        kept: pictures at the default scale, asked to keep age and sex.
     """
 
     anonymised: dict[str, Pictures]
@@ -58,12 +58,12 @@ class Asked:
 
 
 def note(text: str) -> None:
-    """Tell the one who waits how far it is."""
+    """Report progress on standard error."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
 def anonymise(workflow: Workflow, people: People, settings: Settings) -> Anonymised:
-    """The sweep with own embeddings, and the control with those of the person half the list away."""
+    """Run the sweep with everybody's own embedding, and the control with that of the person half the list away."""
     count = len(people.pictures)
     faces = _embed_all(workflow, people.pictures, settings.batch)
     missed = sum(face.score == 0 for face in faces)
@@ -93,7 +93,7 @@ def anonymise(workflow: Workflow, people: People, settings: Settings) -> Anonymi
 
 
 def ask(workflow: Workflow, people: People, settings: Settings) -> Asked:
-    """Every request of the first `settings.asked` people, with anonymisation and without."""
+    """Run every request for the first `settings.asked` people, with and without anonymisation."""
     pictures = people.pictures[: settings.asked]
     anonymised: dict[str, list[Pictures]] = {request.name: [] for request in settings.requests}
     text_only: dict[str, list[Pictures]] = {request.name: [] for request in settings.requests}
@@ -112,7 +112,7 @@ def ask(workflow: Workflow, people: People, settings: Settings) -> Asked:
 
 
 def generate(workflow: Workflow, settings: Settings) -> Pictures:
-    """`settings.generated` pictures from noise and text."""
+    """Generate `settings.generated` pictures from noise and text."""
     kinds = np.arange(settings.generated) % len(GENERATED_PEOPLE)
     pictures = []
     for kind, inputs in enumerate(GENERATED_PEOPLE):
@@ -127,7 +127,7 @@ def generate(workflow: Workflow, settings: Settings) -> Pictures:
 
 
 def large_round_trip(workflow: Workflow, settings: Settings) -> tuple[Pictures, Pictures]:
-    """Large portraits, before and after the VAE."""
+    """Draw large portraits; returns them before and after the VAE."""
     before = draw_large(settings.seed, settings.large, LARGE_SIDE)
     after = [workflow.decode(workflow.encode(before[rows])) for rows in _batches(len(before), settings.batch)]
     note(f"VAE: {len(before)} pictures of {LARGE_SIDE} px")

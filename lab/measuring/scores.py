@@ -1,7 +1,7 @@
-"""Figures from embeddings and pictures: pure functions.
+"""Computes scores from embeddings and pictures.
 
-An embedding is a row of unit length; a row of NaN stands for a picture without a face, which counts for nothing but
-the share of pictures that cannot be measured. A mean over nothing is None.
+An embedding is a row of unit length. A row of NaN stands for a picture without a face, which counts only in the share
+of pictures that cannot be measured. A mean over nothing is None.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating[Any]]
 
 DILATION = 3
-"""Pixels around a face's mask that are not background: the VAE mixes what is so near."""
+"""Width in pixels of the rim around a face's mask that is not background: the VAE mixes pixels so near."""
 
 CLIPPED = 2
-"""A channel so near 0 or 255 is clipped."""
+"""Levels within which of 0 or 255 a channel counts as clipped."""
 
 HIGHEST_PSNR = 100.0
-"""Of equal pictures; JSON has no infinity."""
+"""The value for equal pictures, because JSON has no infinity."""
 
 
 def mean(values: NDArray[Any]) -> float | None:
-    """Mean of what is not NaN; None if nothing is left."""
+    """Mean of the values that are not NaN; None if there are none."""
     kept = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     return float(kept.mean()) if kept.size else None
 
 
 def similarities(one: Floats, other: Floats) -> Floats:
-    """Cosine of each row with the other's row, [N]; NaN where a face is missing."""
+    """Cosines [N] of equal rows of both; NaN where a face is missing."""
     cosines: Floats = (one * other).sum(1)
     return cosines
 
 
 def impostor_scores(probes: Floats, gallery: Floats) -> Floats:
-    """Cosines of all pairs of different people; row i of both is person i."""
+    """Cosines of all pairs of different people. Row i of both is person i."""
     cosines = probes @ gallery.T
     pairs: Floats = cosines[~np.eye(len(cosines), dtype=bool)]
     return pairs[~np.isnan(pairs)]
@@ -52,7 +52,7 @@ def threshold_at(impostors: Floats, rate: float) -> float:
         rate: in [0, 1).
 
     Returns:
-        The smallest number above every impostor but the allowed ones; a pair matches if its score is at least this.
+        The smallest number above all impostors except the allowed ones. A pair matches at or above it.
 
     Raises:
         ValueError: there are no impostors.
@@ -64,12 +64,12 @@ def threshold_at(impostors: Floats, rate: float) -> float:
 
 
 def match_rate(scores: Floats, threshold: float) -> float | None:
-    """Share of the scores, without missing ones, that reach the threshold."""
+    """Share of the scores at or above the threshold, without missing ones."""
     return mean((scores[~np.isnan(scores)] >= threshold).astype(np.float64))
 
 
 def rank_one(probes: Floats, gallery: Floats) -> float | None:
-    """Share of the probes whose own person is the nearest in the gallery; row i of both is person i."""
+    """Share of the probes whose nearest in the gallery is the same person. Row i of both is person i."""
     cosines = np.where(np.isnan(gallery).any(1), -np.inf, probes @ np.nan_to_num(gallery).T)
     seen = ~np.isnan(probes).any(1) & ~np.isnan(gallery).any(1)
     return mean((cosines[seen].argmax(1) == np.flatnonzero(seen)).astype(np.float64)) if seen.any() else None
@@ -81,7 +81,7 @@ def missing(embeddings: Floats) -> float:
 
 
 def recognition(probes: Floats, originals: Floats, gallery: Floats, threshold: float) -> dict[str, float | None]:
-    """How well results still show the people that they were made from; row i of all is person i.
+    """How recognisable the people still are in the results. Row i of all is person i.
 
     Returns:
         `similarity` (mean cosine with the original), `reid` (share that matches the original), `reid_gallery` (share
@@ -103,13 +103,13 @@ def grey(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def dilated(masks: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """Masks [N, H, W], larger by some pixels all around."""
+    """Masks [N, H, W], enlarged by some pixels on all sides."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
     return np.stack([cv2.dilate(mask.astype(np.uint8), kernel) > 0 for mask in masks])
 
 
 def outside_change(before: NDArray[np.uint8], after: NDArray[np.uint8], masks: NDArray[np.bool_]) -> float | None:
-    """Mean absolute difference, in levels of 255, of pictures [N, H, W, 3] outside masks [N, H, W], of all faces."""
+    """Mean absolute difference of pictures [N, H, W, 3] outside masks [N, H, W], in levels of 255."""
     difference = np.abs(after.astype(np.float64) - before).mean(-1)
     outside = ~masks
     counts = outside.sum((1, 2))
@@ -118,7 +118,7 @@ def outside_change(before: NDArray[np.uint8], after: NDArray[np.uint8], masks: N
 
 
 def colourfulness(pictures: NDArray[np.uint8], masks: NDArray[np.bool_]) -> dict[str, float]:
-    """Whether colours look natural inside masks [N, H, W] that are not all empty.
+    """Measure whether colours look natural inside masks [N, H, W], which are not all empty.
 
     Returns:
         `saturation`: mean of (max - min) / max over the channels, in [0, 1]; `clipped`: share of pixels with a channel
@@ -133,13 +133,13 @@ def colourfulness(pictures: NDArray[np.uint8], masks: NDArray[np.bool_]) -> dict
 
 
 def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Peak signal to noise ratio of pictures [N, H, W, 3], the mean over them, in dB."""
+    """Mean over pictures [N, H, W, 3] of their peak signal-to-noise ratio in dB."""
     squared = np.square(one.astype(np.float64) - other).mean((1, 2, 3))
     ratios = 10 * np.log10(255**2 / np.maximum(squared, 255**2 / 10 ** (HIGHEST_PSNR / 10)))
     return float(ratios.mean())
 
 
 def falling(values: list[float | None]) -> bool:
-    """Whether each value is below the one before."""
+    """Whether each value is smaller than the one before."""
     known = [value for value in values if value is not None]
     return len(known) == len(values) and all(later < earlier for earlier, later in itertools.pairwise(known))

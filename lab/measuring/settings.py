@@ -1,4 +1,4 @@
-"""Every number of the measurement; how the miniature is used is in `miniature.workflow`."""
+"""All numbers of a measurement. `miniature.workflow` has those for using the miniature."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, STEPS, SWEEP
 
 LARGE_SIDE = 256
-"""Pixels of the portraits that the VAE is also measured on."""
+"""Side in pixels of larger portraits on which the VAE is measured, too."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """An attribute that is asked for.
+    """A request for an attribute.
 
     Attributes:
-        name: in reports.
-        inputs: of the node AttributePrompt.
+        name: used in reports.
+        inputs: inputs of the node AttributePrompt.
     """
 
     name: str
@@ -44,7 +44,7 @@ REQUESTS = (
 )
 
 KEEP_AGE_AND_SEX = {"age": "keep the original's", "sex": "keep the original's"}
-"""Inputs of AttributePrompt that ask for what the analyser found."""
+"""Inputs of AttributePrompt that keep what the analyser found."""
 
 GENERATED_PEOPLE = (
     {"age": "a young adult", "sex": "female", "ethnicity": "Asian"},
@@ -54,31 +54,31 @@ GENERATED_PEOPLE = (
     {"age": "middle-aged", "sex": "male", "ethnicity": "Asian", "text": "wearing glasses"},
     {"age": "elderly", "sex": "female", "ethnicity": "Caucasian", "hair": "grey"},
 )
-"""Inputs of AttributePrompt for pictures made from nothing but noise and text, in turn."""
+"""Inputs of AttributePrompt for pictures from noise and text alone, in turn."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One measurement.
+    """The settings of a measurement.
 
     Attributes:
         seed: of the people, see `people.person_seed`, and of all noise.
-        faces: people, at least 2.
+        faces: number of people, at least 2.
         steps: of inversion and generation each.
         denoise: of the inversion, in (0, 1].
         default_scale: guidance scale of the attributes and of the conclusions.
-        sweep: guidance scales; 0 and the default are measured in any case.
-        stranger_scales: of the control, in which somebody else's embedding guides, beside the default.
+        sweep: guidance scales; 0 and the default are always measured.
+        stranger_scales: further guidance scales of the control, in which somebody else's embedding guides.
         batch: faces in one run of the network.
-        false_match_rate: of the judge, at which people count as recognised.
-        most_asked: people at most who are asked for attributes.
-        most_generated: pictures at most that are made from noise.
-        most_large: portraits at most that the VAE is measured on.
-        generation_steps: of the host's sampler, from noise.
+        false_match_rate: the judge's, at which people count as recognised.
+        most_asked: most people for whom attributes are asked.
+        most_generated: most pictures that are made from noise.
+        most_large: most large portraits on which the VAE is measured.
+        generation_steps: steps of the host's sampler from noise.
         generation_cfg: its guidance by the text.
-        found_score: see FOUND_SCORE.
-        search_size: pixels at which faces are searched in results.
-        requests: attributes that are asked for.
+        found_score: least detection score of a face.
+        search_size: detector size in pixels for the search in results.
+        requests: the requests for attributes.
     """
 
     seed: int
@@ -104,7 +104,7 @@ class Settings:
             raise ValueError(f"{self.faces} faces were asked for; at least 2 are needed to tell people apart")
 
     def smoke(self) -> Settings:
-        """The same with little of everything, to show in seconds that it fits together."""
+        """The same with little of everything, to see in seconds that everything fits together."""
         return replace(
             self,
             sweep=(0.0, self.default_scale),
@@ -128,15 +128,15 @@ class Settings:
 
     @property
     def asked(self) -> int:
-        """People who are asked for attributes: few of few, so that a short run stays short."""
+        """Number of people for whom attributes are asked: a small part, so that a short run stays short."""
         return min(self.most_asked, max(1, self.faces // 6))
 
     @property
     def generated(self) -> int:
-        """Pictures that are made from noise."""
+        """Number of pictures that are made from noise."""
         return min(self.most_generated, self.faces)
 
     @property
     def large(self) -> int:
-        """Portraits that the VAE is measured on."""
+        """Number of large portraits on which the VAE is measured."""
         return min(self.most_large, max(1, self.faces // 4))

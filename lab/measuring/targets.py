@@ -1,4 +1,4 @@
-"""What is asked of the miniature, and whether a measurement shows it."""
+"""The targets for the miniature, and whether a measurement meets them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any, Literal, NamedTuple
 from .settings import LARGE_SIDE
 
 Figures = dict[str, Any]
-"""What JSON can write; None where nothing could be measured."""
+"""Figures as JSON can hold them; None is what could not be measured."""
 
 CLEARLY = 0.1
-"""Cosine by which the own embedding must lower the similarity further than a stranger's."""
+"""How much further, in cosine, a person's own embedding must lower the similarity than a stranger's."""
 
 
 class Target(NamedTuple):
-    """One thing that is asked for.
+    """A target.
 
     Attributes:
-        name: in words.
-        value: reached, or None where it could not be measured, which meets nothing.
-        bound: which side of the limit is right.
-        limit: itself allowed.
+        name: what is asked, in words.
+        value: what was measured, or None if it could not be; None does not meet the target.
+        bound: the right side of the limit.
+        limit: is itself allowed.
     """
 
     name: str
@@ -31,22 +31,22 @@ class Target(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether it is reached."""
+        """Whether the value meets the target."""
         if self.value is None:
             return False
         return self.value <= self.limit if self.bound == "at most" else self.value >= self.limit
 
 
 def scale_key(scale: float) -> str:
-    """A guidance scale as a key of JSON, "-2.5" or "-10"."""
+    """A guidance scale as a JSON key, such as "-2.5" or "-10"."""
     return f"{scale:g}"
 
 
 def targets(figures: Figures) -> Figures:
-    """By name `value`, `bound`, `limit` and `met`.
+    """`value`, `bound`, `limit` and `met` of every target, by its name.
 
     Args:
-        figures: all others of `figures.measure`.
+        figures: all other figures of `figures.measure`.
     """
     return {
         target.name: {"value": target.value, "bound": target.bound, "limit": target.limit, "met": target.met}

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.comfyui import comfyui_folder
+from lab.measuring.host_run import PACK, Workflow, start_host
+from lab.measuring.people import draw_people
+from lab.measuring.recognisers import Recognisers
+from lab.measuring.settings import DEFAULT_SCALE, FOUND_SCORE, SIDE
 from miniature.build import ADAPTER, FACE_PACK, JUDGE_PACK
-from miniature.measuring.host_run import PACK, Workflow, start_host
-from miniature.measuring.people import draw_people
-from miniature.measuring.recognisers import Recognisers
-from miniature.measuring.settings import DEFAULT_SCALE, FOUND_SCORE, SIDE
-from scripts.comfyui import comfyui_folder
 
 from .files import write_files
 from .host_nodes import HostNode, host_nodes

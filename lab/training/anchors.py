@@ -48,16 +48,6 @@ NEGATIVE, EITHER = -1, -2
 """Of a point that no face belongs to, and one that may find a face or not."""
 
 
-def shares(found: NDArray[np.floating], true: NDArray[np.floating]) -> NDArray[np.float64]:
-    """[D, F] parts of their unions that boxes [D, 4] and [F, 4] share."""
-    low = np.maximum(found[:, None, :2], true[None, :, :2])
-    high = np.minimum(found[:, None, 2:], true[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(-1) for boxes in (found, true)]
-    result: NDArray[np.float64] = shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
-    return result
-
-
 def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Of each two boxes [P, 4] the part of their union that they share, in [0, 1], and the same by GIoU, in [-1, 1]."""
     low, high = torch.maximum(first, second), torch.minimum(first, second)
@@ -114,14 +104,3 @@ def decode_landmarks(raw: Tensor, points: Tensor) -> Tensor:
     """Landmarks [..., 5, 2] from the network's [..., 10]."""
     places = raw.unflatten(-1, (5, 2)) + torch.tensor(LANDMARKS, dtype=raw.dtype)
     return points[..., None, :] + places * SIDE
-
-
-def encode_boxes(boxes: Tensor, points: Tensor) -> Tensor:
-    """What `decode_boxes` makes `boxes` of."""
-    return torch.cat([points - boxes[..., :2], boxes[..., 2:] - points], dim=-1) / SIDE - HALF
-
-
-def encode_landmarks(landmarks: Tensor, points: Tensor) -> Tensor:
-    """What `decode_landmarks` makes `landmarks` [..., 5, 2] of."""
-    places = (landmarks - points[..., None, :]) / SIDE
-    return (places - torch.tensor(LANDMARKS, dtype=landmarks.dtype)).flatten(-2)

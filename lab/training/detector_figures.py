@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .anchors import shares
+from ..boxes import intersection_over_union
 from .portraits import Arrays
 from .scenes import WIDEST_ROLL, WIDEST_YAW
 from .spoiling import spoiled
@@ -59,7 +59,7 @@ class Tally:
         counted: NDArray[np.bool_],
     ) -> None:
         """Count one picture: found boxes [D, 5], the surest first, and landmarks [D, 5, 2]; the truth, F faces."""
-        shared = shares(boxes[:, :4], true_boxes)
+        shared = intersection_over_union(boxes[:, :4], true_boxes)
         free = np.ones(len(true_boxes), bool)
         for row in range(len(boxes)):
             fitting = np.where(free & counted, shared[row], 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .anchors import shares
+from ..boxes import intersection_over_union
 from .canvases import Canvas, Stock, draw_canvas
 from .detector_network import network_input
 from .portraits import Arrays, load_shards, shard_file, write_shard
@@ -168,7 +168,7 @@ def draw_lesson(finds: Arrays, numbers: NDArray[np.int64], each: int, rng: np.ra
         near = true[counted]
         chosen.append(moved(near[rng.permutation(len(near))[:each]], float(rng.choice([0.03, 0.1])), rng))
         boxes = np.concatenate(chosen)
-        shared = shares(boxes, true) if faces else np.zeros((len(boxes), 1))
+        shared = intersection_over_union(boxes, true) if faces else np.zeros((len(boxes), 1))
         best = shared.argmax(1)
         of_counted = counted[best] if faces else np.zeros(len(boxes), bool)
         most = shared.max(1)

@@ -11,7 +11,7 @@ from torchvision.ops import roi_align
 
 pytest.importorskip("onnxruntime")
 
-from lab.training.anchors import shares
+from lab.boxes import intersection_over_union
 from lab.training.canvases import Canvas
 from lab.training.detector_network import STRIDES, DetectorNetwork, detector_file, network_input
 from lab.training.finds import FACE, FindSet, FirstStage, columns_of, draw_lesson
@@ -132,7 +132,7 @@ def test_lessons_tell_faces_from_what_is_none() -> None:
     stored = {name: values[None] for name, values in columns.items()} | {"image": canvas.image[None]}
     lesson = draw_lesson(stored, np.array([0]), 8, np.random.default_rng(0))
     assert len(lesson.boxes) == 5  # Four finds, and one near the only face that counts.
-    shared = shares(lesson.boxes, faces)
+    shared = intersection_over_union(lesson.boxes, faces)
     for row in range(5):
         near, other = shared[row]
         assert lesson.face[row] == (near >= FACE)

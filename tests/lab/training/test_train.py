@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from lab.training import __main__ as train
+from lab.training import __main__ as command
+from lab.training import parts, together
 from lab.training.loop import Workshop, cosine_rate
 from lab.training.loop import train as train_loop
 from lab.training.portraits import PortraitSet, shard_file
@@ -20,17 +21,17 @@ from lab.training.portraits import PortraitSet, shard_file
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A workshop and the models of a smoke training."""
     folder, models = tmp_path_factory.mktemp("workshop"), tmp_path_factory.mktemp("smoke-models")
-    train.main([str(folder), "--models", str(models), "--smoke", "--threads", "1"])
+    command.main([str(folder), "--models", str(models), "--smoke", "--threads", "1"])
     return folder, models
 
 
 def test_every_part_leaves_its_files_and_a_true_manifest(workshop: tuple[Path, Path]) -> None:
     _, models = workshop
-    promised = {path for part in train.PARTS.values() for path in part.files}
+    promised = {path for part in parts.PARTS.values() for path in part.files}
     written = {path.relative_to(models) for path in models.rglob("*") if path.is_file()}
-    assert {path for path in written if train.MANIFESTS not in path.parents} == promised
-    for name, part in train.PARTS.items():
-        manifest = json.loads(train.manifest_file(models, name).read_text(encoding="utf-8"))
+    assert {path for path in written if parts.MANIFESTS not in path.parents} == promised
+    for name, part in parts.PARTS.items():
+        manifest = json.loads(parts.manifest_file(models, name).read_text(encoding="utf-8"))
         assert manifest["files"].keys() == {path.as_posix() for path in part.files}
         for file, described in manifest["files"].items():
             assert described["sha256"] == hashlib.sha256((models / file).read_bytes()).hexdigest()
@@ -44,9 +45,9 @@ def test_what_is_finished_is_not_trained_again(
 ) -> None:
     folder, models = workshop
     before = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
-    monkeypatch.setattr(train, "train_part", lambda *_: pytest.fail("trained again"))
-    train.main([str(folder), "--models", str(models), "--smoke", "--threads", "1"])
-    assert capsys.readouterr().err.count("finished before") == len(train.PARTS)
+    monkeypatch.setattr(command, "train_part", lambda *_: pytest.fail("trained again"))
+    command.main([str(folder), "--models", str(models), "--smoke", "--threads", "1"])
+    assert capsys.readouterr().err.count("finished before") == len(parts.PARTS)
     assert {path: path.read_bytes() for path in models.rglob("*") if path.is_file()} == before
 
 
@@ -65,7 +66,7 @@ NEEDS: dict[str, tuple[str, ...]] = {"a": (), "b": (), "c": ("a", "b"), "d": (),
 
 
 def test_parts_are_trained_together_and_after_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(together, "LOOK_SECONDS", 0)
     begun: list[tuple[str, list[str]]] = []
     all_of_them: dict[str, _Training] = {}
 
@@ -73,14 +74,14 @@ def test_parts_are_trained_together_and_after_what_they_need(monkeypatch: pytest
         begun.append((name, [other for other, one in all_of_them.items() if one.looks >= 0]))
         return all_of_them.setdefault(name, _Training({"a": 2, "b": 9}.get(name, 1)))
 
-    train.train_together(NEEDS, 2, start)
+    together.train_together(NEEDS, 2, start)
     assert [name for name, _ in begun] == ["a", "b", "d", "e", "c"]
     assert max(len(beside) for _, beside in begun) == 1
     assert dict(begun)["c"] == []
 
 
 def test_after_a_failure_nothing_is_begun_and_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(together, "LOOK_SECONDS", 0)
     begun: list[str] = []
 
     def start(name: str) -> _Training:
@@ -88,28 +89,28 @@ def test_after_a_failure_nothing_is_begun_and_it_is_named(monkeypatch: pytest.Mo
         return _Training(1 if name == "a" else 5, code=int(name == "a"))
 
     with pytest.raises(RuntimeError, match=r"not trained: a \(exit 1\)"):
-        train.train_together(NEEDS, 2, start)
+        together.train_together(NEEDS, 2, start)
     assert begun == ["a", "b"]
 
 
 def test_what_a_part_needs_is_a_part_before_it() -> None:
-    names = list(train.PARTS)
-    for name, part in train.PARTS.items():
+    names = list(parts.PARTS)
+    for name, part in parts.PARTS.items():
         assert all(names.index(needed) < names.index(name) for needed in part.needs)
 
 
 def test_a_changed_file_counts_as_unfinished(workshop: tuple[Path, Path]) -> None:
     folder, models = workshop
     shop = Workshop(folder, models, smoke=True, threads=1)
-    file = models / train.PARTS["genderage"].files[0]
+    file = models / parts.PARTS["genderage"].files[0]
     content = file.read_bytes()
-    assert train.finished(shop, "genderage")
+    assert parts.finished(shop, "genderage")
     try:
         file.write_bytes(content[:-1])
-        assert not train.finished(shop, "genderage")
+        assert not parts.finished(shop, "genderage")
     finally:
         file.write_bytes(content)
-    assert not train.finished(Workshop(folder, models, smoke=False, threads=1), "genderage")
+    assert not parts.finished(Workshop(folder, models, smoke=False, threads=1), "genderage")
 
 
 class _Line(torch.nn.Module):
