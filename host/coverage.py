@@ -13,8 +13,8 @@ from typing import Any
 import comfy.samplers
 import torch
 
-from ..reverse_personalization.schedule import TRAINING_TIMESTEPS
-from ..reverse_personalization.trajectory import Conditioning
+from ..reverse_personalization.method.schedule import TRAINING_TIMESTEPS
+from ..reverse_personalization.method.trajectory import Conditioning
 
 _LIMITS = (
     "start_percent",

@@ -13,7 +13,7 @@ from typing import Any
 
 import folder_paths
 
-from ..reverse_personalization.faces import EMBEDDING_WIDTH
+from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from .model_folders import INSIGHTFACE_FOLDER
 
 DEFAULT_PACK = "buffalo_l"

@@ -10,10 +10,10 @@ import comfy.model_base
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
-from ..reverse_personalization.code_digest import readable_name
-from ..reverse_personalization.digest import UndigestibleError, Weight, digest
-from ..reverse_personalization.fingerprint import ModelFingerprint
-from ..reverse_personalization.first_sight import FirstSight, running_cells
+from ..reverse_personalization.fingerprinting.code_digest import readable_name
+from ..reverse_personalization.fingerprinting.digest import UndigestibleError, Weight, digest
+from ..reverse_personalization.fingerprinting.fingerprint import ModelFingerprint
+from ..reverse_personalization.fingerprinting.first_sight import FirstSight, running_cells
 from .identity_adapter import KEY, attached_adapter
 
 _SAMPLING = "model_sampling"

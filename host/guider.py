@@ -12,9 +12,9 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
-from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.guidance import IdentityGuidance, guided
-from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.method.guidance import IdentityGuidance, guided
+from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .coverage import TextCoverage
 from .fingerprint import fingerprint
 from .identity_adapter import KEY, WITNESS, IdentityWitness, attached_adapter, null_identity, with_identity

@@ -24,17 +24,17 @@ from comfy.model_patcher import CoreModelPatcher, ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ..reverse_personalization.adapter import IdentityAdapter
-from ..reverse_personalization.adapter_file import (
+from ..reverse_personalization.fingerprinting.digest import digest
+from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
+from ..reverse_personalization.method.adapter import IdentityAdapter
+from ..reverse_personalization.method.adapter_file import (
     AdapterFileError,
     FaceIDWeights,
     NetworkShape,
     read_face_id,
 )
-from ..reverse_personalization.attention_layout import TransformerSite, transformer_sites
-from ..reverse_personalization.digest import digest
-from ..reverse_personalization.faces import EMBEDDING_WIDTH
-from ..reverse_personalization.trajectory import Conditioning
+from ..reverse_personalization.method.attention_layout import TransformerSite, transformer_sites
+from ..reverse_personalization.method.trajectory import Conditioning
 
 KEY = "reverse_personalization.identity"
 """Name of our attachment, additional model and wrapper on a model patcher."""

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..reverse_personalization.face_search import (
+from ..reverse_personalization.assurance.matching import Appearance
+from ..reverse_personalization.geometry.face_search import (
     UPRIGHT_BONUS,
     SearchPlan,
     View,
@@ -23,8 +24,7 @@ from ..reverse_personalization.face_search import (
     search_plan,
     visible_fraction,
 )
-from ..reverse_personalization.faces import Detection, Face, HeadPose
-from ..reverse_personalization.matching import Appearance
+from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 

@@ -11,7 +11,7 @@ from typing import Any
 import comfy.model_management
 import folder_paths
 
-from ..reverse_personalization.scrub import read_nodes
+from ..reverse_personalization.assurance.scrub import read_nodes
 
 _CHUNK = 1 << 24
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..reverse_personalization.faces import EMBEDDING_WIDTH
+from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from .face_packs import CROP_SIDE, damaged_file
 
 USED_TASKS = ("detection", "recognition", "genderage", "landmark_3d_68")

@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..reverse_personalization.scrub import read_nodes
+from ..reverse_personalization.assurance.scrub import read_nodes
 
 host_nodes: Any = importlib.import_module("nodes")
 """The host's module of that name; to a type checker the name is this pack's own folder."""

@@ -8,7 +8,7 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP, get_all_wrappers
 
-from ..reverse_personalization.trajectory import Conditioning
+from ..reverse_personalization.method.trajectory import Conditioning
 from .identity_adapter import KEY
 
 _GUIDANCE_HOOKS = (

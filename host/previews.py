@@ -14,7 +14,8 @@ from comfy_api.latest import ui
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..reverse_personalization.verdict import Box, FaceVerdict, Verdict
+from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict
+from ..reverse_personalization.geometry.faces import Box
 
 LONGEST = 1024
 """Longer side of a preview, pixels: more than a node ever shows."""

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from server import PromptServer
 
-from ..reverse_personalization.attributes import sentence_preview
+from ..reverse_personalization.method.attributes import sentence_preview
 
 SENTENCE_ROUTE = "/reverse_personalization/sentence"
 

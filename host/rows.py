@@ -11,7 +11,7 @@ from comfy.conds import CONDConstant, CONDRegular
 from comfy.controlnet import ControlBase, T2IAdapter
 from torch import Tensor
 
-from ..reverse_personalization.trajectory import Conditioning
+from ..reverse_personalization.method.trajectory import Conditioning
 
 ProcessedConds = list[dict[str, Any]]
 """A CONDITIONING as the host's guider holds it once it has processed it: one dictionary a text."""

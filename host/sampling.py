@@ -12,11 +12,11 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..reverse_personalization.fingerprint import ModelFingerprint
-from ..reverse_personalization.regions import hold_region
-from ..reverse_personalization.schedule import timestep_noise, timesteps, visited_sigmas
-from ..reverse_personalization.solver import Denoiser, Progress, invert, noisiest_copy, replay
-from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from ..reverse_personalization.fingerprinting.fingerprint import ModelFingerprint
+from ..reverse_personalization.method.regions import hold_region
+from ..reverse_personalization.method.schedule import timestep_noise, timesteps, visited_sigmas
+from ..reverse_personalization.method.solver import Denoiser, Progress, invert, noisiest_copy, replay
+from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .guider import NullIdentityGuider, check_finite
 from .memory import rows_that_fit
 from .patches import may_share_a_call

@@ -7,8 +7,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..host.text import encode_texts
-from ..reverse_personalization.attributes import (
+from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.method.attributes import (
     AGE_CHOICES,
     ETHNICITY_CHOICES,
     EXPRESSION_CHOICES,
@@ -19,7 +19,7 @@ from ..reverse_personalization.attributes import (
     Attributes,
     sentence,
 )
-from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.method.text import encode_texts
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
 

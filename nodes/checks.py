@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.guidance import pushes_nobody
-from ..reverse_personalization.verdict import Verdict, pixels_digest
+from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
+from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.method.guidance import pushes_nobody
 from .inputs import IDENTITY_SCALE_RANGE, SCALE_RANGE
 
 

@@ -7,9 +7,9 @@ from comfy_api.latest import io
 
 from ..host.guider import reverse_identity_guider
 from ..host.sampling import ReplaySampler
-from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.guidance import IdentityGuidance
-from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.method.guidance import IdentityGuidance
+from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .checks import typed_guidance
 from .inputs import guidance_inputs
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket

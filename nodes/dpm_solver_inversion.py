@@ -13,7 +13,7 @@ from ..host.fingerprint import fingerprint
 from ..host.guider import NullIdentityGuider
 from ..host.latent import checked_samples
 from ..host.sampling import record_trajectory, sampling_sigmas
-from ..reverse_personalization.trajectory import Conditioning
+from ..reverse_personalization.method.trajectory import Conditioning
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 

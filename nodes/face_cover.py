@@ -10,10 +10,16 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..reverse_personalization.covering import METHODS, Method, cover_faces_, faces_to_cover, unchecked_verdict
-from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.report import name_faces
-from ..reverse_personalization.verdict import Verdict, pixels_digest
+from ..reverse_personalization.assurance.covering import (
+    METHODS,
+    Method,
+    cover_faces_,
+    faces_to_cover,
+    unchecked_verdict,
+)
+from ..reverse_personalization.assurance.report import name_faces
+from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
+from ..reverse_personalization.geometry.faces import Faces
 from .checks import check_choice, check_images, check_photographs, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
 

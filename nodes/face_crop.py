@@ -9,13 +9,13 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..reverse_personalization.alignment import face_in_crop
-from ..reverse_personalization.cropping import EMPTY_LEVEL, take_crops
-from ..reverse_personalization.face_mask import face_area
-from ..reverse_personalization.face_template import stand_in
-from ..reverse_personalization.faces import Face, Faces
-from ..reverse_personalization.placement import Placement, Placements, place_crops
-from ..reverse_personalization.verdict import pixels_digest
+from ..reverse_personalization.assurance.verdict import pixels_digest
+from ..reverse_personalization.geometry.alignment import face_in_crop
+from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL, take_crops
+from ..reverse_personalization.geometry.faces import Face, Faces
+from ..reverse_personalization.geometry.masks import face_area
+from ..reverse_personalization.geometry.placement import Placement, Placements, place_crops
+from ..reverse_personalization.geometry.template import stand_in
 from .checks import check_found_in, check_images, check_photographs
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
 

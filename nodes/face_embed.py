@@ -13,9 +13,9 @@ from torch import Tensor
 from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
-from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
-from ..reverse_personalization.face_template import face_of_crop
-from ..reverse_personalization.faces import (
+from ..reverse_personalization.assurance.verdict import pixels_digest
+from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
+from ..reverse_personalization.geometry.faces import (
     CHOICE_WORDS,
     Detection,
     Face,
@@ -24,7 +24,7 @@ from ..reverse_personalization.faces import (
     in_stable_order,
     select_faces,
 )
-from ..reverse_personalization.verdict import pixels_digest
+from ..reverse_personalization.geometry.template import face_of_crop
 from .checks import check_choice, check_images
 from .inputs import DEFAULT_DETECTOR_SIZE, DEFAULT_PROVIDER, DEFAULT_THRESHOLD, provider_input, to_picture
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket

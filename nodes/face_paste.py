@@ -9,10 +9,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..reverse_personalization.alignment import resized_transform
-from ..reverse_personalization.compositing import paste_, resized_masks
-from ..reverse_personalization.face_mask import face_area
-from ..reverse_personalization.placement import Placements
+from ..reverse_personalization.geometry.alignment import resized_transform
+from ..reverse_personalization.geometry.compositing import paste_, resized_masks
+from ..reverse_personalization.geometry.masks import face_area
+from ..reverse_personalization.geometry.placement import Placements
 from .checks import check_crop_masks, check_images, check_photographs, checked_crops
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..reverse_personalization.face_parts import PARTS, faces_mask
-from ..reverse_personalization.faces import Faces
+from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.parts import PARTS, faces_mask
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
 

@@ -12,14 +12,14 @@ import comfy.utils
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
-from ..host.recognition import open_checker
-from ..reverse_personalization.checking import compare_pictures
-from ..reverse_personalization.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
-from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.ladder import Attempts
-from ..reverse_personalization.verdict import FaceVerdict, Kept, Verdict, pixels_digest
+from ..reverse_personalization.assurance.checking import compare_pictures
+from ..reverse_personalization.assurance.retry import Attempts
+from ..reverse_personalization.assurance.verdict import FaceVerdict, Kept, Verdict, pixels_digest
+from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
+from ..reverse_personalization.geometry.faces import Faces
 from .checks import check_found_in, check_images
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,

@@ -7,9 +7,9 @@ from comfy_api.latest import io
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..host.checker import DEFAULT_CHECKER, checker_names
 from ..host.face_packs import PROVIDERS
-from ..host.recognition import DEFAULT_CHECKER, checker_names
-from ..reverse_personalization.verdict import eight_bits
+from ..reverse_personalization.assurance.verdict import eight_bits
 from .sockets import FacesSocket, NoiseTrajectorySocket
 
 DEFAULT_PROVIDER = "auto"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..reverse_personalization.regions import keep_region
-from ..reverse_personalization.trajectory import NoiseTrajectory
+from ..reverse_personalization.method.regions import keep_region
+from ..reverse_personalization.method.trajectory import NoiseTrajectory
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 MODES = ("keep", "change")

@@ -11,14 +11,14 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..host.ladder import check_crops, generator
-from ..host.recognition import open_checker
-from ..reverse_personalization.checking import Original
-from ..reverse_personalization.cropping import EMPTY_LEVEL
-from ..reverse_personalization.face_search import crop_search_size
-from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.ladder import Attempts, climb, parse_scales
-from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from ..host.checker import open_checker
+from ..host.retry import check_crops, generator
+from ..reverse_personalization.assurance.checking import Original
+from ..reverse_personalization.assurance.retry import Attempts, climb, parse_scales
+from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
+from ..reverse_personalization.geometry.face_search import crop_search_size
+from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .checks import check_images, typed_guidance
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,

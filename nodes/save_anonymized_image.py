@@ -17,16 +17,23 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..host.image_files import FILE_FORMATS, encode, flush_folder, loadable_files, numbered, save_numbered
 from ..host.model_hashes import model_hashes
 from ..host.node_classes import output_types, own_settings
 from ..host.previews import COMPARISON, comparisons
 from ..host.secret import SECRET_VARIABLE, read_secret
-from ..reverse_personalization.covering import NO_CHECKER
-from ..reverse_personalization.operating_point import judge_similarity
-from ..reverse_personalization.report import build_report, name_faces, software_versions
-from ..reverse_personalization.scrub import Scrubber
-from ..reverse_personalization.verdict import FaceVerdict, Verdict, eight_bits
+from ..reverse_personalization.assurance.covering import NO_CHECKER
+from ..reverse_personalization.assurance.image_files import (
+    FILE_FORMATS,
+    encode,
+    flush_folder,
+    loadable_files,
+    numbered,
+    save_numbered,
+)
+from ..reverse_personalization.assurance.operating_point import judge_similarity
+from ..reverse_personalization.assurance.report import build_report, name_faces, software_versions
+from ..reverse_personalization.assurance.scrub import Scrubber
+from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict, eight_bits
 from .checks import check_choice, check_images, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
 

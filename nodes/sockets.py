@@ -18,16 +18,16 @@ SEARCH_ALIASES = [
 ]
 
 FacesSocket = io.Custom("FACES")
-"""Carries `reverse_personalization.faces.Faces`."""
+"""Carries `reverse_personalization.geometry.faces.Faces`."""
 
 NoiseTrajectorySocket = io.Custom("NOISE_TRAJECTORY")
-"""Carries `reverse_personalization.trajectory.NoiseTrajectory`."""
+"""Carries `reverse_personalization.method.trajectory.NoiseTrajectory`."""
 
 FacePlacementsSocket = io.Custom("FACE_PLACEMENTS")
-"""Carries `reverse_personalization.placement.Placements`."""
+"""Carries `reverse_personalization.geometry.placement.Placements`."""
 
 RetryAttemptsSocket = io.Custom("RETRY_ATTEMPTS")
-"""Carries `reverse_personalization.ladder.Attempts`."""
+"""Carries `reverse_personalization.assurance.retry.Attempts`."""
 
 IdentityVerdictSocket = io.Custom("IDENTITY_VERDICT")
-"""Carries `reverse_personalization.verdict.Verdict`."""
+"""Carries `reverse_personalization.assurance.verdict.Verdict`."""

@@ -21,7 +21,7 @@ import torch
 from harness.environment import ROOT
 from harness.in_process import load_pack, part, start_host
 from miniature.host import add_miniature
-from reverse_personalization.verdict import pixels_digest
+from reverse_personalization.assurance.verdict import pixels_digest
 from tests import fake_insight
 from tests.checking import DET_SIZE
 from tests.face_embedding import run

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from reverse_personalization.faces import Faces
+from reverse_personalization.geometry.faces import Faces
 from tests import fake_insight
 
 DEFAULTS = {

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from reverse_personalization.alignment import Window
-from reverse_personalization.face_mask import FaceArea
-from reverse_personalization.face_template import FFHQ_LANDMARKS
-from reverse_personalization.faces import EMBEDDING_WIDTH, Face, Faces
+from reverse_personalization.geometry.alignment import Window
+from reverse_personalization.geometry.faces import EMBEDDING_WIDTH, Face, Faces
+from reverse_personalization.geometry.masks import FaceArea
+from reverse_personalization.geometry.template import FFHQ_LANDMARKS
 
 Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

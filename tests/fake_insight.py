@@ -13,7 +13,7 @@ import onnx
 import onnx.parser
 from numpy.typing import NDArray
 
-from reverse_personalization.face_template import ARCFACE_LANDMARKS, ARCFACE_SIDE
+from reverse_personalization.geometry.template import ARCFACE_LANDMARKS, ARCFACE_SIDE
 
 COLOURS = {"magenta": (1.0, 0.0, 1.0), "cyan": (0.0, 1.0, 1.0), "yellow": (1.0, 1.0, 0.0)}
 """What the detector takes for a face: one of each at most."""

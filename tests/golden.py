@@ -114,7 +114,7 @@ def conditioning(embeds: np.ndarray, pooled: np.ndarray | None, time_ids: np.nda
 
 def faces_of(embeddings: Tensor, height: int, width: int) -> Any:
     """FACES with given unit embeddings, one an image."""
-    faces = part("reverse_personalization.faces")
+    faces = part("reverse_personalization.geometry.faces")
     box, landmarks = (0.0, 0.0, float(width), float(height)), ((0.0, 0.0),) * 5
     images = tuple((faces.Face(box, landmarks, 1.0, embedding),) for embedding in embeddings)
     return faces.Faces(images, height, width, "golden", "none")
@@ -169,7 +169,7 @@ def compare_run(golden: GoldenModel, name: str, data: Mapping[str, np.ndarray]) 
     """One full run: inversion, generation with the identity, reconstruction without."""
     steps, seed, guidance = int(data["steps"]), int(data["seed"]), float(data["guidance"])
     denoise = round(1.0 - float(data["skip"]), 6)
-    schedule = part("reverse_personalization.schedule")
+    schedule = part("reverse_personalization.method.schedule")
     x0 = torch.from_numpy(data["x0"])
     noise = schedule.timestep_noise(x0.shape[1:], steps, seed)
     drawn = noise.numpy()[::-1].reshape(data["noise"].shape)

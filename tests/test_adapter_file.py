@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from reverse_personalization.adapter_file import AdapterFileError, NetworkShape, read_face_id
-from reverse_personalization.attention_layout import transformer_sites
+from reverse_personalization.method.adapter_file import AdapterFileError, NetworkShape, read_face_id
+from reverse_personalization.method.attention_layout import transformer_sites
 
 WIDTH, CONTEXT, RANK = 8, 16, 2
 Flat = dict[str, Tensor]

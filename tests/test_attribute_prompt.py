@@ -19,7 +19,7 @@ def clip(loaded: tuple[Any, Any, Any]) -> Any:
 
 def people(*ages: int | None) -> Any:
     """FACES of one image with people of these ages, all male."""
-    faces = part("reverse_personalization.faces")
+    faces = part("reverse_personalization.geometry.faces")
     plain = faces_of(torch.nn.functional.normalize(torch.randn(len(ages), 512)), 64, 64)
     found = tuple(
         faces.Face(face.box, face.landmarks, 1.0, face.embedding, age=age, sex="male")
@@ -55,7 +55,7 @@ def test_each_face_has_its_own_text(nodes: ModuleType, clip: Any) -> None:
 
 
 def test_texts_of_different_length_share_a_batch(clip: Any) -> None:
-    encode = part("host.text").encode_texts
+    encode = part("reverse_personalization.method.text").encode_texts
     with torch.inference_mode():
         long = encode(clip, ["word " * 100])
         both = encode(clip, ["a face", "word " * 100])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reverse_personalization.attributes import KEEP, Attributes, sentence, sentence_preview
-from reverse_personalization.faces import Face
+from reverse_personalization.geometry.faces import Face
+from reverse_personalization.method.attributes import KEEP, Attributes, sentence, sentence_preview
 
 
 def face(age: int | None = None, sex: str | None = None) -> Face:

@@ -52,7 +52,7 @@ def no_lora(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def no_null_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     """The null identity is taken for no adapter at all: its tokens count for nothing."""
-    projection = part("reverse_personalization.adapter").IdentityProjection
+    projection = part("reverse_personalization.method.adapter").IdentityProjection
     forward = projection.forward
     monkeypatch.setattr(
         projection, "forward", lambda self, embedding: forward(self, embedding) * embedding.any(-1)[:, None, None]

@@ -242,7 +242,7 @@ def test_broken_latents_stop_the_inversion_and_both_samplers(small: SmallModel) 
         def predict_noise(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             return x * math.nan
 
-    guidance = part("reverse_personalization.guidance").IdentityGuidance(-3.0)
+    guidance = part("reverse_personalization.method.guidance").IdentityGuidance(-3.0)
     guider = Broken(small.model, small.faces(2).embeddings(), guidance, small.text(), finite=False)
     with torch.inference_mode():
         [noise] = DisableNoise.execute().result

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from harness.in_process import part
-from reverse_personalization.faces import EMBEDDING_WIDTH
+from reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from tests import fake_insight
 from tests.checking import AFTER, BEFORE, DET_SIZE, NOBODY, OTHER_PLACE, scene, statuses
 from tests.face_embedding import images, run
@@ -94,12 +94,12 @@ def test_no_wire_type_shows_an_embedding_or_a_picture(pack):
 
     shown = 0.123456
     vector = torch.full((EMBEDDING_WIDTH,), shown)
-    faces = part("reverse_personalization.faces")
+    faces = part("reverse_personalization.geometry.faces")
     face = faces.Face(box=(1.0, 2.0, 3.0, 4.0), landmarks=((1.0, 2.0),) * 5, score=0.5, embedding=vector)
     found = faces.Faces(((face,),), 8, 8, "pack", "CPU")
-    placement = part("reverse_personalization.placement")
-    ladder = part("reverse_personalization.ladder")
-    trajectory = part("reverse_personalization.trajectory")
+    placement = part("reverse_personalization.geometry.placement")
+    ladder = part("reverse_personalization.assurance.retry")
+    trajectory = part("reverse_personalization.method.trajectory")
     latent = torch.full((1, 4, 2, 2), shown)
     values = [
         found,

@@ -32,7 +32,7 @@ def test_the_host_names_them_without_the_packs_place(pack):
     import execution
 
     errors = set(defined_errors(pack))
-    assert part("reverse_personalization.adapter_file").AdapterFileError in errors
+    assert part("reverse_personalization.method.adapter_file").AdapterFileError in errors
     for error in errors:
         named = execution.full_type_name(error)
         assert named == f"reverse_personalization.{error.__qualname__}"

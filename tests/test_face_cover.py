@@ -26,12 +26,12 @@ def face_verdict(status: str, **values: Any) -> Any:
     method = "solid" if status == "covered" else ""
     place = {"boxes": (box_at(BOXES[status]),), "landmarks": ()}
     known = {**place, "similarity": similarity, "method": method, **values}
-    return part("reverse_personalization.verdict").FaceVerdict(status, **known)
+    return part("reverse_personalization.assurance.verdict").FaceVerdict(status, **known)
 
 
 def verdict_over(images: torch.Tensor, *rows: tuple[Any, ...]) -> Any:
     """A verdict over these pictures, for each of them with faces that are given or named by a status of `BOXES`."""
-    module = part("reverse_personalization.verdict")
+    module = part("reverse_personalization.assurance.verdict")
     known = {
         "images": tuple(tuple(face_verdict(face) if isinstance(face, str) else face for face in row) for row in rows),
         "originals": tuple("0" * 64 for _ in images),
@@ -44,7 +44,7 @@ def verdict_over(images: torch.Tensor, *rows: tuple[Any, ...]) -> Any:
 
 
 def faces_at(*lefts: tuple[float, ...], height: int = 60, width: int = 250) -> Any:
-    module = part("reverse_personalization.faces")
+    module = part("reverse_personalization.geometry.faces")
     vector = torch.nn.functional.normalize(torch.ones(512), dim=0)
     rows = tuple(
         tuple(module.Face(box=box_at(left), landmarks=(), score=0.9, embedding=vector) for left in row) for row in lefts
@@ -87,7 +87,7 @@ def test_what_is_not_safe_is_covered_and_nothing_else(picture, method):
     assert [face.method for face in after] == ["", method, method, method, "solid"]
     assert after.safe
     assert [face.similarity for face in after] == [face.similarity for face in verdict]
-    assert after.results == (part("reverse_personalization.verdict").pixels_digest(image[0]),)
+    assert after.results == (part("reverse_personalization.assurance.verdict").pixels_digest(image[0]),)
     assert after.results != verdict.results
     unchanged = ("originals", "threshold", "guide", "checker", "model_hashes")
     assert all(getattr(after, name) == getattr(verdict, name) for name in unchanged)
@@ -124,7 +124,7 @@ def test_a_safe_picture_passes_bit_for_bit(picture):
 
 def test_faces_alone_are_all_covered_and_checked_by_nobody(picture):
     image, verdict, mask = run_node("FaceCover", picture, faces=faces_at((10.0, 160.0)))
-    digest = part("reverse_personalization.verdict").pixels_digest
+    digest = part("reverse_personalization.assurance.verdict").pixels_digest
     assert centres(mask[0]) == ["anonymised", "unhandled"]
     assert [(face.status, face.method) for face in verdict] == [("covered", "solid")] * 2
     assert (verdict.originals, verdict.results) == ((digest(picture[0]),), (digest(image[0]),))

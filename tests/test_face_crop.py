@@ -61,7 +61,7 @@ def test_batch_is_cropped_photograph_by_photograph():
 
 def test_face_fills_the_crop_as_the_standard_face_does():
     crops, shown, *_ = crop(photograph(waves(24), 120, 150), faces_of(120, 150, [face_at(70, 60, 80, 33)]), side=512)
-    template = part("reverse_personalization.face_template").template_detection(512, 512)
+    template = part("reverse_personalization.geometry.template").template_detection(512, 512)
     (face,) = shown
     assert np.array(face.landmarks) == pytest.approx(np.array(template.landmarks))
     assert crops.min() >= 0

@@ -15,8 +15,8 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.in_process import part
-from reverse_personalization.face_template import FFHQ_LANDMARKS
-from reverse_personalization.faces import EMBEDDING_WIDTH
+from reverse_personalization.geometry.faces import EMBEDDING_WIDTH
+from reverse_personalization.geometry.template import FFHQ_LANDMARKS
 from tests import fake_insight
 from tests.face_embedding import (
     DEFAULTS,
@@ -337,7 +337,7 @@ def test_a_large_photograph_is_not_copied_again_and_again(pack, use, allowed):
 
 @pytest.mark.parametrize("band", [1, 7 * 3 * 2, 1 << 22])
 def test_levels_are_the_same_in_however_many_bands(pack, monkeypatch, band):
-    verdict = part("reverse_personalization.verdict")
+    verdict = part("reverse_personalization.assurance.verdict")
     monkeypatch.setattr(verdict, "BAND", band)
     image = torch.rand(11, 7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 1.4 - 0.2
     levels = verdict.eight_bits(image)

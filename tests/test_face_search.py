@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.face_search import (
+from reverse_personalization.geometry.face_search import (
     MIN_SCALE,
     SECOND_MIN_SCALE,
     SIZE_STEP,

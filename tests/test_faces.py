@@ -11,14 +11,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reverse_personalization.face_template import (
-    ARCFACE_LANDMARKS,
-    FFHQ_LANDMARKS,
-    face_of_crop,
-    ffhq_fractions,
-    template_detection,
-)
-from reverse_personalization.faces import (
+from reverse_personalization.geometry.faces import (
     EMBEDDING_WIDTH,
     SAME_COLUMN,
     Detection,
@@ -28,6 +21,13 @@ from reverse_personalization.faces import (
     in_stable_order,
     parse_choice,
     select_faces,
+)
+from reverse_personalization.geometry.template import (
+    ARCFACE_LANDMARKS,
+    FFHQ_LANDMARKS,
+    face_of_crop,
+    ffhq_fractions,
+    template_detection,
 )
 from tests.face_layout import landmarks_at
 

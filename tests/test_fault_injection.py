@@ -263,7 +263,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "comparison": (
         "check",
-        "reverse_personalization.checking",
+        "reverse_personalization.assurance.checking",
         "Checker.similarity",
         {
             "throws": lambda function: throw,
@@ -273,13 +273,13 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "check of a picture": (
         "check",
-        "reverse_personalization.checking",
+        "reverse_personalization.assurance.checking",
         "Checker.check",
         {"throws": lambda function: throw, "gives no faces": lambda function: give(())},
     ),
     "sampler": (
         "ladder",
-        "host.ladder",
+        "host.retry",
         "replay_trajectory",
         {
             "throws": lambda function: throw,
@@ -325,7 +325,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "cover": (
         "cover",
-        "reverse_personalization.covering",
+        "reverse_personalization.assurance.covering",
         "cover_",
         {
             "throws": lambda function: throw,
@@ -335,13 +335,13 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "place of the cover": (
         "cover",
-        "reverse_personalization.covering",
+        "reverse_personalization.assurance.covering",
         "place_cover",
         {"throws": lambda function: throw, "gives nothing": lambda function: give(None)},
     ),
     "writing": (
         "save",
-        "host.image_files",
+        "reverse_personalization.assurance.image_files",
         "write_new",
         {"throws": lambda function: throw, "does nothing": lambda function: give(None)},
     ),

@@ -57,7 +57,7 @@ def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
 
 def test_a_face_that_looks_do_not_agree_on_is_said_to_be_unclear(insight):
     """The stub's landmarks all stand at the lower right corner of a find's box, and a turn moves them to another."""
-    plan = part("reverse_personalization.face_search").turned_search_plan
+    plan = part("reverse_personalization.geometry.face_search").turned_search_plan
     face = [20, 20, 80, 80, 0.9]
     for turned, clear in ((0.95, False), (0.9, True)):
         answers = [[face], NOTHING, NOTHING, [[20, 20, 80, 80, turned]]]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reverse_personalization.alignment import (
+from reverse_personalization.geometry.alignment import (
     Window,
     crop_transform,
     face_in_crop,
@@ -17,11 +17,11 @@ from reverse_personalization.alignment import (
     resized_transform,
     scale_of,
 )
-from reverse_personalization.cropping import take_crops
-from reverse_personalization.face_mask import FaceArea, drawn_mask, face_area, landmark_mask
-from reverse_personalization.face_mask import owners as owners_in
-from reverse_personalization.face_template import FFHQ_LANDMARKS, ffhq_fractions
-from reverse_personalization.resampling import resample
+from reverse_personalization.geometry.cropping import take_crops
+from reverse_personalization.geometry.masks import FaceArea, drawn_mask, face_area, landmark_mask
+from reverse_personalization.geometry.masks import owners as owners_in
+from reverse_personalization.geometry.resampling import resample
+from reverse_personalization.geometry.template import FFHQ_LANDMARKS, ffhq_fractions
 from tests.face_layout import face_at, landmarks_at, owners, photograph, waves
 
 angles = st.floats(-180, 180)

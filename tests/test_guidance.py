@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.guidance import IdentityGuidance, guided, pushes_nobody
+from reverse_personalization.method.guidance import IdentityGuidance, guided, pushes_nobody
 
 SCALES = st.floats(-30, 30, allow_nan=False)
 TEXT, OTHER = [[torch.zeros(1, 2, 3), {}]], [[torch.ones(1, 2, 3), {}]]

@@ -119,7 +119,7 @@ def test_other_attention_functions_are_honoured(small: SmallModel) -> None:
     model = small.model.clone()
     model.model_options["transformer_options"]["optimized_attention_override"] = override
     small.invert(small.latent(), steps=2, model=model)
-    sites = len(part("reverse_personalization.attention_layout").transformer_sites(model.model_state_dict()))
+    sites = len(part("reverse_personalization.method.attention_layout").transformer_sites(model.model_state_dict()))
     # Self-attention, text attention and identity attention at every transformer block.
     assert len(calls) == 2 * 3 * sites
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from harness.in_process import part
-from reverse_personalization.faces import Face, Faces
-from reverse_personalization.verdict import pixels_digest
+from reverse_personalization.assurance.verdict import pixels_digest
+from reverse_personalization.geometry.faces import Face, Faces
 from tests import fake_insight
 from tests.checking import AFTER, BEFORE, DET_SIZE, HEIGHT, NOBODY, OTHER_PLACE, PLACE, WIDTH, scene, statuses
 from tests.face_embedding import check_preview, images, run
@@ -88,7 +88,7 @@ def test_every_face_gets_what_became_of_it(check):
 
 
 def test_attempts_go_with_their_faces_and_only_with_them(check, node):
-    ladder = part("reverse_personalization.ladder")
+    ladder = part("reverse_personalization.assurance.retry")
     tried = ladder.Attempt(-5.0, True, 0.25, True)
     originals = images(NOBODY, scene(cyan=PLACE, yellow=OTHER_PLACE))
     faces = run(node, originals, det_size=DET_SIZE, no_face="empty list")
@@ -102,14 +102,16 @@ def test_attempts_go_with_their_faces_and_only_with_them(check, node):
 
 
 def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
-    checking = part("reverse_personalization.checking")
+    checking = part("reverse_personalization.assurance.checking")
     monkeypatch.setattr(checking.Checker, "check", lambda *given: checking.CheckedPicture((), (), ()))
     with pytest.raises(RuntimeError, match="of image 2 says something of 0 faces, but 1 were to be changed"):
         check(images(NOBODY, BEFORE), images(NOBODY, AFTER))
 
 
 def test_a_similarity_that_is_no_number_is_no_success(check, monkeypatch):
-    monkeypatch.setattr(part("reverse_personalization.checking").Checker, "similarity", lambda *given: float("nan"))
+    monkeypatch.setattr(
+        part("reverse_personalization.assurance.checking").Checker, "similarity", lambda *given: float("nan")
+    )
     output = check(images(BEFORE, BEFORE), images(AFTER, NOBODY))
     assert statuses(output) == [["unmeasurable"], ["unmeasurable"]]
     assert [face.similarity for face in output.result[0]] == [None, None]
@@ -274,7 +276,7 @@ def test_the_guide_cannot_judge(check, packs_folder, fake_pack):
 def test_a_single_recogniser_borrows_what_else_it_needs(check, packs_folder, fake_pack):
     onnx.save(fake_insight.recogniser(gain=3.0, other=True), str(packs_folder / "single.onnx"))
     fake_insight.write(fake_pack, genderage=fake_insight.genderage(male=True, age=33))
-    assert "single.onnx" in part("host.recognition").checker_names()
+    assert "single.onnx" in part("host.checker").checker_names()
     verdict, report, passed = check(images(BEFORE), images(AFTER), checker="single.onnx").result
     assert passed
     assert (verdict.images[0][0].kept.age_change, verdict.images[0][0].kept.sex_kept) == (0, True)

@@ -117,7 +117,7 @@ def places(person: tuple[Person, Any], points: Any) -> np.ndarray:
 
 
 def mask_of(person: tuple[Person, Any], *parts: str) -> np.ndarray:
-    faces = part("reverse_personalization.faces")
+    faces = part("reverse_personalization.geometry.faces")
     landmarks = tuple(map(tuple, places(person, person[0].landmarks).tolist()))
     face = faces.Face((0.0, 0.0, 1.0, 1.0), landmarks, 1.0, torch.zeros(512))
     chosen = {name: name in parts for name in ("eyes", "mouth", "nose", "glasses")}

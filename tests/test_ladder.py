@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.in_process import load_pack, part, run_node
-from reverse_personalization.ladder import Attempt, Attempts, climb, parse_scales
+from reverse_personalization.assurance.retry import Attempt, Attempts, climb, parse_scales
 from tests import fake_insight
 from tests.small_model import SmallModel
 
@@ -148,7 +148,7 @@ def run_whole(small: SmallModel, vae: Any, count: int, **given: Any) -> Any:
 def faces_in_crops(small: SmallModel, count: int) -> Any:
     """FACES at the standard places of an aligned crop of 64 pixels."""
     faces = small.faces(count)
-    place = part("reverse_personalization.face_template").template_detection(64, 64)
+    place = part("reverse_personalization.geometry.template").template_detection(64, 64)
     images = tuple((replace(face, box=place.box, landmarks=place.landmarks),) for face in faces)
     return replace(faces, images=images, model_pack="fake")
 
@@ -178,7 +178,7 @@ def test_unmeasurable_faces_try_every_scale_and_keep_the_last(small: SmallModel,
 
 def test_where_there_is_nobody_nothing_is_generated(small: SmallModel, packs: Path) -> None:
     faces = small.faces(1)
-    nobody = part("reverse_personalization.face_template").stand_in(64)
+    nobody = part("reverse_personalization.geometry.template").stand_in(64)
     grey = torch.full((1, 64, 64, 3), 0.5)
     vae = Pictures()
     crops, report, attempts = run_whole(
@@ -271,7 +271,11 @@ def test_the_original_is_embedded_once_and_never_described(
     assert report.count("similarity 0.9") + report.count("similarity 1.0") == 3
     shown = part("nodes.inputs").to_picture(before * 0.9).tobytes()
     places = [landmarks for *what, landmarks in seen if what == [shown, box]]
-    assert len(places) == len(set(places)) == len(part("reverse_personalization.matching").nearby_alignments(face))
+    assert (
+        len(places)
+        == len(set(places))
+        == len(part("reverse_personalization.assurance.matching").nearby_alignments(face))
+    )
 
 
 def test_cancelling_takes_effect_before_the_next_face_is_checked(small: SmallModel, packs: Path) -> None:
@@ -297,7 +301,7 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
     [[text, options]] = small.text("neg_gen")
     texts = torch.cat([text, text * 0.5, text * -1])
     attributes = [[texts, {"pooled_output": torch.cat([options["pooled_output"] * s for s in (1, 0.5, -1)])}]]
-    generator = part("host.ladder").generator
+    generator = part("host.retry").generator
     with torch.inference_mode():
         generate = generator(
             small.model, Latents(small), trajectory, small.faces(3), attributes,

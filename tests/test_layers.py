@@ -18,6 +18,7 @@ from tests.imports import Import, imports_of
 # repository's root, that is the pack's __init__.py.
 ORDER = (
     ("reverse_personalization", "harness", "install.py"),
+    ("reverse_personalization/fingerprinting",),
     ("reverse_personalization/geometry",),
     ("reverse_personalization/method",),
     ("reverse_personalization/assurance",),
@@ -40,14 +41,9 @@ PRODUCT = ("reverse_personalization", "host", "nodes", "js", "__init__.py", "ins
 """What users install. It imports nothing of the rest, which is there for development."""
 
 SHARED_BY_NODES = ("__init__.py", "sockets.py", "inputs.py", "checks.py")
-NODES_STAND_ALONE = False
-"""Switched on once no node imports another."""
-
 MOST_LINES = 400
 
 ROWS = {folder: number for number, row in enumerate(ORDER) for folder in row}
-SPLIT = (ROOT / "reverse_personalization" / "method").is_dir()
-"""Whether reverse_personalization/ has its folders; until then all of it is one folder."""
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -107,7 +103,6 @@ def test_the_product_imports_nothing_from_development(every_import: list[Import]
     assert wrong == []
 
 
-@pytest.mark.xfail(condition=not NODES_STAND_ALONE, reason="nodes still import nodes", strict=True)
 def test_no_node_imports_another(every_import: list[Import]) -> None:
     wrong = [
         f"{one.source}:{one.line} imports {one.target}"
@@ -121,7 +116,7 @@ def test_no_node_imports_another(every_import: list[Import]) -> None:
 
 def test_every_module_of_the_core_is_in_one_of_its_folders() -> None:
     loose = {path.name for path in tracked("reverse_personalization/*.py") if len(path.parts) == 2}
-    assert not SPLIT or loose == {"__init__.py"}
+    assert loose == {"__init__.py"}
 
 
 def test_no_file_is_too_long() -> None:

@@ -10,13 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.face_template import ARCFACE_LANDMARKS, ARCFACE_SIDE
-from reverse_personalization.faces import Detection, HeadPose
-from reverse_personalization.matching import (
+from reverse_personalization.assurance.matching import (
     ALIGNMENT_ERROR,
     MIN_MEASURABLE,
     Appearance,
-    landmark_distance,
     match_faces,
     measurable,
     nearby_alignments,
@@ -24,6 +21,8 @@ from reverse_personalization.matching import (
     status_of,
     what_was_kept,
 )
+from reverse_personalization.geometry.faces import Detection, HeadPose, landmark_distance
+from reverse_personalization.geometry.template import ARCFACE_LANDMARKS, ARCFACE_SIDE
 
 
 def face(x: float, y: float, side: float) -> Detection:

@@ -25,7 +25,7 @@ def small() -> SmallModel:
 @pytest.mark.parametrize("steps", STEPS)
 def test_null_identity_gives_the_latent_back(small: SmallModel, steps: int, denoise: float) -> None:
     latent = small.latent()
-    if steps > part("reverse_personalization.schedule").largest_steps(denoise):
+    if steps > part("reverse_personalization.method.schedule").largest_steps(denoise):
         with pytest.raises(ValueError, match=r"largest number of steps at this denoise is 49"):
             small.invert(latent, steps, denoise)
         return
@@ -52,7 +52,7 @@ def test_the_miniature_gives_the_latent_back(
     nodes: ModuleType, loaded: tuple[Any, Any, Any], steps: int, batch: int, denoise: float
 ) -> None:
     """Also from pure noise: unlike the golden network it does not amplify rounding a thousandfold there."""
-    if steps > part("reverse_personalization.schedule").largest_steps(denoise):
+    if steps > part("reverse_personalization.method.schedule").largest_steps(denoise):
         pytest.skip("refused, see test_null_identity_gives_the_latent_back")
     checkpoint, clip, _ = loaded
     model = run_node("IdentityAdapterLoader", checkpoint, "ip-adapter-faceid_miniature.bin", 1.0)
@@ -139,7 +139,7 @@ def test_attributes_are_on_the_null_identitys_branch(small: SmallModel) -> None:
 
 def test_guidance_is_equation_5(small: SmallModel) -> None:
     """One step's prediction against the two branches evaluated apart."""
-    guider_of, guidance = part("host.guider").NegativeIdentityGuider, part("reverse_personalization.guidance")
+    guider_of, guidance = part("host.guider").NegativeIdentityGuider, part("reverse_personalization.method.guidance")
     identity = small.faces().embeddings()
     source, attributes, g = small.text(), small.text("neg_gen"), -7.0
     predictions = {}

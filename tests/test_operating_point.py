@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.environment import ROOT
-from reverse_personalization.operating_point import pack_threshold
+from reverse_personalization.assurance.operating_point import pack_threshold
 
 
 def test_the_miniatures_thresholds_are_those_that_were_measured():

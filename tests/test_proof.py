@@ -11,7 +11,7 @@ import os
 import jsonschema
 import pytest
 
-from reverse_personalization.report import SCHEMA_FILE
+from reverse_personalization.assurance.report import SCHEMA_FILE
 from tests.saving import files, safe, save
 
 SECRET = "REVERSE_PERSONALIZATION_SECRET"

@@ -12,14 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reverse_personalization import schedule
-from reverse_personalization.face_parts import PARTS, faces_mask
-from reverse_personalization.face_template import FFHQ_LANDMARKS
-from reverse_personalization.faces import Face, Faces
-from reverse_personalization.fingerprint import ModelFingerprint
-from reverse_personalization.regions import hold_region, keep_region
-from reverse_personalization.solver import invert, noisiest_copy, replay
-from reverse_personalization.trajectory import NoiseTrajectory
+from reverse_personalization.fingerprinting.fingerprint import ModelFingerprint
+from reverse_personalization.geometry.faces import Face, Faces
+from reverse_personalization.geometry.parts import PARTS, faces_mask
+from reverse_personalization.geometry.template import FFHQ_LANDMARKS
+from reverse_personalization.method import schedule
+from reverse_personalization.method.regions import hold_region, keep_region
+from reverse_personalization.method.solver import invert, noisiest_copy, replay
+from reverse_personalization.method.trajectory import NoiseTrajectory
 
 SHAPE = (2, 3, 6, 5)
 STEPS = 8

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from harness.in_process import part
-from reverse_personalization.faces import Face, Faces
-from reverse_personalization.ladder import Attempt
-from reverse_personalization.report import SCHEMA_FILE, build_report, name_faces, software_versions
-from reverse_personalization.scrub import Scrubber
-from reverse_personalization.verdict import FaceVerdict, Kept, Verdict
+from reverse_personalization.assurance.report import SCHEMA_FILE, build_report, name_faces, software_versions
+from reverse_personalization.assurance.retry import Attempt
+from reverse_personalization.assurance.scrub import Scrubber
+from reverse_personalization.assurance.verdict import FaceVerdict, Kept, Verdict
+from reverse_personalization.geometry.faces import Face, Faces
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 BOX = (1.0, 2.0, 30.0, 40.0)
@@ -256,7 +256,7 @@ def test_a_loader_that_takes_a_tool_of_its_own_is_blanked_and_a_node_of_faces_is
 
 
 def test_sockets_that_carry_what_was_made_of_a_picture_are_the_packs(pack):
-    from reverse_personalization import scrub
+    from reverse_personalization.assurance import scrub
 
     sockets = part("nodes.sockets")
     ours = {sockets.FacesSocket, sockets.FacePlacementsSocket, sockets.NoiseTrajectorySocket}

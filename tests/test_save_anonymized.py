@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from harness.in_process import part
-from reverse_personalization.report import SCHEMA_FILE
+from reverse_personalization.assurance.report import SCHEMA_FILE
 from tests.saving import PROMPT, files, safe, save
 from tests.test_face_cover import BOXES, face_verdict, faces_at, run_node, verdict_over
 
@@ -45,7 +45,7 @@ def test_saved_pixels_are_the_checked_ones(output, picture, channels, format):
     assert shown == {"filename": f"anonymised_00001_.{format}", "subfolder": "", "type": "output"}
     stored = np.asarray(Image.open(output / shown["filename"])).astype(np.float32) / 255
     stored = torch.from_numpy(stored).reshape(60, 250, -1)
-    digest = part("reverse_personalization.verdict").pixels_digest
+    digest = part("reverse_personalization.assurance.verdict").pixels_digest
     # WebP has no grey: it stores three equal channels.
     assert digest(stored[..., :1] if channels == 1 else stored) == verdict.results[0]
 
@@ -151,7 +151,7 @@ def test_everything_else_blocks_even_if_strangers_may_stay(output, picture):
 
 @pytest.mark.parametrize("similarity", [None, float("nan"), 0.31])
 def test_a_similarity_that_is_not_below_the_threshold_blocks(output, picture, similarity):
-    face = part("reverse_personalization.verdict").FaceVerdict("anonymised", ((1, 1, 9, 9),), (), similarity)
+    face = part("reverse_personalization.assurance.verdict").FaceVerdict("anonymised", ((1, 1, 9, 9),), (), similarity)
     with pytest.raises(ValueError, match="image 1 face 1 is anonymised"):
         save(picture, verdict_over(picture, (face,)))
 
@@ -189,7 +189,7 @@ def test_names_count_on_and_never_replace_a_file(output, picture):
     (output / "anonymised_00005_.json").write_bytes(b"older")
     batch = picture.repeat(2, 1, 1, 1)
     assert [one["filename"] for one in save(batch, safe(batch))] == ["anonymised_00006_.png", "anonymised_00007_.png"]
-    host_files = part("host.image_files")
+    host_files = part("reverse_personalization.assurance.image_files")
     number = host_files.save_numbered(output, "anonymised", 2, ".png", b"picture", b"report")
     assert number == 2
     assert host_files.save_numbered(output, "anonymised", 3, ".png", b"picture", b"report") == 4
@@ -279,7 +279,7 @@ def test_file_systems_without_links_are_served_as_safely(output, monkeypatch, ta
     monkeypatch.setattr(os, "replace", replace)
     if taken:
         (output / "x_00001_.png").write_bytes(b"old")
-    number = part("host.image_files").save_numbered(output, "x", 1, ".png", b"new", b"{}")
+    number = part("reverse_personalization.assurance.image_files").save_numbered(output, "x", 1, ".png", b"new", b"{}")
     assert number == 1 + taken
     assert (output / f"x_0000{number}_.png").read_bytes() == b"new"
     assert len(files(output)) == 2 + taken
@@ -288,7 +288,7 @@ def test_file_systems_without_links_are_served_as_safely(output, monkeypatch, ta
     assert not any(visible)
     monkeypatch.setattr(os, "replace", none)
     with pytest.raises(PermissionError):
-        part("host.image_files").save_numbered(output, "y", 1, ".png", b"new", b"{}")
+        part("reverse_personalization.assurance.image_files").save_numbered(output, "y", 1, ".png", b"new", b"{}")
     assert len(files(output)) == 2 + taken
 
 

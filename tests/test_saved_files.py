@@ -66,7 +66,7 @@ def test_a_disk_that_fails_under_the_folder_fails_the_save(output, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="Input/output error"):
-        part("host.image_files").flush_folder(output)
+        part("reverse_personalization.assurance.image_files").flush_folder(output)
 
 
 def test_the_input_folder_is_not_read_unless_a_workflow_is_kept(output, picture, monkeypatch):
@@ -96,7 +96,7 @@ def test_files_below_input_are_named_as_the_host_names_them(output, tmp_path):
     (folder / "a" / "b").mkdir(parents=True)
     for name in ("x.png", "a/y.png", "a/b/z.png"):
         (folder / name).write_bytes(b"")
-    host_files = part("host.image_files")
+    host_files = part("reverse_personalization.assurance.image_files")
     assert sorted(host_files.loadable_files()) == sorted(folder_paths.recursive_search(str(folder))[0])
     (folder / "a" / "b" / "round").symlink_to(folder)
     assert len(list(host_files.loadable_files())) == 4

@@ -14,8 +14,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from reverse_personalization.name_search import NameSearch, fold
-from reverse_personalization.scrub import REMOVED, Scrubber
+from reverse_personalization.assurance.name_search import NameSearch, fold
+from reverse_personalization.assurance.scrub import REMOVED, Scrubber
 
 SECRET = "Jane Doe.png"
 

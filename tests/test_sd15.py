@@ -56,7 +56,7 @@ def sd15() -> Any:
 
 def face_id_file(model: Any, path: Path) -> dict[str, torch.Tensor]:
     """A random FaceID file for the model, numbered as SD1.5's is."""
-    layout = part("reverse_personalization.attention_layout")
+    layout = part("reverse_personalization.method.attention_layout")
     state = model.model_state_dict("diffusion_model.")
     generator = torch.Generator().manual_seed(1)
 
@@ -84,7 +84,7 @@ def face_id_file(model: Any, path: Path) -> dict[str, torch.Tensor]:
 
 
 def test_sites_are_numbered_as_in_sd15s_files(sd15: Any) -> None:
-    sites = part("reverse_personalization.attention_layout").transformer_sites(sd15.model_state_dict())
+    sites = part("reverse_personalization.method.attention_layout").transformer_sites(sd15.model_state_dict())
     blocks = [("input", n) for n in (1, 2, 4, 5, 7, 8)] + [("output", n) for n in range(3, 12)] + [("middle", 0)]
     assert [(site.block, site.number) for site in sites] == blocks
 

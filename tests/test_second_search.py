@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.face_search import (
+from reverse_personalization.geometry.face_search import (
     MAX_DETECTOR_SIZE,
     SIZE_STEP,
     View,

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reverse_personalization import schedule
-from reverse_personalization.solver import DPMSolverSDE, invert, noisiest_copy, replay
+from reverse_personalization.method import schedule
+from reverse_personalization.method.solver import DPMSolverSDE, invert, noisiest_copy, replay
 
 MEAN, VARIANCE = 0.3, 0.25
 

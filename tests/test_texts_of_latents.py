@@ -156,7 +156,7 @@ def test_a_face_that_is_generated_again_sees_its_own_hint(small: SmallModel, row
     control = hints(previous=before)
     [[text, options]] = small.text()
     attributes = [[text, {**options, "control": control, "control_apply_to_uncond": False}]]
-    generate = part("host.ladder").generator(
+    generate = part("host.retry").generator(
         small.model, Latents(small), small.invert(small.latent(BATCH), steps=2), small.faces(BATCH), attributes,
         identity_scale=1.0, source=None, callback=lambda *step: None,
     )  # fmt: skip

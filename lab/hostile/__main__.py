@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     from harness.whole_text import write_whole
     from miniature.layout import JUDGE_PACK
-    from reverse_personalization.operating_point import pack_threshold
+    from reverse_personalization.assurance.operating_point import pack_threshold
 
     from .journal import Journal, code_files, files_digest
     from .page import as_page

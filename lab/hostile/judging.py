@@ -158,11 +158,11 @@ class Judge:
     _gallery: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        recognition = part("host.recognition")
+        recognition = part("host.checker")
         self._pack = recognition.open_checker(self.name, "CPU", 0.0, DETECTION_THRESHOLD, FACE_PACK.name).recogniser
         folder = part("host.face_packs").find_pack(self.name)
-        self.threshold = part("reverse_personalization.operating_point").pack_threshold(folder)
-        self._detection = part("reverse_personalization.faces").Detection
+        self.threshold = part("reverse_personalization.assurance.operating_point").pack_threshold(folder)
+        self._detection = part("reverse_personalization.geometry.faces").Detection
 
     def judge(self, case: Case, run: Run) -> list[PhotoRecord]:
         """Records of a case's photographs, without the times."""

@@ -62,7 +62,7 @@ class Searcher(Worker[Row]):
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         super().__init__(seed, models, deadline)
-        self._plan = part("reverse_personalization.face_search").second_search_plan
+        self._plan = part("reverse_personalization.geometry.face_search").second_search_plan
         self._pack = part("host.insight").load_pack(FACE_PACK.name, "CPU", SECOND_SCORE)
 
     def records(self, seed: int, number: int, left: int) -> list[Row]:

@@ -94,7 +94,7 @@ class Workflow:
             faces: their FACES.
             results: what was made of them.
         """
-        placement = part("reverse_personalization.placement")
+        placement = part("reverse_personalization.geometry.placement")
         crops = tuple(placement.Placement(number, 0, np.eye(2, 3)) for number in range(len(pictures)))
         placements = placement.Placements(crops, pictures.shape[1], faces)
         pasted = self._node("FacePaste", _as_image(pictures), placements, _as_image(results))

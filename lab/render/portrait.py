@@ -34,7 +34,7 @@ def similarity(factor: complex, shift: complex) -> NDArray[np.float64]:
 def portrait_view(person: Person, framing: Framing, side: int) -> NDArray[np.float64]:
     """[2, 3] from the person's projected metres to pixels of a picture of `side` pixels.
 
-    "ffhq" is the rule of the FFHQ data set, as in `reverse_personalization.face_template.ffhq_fractions`.
+    "ffhq" is the rule of the FFHQ data set, as in `reverse_personalization.geometry.template.ffhq_fractions`.
     """
     points = person.projected(person.landmarks).astype(np.float64) @ np.array([1, 1j])
     if framing.kind == "ffhq":

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.face_search import MIRRORED_LANDMARKS
+from reverse_personalization.geometry.face_search import MIRRORED_LANDMARKS
 
 from .portraits import Arrays
 from .spoiling import Picture, blurred, noisy, spoiled
@@ -48,7 +48,7 @@ USUAL = 0.75
 """Part of the faces that are of such a height; the others are larger, for the network to leave alone."""
 
 BORDERS = (0.0, 0.25, 0.75)
-"""Black frames in which the pack shows pictures, see `reverse_personalization.face_search`."""
+"""Black frames in which the pack shows pictures, see `reverse_personalization.geometry.face_search`."""
 
 
 class Source(NamedTuple):

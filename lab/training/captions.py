@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reverse_personalization.attributes import AGES, UNCHANGED, Attributes, sentence
+from reverse_personalization.method.attributes import AGES, UNCHANGED, Attributes, sentence
 
 from ..render.appearance import BEARDS, HAIR_STYLES
 from ..render.identity import ETHNICITIES

@@ -19,8 +19,8 @@ from miniature import host
 from miniature.checkpoint import UNET_PREFIX, build_unet, text_encoder_widths
 from miniature.config import IDENTITY_WIDTH, ModelSizes
 from miniature.weights import sane
-from reverse_personalization.adapter import IdentityProjection
-from reverse_personalization.attention_layout import LORA_TARGETS, transformer_sites
+from reverse_personalization.method.adapter import IdentityProjection
+from reverse_personalization.method.attention_layout import LORA_TARGETS, transformer_sites
 
 PREDICTING = ("out_layers.3", "proj_out", "out.2", "to_out.0", "ff.net.2")
 """Layers that end a branch: they start near zero, so that every branch does."""

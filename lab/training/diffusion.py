@@ -25,7 +25,7 @@ from miniature.config import IDENTITY_WIDTH, MINIATURE
 from miniature.files import TensorSpec, stream_safetensors, whole_file
 from miniature.layout import ADAPTER, CHECKPOINT
 from miniature.weights import CONSTANTS
-from reverse_personalization.face_template import FFHQ_BOX
+from reverse_personalization.geometry.template import FFHQ_BOX
 
 from .autoencoder import as_images, both_trained
 from .captions import captions

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from miniature.files import whole_file
-from reverse_personalization.face_search import MIRRORED_LANDMARKS
+from reverse_personalization.geometry.face_search import MIRRORED_LANDMARKS
 
 from ..meter import CLASS_COUNTS, FLAG_NAMES, METER_FILE, POSE_NAMES, SIDE, Meter
 from ..render.appearance import HAIR_STYLES

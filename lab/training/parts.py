@@ -16,7 +16,7 @@ import torch
 
 from miniature.files import whole_file
 from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
-from reverse_personalization.operating_point import OPERATING_POINT_FILE
+from reverse_personalization.assurance.operating_point import OPERATING_POINT_FILE
 
 from ..meter import METER_FILE
 from . import autoencoder, detector, diffusion, genderage, meter, recogniser

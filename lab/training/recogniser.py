@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from miniature.config import IDENTITY_WIDTH
 from miniature.files import whole_file
 from miniature.layout import FACE_PACK, JUDGE_PACK
-from reverse_personalization.operating_point import OPERATING_POINT_FILE, OperatingPoint
+from reverse_personalization.assurance.operating_point import OPERATING_POINT_FILE, OperatingPoint
 
 from ..render.seeds import Split
 from .augment import Augmentation, augmented, grey_images

@@ -313,7 +313,7 @@ def test_a_journal_goes_on_where_it_stopped_and_refuses_another_run(tmp_path: Pa
 
 def test_a_journal_knows_the_code_that_it_is_of():
     names = {file.relative_to(ROOT).as_posix() for file in code_files()}
-    assert {"nodes/face_cover.py", "host/insight.py", "reverse_personalization/matching.py"} <= names
+    assert {"nodes/face_cover.py", "host/insight.py", "reverse_personalization/assurance/matching.py"} <= names
     assert {"lab/render/scene.py", "lab/hostile/judging.py"} <= names
     assert files_digest(code_files()) != files_digest(code_files()[1:])
 

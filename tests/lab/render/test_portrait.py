@@ -14,7 +14,7 @@ from lab.render.person import build_person
 from lab.render.portrait import draw_portrait, portrait, portrait_view
 from lab.render.seeds import identity_seed
 from lab.render.truth import FaceTruth, in_pixels
-from reverse_personalization.face_template import FFHQ_LANDMARKS, ffhq_fractions
+from reverse_personalization.geometry.template import FFHQ_LANDMARKS, ffhq_fractions
 from tests.lab.render.people import expressed, eye_distance, plain, posed, width_of_mouth
 
 

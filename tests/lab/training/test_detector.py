@@ -35,7 +35,7 @@ from lab.training.detector_figures import LOOKS, Tally
 from lab.training.detector_network import BLACK, PLACES, DetectorNetwork, TorchOperations, detector_file
 from lab.training.loop import Workshop
 from lab.training.scenes import SceneSet
-from reverse_personalization.face_search import search_plan
+from reverse_personalization.geometry.face_search import search_plan
 
 OUTPUTS = [f"{name}_{stride}" for name in ("score", "bbox", "kps") for stride in (8, 16, 32)]
 

@@ -23,7 +23,7 @@ from lab.training.lean_taesd import LeanTAESD, taesd_tensors
 from miniature import host
 from miniature.config import MINIATURE
 from miniature.layout import ADAPTER, CHECKPOINT
-from reverse_personalization.attributes import ETHNICITIES
+from reverse_personalization.method.attributes import ETHNICITIES
 from tests.golden import predict_eps
 
 SIDE = 16

@@ -13,7 +13,7 @@ from lab.training.loop import Workshop
 from lab.training.portraits import HAIR_COLOUR_NAMES
 from lab.training.teachers import KEPT_BY_STEPS, UNSPOKEN, Teachers, trained_teachers
 from lab.training.traits import COUNT, GROUPS, mentioned, traits
-from reverse_personalization.face_template import FFHQ_LANDMARKS
+from reverse_personalization.geometry.template import FFHQ_LANDMARKS
 
 SIDE = 16
 PEOPLE = 96

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .face_template import face_axes, ffhq_extent
+from .faces import Box
 from .head_extent import HEAD_PER_FACE, HEAD_RADII
-from .verdict import Box
+from .template import face_axes, ffhq_extent
 
 MAX_COORDINATE = 1e6
 """Largest distance from the picture's corner, in pixels, at which a coordinate can be a place and not a mistake."""

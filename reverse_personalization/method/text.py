@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..reverse_personalization.trajectory import Conditioning
+from .trajectory import Conditioning
 
 
 def encode_texts(clip: Any, texts: Sequence[str]) -> Conditioning:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from .ladder import Attempt
+from .retry import Attempt
 from .verdict import FaceVerdict, Kept, Verdict
 
 SCHEMA_VERSION = 3

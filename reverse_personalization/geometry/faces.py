@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,9 @@ SAME_COLUMN = 0.25
 """Faces stand in one column if their centres' x differ by less than this fraction of the narrower face's width."""
 
 Sex = Literal["female", "male"]
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Detection:
             orientation is then unknown, and so is its identity.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     landmarks: tuple[tuple[float, float], ...]
     score: float
     landmarks_agree: bool = field(default=True, kw_only=True)
@@ -59,6 +63,11 @@ class Detection:
         """Area of the box in square pixels."""
         x0, y0, x1, y1 = self.box
         return max(0.0, x1 - x0) * max(0.0, y1 - y0)
+
+
+def landmark_distance(a: Detection, b: Detection) -> float:
+    """Mean distance of the five landmarks, pixels."""
+    return float(np.linalg.norm(np.subtract(a.landmarks, b.landmarks), axis=1).mean())
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .faces import EMBEDDING_WIDTH, Detection, Face
-from .matching import landmark_distance
+from .faces import EMBEDDING_WIDTH, Detection, Face, landmark_distance
 
 ARCFACE_SIDE = 112.0
 """Side in pixels of the crops that ArcFace recognisers take."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .face_template import face_axes, ffhq_fractions
 from .faces import Face
+from .template import face_axes, ffhq_fractions
 
 MIN_FFHQ_SIDE = 2.0
 """Smallest side of a face's FFHQ crop, in pixels of the photograph; a smaller crop shows no face."""

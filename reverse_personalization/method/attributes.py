@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .faces import EMBEDDING_WIDTH, Face
+from ..geometry.faces import EMBEDDING_WIDTH, Face
 
 UNCHANGED = "unchanged"
 """Say nothing of this attribute."""

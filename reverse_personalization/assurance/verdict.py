@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .ladder import Attempt
+from ..geometry.faces import Box
+from .retry import Attempt
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
 """anonymised, recognisable: see `judge_similarity`. unmeasurable: one of the two faces could not be found again, or not
@@ -27,9 +28,6 @@ AGE_STEP = 10
 
 BAND = 1 << 22
 """Values of a picture that are converted at a time."""
-
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in pixels."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .face_search import SearchPlan, search_plan, second_search_plan
-from .faces import Detection, Face, in_stable_order
+from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
+from ..geometry.faces import Detection, Face, in_stable_order
 from .matching import Appearance, match_faces, measurable, nearby_alignments, status_of, what_was_kept
 from .operating_point import judge_similarity
 from .verdict import FaceVerdict, Status

@@ -10,10 +10,10 @@ import comfy.utils
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..reverse_personalization.faces import Faces
-from ..reverse_personalization.guidance import IdentityGuidance
-from ..reverse_personalization.ladder import Generate
-from ..reverse_personalization.trajectory import Conditioning, NoiseTrajectory
+from ..reverse_personalization.assurance.retry import Generate
+from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.method.guidance import IdentityGuidance
+from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .guider import reverse_identity_guider
 from .rows import select_rows
 from .sampling import Callback, replay_trajectory

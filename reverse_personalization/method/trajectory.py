@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .fingerprint import ModelFingerprint
+from ..fingerprinting.fingerprint import ModelFingerprint
 
 Conditioning = list[list[Any]]
 """ComfyUI's CONDITIONING: a list of [text embedding [B, tokens, width], options]."""

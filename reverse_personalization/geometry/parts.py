@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .face_template import ARCFACE_LANDMARKS, face_axes
 from .faces import Detection, Faces
+from .template import ARCFACE_LANDMARKS, face_axes
 
 Part = Literal["eyes", "nose", "mouth", "glasses"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import folder_paths
 
-from ..reverse_personalization.checking import Checker, not_another
-from ..reverse_personalization.operating_point import CAUTIOUS_THRESHOLD, checking_threshold, pack_threshold
+from ..reverse_personalization.assurance.checking import Checker, not_another
+from ..reverse_personalization.assurance.operating_point import CAUTIOUS_THRESHOLD, checking_threshold, pack_threshold
 from .face_packs import EXPECTED_RECOGNISER, find_pack, installed_packs
 from .insight import load_pack
 from .model_folders import INSIGHTFACE_FOLDER

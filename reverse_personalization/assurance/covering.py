@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .cover_geometry import Cover, place_cover
-from .faces import Face
-from .head_extent import HEAD_PER_FACE
+from ..geometry.covers import Cover, place_cover
+from ..geometry.faces import Face
+from ..geometry.head_extent import HEAD_PER_FACE
 from .verdict import FaceVerdict, Verdict, pixels_digest
 
 Method = Literal["solid", "mosaic", "blur"]

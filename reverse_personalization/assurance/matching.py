@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .boxes import intersection_over_union
-from .faces import Detection, HeadPose, Sex
+from ..geometry.boxes import intersection_over_union
+from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from .operating_point import judge_similarity
 from .verdict import AGE_STEP, Kept, Status
 
@@ -45,11 +45,6 @@ class Appearance(NamedTuple):
 def overlap(a: Detection, b: Detection) -> float:
     """`intersection_over_union` of two faces' boxes, in [0, 1]; NaN where one is not finite."""
     return float(intersection_over_union(np.array([a.box]), np.array([b.box]))[0, 0])
-
-
-def landmark_distance(a: Detection, b: Detection) -> float:
-    """Mean distance of the five landmarks, pixels."""
-    return float(np.linalg.norm(np.subtract(a.landmarks, b.landmarks), axis=1).mean())
 
 
 def measurable(face: Detection) -> bool:

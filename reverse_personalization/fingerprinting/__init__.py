@@ -1,0 +1,1 @@
+"""Which network recorded a trajectory: digests of weights, patches and code that are the same in every process."""

@@ -1,0 +1,1 @@
+"""Where faces are in a photograph: finding, aligning, cropping, masking and pasting them, and the shape of a cover."""
