@@ -13,40 +13,42 @@ from .host.model_folders import register_model_folders
 from .host.node_ids import report_taken_ids
 from .host.routes import add_routes
 from .nodes.attribute_prompt import AttributePrompt
-from .nodes.compose import NoiseTrajectorySampler, NoiseTrajectorySigmas, ReverseIdentityGuider
 from .nodes.dpm_solver_inversion import DPMSolverInversion
-from .nodes.face_cover import FaceCover
-from .nodes.face_crop import FaceCrop
+from .nodes.face_cover import ReverseIdentityFaceCover
+from .nodes.face_crop import ReverseIdentityFaceCrop
 from .nodes.face_embed import FaceEmbed
-from .nodes.face_paste import FacePaste
-from .nodes.face_region_mask import FaceRegionMask
-from .nodes.identity_adapter_loader import IdentityAdapterLoader
-from .nodes.identity_check import IdentityCheck
-from .nodes.keep_region import KeepRegion
+from .nodes.face_paste import ReverseIdentityFacePaste
+from .nodes.face_region_mask import ReverseIdentityRegionMask
+from .nodes.identity_adapter_loader import ReverseIdentityAdapterLoader
+from .nodes.identity_check import ReverseIdentityCheck
+from .nodes.keep_region import ReverseIdentityKeepRegion
+from .nodes.replay_sampler import ReverseIdentityReplaySampler
+from .nodes.replay_sigmas import ReverseIdentityReplaySigmas
+from .nodes.retry_sampler import ReverseIdentityRetrySampler
+from .nodes.reverse_identity_guider import ReverseIdentityGuider
 from .nodes.reverse_identity_ksampler import ReverseIdentityKSampler
-from .nodes.reverse_identity_ladder import ReverseIdentityLadder
-from .nodes.save_anonymized_image import SaveAnonymizedImage
+from .nodes.save_anonymized_image import ReverseIdentitySaveImage
 
 WEB_DIRECTORY = "./js"
 """What the host serves to the editor."""
 
 NODES: tuple[type[io.ComfyNode], ...] = (
-    IdentityAdapterLoader,
+    ReverseIdentityAdapterLoader,
     FaceEmbed,
-    FaceCrop,
-    FacePaste,
+    ReverseIdentityFaceCrop,
+    ReverseIdentityFacePaste,
     AttributePrompt,
     DPMSolverInversion,
     ReverseIdentityKSampler,
     ReverseIdentityGuider,
-    NoiseTrajectorySampler,
-    NoiseTrajectorySigmas,
-    IdentityCheck,
-    FaceCover,
-    SaveAnonymizedImage,
-    KeepRegion,
-    FaceRegionMask,
-    ReverseIdentityLadder,
+    ReverseIdentityReplaySampler,
+    ReverseIdentityReplaySigmas,
+    ReverseIdentityCheck,
+    ReverseIdentityFaceCover,
+    ReverseIdentitySaveImage,
+    ReverseIdentityKeepRegion,
+    ReverseIdentityRegionMask,
+    ReverseIdentityRetrySampler,
 )
 
 

@@ -17,7 +17,7 @@ PACKAGE = __package__.rpartition(".")[0]
 """Name under which the host has loaded this pack."""
 
 
-TOLD_TEXTS = {("FaceEmbed", "select"), ("ReverseIdentityLadder", "scales")}
+TOLD_TEXTS = {("FaceEmbed", "select"), ("ReverseIdentityRetrySampler", "scales")}
 """Node and input of the texts that are settings: such a node runs only with words of its own and numbers in them."""
 
 

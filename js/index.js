@@ -13,8 +13,8 @@ import { addSentence } from "./sentence.js"
 const PANELS = {
   FaceEmbed: addFaceChoice,
   AttributePrompt: addSentence,
-  IdentityCheck: addComparison,
-  SaveAnonymizedImage: addSavedComparison,
+  ReverseIdentityCheck: addComparison,
+  ReverseIdentitySaveImage: addSavedComparison,
   ReverseIdentityKSampler: addGuidance,
   ReverseIdentityGuider: addGuidance,
 }

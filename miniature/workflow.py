@@ -39,10 +39,10 @@ MINIATURE = {
 
 MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
     "FaceEmbed": {"threshold": FOUND_SCORE},
-    "IdentityCheck": {"det_threshold": FOUND_SCORE},
-    "FaceCrop": {"side": SIDE},
+    "ReverseIdentityCheck": {"det_threshold": FOUND_SCORE},
+    "ReverseIdentityFaceCrop": {"side": SIDE},
     "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
-    "ReverseIdentityLadder": {"scales": ", ".join(f"{scale:g}" for scale in SWEEP if scale <= DEFAULT_SCALE)},
+    "ReverseIdentityRetrySampler": {"scales": ", ".join(f"{scale:g}" for scale in SWEEP if scale <= DEFAULT_SCALE)},
 }
 """Inputs by node class. The miniature is smaller than SDXL and obeys weaker scales."""
 

@@ -18,7 +18,7 @@ from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 
 class DPMSolverInversion(io.ComfyNode):
-    """LATENT -> NOISE_TRAJECTORY under the null identity (eq. 4)."""
+    """LATENT -> REVERSE_IDENTITY_TRAJECTORY under the null identity (eq. 4)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -35,14 +35,14 @@ A face that only the check found is covered in any case.
 DEFAULT_GROW, MAX_GROW = 0.15, 2.0
 
 
-class FaceCover(io.ComfyNode):
-    """IMAGE + IDENTITY_VERDICT or FACES -> IMAGE with those faces hidden."""
+class ReverseIdentityFaceCover(io.ComfyNode):
+    """IMAGE + REVERSE_IDENTITY_VERDICT or REVERSE_IDENTITY_FACES -> IMAGE with those faces hidden."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Describe the node."""
         return io.Schema(
-            node_id="FaceCover",
+            node_id="ReverseIdentityFaceCover",
             display_name="Cover Faces",
             category=CATEGORY,
             description=(

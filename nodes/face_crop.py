@@ -26,14 +26,14 @@ MAX_SIDE = 4096
 MAX_MARGIN = 1.0
 
 
-class FaceCrop(io.ComfyNode):
-    """IMAGE + FACES -> an aligned IMAGE for each face, its FACES and FACE_PLACEMENTS."""
+class ReverseIdentityFaceCrop(io.ComfyNode):
+    """Photographs and their faces -> an aligned crop of each face, the face in it, and where the crop belongs."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
         return io.Schema(
-            node_id="FaceCrop",
+            node_id="ReverseIdentityFaceCrop",
             display_name="Crop Faces",
             category=CATEGORY,
             description=(

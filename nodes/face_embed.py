@@ -39,7 +39,7 @@ ON_NO_FACE = ("error", "empty list")
 
 
 class FaceEmbed(io.ComfyNode):
-    """IMAGE -> FACES, with InsightFace."""
+    """IMAGE -> REVERSE_IDENTITY_FACES, with InsightFace."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

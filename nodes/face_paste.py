@@ -22,14 +22,14 @@ MAX_FEATHER = 1.0
 MAX_GROW = 1.0
 
 
-class FacePaste(io.ComfyNode):
-    """IMAGE + FACE_PLACEMENTS + crops -> IMAGE."""
+class ReverseIdentityFacePaste(io.ComfyNode):
+    """IMAGE + REVERSE_IDENTITY_PLACEMENTS + crops -> IMAGE."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
         return io.Schema(
-            node_id="FacePaste",
+            node_id="ReverseIdentityFacePaste",
             display_name="Paste Faces",
             category=CATEGORY,
             description=(

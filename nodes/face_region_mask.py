@@ -9,14 +9,14 @@ from ..reverse_personalization.geometry.parts import PARTS, faces_mask
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
 
-class FaceRegionMask(io.ComfyNode):
+class ReverseIdentityRegionMask(io.ComfyNode):
     """FACES -> MASK of chosen parts, from their landmarks."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
         return io.Schema(
-            node_id="FaceRegionMask",
+            node_id="ReverseIdentityRegionMask",
             display_name="Face Region Mask",
             category=CATEGORY,
             description=(

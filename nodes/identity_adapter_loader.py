@@ -11,14 +11,14 @@ from ..host.model_folders import IPADAPTER_FOLDER, adapter_files
 from .sockets import CATEGORY, SEARCH_ALIASES
 
 
-class IdentityAdapterLoader(io.ComfyNode):
+class ReverseIdentityAdapterLoader(io.ComfyNode):
     """MODEL + a FaceID file -> MODEL whose cross-attention sees identities."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Describe the node."""
         return io.Schema(
-            node_id="IdentityAdapterLoader",
+            node_id="ReverseIdentityAdapterLoader",
             display_name="Load Identity Adapter (FaceID)",
             category=CATEGORY,
             description=(

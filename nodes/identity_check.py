@@ -16,7 +16,7 @@ from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.checking import compare_pictures
-from ..reverse_personalization.assurance.retry import Attempts
+from ..reverse_personalization.assurance.retry import Retries
 from ..reverse_personalization.assurance.verdict import FaceVerdict, Kept, Verdict, pixels_digest
 from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.geometry.faces import Faces
@@ -29,17 +29,17 @@ from .inputs import (
     provider_input,
     to_picture,
 )
-from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket, RetryAttemptsSocket
+from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket, RetriesSocket
 
 
-class IdentityCheck(io.ComfyNode):
-    """Originals, their FACES and results -> IDENTITY_VERDICT."""
+class ReverseIdentityCheck(io.ComfyNode):
+    """Originals, their REVERSE_IDENTITY_FACES and results -> REVERSE_IDENTITY_VERDICT."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
         return io.Schema(
-            node_id="IdentityCheck",
+            node_id="ReverseIdentityCheck",
             display_name="Identity Check (InsightFace)",
             category=CATEGORY,
             description=(
@@ -88,8 +88,8 @@ class IdentityCheck(io.ComfyNode):
                         "search missed. Off is several times faster and finds no face that was missed before."
                     ),
                 ),
-                RetryAttemptsSocket.Input(
-                    "attempts",
+                RetriesSocket.Input(
+                    "retries",
                     optional=True,
                     lazy=True,
                     tooltip=(
@@ -108,8 +108,8 @@ class IdentityCheck(io.ComfyNode):
 
     @classmethod
     def check_lazy_status(cls, faces: Faces, **others: object) -> list[str]:
-        """Ask for the attempts only if there are faces: without any nothing has to be generated."""
-        return ["attempts"] if len(faces) and "attempts" in others and others["attempts"] is None else []
+        """Ask for the retries only if there are faces: without any nothing has to be generated."""
+        return ["retries"] if len(faces) and "retries" in others and others["retries"] is None else []
 
     @classmethod
     def execute(
@@ -123,7 +123,7 @@ class IdentityCheck(io.ComfyNode):
         det_threshold: float = DEFAULT_THRESHOLD,
         det_size: int = DEFAULT_DETECTOR_SIZE,
         second_search: bool = True,
-        attempts: Attempts | None = None,
+        retries: Retries | None = None,
     ) -> io.NodeOutput:
         """Check.
 
@@ -137,7 +137,7 @@ class IdentityCheck(io.ComfyNode):
             det_threshold: lowest score of a face in the result, in [LEAST_SCORE, 1].
             det_size: multiple of 32, in pixels.
             second_search: see `Checker.check`.
-            attempts: on some of these faces, for the report.
+            retries: on some of these faces, for the report.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
@@ -154,7 +154,7 @@ class IdentityCheck(io.ComfyNode):
         originals = tuple(map(pixels_digest, original))
         check_found_in(faces, originals, "original")
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
-        tried = iter([()] * len(faces) if attempts is None else attempts.of(faces.embeddings()))
+        tried = iter([()] * len(faces) if retries is None else retries.of(faces.embeddings()))
         checked = []
         progress = comfy.utils.ProgressBar(len(result))
         left_out = faces.left_out or ((),) * len(faces.images)
@@ -173,7 +173,7 @@ class IdentityCheck(io.ComfyNode):
                 )
             # Who was not to be changed comes after those who were.
             changed, unhandled = said[: len(known)], said[len(known) :]
-            images.append((*(replace(face, attempts=next(tried)) for face in changed), *unhandled))
+            images.append((*(replace(face, retries=next(tried)) for face in changed), *unhandled))
         verdict = Verdict(
             images=tuple(images),
             originals=originals,

@@ -13,14 +13,14 @@ MODES = ("keep", "change")
 """What the white area of the mask means; the first is the default."""
 
 
-class KeepRegion(io.ComfyNode):
-    """NOISE_TRAJECTORY + MASK -> NOISE_TRAJECTORY that keeps a region."""
+class ReverseIdentityKeepRegion(io.ComfyNode):
+    """REVERSE_IDENTITY_TRAJECTORY + MASK -> REVERSE_IDENTITY_TRAJECTORY that keeps a region."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Inputs and outputs."""
         return io.Schema(
-            node_id="KeepRegion",
+            node_id="ReverseIdentityKeepRegion",
             display_name="Keep Region",
             category=CATEGORY,
             description=(

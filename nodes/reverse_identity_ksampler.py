@@ -19,7 +19,7 @@ from .sockets import CATEGORY, SEARCH_ALIASES
 
 
 class ReverseIdentityKSampler(io.ComfyNode):
-    """NOISE_TRAJECTORY + FACES -> LATENT of somebody else (eqs. 5 to 7)."""
+    """REVERSE_IDENTITY_TRAJECTORY + REVERSE_IDENTITY_FACES -> LATENT of somebody else (eqs. 5 to 7)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -46,14 +46,14 @@ DEFAULT_QUALITY = 95
 _PROJECT_FILE = Path(__file__).parents[1] / "pyproject.toml"
 
 
-class SaveAnonymizedImage(io.ComfyNode):
-    """IMAGE + IDENTITY_VERDICT -> files in the output folder."""
+class ReverseIdentitySaveImage(io.ComfyNode):
+    """IMAGE + REVERSE_IDENTITY_VERDICT -> files in the output folder."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Describe the node."""
         return io.Schema(
-            node_id="SaveAnonymizedImage",
+            node_id="ReverseIdentitySaveImage",
             display_name="Save Anonymized Image",
             category=CATEGORY,
             description=(

@@ -6,6 +6,9 @@ from comfy_api.latest import io
 
 CATEGORY = "reverse personalization"
 
+COMPOSE_CATEGORY = f"{CATEGORY}/compose"
+"""Of the sampler's parts, for the host's SamplerCustomAdvanced."""
+
 SEARCH_ALIASES = [
     "anonymize",
     "anonymise",
@@ -17,17 +20,17 @@ SEARCH_ALIASES = [
     "reverse personalization",
 ]
 
-FacesSocket = io.Custom("FACES")
+FacesSocket = io.Custom("REVERSE_IDENTITY_FACES")
 """Carries `reverse_personalization.geometry.faces.Faces`."""
 
-NoiseTrajectorySocket = io.Custom("NOISE_TRAJECTORY")
+NoiseTrajectorySocket = io.Custom("REVERSE_IDENTITY_TRAJECTORY")
 """Carries `reverse_personalization.method.trajectory.NoiseTrajectory`."""
 
-FacePlacementsSocket = io.Custom("FACE_PLACEMENTS")
+FacePlacementsSocket = io.Custom("REVERSE_IDENTITY_PLACEMENTS")
 """Carries `reverse_personalization.geometry.placement.Placements`."""
 
-RetryAttemptsSocket = io.Custom("RETRY_ATTEMPTS")
-"""Carries `reverse_personalization.assurance.retry.Attempts`."""
+RetriesSocket = io.Custom("REVERSE_IDENTITY_RETRIES")
+"""Carries `reverse_personalization.assurance.retry.Retries`."""
 
-IdentityVerdictSocket = io.Custom("IDENTITY_VERDICT")
+IdentityVerdictSocket = io.Custom("REVERSE_IDENTITY_VERDICT")
 """Carries `reverse_personalization.assurance.verdict.Verdict`."""

@@ -84,7 +84,7 @@ def run(shown: list[Portrait], models: tuple[Any, Any, Any]) -> Run:
     with torch.inference_mode():
         latent = nodes.VAEEncode().encode(vae, image)[0]
         nothing = nodes.CLIPTextEncode().encode(clip, "")[0]
-    adapted = run_node("IdentityAdapterLoader", model, ADAPTER.name, 1.0)
+    adapted = run_node("ReverseIdentityAdapterLoader", model, ADAPTER.name, 1.0)
     faces = run_node("FaceEmbed", image, FACE_PACK.name, provider="CPU", detect=False, threshold=FOUND_SCORE)[0]
     trajectory = run_node("DPMSolverInversion", adapted, latent, nothing, STEPS, DENOISE, 0)
 

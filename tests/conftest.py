@@ -117,7 +117,9 @@ def check(pack, node, judge_pack):
         else:
             faces = replace(faces, pictures=tuple(map(pixels_digest, original)))
         inputs = {"checker": "judge", "provider": "CPU", "det_size": DET_SIZE, **inputs}
-        return pack.node_classes["IdentityCheck"].execute(original=original, faces=faces, result=result, **inputs)
+        return pack.node_classes["ReverseIdentityCheck"].execute(
+            original=original, faces=faces, result=result, **inputs
+        )
 
     return checked
 
@@ -133,7 +135,7 @@ def output(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / name).mkdir()
         monkeypatch.setattr(folder_paths, f"{name}_directory", str(tmp_path / name))
     (tmp_path / "input" / "Alice Smith 2019.jpg").write_bytes(b"")
-    for name in ("FaceCover", "SaveAnonymizedImage"):
+    for name in ("ReverseIdentityFaceCover", "ReverseIdentitySaveImage"):
         monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, name, pack.node_classes[name])
     return tmp_path / "output"
 

@@ -33,10 +33,10 @@ WIDEST = 10.0
 
 VALUES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": MINIATURE["checkpoint"]},
-    "IdentityAdapterLoader": {"adapter_name": MINIATURE["adapter"]},
+    "ReverseIdentityAdapterLoader": {"adapter_name": MINIATURE["adapter"]},
     "FaceEmbed": {"model_pack": MINIATURE["model_pack"]},
-    "ReverseIdentityLadder": {"checker": MINIATURE["checker"]},
-    "IdentityCheck": {"checker": MINIATURE["checker"]},
+    "ReverseIdentityRetrySampler": {"checker": MINIATURE["checker"]},
+    "ReverseIdentityCheck": {"checker": MINIATURE["checker"]},
 }
 """Beside the miniature's usual settings: the files' own names are to be read in the pictures."""
 
@@ -134,8 +134,8 @@ def main() -> None:
         editor.page.mouse.move(0, 0)
         editor.settle()
         faces = taken(editor, "FaceEmbed")
-        editor.show_node("SaveAnonymizedImage")
-        save("editor-panels", beside([faces, taken(editor, "SaveAnonymizedImage")]))
+        editor.show_node("ReverseIdentitySaveImage")
+        save("editor-panels", beside([faces, taken(editor, "ReverseIdentitySaveImage")]))
 
 
 if __name__ == "__main__":

@@ -92,8 +92,8 @@ class GoldenModel:
             raise FileNotFoundError(f"no ip-adapter*.bin or .safetensors in {folder}")
 
     def with_adapter(self, ip_scale: float = 1.0, lora: bool = True, file: str | None = None) -> Any:
-        """The model after IdentityAdapterLoader; `lora` off takes the LoRA's patches away again."""
-        model = run_node("IdentityAdapterLoader", self.patcher, file or self.adapter_files[0], ip_scale)
+        """The model after ReverseIdentityAdapterLoader; `lora` off takes the LoRA's patches away again."""
+        model = run_node("ReverseIdentityAdapterLoader", self.patcher, file or self.adapter_files[0], ip_scale)
         if not lora:
             model = model.clone()
             model.patches.clear()

@@ -73,7 +73,7 @@ def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> 
     """The crops as somebody else, by the miniature, for each choice of steps and denoise."""
     nodes = importlib.import_module("nodes")
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint("miniature.safetensors")
-    model = run_node("IdentityAdapterLoader", model, "ip-adapter-faceid_miniature.bin", 1.0)
+    model = run_node("ReverseIdentityAdapterLoader", model, "ip-adapter-faceid_miniature.bin", 1.0)
     [latent] = nodes.VAEEncode().encode(vae, crops)
     [text] = nodes.CLIPTextEncode().encode(clip, "")
     results = []
@@ -96,7 +96,7 @@ def main() -> None:
     with torch.inference_mode():
         faces, _ = run_node("FaceEmbed", photo, "miniature", threshold=FOUND_SCORE, select="all")
         save("faces", [numbered(photo[0], faces)], 360)
-        crops, crop_faces, placements, _ = run_node("FaceCrop", photo, faces, SIDE)
+        crops, crop_faces, placements, _ = run_node("ReverseIdentityFaceCrop", photo, faces, SIDE)
         save("crops", [photo[0], *crops])
         usual, *others = changed(crops, crop_faces, [(STEPS, DENOISE), *FREEDOM, *PRECISION])
         rows = [
@@ -104,11 +104,14 @@ def main() -> None:
             for row in (others[: len(FREEDOM)], others[len(FREEDOM) :])
         ]
         save("freedom", [torch.cat(rows)], 256)
-        pasted, mask = run_node("FacePaste", photo, placements, usual)
+        pasted, mask = run_node("ReverseIdentityFacePaste", photo, placements, usual)
         save("paste", [photo[0], pasted[0], mask[0, ..., None]])
-        covers = [run_node("FaceCover", photo, None, faces, method)[0][0] for method in ("solid", "mosaic", "blur")]
+        covers = [
+            run_node("ReverseIdentityFaceCover", photo, None, faces, method)[0][0]
+            for method in ("solid", "mosaic", "blur")
+        ]
         save("cover", covers)
-        region = run_node("FaceRegionMask", crop_faces)
+        region = run_node("ReverseIdentityRegionMask", crop_faces)
         green = torch.tensor([0.1, 0.8, 0.4])
         save("region", [crops[0], crops[0] + 0.6 * region[0, ..., None] * (green - crops[0])])
 

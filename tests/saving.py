@@ -15,7 +15,7 @@ PROMPT = {
     "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "smiling in Rimini", "clip": ["3", 1]}},
     "3": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "model.safetensors"}},
     "4": {
-        "class_type": "SaveAnonymizedImage",
+        "class_type": "ReverseIdentitySaveImage",
         "inputs": {"images": ["1", 0], "filename_prefix": "anonymised", "format": "png", "no_face": "block"},
     },
 }
@@ -26,7 +26,7 @@ def save(images: torch.Tensor, verdict: Any, prompt: Any = PROMPT, **inputs: Any
     """Run the node with hidden inputs as the host hands them over; what it shows."""
     from comfy_api.latest import io as host_io
 
-    node = part("nodes.save_anonymized_image").SaveAnonymizedImage
+    node = part("nodes.save_anonymized_image").ReverseIdentitySaveImage
     hidden = {host_io.Hidden.prompt: prompt, host_io.Hidden.extra_pnginfo: {"workflow": WORKFLOW, "other": "Alice"}}
     clone = node.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
     with torch.inference_mode():

@@ -16,9 +16,9 @@ FOLDER = "wedding-in-gmunden"
 
 QUICK: dict[str, dict[str, Any]] = {
     "DPMSolverInversion": {"steps": 2},
-    "ReverseIdentityLadder": {"scales": "-3, -5"},
+    "ReverseIdentityRetrySampler": {"scales": "-3, -5"},
     "FaceEmbed": {"det_size": 256, "threshold": 0.5, "search_turned": False},
-    "IdentityCheck": {"det_size": 256, "det_threshold": 0.5, "second_search": False},
+    "ReverseIdentityCheck": {"det_size": 256, "det_threshold": 0.5, "second_search": False},
     "LoadImageDataSetFromFolder": {"folder": FOLDER},
 }
 """Inputs by node class; the searches have tests of their own."""

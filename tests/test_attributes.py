@@ -62,7 +62,7 @@ def test_the_preview_is_an_examples_sentence_until_there_are_faces():
     assert kept == {"text": "a photo of a 34-year-old person with grey hair", "example_of": ("age",), "error": ""}
     assert sentence_preview(False, {"age": "elderly"})["text"] == "a photo of an elderly person"
     assert sentence_preview(True, {})["text"] == ""
-    assert "connect FACES from Embed Faces" in sentence_preview(False, {"sex": KEEP})["error"]
+    assert "connect the faces of Embed Faces" in sentence_preview(False, {"sex": KEEP})["error"]
     with pytest.raises(TypeError, match="shoe_size"):
         sentence_preview(True, {"shoe_size": "44"})
     with pytest.raises(TypeError, match="age must be text"):

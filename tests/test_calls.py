@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ def small() -> SmallModel:
 
 
 @pytest.fixture
-def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of rows in the calls of the network."""
     load_pack()
     import comfy.model_base
@@ -39,7 +39,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return apply(self, x, *args, **kwargs)
 
     monkeypatch.setattr(comfy.model_base.BaseModel, "apply_model", counted)
-    yield seen
+    return seen
 
 
 @pytest.fixture
@@ -115,7 +115,10 @@ def test_parts_of_a_crowd_in_composed_nodes(
     guider = run_node("ReverseIdentityGuider", small.model, trajectory, small.faces(CROWD), -3.0)
     with torch.inference_mode():
         [noise] = DisableNoise.execute().result
-        sampler, sigmas = run_node("NoiseTrajectorySampler", trajectory), run_node("NoiseTrajectorySigmas", trajectory)
+        sampler, sigmas = (
+            run_node("ReverseIdentityReplaySampler", trajectory),
+            run_node("ReverseIdentityReplaySigmas", trajectory),
+        )
         samples, _ = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result
     assert max(rows) <= 3
     assert (samples["samples"] - whole).abs().max() <= 1e-5 * whole.abs().max()
@@ -190,7 +193,7 @@ def test_nothing_on_a_device_without_float64_is_float64(
     sampling = part("host.sampling")
     record = small.invert(small.latent(), steps=4)
     if region:
-        record = run_node("KeepRegion", record, HALF_KEPT)
+        record = run_node("ReverseIdentityKeepRegion", record, HALF_KEPT)
     sigmas, devices = Levels(record.sigmas.tolist()), []
 
     class Guider:
@@ -246,7 +249,10 @@ def test_broken_latents_stop_the_inversion_and_both_samplers(small: SmallModel) 
     guider = Broken(small.model, small.faces(2).embeddings(), guidance, small.text(), finite=False)
     with torch.inference_mode():
         [noise] = DisableNoise.execute().result
-        sampler, sigmas = run_node("NoiseTrajectorySampler", trajectory), run_node("NoiseTrajectorySigmas", trajectory)
+        sampler, sigmas = (
+            run_node("ReverseIdentityReplaySampler", trajectory),
+            run_node("ReverseIdentityReplaySigmas", trajectory),
+        )
         with pytest.raises(RuntimeError, match="2 of 2 latents"):
             SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent)
 
@@ -286,7 +292,7 @@ def test_scales_are_checked_when_the_workflow_is_queued(node: str) -> None:
 
 
 def test_the_retrys_scales_are_checked_when_the_workflow_is_queued() -> None:
-    valid = load_pack().node_classes["ReverseIdentityLadder"].validate_inputs
+    valid = load_pack().node_classes["ReverseIdentityRetrySampler"].validate_inputs
     assert valid() is valid(scales="-10, -14") is valid(scales="-10", identity_scale=0.5) is True
     assert "weakest first" in valid(scales="-14, -10")
     assert "nobody is pushed" in valid(scales="-10, -14", identity_scale=0.0)

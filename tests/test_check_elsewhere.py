@@ -47,7 +47,7 @@ def test_who_was_moved_is_recognisable_and_covered_even_where_strangers_are_kept
     verdict = check(images(before), images(after)).result[0]
     (person, stranger) = verdict.images[0]
     assert (person.status, stranger.status) == ("recognisable", "unhandled")
-    cover = pack.node_classes["FaceCover"]
+    cover = pack.node_classes["ReverseIdentityFaceCover"]
     _, covered, mask = cover.execute(image=images(after), verdict=verdict, unhandled="keep").result
     assert covered.images[0][0].status == "covered"
     assert mask[0, 80:120, 170:210].all()
@@ -67,7 +67,7 @@ def test_faces_of_another_picture_of_the_same_size_are_refused(check, node, pack
     elsewhere = scene(cyan=OTHER_PLACE)
     faces = run(node, images(BEFORE, elsewhere), det_size=DET_SIZE)
     inputs = {"checker": "judge", "provider": "CPU", "det_size": DET_SIZE, "result": images(BEFORE, elsewhere)}
-    execute = pack.node_classes["IdentityCheck"].execute
+    execute = pack.node_classes["ReverseIdentityCheck"].execute
     assert statuses(execute(original=images(BEFORE, elsewhere), faces=faces, **inputs)) == [["recognisable"]] * 2
     with pytest.raises(ValueError, match="faces of image 2 of 2 were found in another picture than the original"):
         execute(original=images(BEFORE, BEFORE), faces=faces, **inputs)
@@ -98,13 +98,13 @@ def test_no_wire_type_shows_an_embedding_or_a_picture(pack):
     face = faces.Face(box=(1.0, 2.0, 3.0, 4.0), landmarks=((1.0, 2.0),) * 5, score=0.5, embedding=vector)
     found = faces.Faces(((face,),), 8, 8, "pack", "CPU")
     placement = part("reverse_personalization.geometry.placement")
-    ladder = part("reverse_personalization.assurance.retry")
+    retry = part("reverse_personalization.assurance.retry")
     trajectory = part("reverse_personalization.method.trajectory")
     latent = torch.full((1, 4, 2, 2), shown)
     values = [
         found,
         placement.Placements((placement.Placement(0, 0, np.eye(2, 3)),), 8, found),
-        ladder.Attempts(vector[None], ((ladder.Attempt(-2.0, True, 0.5, True),),)),
+        retry.Retries(vector[None], ((retry.RetryStep(-2.0, True, 0.5, True),),)),
         trajectory.NoiseTrajectory(
             sigmas=torch.ones(3),
             z=latent[None],

@@ -61,7 +61,7 @@ def add_node(editor: Editor, kind: str, x: int, y: int) -> None:
 
 
 @RENDERERS
-@pytest.mark.parametrize("kind", ["FaceEmbed", "SaveAnonymizedImage"])
+@pytest.mark.parametrize("kind", ["FaceEmbed", "ReverseIdentitySaveImage"])
 def test_the_help_panel_shows_the_nodes_page_with_its_picture(editor, shots, kind, vue):
     text = (ROOT / "js" / "docs" / f"{kind}.md").read_text(encoding="utf-8")
     add_node(editor, kind, 300, 200)
@@ -86,7 +86,7 @@ def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, v
     page = editor.page
     place_blueprint(editor)
     add_node(editor, "LoadImage", -400, 0)
-    add_node(editor, "SaveAnonymizedImage", 460, 0)
+    add_node(editor, "ReverseIdentitySaveImage", 460, 0)
     renderer = "vue" if vue else "canvas"
     page.evaluate(
         """(renderer) => {
@@ -103,7 +103,7 @@ def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, v
         }""",
         renderer,
     )
-    editor.set_values({kind: values for kind, values in QUICK.items() if kind != "ReverseIdentityLadder"})
+    editor.set_values({kind: values for kind, values in QUICK.items() if kind != "ReverseIdentityRetrySampler"})
     page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     editor.settle()
 

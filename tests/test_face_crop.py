@@ -16,11 +16,11 @@ from tests.face_layout import face_at, face_of, faces_of, landmarks_at, photogra
 
 @pytest.fixture
 def node(pack) -> Any:
-    return pack.node_classes["FaceCrop"]
+    return pack.node_classes["ReverseIdentityFaceCrop"]
 
 
 def crop(image: torch.Tensor, faces: Any, **inputs: Any) -> tuple:
-    return run_node("FaceCrop", image=image, faces=faces, **inputs)
+    return run_node("ReverseIdentityFaceCrop", image=image, faces=faces, **inputs)
 
 
 def stands_in(crops: torch.Tensor, shown: Any) -> bool:

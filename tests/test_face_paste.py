@@ -23,16 +23,16 @@ angles = st.floats(-180, 180)
 
 @pytest.fixture
 def node(pack) -> Any:
-    return pack.node_classes["FacePaste"]
+    return pack.node_classes["ReverseIdentityFacePaste"]
 
 
 def crop(image: torch.Tensor, faces: Any, side: int, **inputs: Any) -> tuple[torch.Tensor, Placements]:
-    crops, _, placements, _ = run_node("FaceCrop", image=image, faces=faces, side=side, **inputs)
+    crops, _, placements, _ = run_node("ReverseIdentityFaceCrop", image=image, faces=faces, side=side, **inputs)
     return crops, placements
 
 
 def paste(image: torch.Tensor, placements: Placements, crops: Any, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    return run_node("FacePaste", image=image, placements=placements, crops=crops, **inputs)
+    return run_node("ReverseIdentityFacePaste", image=image, placements=placements, crops=crops, **inputs)
 
 
 def rim_of(mask: torch.Tensor) -> torch.Tensor:

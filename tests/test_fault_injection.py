@@ -27,14 +27,14 @@ OPTIONS = Options(steps=2, first=False, unchanged=False, no_face="block")
 
 NODES = {
     "faces": "FaceEmbed",
-    "crops": "FaceCrop",
+    "crops": "ReverseIdentityFaceCrop",
     "latent": "VAEEncode",
     "inversion": "DPMSolverInversion",
-    "ladder": "ReverseIdentityLadder",
-    "paste": "FacePaste",
-    "check": "IdentityCheck",
-    "cover": "FaceCover",
-    "save": "SaveAnonymizedImage",
+    "retry": "ReverseIdentityRetrySampler",
+    "paste": "ReverseIdentityFacePaste",
+    "check": "ReverseIdentityCheck",
+    "cover": "ReverseIdentityFaceCover",
+    "save": "ReverseIdentitySaveImage",
 }
 
 nonces = itertools.count()
@@ -91,9 +91,9 @@ def test_without_a_fault_a_file_is_saved_in_which_nobody_is_recognised(scene: Sc
     faces = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["faces"]
     assert len(faces) >= len(item.faces)
     for face in faces[: len(item.faces)]:
-        tried = [attempt["scale"] for attempt in face["attempts"]]
+        tried = [attempt["scale"] for attempt in face["retries"]]
         assert tried == list(OPTIONS.scales)[: len(tried)]
-        assert face["attempts"][-1]["anonymised"] or tried == list(OPTIONS.scales)
+        assert face["retries"][-1]["anonymised"] or tried == list(OPTIONS.scales)
 
 
 def test_the_judge_sees_who_was_left_as_they_were(scene: Scene, tmp_path: Path):
@@ -278,7 +278,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
         {"throws": lambda function: throw, "gives no faces": lambda function: give(())},
     ),
     "sampler": (
-        "ladder",
+        "retry",
         "host.retry",
         "replay_trajectory",
         {
@@ -383,7 +383,7 @@ def test_a_cover_that_fails_over_recognisable_faces_stops_the_run(
     monkeypatch.setattr(owner, name, faults[fault](getattr(owner, name)))
     run = recognised.run(node, method=method)
     assert run.files == ()
-    assert run.error.startswith("FaceCover: ")
+    assert run.error.startswith("ReverseIdentityFaceCover: ")
 
 
 def test_recognisable_faces_are_covered(recognised: Scene):
@@ -398,7 +398,7 @@ def test_recognisable_faces_are_covered(recognised: Scene):
 def recognised(scene: Scene) -> Scene:
     """The scene with a scale so weak that everybody stays recognisable and has to be covered."""
     weak = dataclasses.replace(scene, options=dataclasses.replace(OPTIONS, scales=(-0.01,)))
-    return dataclasses.replace(weak, clean=weak.run("ladder"))
+    return dataclasses.replace(weak, clean=weak.run("retry"))
 
 
 @pytest.mark.parametrize("fault", ["throws", "gives nothing", "gives NaN"])
@@ -406,7 +406,7 @@ def test_a_vae_that_fails_leaves_nobody_in_a_file(scene: Scene, fault: str, monk
     import comfy.sd
 
     monkeypatch.setattr(comfy.sd.VAE, "decode", FAULTS[fault](comfy.sd.VAE.decode))
-    safe(scene, scene.run("ladder"))
+    safe(scene, scene.run("retry"))
 
 
 def test_a_fault_in_the_middle_of_the_faces_leaves_nobody_in_a_file(scene: Scene, monkeypatch):

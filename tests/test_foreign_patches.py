@@ -189,7 +189,10 @@ def test_composed_nodes_draw_as_the_inversion_did(small: SmallModel) -> None:
     latent, model = small.latent(side=SIDE), PATCHES["hyper_tile"](small.model)
     trajectory = small.invert(latent, steps=4, model=model, seed=9)
     guider = run_node("ReverseIdentityGuider", model, trajectory, small.faces(), 0.0)
-    sampler, sigmas = run_node("NoiseTrajectorySampler", trajectory), run_node("NoiseTrajectorySigmas", trajectory)
+    sampler, sigmas = (
+        run_node("ReverseIdentityReplaySampler", trajectory),
+        run_node("ReverseIdentityReplaySigmas", trajectory),
+    )
     with torch.inference_mode():
         [noise] = DisableNoise.execute().result
         [samples, _] = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result

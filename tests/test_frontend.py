@@ -22,8 +22,8 @@ LOOKS = [Look(vue, palette) for vue in (False, True) for palette in ("dark", "li
 
 PANELS = {
     "FaceEmbed": "face_choice",
-    "IdentityCheck": "before_after",
-    "SaveAnonymizedImage": "before_after",
+    "ReverseIdentityCheck": "before_after",
+    "ReverseIdentitySaveImage": "before_after",
     "AttributePrompt": "sentence",
     "ReverseIdentityKSampler": "guidance",
     "ReverseIdentityGuider": "guidance",
@@ -77,7 +77,7 @@ def test_a_workflow_opens_from_the_templates_and_runs_by_the_button(running, sho
     shown = [PANELS[kind] for kind in kinds if kind in PANELS]
     for panel in set(shown):
         assert editor.panel(panel).count() == shown.count(panel)
-    expected = {"face_choice", "before_after"} if "SaveAnonymizedImage" in kinds else {"face_choice"}
+    expected = {"face_choice", "before_after"} if "ReverseIdentitySaveImage" in kinds else {"face_choice"}
     pictures = editor.page.evaluate(
         """(panels) => panels.flatMap((panel) => [...document.querySelectorAll(`.rp-${panel}`)].map((element) => {
           const { x, y, right, bottom } = element.getBoundingClientRect()
@@ -152,7 +152,7 @@ def test_faces_are_chosen_by_the_keyboard_alone(editor):
 
 
 def test_the_slider_moves_by_mouse_and_by_key(editor, shots, request):
-    editor.show_node("IdentityCheck")
+    editor.show_node("ReverseIdentityCheck")
     panel = editor.panel("before_after").first
     frame, slider = panel.locator(".rp-frame"), panel.locator(".rp-slider")
     editor.page.screenshot(path=shots / f"check-{request.node.callspec.id}.png")
@@ -174,7 +174,7 @@ def test_every_face_has_a_badge_with_status_and_similarity(editor):
     panel = editor.panel("before_after").first
     verdicts = editor.page.evaluate(
         """() => {
-          const node = app.graph.nodes.find((node) => node.type === "IdentityCheck")
+          const node = app.graph.nodes.find((node) => node.type === "ReverseIdentityCheck")
           return app.nodeOutputs[node.id].comparison[0].faces
         }"""
     )
@@ -374,7 +374,7 @@ def test_the_server_writes_the_sentence_as_the_node_does(server):
     kept = ask_sentence(server, has_faces=True, age="keep the original's", hair="grey")
     assert kept == {"text": "a photo of a 34-year-old person with grey hair", "example_of": ["age"], "error": ""}
     alone = ask_sentence(server, has_faces=False, sex="keep the original's")
-    assert "connect FACES from Embed Faces" in str(alone["error"])
+    assert "connect the faces of Embed Faces" in str(alone["error"])
     with pytest.raises(urllib.error.HTTPError, match="400"):
         ask_sentence(server, has_faces=True, shoe_size="44")
     with pytest.raises(urllib.error.HTTPError, match="400"):

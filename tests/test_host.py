@@ -29,10 +29,22 @@ def node_classes() -> list[Any]:
 
 
 def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
-    asked = {"FaceEmbed", "DPMSolverInversion", "ReverseIdentityKSampler", "AttributePrompt", "IdentityAdapterLoader"}
-    composing = {"ReverseIdentityGuider", "NoiseTrajectorySampler", "NoiseTrajectorySigmas"}
-    photographs = {"FaceCrop", "FacePaste", "IdentityCheck", "FaceCover", "SaveAnonymizedImage"}
-    steering = {"KeepRegion", "FaceRegionMask", "ReverseIdentityLadder"}
+    asked = {
+        "FaceEmbed",
+        "DPMSolverInversion",
+        "ReverseIdentityKSampler",
+        "AttributePrompt",
+        "ReverseIdentityAdapterLoader",
+    }
+    composing = {"ReverseIdentityGuider", "ReverseIdentityReplaySampler", "ReverseIdentityReplaySigmas"}
+    photographs = {
+        "ReverseIdentityFaceCrop",
+        "ReverseIdentityFacePaste",
+        "ReverseIdentityCheck",
+        "ReverseIdentityFaceCover",
+        "ReverseIdentitySaveImage",
+    }
+    steering = {"ReverseIdentityKeepRegion", "ReverseIdentityRegionMask", "ReverseIdentityRetrySampler"}
     assert pack.node_classes.keys() == asked | composing | photographs | steering
 
 
@@ -68,7 +80,7 @@ def test_defaults_are_the_papers() -> None:
     for node in node_classes():
         schema = node.GET_SCHEMA()
         defaults[schema.node_id] = {entry.id: getattr(entry, "default", None) for entry in schema.inputs}
-    assert defaults["IdentityAdapterLoader"]["weight"] == 1.0
+    assert defaults["ReverseIdentityAdapterLoader"]["weight"] == 1.0
     inversion, sampler = defaults["DPMSolverInversion"], defaults["ReverseIdentityKSampler"]
     assert (inversion["steps"], inversion["denoise"], inversion["cfg"]) == (100, 0.30, 1.0)
     assert (sampler["cfg"], sampler["identity_scale"]) == (-10.0, 1.0)
@@ -97,7 +109,7 @@ def test_another_packs_attention_replacement_keeps_working(small: SmallModel, wh
 
     if when == "before":
         base = with_replacement(small.golden.patcher)
-        model = run_node("IdentityAdapterLoader", base, small.golden.adapter_files[0], 1.0)
+        model = run_node("ReverseIdentityAdapterLoader", base, small.golden.adapter_files[0], 1.0)
     else:
         model = with_replacement(small.model)
     trajectory = small.invert(small.latent(), steps=2, model=model)
@@ -228,7 +240,7 @@ def test_adapter_files_of_any_precision(small: SmallModel, tmp_path: Path, dtype
     name = f"{str(dtype).removeprefix('torch.')}.safetensors"
     save_file({key: value.to(dtype) for key, value in weights.items()}, tmp_path / name)
     folder_paths.add_model_folder_path("ipadapter", str(tmp_path))
-    model = run_node("IdentityAdapterLoader", small.golden.patcher, name, 1.0)
+    model = run_node("ReverseIdentityAdapterLoader", small.golden.patcher, name, 1.0)
     trajectory = small.invert(small.latent(), model=model)
     back, away = (small.sample(trajectory, small.faces(), cfg, model=model) for cfg in (0.0, -5.0))
     assert (small.model_space(back) - small.model_space(small.latent()["samples"])).abs().max() <= 1e-6
@@ -297,7 +309,7 @@ def test_no_adapter_is_refused(small: SmallModel) -> None:
 
 def test_two_adapters_are_refused(small: SmallModel) -> None:
     with pytest.raises(ValueError, match=r'already has the identity adapter "ip-adapter-faceid_tiny\.bin"'):
-        run_node("IdentityAdapterLoader", small.model, small.golden.adapter_files[0], 1.0)
+        run_node("ReverseIdentityAdapterLoader", small.model, small.golden.adapter_files[0], 1.0)
 
 
 def test_another_models_trajectory_is_refused_with_both_fingerprints(small: SmallModel) -> None:
@@ -347,11 +359,15 @@ def advanced(small: SmallModel, latent: Any, sigmas: Any = None, faces: int = 1)
 
     trajectory = small.invert(small.latent(batch=faces), steps=4)
     guider = run_node("ReverseIdentityGuider", small.model, trajectory, small.faces(faces), -10.0)
-    own = run_node("NoiseTrajectorySigmas", trajectory)
+    own = run_node("ReverseIdentityReplaySigmas", trajectory)
     with torch.inference_mode():
         [noise] = DisableNoise.execute().result
         return SamplerCustomAdvanced.execute(
-            noise, guider, run_node("NoiseTrajectorySampler", trajectory), own if sigmas is None else sigmas, latent
+            noise,
+            guider,
+            run_node("ReverseIdentityReplaySampler", trajectory),
+            own if sigmas is None else sigmas,
+            latent,
         )
 
 
@@ -399,7 +415,7 @@ def test_models_without_a_unet_are_refused(small: SmallModel) -> None:
     cpu = torch.device("cpu")
     other = comfy.model_patcher.CoreModelPatcher(torch.nn.Linear(2, 2), load_device=cpu, offload_device=cpu)
     with pytest.raises(ValueError, match="the model is Linear, which has no cross-attention"):
-        run_node("IdentityAdapterLoader", other, small.golden.adapter_files[0], 1.0)
+        run_node("ReverseIdentityAdapterLoader", other, small.golden.adapter_files[0], 1.0)
 
 
 @pytest.mark.parametrize("name", ["truncated.bin", "truncated.safetensors", "text.bin", "empty.safetensors"])
@@ -411,4 +427,4 @@ def test_broken_adapter_files_are_named(small: SmallModel, tmp_path: Path, name:
     (tmp_path / name).write_bytes(content[Path(name).stem])
     folder_paths.add_model_folder_path("ipadapter", str(tmp_path))
     with pytest.raises(ValueError, match=rf'(?s)"{name}" cannot be read: .*truncated or not a model file'):
-        run_node("IdentityAdapterLoader", small.golden.patcher, name, 1.0)
+        run_node("ReverseIdentityAdapterLoader", small.golden.patcher, name, 1.0)

@@ -26,7 +26,7 @@ def nobody_of(count: int) -> Faces:
 
 
 def test_schema_names_what_execute_takes(pack):
-    node = pack.node_classes["IdentityCheck"]
+    node = pack.node_classes["ReverseIdentityCheck"]
     schema = node.define_schema()
     assert [item.id for item in schema.inputs] == list(inspect.signature(node.execute).parameters)
     assert all(item.tooltip for item in schema.inputs)
@@ -88,17 +88,17 @@ def test_every_face_gets_what_became_of_it(check):
 
 
 def test_attempts_go_with_their_faces_and_only_with_them(check, node):
-    ladder = part("reverse_personalization.assurance.retry")
-    tried = ladder.Attempt(-5.0, True, 0.25, True)
+    retry = part("reverse_personalization.assurance.retry")
+    tried = retry.RetryStep(-5.0, True, 0.25, True)
     originals = images(NOBODY, scene(cyan=PLACE, yellow=OTHER_PLACE))
     faces = run(node, originals, det_size=DET_SIZE, no_face="empty list")
-    attempts = ladder.Attempts(faces.embeddings()[1:], ((tried,),))
+    retries = retry.Retries(faces.embeddings()[1:], ((tried,),))
     results = images(scene(magenta=PLACE), scene(magenta=PLACE, yellow=OTHER_PLACE))
-    verdict = check(originals, results, faces, attempts=attempts).result[0]
-    assert [[face.attempts for face in image] for image in verdict.images] == [[()], [(), (tried,)]]
+    verdict = check(originals, results, faces, retries=retries).result[0]
+    assert [[face.retries for face in image] for image in verdict.images] == [[()], [(), (tried,)]]
     assert [[face.status for face in image] for image in verdict.images] == statuses(check(originals, results, faces))
-    with pytest.raises(ValueError, match="connect the attempts of the sampler that changed these faces"):
-        check(originals[:1], results[:1], nobody_of(1), attempts=attempts)
+    with pytest.raises(ValueError, match="connect the retries of the sampler that changed these faces"):
+        check(originals[:1], results[:1], nobody_of(1), retries=retries)
 
 
 def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
@@ -176,7 +176,7 @@ def test_who_was_left_out_is_told_from_who_was_missed(check, node, pack):
     assert (known.left_out, known.reason) == (True, "a face that was not to be changed")
     assert (missed.left_out, missed.reason) == (False, "nobody found it before")
     assert missed.boxes[0][0] == pytest.approx(180, abs=2)
-    cover = pack.node_classes["FaceCover"].execute
+    cover = pack.node_classes["ReverseIdentityFaceCover"].execute
     _, after, mask = cover(image=three, verdict=output.result[0], unhandled="keep").result
     assert [face.status for face in after] == ["covered", "unhandled", "covered"]
     assert (mask[0, 50, 40], mask[0, 50, 130], mask[0, 145, 215]) == (1, 0, 1)

@@ -32,7 +32,7 @@ def trajectory(small: SmallModel) -> Any:
     return small.invert(small.latent(2), steps=5)
 
 
-@pytest.mark.parametrize("name", ["KeepRegion", "FaceRegionMask"])
+@pytest.mark.parametrize("name", ["ReverseIdentityKeepRegion", "ReverseIdentityRegionMask"])
 def test_schema_agrees_with_execute(name: str) -> None:
     node = load_pack().node_classes[name]
     schema = node.GET_SCHEMA()
@@ -51,7 +51,7 @@ def test_schema_agrees_with_execute(name: str) -> None:
 def test_everything_kept_is_the_original(
     small: SmallModel, trajectory: Any, mode: str, white: float, start: float
 ) -> None:
-    kept = run_node("KeepRegion", trajectory, torch.full((1, 64, 64), white), mode, start)
+    kept = run_node("ReverseIdentityKeepRegion", trajectory, torch.full((1, 64, 64), white), mode, start)
     back = small.sample(kept, small.faces(2), -10.0)
     assert (small.model_space(back) - small.model_space(small.latent(2)["samples"])).abs().max() <= 1e-6
     assert kept.fingerprint == trajectory.fingerprint
@@ -60,11 +60,11 @@ def test_everything_kept_is_the_original(
 
 def test_nothing_kept_is_the_plain_run_and_a_part_is_kept_exactly(small: SmallModel, trajectory: Any) -> None:
     plain = small.sample(trajectory, small.faces(2), -10.0)
-    nothing = run_node("KeepRegion", trajectory, torch.zeros(1, 8, 8))
+    nothing = run_node("ReverseIdentityKeepRegion", trajectory, torch.zeros(1, 8, 8))
     assert torch.equal(small.sample(nothing, small.faces(2), -10.0), plain)
     mask = torch.zeros(2, 16, 16)
     mask[1, :, :8] = 1
-    part_kept = small.sample(run_node("KeepRegion", trajectory, mask), small.faces(2), -10.0)
+    part_kept = small.sample(run_node("ReverseIdentityKeepRegion", trajectory, mask), small.faces(2), -10.0)
     original = small.latent(2)["samples"]
     assert (small.model_space(part_kept - original))[1, :, :, :4].abs().max() <= 1e-6
     assert (part_kept - original)[1, :, :, 4:].abs().min() > 0
@@ -75,15 +75,15 @@ def test_nothing_kept_is_the_plain_run_and_a_part_is_kept_exactly(small: SmallMo
 def test_the_composed_sampler_keeps_the_region_too(small: SmallModel, trajectory: Any) -> None:
     from comfy_extras.nodes_custom_sampler import DisableNoise, SamplerCustomAdvanced
 
-    kept = run_node("KeepRegion", trajectory, torch.ones(1, 8, 8).triu())
+    kept = run_node("ReverseIdentityKeepRegion", trajectory, torch.ones(1, 8, 8).triu())
     guider = run_node("ReverseIdentityGuider", small.model, kept, small.faces(2), -10.0)
     with torch.inference_mode():
         [noise] = DisableNoise.execute().result
         composed, _ = SamplerCustomAdvanced.execute(
             noise,
             guider,
-            run_node("NoiseTrajectorySampler", kept),
-            run_node("NoiseTrajectorySigmas", kept),
+            run_node("ReverseIdentityReplaySampler", kept),
+            run_node("ReverseIdentityReplaySigmas", kept),
             small.latent(2),
         ).result
     assert torch.equal(composed["samples"], small.sample(kept, small.faces(2), -10.0))
@@ -96,7 +96,7 @@ def test_masks_that_do_not_fit_are_refused(trajectory: Any) -> None:
         (torch.full((1, 64, 64), math.nan), "not finite"),
     ]:
         with pytest.raises(ValueError, match=message):
-            run_node("KeepRegion", trajectory, mask)
+            run_node("ReverseIdentityKeepRegion", trajectory, mask)
 
 
 # --- parts of the renderer's people ------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def mask_of(person: tuple[Person, Any], *parts: str) -> np.ndarray:
     landmarks = tuple(map(tuple, places(person, person[0].landmarks).tolist()))
     face = faces.Face((0.0, 0.0, 1.0, 1.0), landmarks, 1.0, torch.zeros(512))
     chosen = {name: name in parts for name in ("eyes", "mouth", "nose", "glasses")}
-    [mask] = run_node("FaceRegionMask", faces.Faces(((face,),), SIDE, SIDE, "pack", "CPU"), **chosen)
+    [mask] = run_node("ReverseIdentityRegionMask", faces.Faces(((face,),), SIDE, SIDE, "pack", "CPU"), **chosen)
     return mask.numpy()
 
 

@@ -55,7 +55,7 @@ def test_the_miniature_gives_the_latent_back(
     if steps > part("reverse_personalization.method.schedule").largest_steps(denoise):
         pytest.skip("refused, see test_null_identity_gives_the_latent_back")
     checkpoint, clip, _ = loaded
-    model = run_node("IdentityAdapterLoader", checkpoint, "ip-adapter-faceid_miniature.bin", 1.0)
+    model = run_node("ReverseIdentityAdapterLoader", checkpoint, "ip-adapter-faceid_miniature.bin", 1.0)
     with torch.inference_mode():
         [source] = nodes.CLIPTextEncode().encode(clip, "")
     x0 = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(steps))
@@ -224,8 +224,8 @@ def test_composed_nodes_equal_the_sampler(small: SmallModel) -> None:
     guider = run_node(
         "ReverseIdentityGuider", small.model, trajectory, small.faces(), -10.0, attributes=small.text("neg_gen")
     )
-    sampler = run_node("NoiseTrajectorySampler", trajectory)
-    sigmas = run_node("NoiseTrajectorySigmas", trajectory)
+    sampler = run_node("ReverseIdentityReplaySampler", trajectory)
+    sigmas = run_node("ReverseIdentityReplaySigmas", trajectory)
     with torch.inference_mode():
         [noise] = DisableNoise.execute().result
         composed, _ = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).result

@@ -36,7 +36,7 @@ def test_a_proof_without_a_good_secret_is_refused_when_it_is_queued(pack, output
         monkeypatch.delenv(SECRET, raising=False)
     else:
         monkeypatch.setenv(SECRET, secret)
-    node = pack.node_classes["SaveAnonymizedImage"]
+    node = pack.node_classes["ReverseIdentitySaveImage"]
     assert node.validate_inputs() is True
     assert node.validate_inputs(prove_original=None) is True
     said = node.validate_inputs(prove_original=True)
@@ -55,7 +55,7 @@ def test_the_host_refuses_the_proof_at_the_door(pack, output, monkeypatch):
     inputs = {"images": ["1", 0], "verdict": ["1", 0], "prove_original": True}
     prompt = {
         "1": {"class_type": "LoadImage", "inputs": {}},
-        "2": {"class_type": "SaveAnonymizedImage", "inputs": inputs},
+        "2": {"class_type": "ReverseIdentitySaveImage", "inputs": inputs},
     }
     ok, errors, _ = asyncio.run(execution.validate_inputs("x", prompt, "2", {"1": (True, [], "1")}))
     assert not ok
@@ -64,7 +64,7 @@ def test_the_host_refuses_the_proof_at_the_door(pack, output, monkeypatch):
 
 def test_a_proof_needs_a_report_to_be_in(pack, output, picture, monkeypatch):
     monkeypatch.setenv(SECRET, "s" * 32)
-    assert "report is off" in pack.node_classes["SaveAnonymizedImage"].validate_inputs(
+    assert "report is off" in pack.node_classes["ReverseIdentitySaveImage"].validate_inputs(
         prove_original=True, report=False
     )
     with pytest.raises(ValueError, match="report is off"):

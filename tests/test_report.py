@@ -14,14 +14,14 @@ import torch
 
 from harness.in_process import part
 from reverse_personalization.assurance.report import SCHEMA_FILE, build_report, name_faces, software_versions
-from reverse_personalization.assurance.retry import Attempt
+from reverse_personalization.assurance.retry import RetryStep
 from reverse_personalization.assurance.scrub import Scrubber
 from reverse_personalization.assurance.verdict import FaceVerdict, Kept, Verdict
 from reverse_personalization.geometry.faces import Face, Faces
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 BOX = (1.0, 2.0, 30.0, 40.0)
-TWICE = (Attempt(-10.0, True, 0.5, False), Attempt(-14.0, False, None, False))
+TWICE = (RetryStep(-10.0, True, 0.5, False), RetryStep(-14.0, False, None, False))
 KEPT = Kept(0.912345, 0.02345, 1.4, -2.6, None, 10, False)
 
 
@@ -50,8 +50,8 @@ def face(status: str, **values) -> FaceVerdict:
 FACES = {
     "anonymised": [face("anonymised", similarity=0.123456, kept=KEPT)],
     "covered": [
-        face("anonymised", similarity=0.1, kept=KEPT, attempts=(Attempt(-10.0, True, 0.12345, True),)),
-        face("covered", method="mosaic", attempts=TWICE),
+        face("anonymised", similarity=0.1, kept=KEPT, retries=(RetryStep(-10.0, True, 0.12345, True),)),
+        face("covered", method="mosaic", retries=TWICE),
     ],
     "unhandled faces kept": [face("unhandled", reason="not chosen"), face("covered", method="solid")],
     "no face": [],
@@ -84,10 +84,10 @@ def test_report_says_what_was_found_and_no_place():
     assert set(report["models"]) == {"checkpoints/model.safetensors", "judge.onnx"}
     assert report["pixels"] == {"original_hmac_sha256": None, "output_sha256": "b" * 64}
     assert "box" not in first
-    assert first["attempts"] == []
+    assert first["retries"] == []
     done, covered = report_of(*FACES["covered"])["faces"]
-    assert done["attempts"] == [{"scale": -10.0, "similarity": 0.12, "anonymised": True}]
-    assert covered["attempts"][1] == {"scale": -14.0, "similarity": None, "anonymised": False}
+    assert done["retries"] == [{"scale": -10.0, "similarity": 0.12, "anonymised": True}]
+    assert covered["retries"][1] == {"scale": -14.0, "similarity": None, "anonymised": False}
     assert "not chosen" not in json.dumps(report_of(*FACES["unhandled faces kept"]))
 
 
@@ -145,10 +145,10 @@ CLASSES = {
     "PrimitiveString": ("STRING",),
     "CheckpointLoaderSimple": ("MODEL", "CLIP", "VAE"),
     "CLIPTextEncode": ("CONDITIONING",),
-    "DPMSolverInversion": ("NOISE_TRAJECTORY",),
+    "DPMSolverInversion": ("REVERSE_IDENTITY_TRAJECTORY",),
     "ReverseIdentityKSampler": ("LATENT",),
     "VAEDecode": ("IMAGE",),
-    "SaveAnonymizedImage": (),
+    "ReverseIdentitySaveImage": (),
 }
 
 PROMPT = {
@@ -165,7 +165,7 @@ PROMPT = {
     },
     "8": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["2", 2]}},
     "9": {
-        "class_type": "SaveAnonymizedImage",
+        "class_type": "ReverseIdentitySaveImage",
         "inputs": {"images": ["8", 0], "filename_prefix": "/home/bob/secret place/out", "note": "see bob_at_work.png"},
     },
 }
@@ -243,12 +243,17 @@ def test_private_names_are_recognised(text, private):
 
 def test_a_loader_that_takes_a_tool_of_its_own_is_blanked_and_a_node_of_faces_is_not():
     """A folder loader of another pack, with a socket that nobody knows; and what paints regions of known faces."""
-    classes = {**CLASSES, "BatchManager": ("META_BATCH",), "FaceEmbed": ("FACES",), "FaceRegionMask": ("MASK",)}
+    classes = {
+        **CLASSES,
+        "BatchManager": ("META_BATCH",),
+        "FaceEmbed": ("REVERSE_IDENTITY_FACES",),
+        "ReverseIdentityRegionMask": ("MASK",),
+    }
     prompt = {
         "1": {"class_type": "BatchManager", "inputs": {"size": 4}},
         "2": {"class_type": "LoadFolder", "inputs": {"directory": "Alice Wedding", "meta_batch": ["1", 0]}},
         "3": {"class_type": "FaceEmbed", "inputs": {"image": ["2", 0], "select": "all"}},
-        "4": {"class_type": "FaceRegionMask", "inputs": {"faces": ["3", 0], "regions": "eyes and mouth"}},
+        "4": {"class_type": "ReverseIdentityRegionMask", "inputs": {"faces": ["3", 0], "regions": "eyes and mouth"}},
     }
     clean = Scrubber(prompt, classes.get, []).prompt()
     assert clean["2"]["inputs"] == {"directory": "removed", "meta_batch": ["1", 0]}

@@ -114,4 +114,4 @@ def test_whatever_comes_is_answered_with_200_or_400(pack: ModuleType, bodies: li
 def test_an_error_of_the_sentence_is_an_answer(pack: ModuleType, faces: bool) -> None:
     [(status, text)] = ask((encoded({"has_faces": faces, "sex": "keep the original's"}), {"Content-Type": JSON}))
     assert status == 200
-    assert ("connect FACES" in json.loads(text)["error"]) is not faces
+    assert ("connect the faces" in json.loads(text)["error"]) is not faces

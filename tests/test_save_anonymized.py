@@ -25,7 +25,7 @@ NAMES = (b"alice", b"smith", b"2019")
 
 
 def test_schema_names_what_execute_takes(pack):
-    node = pack.node_classes["SaveAnonymizedImage"]
+    node = pack.node_classes["ReverseIdentitySaveImage"]
     schema = node.define_schema()
     parameters = inspect.signature(node.execute).parameters
     assert [item.id for item in schema.inputs] == list(parameters)
@@ -96,7 +96,7 @@ def test_report_describes_the_file(output, picture):
     assert verdict.originals[0] not in json.dumps(report).replace(verdict.results[0], "")
     assert report["result"] == "covered"
     assert report["created_by"] == {"name": "reverse-personalization", "version": "0.1.0"}
-    assert report["settings"] == [{"node": "SaveAnonymizedImage", "inputs": {"format": "png", "no_face": "block"}}]
+    assert report["settings"] == [{"node": "ReverseIdentitySaveImage", "inputs": {"format": "png", "no_face": "block"}}]
 
 
 def test_settings_are_told_and_what_somebody_wrote_is_not(pack, monkeypatch):
@@ -106,7 +106,7 @@ def test_settings_are_told_and_what_somebody_wrote_is_not(pack, monkeypatch):
         monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, name, node)
     prompt = {
         "1": {"class_type": "FaceEmbed", "inputs": {"select": "1,3", "threshold": 0.4, "model_pack": ["9", 0]}},
-        "2": {"class_type": "ReverseIdentityLadder", "inputs": {"scales": "-10, -20", "threshold": ["9", 1]}},
+        "2": {"class_type": "ReverseIdentityRetrySampler", "inputs": {"scales": "-10, -20", "threshold": ["9", 1]}},
         "3": {"class_type": "AttributePrompt", "inputs": {"text": "Ada, born in 1815", "sex": "female"}},
         "4": {"class_type": "KSampler", "inputs": {"cfg": 7.0}},
         "5": {"class_type": "DPMSolverInversion", "inputs": {"seed": 815, "steps": 25}},
@@ -120,7 +120,7 @@ def test_settings_are_told_and_what_somebody_wrote_is_not(pack, monkeypatch):
         "AttributePrompt": {"sex": "female"},
         "DPMSolverInversion": {"steps": 25},
         "FaceEmbed": {"select": "1,3", "threshold": 0.4},
-        "ReverseIdentityLadder": {"scales": "-10, -20"},
+        "ReverseIdentityRetrySampler": {"scales": "-10, -20"},
     }
 
 
@@ -171,14 +171,14 @@ def test_other_pixels_and_unchecked_covers_are_refused(output, picture):
     touched[0, 59, 249, 2] = 1 - touched[0, 59, 249, 2].round()
     with pytest.raises(ValueError, match="image 1 of 1 is not the one"):
         save(touched, safe(picture))
-    image, verdict, _ = run_node("FaceCover", picture, faces=faces_at((BOXES["recognisable"],)))
+    image, verdict, _ = run_node("ReverseIdentityFaceCover", picture, faces=faces_at((BOXES["recognisable"],)))
     with pytest.raises(ValueError, match="Cover Faces without a check"):
         save(image, verdict)
     assert files(output) == []
 
 
 def test_covered_pictures_are_saved(output, picture):
-    image, verdict, _ = run_node("FaceCover", picture, verdict_over(picture, tuple(BOXES)))
+    image, verdict, _ = run_node("ReverseIdentityFaceCover", picture, verdict_over(picture, tuple(BOXES)))
     with pytest.raises(ValueError, match="is not the one"):
         save(picture, verdict)
     assert len(save(image, verdict)) == 1

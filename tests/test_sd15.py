@@ -94,7 +94,7 @@ def test_it_inverts_and_moves_away(sd15: Any, tmp_path: Path) -> None:
 
     face_id_file(sd15, tmp_path / "sd15.safetensors")
     folder_paths.add_model_folder_path("ipadapter", str(tmp_path))
-    model = run_node("IdentityAdapterLoader", sd15, "sd15.safetensors", 1.0)
+    model = run_node("ReverseIdentityAdapterLoader", sd15, "sd15.safetensors", 1.0)
     text = [[torch.randn(1, 77, CONTEXT, generator=torch.Generator().manual_seed(2)), {}]]
     x0 = torch.randn(1, 4, 16, 8, generator=torch.Generator().manual_seed(3))
     latent = {"samples": model.model.process_latent_out(x0)}
@@ -113,4 +113,4 @@ def test_the_wrong_familys_file_is_named(sd15: Any) -> None:
 
     name = SmallModel().golden.adapter_files[0]
     with pytest.raises(ValueError, match=r"context width 48, 17 cross-attentions.*the model is .*context width 24, 16"):
-        run_node("IdentityAdapterLoader", sd15, name, 1.0)
+        run_node("ReverseIdentityAdapterLoader", sd15, name, 1.0)

@@ -95,7 +95,7 @@ def test_alone_it_comes_out_and_nothing_is_inverted(pipeline: Pipeline, monkeypa
 def test_nobody_has_the_null_identity_and_no_text():
     image = torch.rand(1, 80, 90, 3)
     faces = part("reverse_personalization.geometry.faces").Faces(((),), 80, 90, "fake", "CPUExecutionProvider")
-    _, (nobody,), *_ = run_node("FaceCrop", image=image, faces=faces)
+    _, (nobody,), *_ = run_node("ReverseIdentityFaceCrop", image=image, faces=faces)
     attributes = part("reverse_personalization.method.attributes")
     kept = attributes.Attributes(age=attributes.KEEP, sex="male", text="with a hat")
     assert attributes.sentence(kept, nobody) == ""

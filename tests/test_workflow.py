@@ -197,7 +197,7 @@ def test_no_face_is_an_error_that_says_what_to_try(server: ComfyServer) -> None:
     [
         ({"ReverseIdentityKSampler": {"cfg": -31.0}}, "bigger than min|smaller than min"),
         ({"DPMSolverInversion": {"steps": 1}}, "smaller than min"),
-        ({"IdentityAdapterLoader": {"adapter_name": "missing.bin"}}, "missing.bin"),
+        ({"ReverseIdentityAdapterLoader": {"adapter_name": "missing.bin"}}, "missing.bin"),
         ({"FaceEmbed": {"model_pack": "missing"}}, "missing"),
     ],
 )
@@ -251,8 +251,8 @@ def test_the_composed_graph_gives_the_same_picture(server: ComfyServer) -> None:
     trajectory = sampler["trajectory"]
     workflow |= {
         "50": {"class_type": "ReverseIdentityGuider", "inputs": sampler},
-        "51": {"class_type": "NoiseTrajectorySampler", "inputs": {"trajectory": trajectory}},
-        "52": {"class_type": "NoiseTrajectorySigmas", "inputs": {"trajectory": trajectory}},
+        "51": {"class_type": "ReverseIdentityReplaySampler", "inputs": {"trajectory": trajectory}},
+        "52": {"class_type": "ReverseIdentityReplaySigmas", "inputs": {"trajectory": trajectory}},
         "53": {"class_type": "DisableNoise", "inputs": {}},
         "54": {
             "class_type": "SamplerCustomAdvanced",

@@ -79,7 +79,7 @@ class Item:
     Attributes:
         original: as it entered, [B, H, W, C].
         faces: FACES of it.
-        verdict: IDENTITY_VERDICT after the covers.
+        verdict: REVERSE_IDENTITY_VERDICT after the covers.
         changed: mask [B, H, W] of Paste Faces.
         cover: mask [B, H, W] of Cover Faces.
         retried: the result of the retry, before any cover.
@@ -278,7 +278,7 @@ class Pipeline:
             "changed": self._output(workflow, "paste", 1),
             "cover": self._output(workflow, "cover", 2),
             "retried": self._output(workflow, "paste", 0),
-            "report": self._output(workflow, "ladder", 1),
+            "report": self._output(workflow, "retry", 1),
             "first": self._output(workflow, "first paste", 0),
             "unchanged": self._output(workflow, "zero paste", 0),
         }
@@ -312,7 +312,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
         "source": source,
         "checkpoint": ("CheckpointLoaderSimple", {"ckpt_name": CHECKPOINT.name}),
         "adapter": (
-            "IdentityAdapterLoader",
+            "ReverseIdentityAdapterLoader",
             {"model": ["checkpoint", 0], "adapter_name": ADAPTER.name, "weight": 1.0},
         ),
         "text": ("CLIPTextEncode", {"clip": ["checkpoint", 1], "text": ""}),
@@ -329,7 +329,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "no_face": "empty list",
             },
         ),
-        "crops": ("FaceCrop", {"image": ["source", 0], "faces": ["faces", 0], "side": SIDE}),
+        "crops": ("ReverseIdentityFaceCrop", {"image": ["source", 0], "faces": ["faces", 0], "side": SIDE}),
         "latent": ("VAEEncode", {"pixels": ["crops", 0], "vae": ["checkpoint", 2]}),
         "inversion": (
             "DPMSolverInversion",
@@ -342,8 +342,8 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "seed": seed,
             },
         ),
-        "ladder": (
-            "ReverseIdentityLadder",
+        "retry": (
+            "ReverseIdentityRetrySampler",
             {
                 **GUIDING,
                 **checking,
@@ -352,21 +352,21 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "scales": ", ".join(f"{scale:g}" for scale in options.scales),
             },
         ),
-        "paste": ("FacePaste", {**PASTING, "crops": ["ladder", 0]}),
+        "paste": ("ReverseIdentityFacePaste", {**PASTING, "crops": ["retry", 0]}),
         "check": (
-            "IdentityCheck",
+            "ReverseIdentityCheck",
             {
                 **checking,
                 "original": ["source", 0],
                 "faces": ["faces", 0],
                 "result": ["paste", 0],
                 "det_threshold": SECOND_SCORE,
-                "attempts": ["ladder", 2],
+                "retries": ["retry", 2],
             },
         ),
-        "cover": ("FaceCover", {"image": ["paste", 0], "verdict": ["check", 0], "method": "solid"}),
+        "cover": ("ReverseIdentityFaceCover", {"image": ["paste", 0], "verdict": ["check", 0], "method": "solid"}),
         "save": (
-            "SaveAnonymizedImage",
+            "ReverseIdentitySaveImage",
             {
                 "images": ["cover", 0],
                 "verdict": ["cover", 1],
@@ -392,7 +392,7 @@ def _one_scale(key: str, scale: float) -> Graph:
     parts: dict[str, tuple[str, dict[str, Any]]] = {
         key: ("ReverseIdentityKSampler", {**GUIDING, "cfg": scale}),
         f"{key} decoded": ("VAEDecode", {"samples": [key, 0], "vae": ["checkpoint", 2]}),
-        f"{key} paste": ("FacePaste", {**PASTING, "crops": [f"{key} decoded", 0]}),
+        f"{key} paste": ("ReverseIdentityFacePaste", {**PASTING, "crops": [f"{key} decoded", 0]}),
         f"{key} kept": ("HostileKeep", {"image": [f"{key} paste", 0]}),
     }
     return {node: {"class_type": kind, "inputs": inputs} for node, (kind, inputs) in parts.items()}

@@ -43,7 +43,7 @@ class Workflow:
         with torch.inference_mode():
             loaded = self._host.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
         self._model, self._clip, self._vae = loaded[:3]
-        self._with_adapter = self._node("IdentityAdapterLoader", self._model, ADAPTER.name, 1.0)
+        self._with_adapter = self._node("ReverseIdentityAdapterLoader", self._model, ADAPTER.name, 1.0)
         self._no_text = self.text({})
 
     def _node(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -76,7 +76,7 @@ class Workflow:
         return _as_pictures(image)
 
     def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
-        """NOISE_TRAJECTORY of a LATENT, under the null identity and an empty text."""
+        """REVERSE_IDENTITY_TRAJECTORY of a LATENT, under the null identity and an empty text."""
         return self._node("DPMSolverInversion", self._with_adapter, latent, self._no_text, steps, denoise, seed)
 
     def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
@@ -87,7 +87,7 @@ class Workflow:
         return latent
 
     def paste(self, pictures: Pictures, faces: Any, results: Pictures) -> Pictures:
-        """Paste results over the pictures with FacePaste, as the workflows for photographs do.
+        """Paste results over the pictures with ReverseIdentityFacePaste, as the workflows for photographs do.
 
         Args:
             pictures: the originals, each an aligned crop of itself.
@@ -97,7 +97,7 @@ class Workflow:
         placement = part("reverse_personalization.geometry.placement")
         crops = tuple(placement.Placement(number, 0, np.eye(2, 3)) for number in range(len(pictures)))
         placements = placement.Placements(crops, pictures.shape[1], faces)
-        pasted = self._node("FacePaste", _as_image(pictures), placements, _as_image(results))
+        pasted = self._node("ReverseIdentityFacePaste", _as_image(pictures), placements, _as_image(results))
         return _as_pictures(pasted)
 
     def generate(self, inputs: Mapping[str, str], count: int, side: int, steps: int, cfg: float, seed: int) -> Pictures:

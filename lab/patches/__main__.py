@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     import comfyui_version
+
     from harness.whole_text import write_whole
 
     from .bench import Bench, Size

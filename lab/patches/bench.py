@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from harness.comfyui import comfyui_folder
-from lab.measuring.host_run import PACK, Workflow, start_host
+from harness.in_process import PACK, load_pack
+from lab.measuring.host_run import Workflow
 from lab.measuring.people import draw_people
 from lab.measuring.recognisers import Recognisers
 from lab.measuring.settings import DEFAULT_SCALE, FOUND_SCORE, SIDE
@@ -146,7 +147,7 @@ class Bench:
         torch.set_num_threads(1)
         self.size = size
         self.workflow = Workflow(MODELS)
-        host, self._pack = start_host()
+        self._pack, host = load_pack().node_classes, importlib.import_module("nodes")
         people = draw_people(size.seed, size.people, SIDE)
         self.pictures, self._away = people.pictures, ~people.present
         self.plain, self.model = self.workflow._model, self.workflow._with_adapter
@@ -190,10 +191,10 @@ class Bench:
 
     def adapted(self, model: Any) -> Any:
         """A model with the identity adapter."""
-        return self.node("IdentityAdapterLoader", model, ADAPTER.name, 1.0)
+        return self.node("ReverseIdentityAdapterLoader", model, ADAPTER.name, 1.0)
 
     def invert(self, model: Any, text: Any) -> Any:
-        """NOISE_TRAJECTORY of the people."""
+        """REVERSE_IDENTITY_TRAJECTORY of the people."""
         size = self.size
         return self.node("DPMSolverInversion", model, self.latent, text, size.steps, size.denoise, size.seed)
 
@@ -233,7 +234,9 @@ class Bench:
     def _passed(self, pictures: Any) -> bool:
         result = torch.from_numpy(pictures).float() / 255
         options = {"provider": "CPU", "det_size": SEARCH_SIZE, "second_search": False, "det_threshold": FOUND_SCORE}
-        checked = self._pack["IdentityCheck"].execute(self.images, self._found, result, JUDGE_PACK.name, **options)
+        checked = self._pack["ReverseIdentityCheck"].execute(
+            self.images, self._found, result, JUDGE_PACK.name, **options
+        )
         return bool(checked.result[2])
 
     @cached_property

@@ -284,7 +284,7 @@ class Sweep:
         if guider is None:
             return row
         trajectory = self._unpatched[0]
-        sampler = bench.node("NoiseTrajectorySampler", trajectory)
+        sampler = bench.node("ReverseIdentityReplaySampler", trajectory)
         return self._sampled(row, guider, sampler, trajectory.sigmas, "DisableNoise")
 
     def _sampler(self, case: Case) -> Row:
@@ -306,7 +306,7 @@ class Sweep:
         sigmas, row = self._applied(case, "SIGMAS", {"SIGMAS": trajectory.sigmas, "MODEL": bench.model})
         if sigmas is None:
             return row
-        sampler = bench.node("NoiseTrajectorySampler", trajectory)
+        sampler = bench.node("ReverseIdentityReplaySampler", trajectory)
         return self._sampled(row, self._our_guider(bench.size.scale), sampler, sigmas, "DisableNoise")
 
     def _our_guider(self, scale: float) -> Any:

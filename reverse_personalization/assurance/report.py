@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from .retry import Attempt
+from .retry import RetryStep
 from .verdict import FaceVerdict, Kept, Verdict
 
 SCHEMA_VERSION = 3
@@ -130,15 +130,15 @@ def _face(face: FaceVerdict) -> dict[str, Any]:
         "similarity": _rounded(face.similarity),
         "cover": face.method or None,
         "kept": None if face.kept is None else _kept(face.kept),
-        "attempts": [_attempt(attempt) for attempt in face.attempts],
+        "retries": [_retry(step) for step in face.retries],
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _retry(step: RetryStep) -> dict[str, Any]:
     return {
-        "scale": attempt.scale,
-        "similarity": _rounded(attempt.similarity),
-        "anonymised": attempt.anonymised,
+        "scale": step.scale,
+        "similarity": _rounded(step.similarity),
+        "anonymised": step.anonymised,
     }
 
 

@@ -19,7 +19,7 @@ Measure = Callable[[int, Tensor], "float | None"]
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RetryStep:
     """One face at one scale.
 
     Attributes:
@@ -43,34 +43,34 @@ class Attempt:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class RetryOutcome:
     """What the ladder made of one face.
 
     Attributes:
-        attempts: in their order; only the last can be anonymised.
-        crop: of the last attempt that came out finite, [H, W, 3]; None if none did.
+        retries: in their order; only the last can be anonymised.
+        crop: of the last step that came out finite, [H, W, 3]; None if none did.
     """
 
-    attempts: tuple[Attempt, ...]
+    retries: tuple[RetryStep, ...]
     crop: Tensor | None = field(repr=False)
 
     @property
     def anonymised(self) -> bool:
         """Whether the crop was measured and is below the threshold."""
-        return self.attempts[-1].anonymised
+        return self.retries[-1].anonymised
 
     def __str__(self) -> str:
-        tried = ", ".join(map(str, self.attempts))
+        tried = ", ".join(map(str, self.retries))
         if self.anonymised:
             return f"anonymised ({tried})"
-        shown = [attempt.scale for attempt in self.attempts if attempt.finite]
+        shown = [step.scale for step in self.retries if step.finite]
         kept = f"the result at {shown[-1]:g} is passed on" if shown else "a grey crop is passed on"
         return f"NOT anonymised ({tried}); {kept}: Identity Check will find it, and Cover Faces must cover it"
 
 
 @dataclass(frozen=True, eq=False)
-class Attempts:
-    """The wire type RETRY_ATTEMPTS: what was tried on faces, for the report beside the picture.
+class Retries:
+    """The wire type REVERSE_IDENTITY_RETRIES: what was tried on faces, for the report beside the picture.
 
     Attributes:
         embeddings: float32 [F, 512] of the faces that were generated. They say which these are among those of the
@@ -79,9 +79,9 @@ class Attempts:
     """
 
     embeddings: Tensor = field(repr=False)
-    tried: tuple[tuple[Attempt, ...], ...]
+    tried: tuple[tuple[RetryStep, ...], ...]
 
-    def of(self, embeddings: Tensor) -> list[tuple[Attempt, ...]]:
+    def of(self, embeddings: Tensor) -> list[tuple[RetryStep, ...]]:
         """What was tried on the faces of photographs.
 
         Args:
@@ -103,8 +103,8 @@ class Attempts:
                 left.remove(number)
         if left:
             raise ValueError(
-                f"the attempts are of {len(self.tried)} faces, {len(left)} of which are not among the "
-                f"{len(embeddings)} that are checked; connect the attempts of the sampler that changed these faces, "
+                f"the retries are of {len(self.tried)} faces, {len(left)} of which are not among the "
+                f"{len(embeddings)} that are checked; connect the retries of the sampler that changed these faces, "
                 "or none"
             )
         return found
@@ -133,9 +133,9 @@ def parse_scales(text: str) -> tuple[float, ...]:
     return scales
 
 
-def climb(
+def retry_faces(
     count: int, scales: Sequence[float], generate: Generate, similarity: Measure, threshold: float
-) -> list[Outcome]:
+) -> list[RetryOutcome]:
     """Generate all faces at the first scale, then at each next one those that are not anonymised yet.
 
     Args:
@@ -148,7 +148,7 @@ def climb(
     Returns:
         one for each face, in their order.
     """
-    attempts: list[list[Attempt]] = [[] for _ in range(count)]
+    retries: list[list[RetryStep]] = [[] for _ in range(count)]
     crops: list[Tensor | None] = [None] * count
     left = list(range(count))
     for scale in scales:
@@ -159,6 +159,6 @@ def climb(
             cosine = similarity(row, crop) if finite else None
             if finite:
                 crops[row] = crop
-            attempts[row].append(Attempt(scale, finite, cosine, judge_similarity(cosine, threshold) == "anonymised"))
-        left = [row for row in left if not attempts[row][-1].anonymised]
-    return [Outcome(tuple(tried), crop) for tried, crop in zip(attempts, crops, strict=True)]
+            retries[row].append(RetryStep(scale, finite, cosine, judge_similarity(cosine, threshold) == "anonymised"))
+        left = [row for row in left if not retries[row][-1].anonymised]
+    return [RetryOutcome(tuple(tried), crop) for tried, crop in zip(retries, crops, strict=True)]

@@ -29,7 +29,7 @@ _PICTURES = {"IMAGE", "MASK", "LATENT", "VIDEO"}
 _PLAIN = {"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO", "*"}
 """Socket types that may carry a file's name."""
 
-_OF_PICTURES = _PICTURES | {"FACES", "FACE_PLACEMENTS", "NOISE_TRAJECTORY"}
+_OF_PICTURES = _PICTURES | {"REVERSE_IDENTITY_FACES", "REVERSE_IDENTITY_PLACEMENTS", "REVERSE_IDENTITY_TRAJECTORY"}
 """Socket types that carry what was made of a picture: a node that takes one does not load what it gives out."""
 
 # None of these expressions may look at one character more than a few times, whatever the text: a graph may hold a

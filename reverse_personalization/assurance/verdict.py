@@ -1,4 +1,4 @@
-"""What IDENTITY_VERDICT carries: for every face of every result whether its person can still be recognised."""
+"""What REVERSE_IDENTITY_VERDICT carries: for every face of every result whether its person can still be recognised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry.faces import Box
-from .retry import Attempt
+from .retry import RetryStep
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
 """anonymised, recognisable: see `judge_similarity`. unmeasurable: one of the two faces could not be found again, or not
@@ -70,7 +70,7 @@ class FaceVerdict:
         reason: of a status that is not safe, a few words for people.
         left_out: whether the search of the original had found it and nobody chose it. Only such an unhandled face may
             be kept as it is: any other one was missed.
-        attempts: what the sampler with retry tried on it, in its order; () if that is not known.
+        retries: what the sampler with retry tried on it, in its order; () if that is not known.
     """
 
     status: Status
@@ -81,7 +81,7 @@ class FaceVerdict:
     method: str = ""
     reason: str = ""
     left_out: bool = False
-    attempts: tuple[Attempt, ...] = ()
+    retries: tuple[RetryStep, ...] = ()
 
     def may_stay(self, keep: bool) -> bool:
         """Whether the face may leave as it is.
@@ -94,7 +94,7 @@ class FaceVerdict:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """The wire type IDENTITY_VERDICT.
+    """The wire type REVERSE_IDENTITY_VERDICT.
 
     Attributes:
         images: of every result its faces: those that were to be changed in their order, then the unhandled.

@@ -1,4 +1,4 @@
-"""The wire type FACE_PLACEMENTS: where in their photographs the crops of faces belong.
+"""The wire type REVERSE_IDENTITY_PLACEMENTS: where in their photographs the crops of faces belong.
 
 Pixel coordinates follow OpenCV: (0, 0) is the centre of the top left pixel, x to the right and y down.
 """
@@ -32,7 +32,7 @@ class Placement:
 
 @dataclass(frozen=True, eq=False)
 class Placements:
-    """The wire type FACE_PLACEMENTS.
+    """The wire type REVERSE_IDENTITY_PLACEMENTS.
 
     Attributes:
         crops: one for each crop, in the crops' order: photograph by photograph, face by face.

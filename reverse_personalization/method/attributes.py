@@ -115,7 +115,7 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
         raise ValueError(
             f"{' and '.join(unknown)} of the original {'is' if len(unknown) == 1 else 'are'} to be kept, but "
             + (
-                "no faces are connected; connect FACES from Embed Faces"
+                "no faces are connected; connect the faces of Embed Faces"
                 if face is None
                 else "the faces do not say; use a model pack with genderage.onnx in Embed Faces (buffalo_l has it)"
             )

@@ -35,7 +35,7 @@ def keep_region(trajectory: NoiseTrajectory, mask: Tensor, *, change: bool, star
     """
     if trajectory.region is not None:
         raise ValueError(
-            "the trajectory already keeps a region, and it can keep only one; join the masks (FaceRegionMask marks "
+            "the trajectory already keeps a region, and it can keep only one; join the masks (Face Region Mask marks "
             "several parts at once, MaskComposite adds masks) and use one Keep Region node"
         )
     if not 0.0 <= start <= 1.0:

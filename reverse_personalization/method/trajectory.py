@@ -1,4 +1,4 @@
-"""What NOISE_TRAJECTORY carries: everything that generation needs to replay a photograph's noise."""
+"""What REVERSE_IDENTITY_TRAJECTORY carries: everything that generation needs to replay a photograph's noise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KeptRegion:
 
 @dataclass(frozen=True, eq=False)
 class NoiseTrajectory:
-    """The wire type NOISE_TRAJECTORY: an inversion's record, never modified.
+    """The wire type REVERSE_IDENTITY_TRAJECTORY: an inversion's record, never modified.
 
     It holds the photograph (replayed under the null identity it gives it back), so it is as private as
     the photograph.

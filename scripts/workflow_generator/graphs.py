@@ -53,7 +53,7 @@ def _whole_photographs(
             **parts.inverted_crops(photograph),
             **regenerate,
             **parts.pasted(photograph, crops),
-            **parts.checked(photograph, Link("paste", "image"), **_attempts(regenerate)),
+            **parts.checked(photograph, Link("paste", "image"), **_retries(regenerate)),
             **parts.saved(),
         },
         rows=(
@@ -74,10 +74,10 @@ def _whole_photographs(
     )
 
 
-def _attempts(regenerate: Mapping[str, Node]) -> dict[str, Link]:
-    """The check's input for the attempts, if the sampler tries again."""
-    retries = regenerate["sample"].kind == "ReverseIdentityLadder"
-    return {"attempts": Link("sample", "attempts")} if retries else {}
+def _retries(regenerate: Mapping[str, Node]) -> dict[str, Link]:
+    """The check's input for the retries, if the sampler tries again."""
+    retries = regenerate["sample"].kind == "ReverseIdentityRetrySampler"
+    return {"retries": Link("sample", "retries")} if retries else {}
 
 
 _TRAJECTORY = Link("invert", "trajectory")
@@ -267,8 +267,8 @@ def _composed() -> Workflow:
                 {"model": Link("adapter", "MODEL"), "trajectory": _TRAJECTORY, "faces": Link("crop", "faces")},
                 room=parts.GUIDANCE_ROOM,
             ),
-            "sampler": Node("NoiseTrajectorySampler", {"trajectory": _TRAJECTORY}),
-            "sigmas": Node("NoiseTrajectorySigmas", {"trajectory": _TRAJECTORY}),
+            "sampler": Node("ReverseIdentityReplaySampler", {"trajectory": _TRAJECTORY}),
+            "sigmas": Node("ReverseIdentityReplaySigmas", {"trajectory": _TRAJECTORY}),
             "sample": Node(
                 "SamplerCustomAdvanced",
                 {
@@ -317,8 +317,8 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "the first part of the run free.",
         parts.photograph(),
         {
-            "region": Node("FaceRegionMask", {"faces": Link("crop", "faces")}),
-            "keep": Node("KeepRegion", {"trajectory": _TRAJECTORY, "mask": Link("region", "MASK")}),
+            "region": Node("ReverseIdentityRegionMask", {"faces": Link("crop", "faces")}),
+            "keep": Node("ReverseIdentityKeepRegion", {"trajectory": _TRAJECTORY, "mask": Link("region", "MASK")}),
             "sample": parts.retry(Link("keep", "trajectory")),
         },
         (("region",), ("keep",), ("sample",)),
@@ -349,7 +349,7 @@ def _anonymize_faces() -> Blueprint:
         **parts.inverted_crops(image),
         "sample": parts.retry(_TRAJECTORY, scales=Link(ENTRY, "scales"), checker=checker),
         **parts.pasted(image, Link("sample", "crops")),
-        **parts.checked(image, Link("paste", "image"), attempts=Link("sample", "attempts")),
+        **parts.checked(image, Link("paste", "image"), retries=Link("sample", "retries")),
     }
     for key, name, port in (
         ("checkpoint", "ckpt_name", Link(ENTRY, "checkpoint")),
@@ -388,7 +388,7 @@ def _anonymize_faces() -> Blueprint:
         ),
         outputs=(
             ("image", "IMAGE", Link("cover", "image")),
-            ("verdict", "IDENTITY_VERDICT", Link("cover", "verdict")),
+            ("verdict", "REVERSE_IDENTITY_VERDICT", Link("cover", "verdict")),
             ("report", "STRING", Link("check", "report")),
         ),
     )

@@ -66,7 +66,7 @@ def models() -> dict[str, Node]:
             "CheckpointLoaderSimple", {"ckpt_name": SHIPPED_FILES["checkpoint"]}, models=(CHECKPOINT_FILE,)
         ),
         "adapter": Node(
-            "IdentityAdapterLoader",
+            "ReverseIdentityAdapterLoader",
             {"model": Link("checkpoint", "MODEL"), "adapter_name": SHIPPED_FILES["adapter"]},
             models=(ADAPTER_FILE,),
         ),
@@ -110,7 +110,7 @@ def inverted_crops(image: Link) -> dict[str, Node]:
     """From an image to a crop and an inversion of every face."""
     return {
         "embed": everybody(image),
-        "crop": Node("FaceCrop", {"image": image, "faces": Link("embed", "faces")}),
+        "crop": Node("ReverseIdentityFaceCrop", {"image": image, "faces": Link("embed", "faces")}),
         "encode": encode(Link("crop", "crops")),
         "invert": invert(),
     }
@@ -119,7 +119,7 @@ def inverted_crops(image: Link) -> dict[str, Node]:
 def retry(trajectory: Link, **inputs: Any) -> Node:
     """The sampler that checks every crop and tries again."""
     return Node(
-        "ReverseIdentityLadder",
+        "ReverseIdentityRetrySampler",
         {
             "model": Link("adapter", "MODEL"),
             "vae": Link("checkpoint", "VAE"),
@@ -139,14 +139,18 @@ def attribute_prompt(faces: Link, **wanted: str) -> Node:
 
 def pasted(image: Link, crops: Link) -> dict[str, Node]:
     """The node that puts new crops into their photographs."""
-    return {"paste": Node("FacePaste", {"image": image, "placements": Link("crop", "placements"), "crops": crops})}
+    return {
+        "paste": Node(
+            "ReverseIdentityFacePaste", {"image": image, "placements": Link("crop", "placements"), "crops": crops}
+        )
+    }
 
 
 def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
     """The nodes that check whether everybody in a result is unrecognisable, and cover those who are not."""
     return {
         "check": Node(
-            "IdentityCheck",
+            "ReverseIdentityCheck",
             {
                 "original": original,
                 "faces": Link("embed", "faces"),
@@ -156,7 +160,7 @@ def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
             },
             room=COMPARISON_ROOM,
         ),
-        "cover": Node("FaceCover", {"image": result, "verdict": Link("check", "verdict")}),
+        "cover": Node("ReverseIdentityFaceCover", {"image": result, "verdict": Link("check", "verdict")}),
     }
 
 
@@ -167,7 +171,7 @@ def saved() -> dict[str, Node]:
             "PreviewAny", {"source": Link("check", "report")}, title="What became of every face", room=REPORT_ROOM
         ),
         "save": Node(
-            "SaveAnonymizedImage",
+            "ReverseIdentitySaveImage",
             {"images": Link("cover", "image"), "verdict": Link("cover", "verdict")},
             room=COMPARISON_ROOM,
         ),

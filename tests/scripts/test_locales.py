@@ -75,8 +75,11 @@ def test_display_names_tell_nodes_apart(language: str) -> None:
 
 def test_a_changed_text_is_named(schemas: dict[str, Any]) -> None:
     assert locales.changed_texts(schemas) == []
-    other = {**schemas, "FaceCrop": {**schemas["FaceCrop"], "description": "Something else."}}
-    assert locales.changed_texts(other) == ["FaceCrop.description"]
+    other = {
+        **schemas,
+        "ReverseIdentityFaceCrop": {**schemas["ReverseIdentityFaceCrop"], "description": "Something else."},
+    }
+    assert locales.changed_texts(other) == ["ReverseIdentityFaceCrop.description"]
 
 
 def test_the_host_hands_them_out(pack: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

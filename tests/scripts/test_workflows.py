@@ -89,22 +89,22 @@ def test_the_shipped_values_are_those_for_sdxl(name):
     inputs = {node["class_type"]: node["inputs"] for node in workflow.values()}
     expected = {
         "CheckpointLoaderSimple": {"ckpt_name": "sd_xl_base_1.0.safetensors"},
-        "IdentityAdapterLoader": {"adapter_name": "ip-adapter-faceid_sdxl.bin", "weight": 1.0},
+        "ReverseIdentityAdapterLoader": {"adapter_name": "ip-adapter-faceid_sdxl.bin", "weight": 1.0},
         "FaceEmbed": {"model_pack": "buffalo_l"},
-        "FaceCrop": {"side": 1024},
+        "ReverseIdentityFaceCrop": {"side": 1024},
         "DPMSolverInversion": {"steps": 100, "denoise": 0.3, "cfg": 1.0},
         "ReverseIdentityKSampler": {"cfg": -20.0 if name == "guidance-sweep" else -10.0},
         "ReverseIdentityGuider": {"cfg": -10.0},
-        "ReverseIdentityLadder": {"scales": "-10, -14, -20", "checker": "antelopev2", "threshold": 0.0},
-        "IdentityCheck": {"checker": "antelopev2", "threshold": 0.0, "second_search": True},
-        "FaceCover": {"method": "solid", "on_failure": "cover", "unhandled": "cover"},
-        "SaveAnonymizedImage": {"keep_workflow": False, "no_face": "block", "unhandled": "block", "report": True},
+        "ReverseIdentityRetrySampler": {"scales": "-10, -14, -20", "checker": "antelopev2", "threshold": 0.0},
+        "ReverseIdentityCheck": {"checker": "antelopev2", "threshold": 0.0, "second_search": True},
+        "ReverseIdentityFaceCover": {"method": "solid", "on_failure": "cover", "unhandled": "cover"},
+        "ReverseIdentitySaveImage": {"keep_workflow": False, "no_face": "block", "unhandled": "block", "report": True},
     }
     for kind in expected.keys() & inputs.keys():
         assert expected[kind].items() <= inputs[kind].items()
     if name in CHECKED:
         assert inputs["FaceEmbed"]["select"] == "all"
-        assert "SaveAnonymizedImage" in inputs
+        assert "ReverseIdentitySaveImage" in inputs
         # These two write the workflow, with the photograph's name, into what they write.
         assert not {"SaveImage", "PreviewImage"} & inputs.keys()
 
@@ -121,7 +121,7 @@ def test_the_miniature_takes_the_place_of_every_file(name):
 def test_loaders_say_where_their_files_come_from_and_a_note_explains(name):
     nodes = form(ROOT / "workflows" / f"{name}.json")["nodes"]
     for node in nodes:
-        if node["type"] in ("CheckpointLoaderSimple", "IdentityAdapterLoader"):
+        if node["type"] in ("CheckpointLoaderSimple", "ReverseIdentityAdapterLoader"):
             [model] = node["properties"]["models"]
             assert model["name"] in node["widgets_values"]
             assert model["directory"] in ("checkpoints", "ipadapter")
@@ -219,7 +219,7 @@ def test_a_folder_loses_no_picture(server):
     with pytest.raises(WorkflowFailed, match="no face was found"):
         server.run(workflow, timeout=1200)
     # Everything but the saving comes from the host's cache.
-    history = server.run(with_inputs(workflow, SaveAnonymizedImage={"no_face": "save"}), timeout=1200)
+    history = server.run(with_inputs(workflow, ReverseIdentitySaveImage={"no_face": "save"}), timeout=1200)
     [empty] = [path for path in server.image_files(history) if Image.open(path).size == EMPTY.size]
     assert np.array_equal(np.asarray(Image.open(empty)), np.asarray(EMPTY))
     assert form(empty.with_suffix(".json"))["result"] == "no face"
@@ -236,10 +236,10 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
             **inner,
             "100": {"class_type": "LoadImage", "inputs": {"image": PHOTOGRAPH}},
             "101": {
-                "class_type": "SaveAnonymizedImage",
+                "class_type": "ReverseIdentitySaveImage",
                 "inputs": {
-                    "images": [node_of(inner, "FaceCover"), 0],
-                    "verdict": [node_of(inner, "FaceCover"), 1],
+                    "images": [node_of(inner, "ReverseIdentityFaceCover"), 0],
+                    "verdict": [node_of(inner, "ReverseIdentityFaceCover"), 1],
                     "filename_prefix": "blueprint",
                     "format": "png",
                 },
@@ -251,9 +251,15 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
     assert {node["class_type"] for node in inner.values()} == {node["class_type"] for node in group.values()} - {
         "LoadImage",
         "PreviewAny",
-        "SaveAnonymizedImage",
+        "ReverseIdentitySaveImage",
     }
-    for kind in ("ReverseIdentityLadder", "IdentityCheck", "FaceEmbed", "FaceCover", "CheckpointLoaderSimple"):
+    for kind in (
+        "ReverseIdentityRetrySampler",
+        "ReverseIdentityCheck",
+        "FaceEmbed",
+        "ReverseIdentityFaceCover",
+        "CheckpointLoaderSimple",
+    ):
         own, theirs = (graph[node_of(graph, kind)]["inputs"] for graph in (inner, group))
         values = {key: value for key, value in theirs.items() if not isinstance(value, list)}
         assert values.items() <= own.items()

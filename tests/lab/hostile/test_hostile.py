@@ -319,7 +319,7 @@ def test_a_journal_knows_the_code_that_it_is_of():
 
 
 def test_a_blocked_photograph_leaves_nobody_unprotected_and_is_no_success():
-    record = PhotoRecord(0, "group", "blocked", "SaveAnonymizedImage: ValueError: no", faces=(FINE,))
+    record = PhotoRecord(0, "group", "blocked", "ReverseIdentitySaveImage: ValueError: no", faces=(FINE,))
     figures = summarise([record], 0.4, "judge")
     assert (figures["blocked"], figures["saved"], figures["anonymised"]) == (1, 0, 0)
 

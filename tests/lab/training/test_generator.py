@@ -64,7 +64,7 @@ def written(denoiser: Denoiser, nodes: ModuleType, tmp_path_factory: pytest.Temp
         paths.add_model_folder_path(kind, str(renamed.parent))
         names[kind] = renamed.name
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint(names["checkpoints"])
-    adapted = run_node("IdentityAdapterLoader", model, names["ipadapter"], 1.0)
+    adapted = run_node("ReverseIdentityAdapterLoader", model, names["ipadapter"], 1.0)
     return model, adapted, clip, vae, autoencoder
 
 

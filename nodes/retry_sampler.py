@@ -14,7 +14,7 @@ from torch import Tensor
 from ..host.checker import open_checker
 from ..host.retry import check_crops, generator
 from ..reverse_personalization.assurance.checking import Original
-from ..reverse_personalization.assurance.retry import Attempts, climb, parse_scales
+from ..reverse_personalization.assurance.retry import Retries, parse_scales, retry_faces
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
 from ..reverse_personalization.geometry.face_search import crop_search_size
 from ..reverse_personalization.geometry.faces import Faces
@@ -29,20 +29,20 @@ from .inputs import (
     provider_input,
     to_picture,
 )
-from .sockets import CATEGORY, SEARCH_ALIASES, RetryAttemptsSocket
+from .sockets import CATEGORY, SEARCH_ALIASES, RetriesSocket
 
 DEFAULT_SCALES = "-10, -14, -20"
 
 
-class ReverseIdentityLadder(io.ComfyNode):
-    """NOISE_TRAJECTORY + FACES + their crops -> crops of somebody else, at the weakest scale that is enough."""
+class ReverseIdentityRetrySampler(io.ComfyNode):
+    """A trajectory, its faces and crops -> crops of somebody else, each at the weakest scale that is enough."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """Describe the node."""
         guidance = {entry.id: entry for entry in guidance_inputs()}
         return io.Schema(
-            node_id="ReverseIdentityLadder",
+            node_id="ReverseIdentityRetrySampler",
             display_name="Reverse Identity Sampler with Retry",
             category=CATEGORY,
             description=(
@@ -74,8 +74,8 @@ class ReverseIdentityLadder(io.ComfyNode):
             outputs=[
                 io.Image.Output("crops", tooltip="One for each of the input's, decoded; grey if none came out finite."),
                 io.String.Output("report", tooltip="For each face the scales that were tried and their similarity."),
-                RetryAttemptsSocket.Output(
-                    "attempts", tooltip="The same for Identity Check, which passes it on to the report of the file."
+                RetriesSocket.Output(
+                    "retries", tooltip="The same for Identity Check, which passes it on to the report of the file."
                 ),
             ],
             # The report stays on the node when the crops come from the cache.
@@ -109,10 +109,10 @@ class ReverseIdentityLadder(io.ComfyNode):
         source: Conditioning | None = None,
         provider: str = DEFAULT_PROVIDER,
     ) -> io.NodeOutput:
-        """Climb the ladder; not where there is nobody, see `FaceCrop`.
+        """Climb the ladder; not where there is nobody, see `ReverseIdentityFaceCrop`.
 
         Returns:
-            crops, float [B, H, W, 3], the report, and `Attempts`.
+            crops, float [B, H, W, 3], the report, and `Retries`.
 
         Raises:
             ValueError: an input does not fit, see `parse_scales`, `check_images`, `check_crops`,
@@ -126,7 +126,7 @@ class ReverseIdentityLadder(io.ComfyNode):
         everyone = tuple(faces)
         if all(face.nobody for face in everyone):
             report = "nobody to change: nothing was generated"
-            return io.NodeOutput(crops, report, Attempts(faces.embeddings()[:0], ()), ui=ui.PreviewText(report))
+            return io.NodeOutput(crops, report, Retries(faces.embeddings()[:0], ()), ui=ui.PreviewText(report))
         det_size = crop_search_size(max(crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
         progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
 
@@ -148,7 +148,7 @@ class ReverseIdentityLadder(io.ComfyNode):
             source=source,
             callback=lambda step, denoised, y, steps: progress.update(1),
         )
-        outcomes = climb(len(everyone), ladder, generate, similarity, judge.threshold)
+        outcomes = retry_faces(len(everyone), ladder, generate, similarity, judge.threshold)
         progress.update_absolute(progress.total)
         report = "\n".join(
             [
@@ -159,5 +159,5 @@ class ReverseIdentityLadder(io.ComfyNode):
         grey = torch.full((*crops.shape[1:3], 3), EMPTY_LEVEL)
         result = torch.stack([grey if one.crop is None else one.crop[..., :3].float().cpu() for one in outcomes])
         result = result.to(comfy.model_management.intermediate_device())
-        attempts = Attempts(faces.embeddings(), tuple(one.attempts for one in outcomes))
-        return io.NodeOutput(result, report, attempts, ui=ui.PreviewText(report))
+        retries = Retries(faces.embeddings(), tuple(one.retries for one in outcomes))
+        return io.NodeOutput(result, report, retries, ui=ui.PreviewText(report))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.in_process import load_pack, part, run_node
-from reverse_personalization.assurance.retry import Attempt, Attempts, climb, parse_scales
+from reverse_personalization.assurance.retry import Retries, RetryStep, parse_scales, retry_faces
 from tests import fake_insight
 from tests.small_model import SmallModel
 
@@ -25,7 +25,7 @@ ATTEMPTS = st.sampled_from([0.1, 0.2999, 0.3, 0.8, math.nan, None, "nan", "inf"]
 
 
 class Faces:
-    """Faces whose attempts are known, and a record of who was asked for what."""
+    """Faces whose retries are known, and a record of who was asked for what."""
 
     def __init__(self, table: list[list[Any]], scales: list[float]) -> None:
         self.table, self.scales = table, scales
@@ -55,7 +55,7 @@ def good(attempt: Any) -> bool:
 def test_only_failing_faces_are_run_again_and_the_first_success_is_kept(table: list[list[Any]]) -> None:
     scales = [-10.0, -14.0, -20.0, -25.0][: len(table[0]) if table else 1]
     faces = Faces(table, scales)
-    outcomes = climb(len(table), scales, faces.generate, faces.similarity, THRESHOLD)
+    outcomes = retry_faces(len(table), scales, faces.generate, faces.similarity, THRESHOLD)
     assert len(outcomes) == len(table)
     expected_calls = []
     left = list(range(len(table)))
@@ -64,11 +64,11 @@ def test_only_failing_faces_are_run_again_and_the_first_success_is_kept(table: l
             expected_calls.append((left, scale))
         left = [row for row in left if not good(table[row][step])]
     assert faces.generated == expected_calls
-    for row, (attempts, outcome) in enumerate(zip(table, outcomes, strict=True)):
-        tried = next((i + 1 for i, attempt in enumerate(attempts) if good(attempt)), len(attempts))
-        finite = [i for i in range(tried) if not isinstance(attempts[i], str)]
-        assert [attempt.scale for attempt in outcome.attempts] == scales[:tried]
-        assert outcome.anonymised == good(attempts[tried - 1])
+    for row, (retries, outcome) in enumerate(zip(table, outcomes, strict=True)):
+        tried = next((i + 1 for i, attempt in enumerate(retries) if good(attempt)), len(retries))
+        finite = [i for i in range(tried) if not isinstance(retries[i], str)]
+        assert [attempt.scale for attempt in outcome.retries] == scales[:tried]
+        assert outcome.anonymised == good(retries[tried - 1])
         assert ("NOT anonymised" in str(outcome)) != outcome.anonymised
         if finite:
             assert outcome.crop is not None
@@ -142,7 +142,7 @@ def run_whole(small: SmallModel, vae: Any, count: int, **given: Any) -> Any:
         **given,
     }
     trajectory = inputs.pop("trajectory", None) or small.invert(small.latent(count), steps=3)
-    return run_node("ReverseIdentityLadder", small.model, vae, trajectory, **inputs)
+    return run_node("ReverseIdentityRetrySampler", small.model, vae, trajectory, **inputs)
 
 
 def faces_in_crops(small: SmallModel, count: int) -> Any:
@@ -154,7 +154,7 @@ def faces_in_crops(small: SmallModel, count: int) -> Any:
 
 
 def test_schema_agrees_with_execute() -> None:
-    node = load_pack().node_classes["ReverseIdentityLadder"]
+    node = load_pack().node_classes["ReverseIdentityRetrySampler"]
     schema = node.GET_SCHEMA()
     parameters = inspect.signature(node.execute).parameters
     assert [entry.id for entry in schema.inputs] == list(parameters)
@@ -181,11 +181,11 @@ def test_where_there_is_nobody_nothing_is_generated(small: SmallModel, packs: Pa
     nobody = part("reverse_personalization.geometry.template").stand_in(64)
     grey = torch.full((1, 64, 64, 3), 0.5)
     vae = Pictures()
-    crops, report, attempts = run_whole(
+    crops, report, retries = run_whole(
         small, vae, 1, faces=replace(faces, images=((nobody,),), height=64, width=64, model_pack="fake"), crops=grey
     )
     assert torch.equal(crops, grey)
-    assert attempts.of(torch.zeros(1, 512)) == [()]
+    assert retries.of(torch.zeros(1, 512)) == [()]
     assert report == "nobody to change: nothing was generated"
 
 
@@ -228,7 +228,7 @@ def test_who_is_still_recognisable_is_run_again_until_nobody_is(small: SmallMode
     faces = small.faces(2)
     images = tuple((replace(face, box=(16.0, 16.0, 48.0, 48.0), landmarks=square),) for face in faces)
     vae = Pictures(["magenta", "yellow"], ["yellow"])
-    crops, report, attempts = run_whole(
+    crops, report, retries = run_whole(
         small,
         vae,
         2,
@@ -242,7 +242,7 @@ def test_who_is_still_recognisable_is_run_again_until_nobody_is(small: SmallMode
     assert "face 2: anonymised (-5: similarity -0." in report
     # In whatever order the photographs have the faces, and whoever else is there.
     other = torch.ones(1, 512)
-    nothing, second, first = attempts.of(torch.cat([other, faces.embeddings().flip(0)]))
+    nothing, second, first = retries.of(torch.cat([other, faces.embeddings().flip(0)]))
     assert nothing == ()
     assert [(one.scale, one.anonymised) for one in first] == [(-5, False), (-8, True)]
     assert [(one.scale, one.anonymised) for one in second] == [(-5, True)]
@@ -297,7 +297,7 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
     trajectory = small.invert(small.latent(3), steps=4)
     mask = torch.zeros(3, 8, 8)
     mask[1, :4] = 1
-    trajectory = run_node("KeepRegion", trajectory, mask)
+    trajectory = run_node("ReverseIdentityKeepRegion", trajectory, mask)
     [[text, options]] = small.text("neg_gen")
     texts = torch.cat([text, text * 0.5, text * -1])
     attributes = [[texts, {"pooled_output": torch.cat([options["pooled_output"] * s for s in (1, 0.5, -1)])}]]
@@ -315,25 +315,25 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
 
 
 def test_attempts_of_copies_of_a_photograph_keep_their_order() -> None:
-    weak, strong = (Attempt(scale, True, 0.1, True) for scale in (-5.0, -8.0))
+    weak, strong = (RetryStep(scale, True, 0.1, True) for scale in (-5.0, -8.0))
     one = torch.eye(2, 512)
-    attempts = Attempts(one[[0, 0, 1]], ((weak,), (strong,), ()))
-    assert attempts.of(one[[0, 1, 0]]) == [(weak,), (), (strong,)]
+    retries = Retries(one[[0, 0, 1]], ((weak,), (strong,), ()))
+    assert retries.of(one[[0, 1, 0]]) == [(weak,), (), (strong,)]
 
 
 def test_attempts_of_somebody_else_are_refused() -> None:
-    attempts = Attempts(torch.eye(2, 512), ((), ()))
-    with pytest.raises(ValueError, match=r"of 2 faces, 1 of which are not among the 1 .* connect the attempts"):
-        attempts.of(torch.eye(1, 512))
+    retries = Retries(torch.eye(2, 512), ((), ()))
+    with pytest.raises(ValueError, match=r"of 2 faces, 1 of which are not among the 1 .* connect the retries"):
+        retries.of(torch.eye(1, 512))
 
 
 def test_the_check_asks_for_attempts_only_if_there_are_faces_and_they_are_connected(small: SmallModel) -> None:
-    ask = load_pack().node_classes["IdentityCheck"].check_lazy_status
+    ask = load_pack().node_classes["ReverseIdentityCheck"].check_lazy_status
     somebody = small.faces(1)
-    assert ask(faces=somebody, attempts=None, checker="judge") == ["attempts"]
-    assert ask(faces=somebody, attempts=object(), checker="judge") == []
+    assert ask(faces=somebody, retries=None, checker="judge") == ["retries"]
+    assert ask(faces=somebody, retries=object(), checker="judge") == []
     assert ask(faces=somebody, checker="judge") == []
-    assert ask(faces=replace(somebody, images=((),)), attempts=None, checker="judge") == []
+    assert ask(faces=replace(somebody, images=((),)), retries=None, checker="judge") == []
 
 
 class Latents:
