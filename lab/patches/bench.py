@@ -23,8 +23,8 @@ from harness.in_process import PACK, load_pack
 from lab.measuring.host_run import Workflow
 from lab.measuring.people import draw_people
 from lab.measuring.recognisers import Recognisers
-from lab.measuring.settings import DEFAULT_SCALE, FOUND_SCORE, SIDE
 from miniature.build import ADAPTER, FACE_PACK, JUDGE_PACK
+from miniature.workflow import DEFAULT_SCALE, FOUND_SCORE, SIDE
 
 from .files import write_files
 from .host_nodes import HostNode, host_nodes
