@@ -139,10 +139,17 @@ class _Digester:
         self._path.pop()
 
     def _any(self, value: Any) -> None:
-        if isinstance(value, Weight):
+        kind = type(value)
+        if kind is Weight:
             self._write("weight", tensor_bytes(value.tensor, whole=False))
+        elif kind is tuple:  # a constant, which the interpreter may or may not share: never counted as met
+            self._sequence(value)
+        elif kind is list or kind is dict:
+            self._once(value, self._sequence if kind is list else self._mapping)
+        elif kind is float:
+            self._number(value)
         elif value is None or isinstance(value, (bool, str, bytes)):
-            self._write(type(value).__name__, value if isinstance(value, (str, bytes)) else repr(value))
+            self._write(kind.__name__, value if isinstance(value, (str, bytes)) else repr(value))
         elif isinstance(value, enum.Enum):
             self._write("enum", f"{_class_name(type(value))}.{value.name}")
         elif isinstance(value, (int, float, complex, np.generic)):
@@ -157,13 +164,17 @@ class _Digester:
             self._write("type", type(value).__name__)
         elif isinstance(value, types.ModuleType):
             self._write("module", module_name(value.__name__))
-        elif type(value) in (tuple, frozenset):  # constants, which the interpreter may or may not share
-            self._compound(value)
-        elif id(value) in self._met:
+        elif kind is frozenset:
+            self._unordered(value)
+        else:
+            self._once(value, self._compound)
+
+    def _once(self, value: Any, walk: Callable[[Any], None]) -> None:
+        if id(value) in self._met:
             self._write("again", str(self._met[id(value)][0]))
         else:
             self._met[id(value)] = (len(self._met), value)
-            self._compound(value)
+            walk(value)
 
     def _compound(self, value: Any) -> None:
         expanded = self._expand(value)
@@ -175,11 +186,11 @@ class _Digester:
             self._class(value)
         elif isinstance(value, nn.Module):
             self._module(value)
-        elif isinstance(value, (tuple, list)) and type(value).__module__ in ("builtins", "torch"):
+        elif isinstance(value, torch.Size):
             self._sequence(value)
-        elif isinstance(value, Mapping) and type(value) in (dict, types.MappingProxyType):
+        elif isinstance(value, types.MappingProxyType):
             self._mapping(value)
-        elif isinstance(value, Set) and type(value) in (set, frozenset):
+        elif type(value) is set:
             self._unordered(value)
         else:
             self._object(value)
