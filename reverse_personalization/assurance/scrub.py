@@ -182,7 +182,8 @@ class Scrubber:
 
     def _find_names(self) -> tuple[set[str], set[str]]:
         """Names of what the graph loads, and words that are such names if there is a file or a folder called so."""
-        certain, possible = set(), set()
+        certain: set[str] = set()
+        possible: set[str] = set()
         values = [self._nodes[key].inputs for key in self._sources]
         strange = [raw for key, raw in self._prompt.items() if key not in self._nodes]
         for text in _texts([*values, *strange]):
