@@ -277,12 +277,13 @@ class Checker:
         places, kept = [before.face], None
         if at_its_place is not None:
             places.append(at_its_place.face)
-            if similarity is not None:
-                looked, looks = (
-                    self.recogniser.appearance(picture, face)
-                    for picture, face in zip((before.picture, result), places, strict=True)
-                )
-                kept = what_was_kept(*places, looked, looks)
+        if at_its_place is not None and similarity is not None:
+            kept = what_was_kept(
+                before.face,
+                at_its_place.face,
+                self.recogniser.appearance(before.picture, before.face),
+                self.recogniser.appearance(result, at_its_place.face),
+            )
         shown = {find: find.shows(before.unit, self.measured) for find in finds if find is not at_its_place}
         elsewhere = {find: cosine for find, cosine in shown.items() if cosine is not None}
         if elsewhere:
