@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -81,14 +82,16 @@ def node(pack: ModuleType) -> Any:
 
 
 @pytest.fixture
-def packs_folder(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only registered InsightFace folder, its `models` subfolder, empty."""
+def packs_folder(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The only registered InsightFace folder, its `models` subfolder, empty; what is opened in it is closed after."""
+    import comfy.model_management
     import folder_paths
 
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "insightface", ([str(tmp_path)], set()))
     folder = tmp_path / "models"
     folder.mkdir()
-    return folder
+    yield folder
+    comfy.model_management.unload_all_models()
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_everything_else_blocks_even_if_strangers_may_stay(output, picture):
         save(picture, verdict_over(picture, ("anonymised", "unhandled")), unhandled="save")
 
 
-@pytest.mark.parametrize("similarity", [None, float("nan"), 0.31])
+@pytest.mark.parametrize("similarity", [None, float("nan"), 0.3, 0.31])
 def test_a_similarity_that_is_not_below_the_threshold_blocks(output, picture, similarity):
     face = part("reverse_personalization.assurance.verdict").FaceVerdict("anonymised", ((1, 1, 9, 9),), (), similarity)
     with pytest.raises(ValueError, match="image 1 face 1 is anonymised"):

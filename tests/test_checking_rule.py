@@ -1,0 +1,128 @@
+"""The rules of checking, without a host and without InsightFace: a recogniser is whoever embeds."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from reverse_personalization.boxes import intersection_over_union
+from reverse_personalization.checking import Checker, Find, compare_pictures
+from reverse_personalization.faces import Detection
+from reverse_personalization.ladder import climb
+from reverse_personalization.matching import Appearance, overlap, status_of
+from reverse_personalization.operating_point import judge_similarity
+from tests.in_host import ROOT
+
+X, Y = np.eye(512)[0], np.eye(512)[1]
+SIDE = 60
+
+
+def face(x: float, y: float) -> Detection:
+    points = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]) * SIDE + [x, y]
+    return Detection((x, y, x + SIDE, y + SIDE), tuple(map(tuple, points.tolist())), 0.9)
+
+
+class Painted:
+    """Finds faces where it is told to, and embeds by the blue of the pixel in a face's middle."""
+
+    provider = "none"
+
+    def __init__(self, *finds: Detection) -> None:
+        self.finds = list(finds)
+
+    def search(self, picture, det_size, plan=None):
+        return [find for find in self.finds if self.embedding(picture, find).any()]
+
+    def embedding(self, picture, detection):
+        x, y = (int(side) for side in detection.centre)
+        return np.eye(512)[picture[y, x, 0]] if picture[y, x, 0] else np.zeros(512)
+
+    def appearance(self, picture, detection):
+        return Appearance()
+
+
+LEFT, RIGHT = face(10, 10), face(110, 10)
+
+
+def picture(left: int = 0, right: int = 0) -> np.ndarray:
+    painted = np.zeros((80, 180, 3), np.uint8)
+    painted[:, :90] = left
+    painted[:, 90:] = right
+    return painted
+
+
+def checked(before, faces, after, left_out=()):
+    checker = Checker(Painted(LEFT, RIGHT), 0.3, 0.4, "painted", "guide")
+    return checker.check(before, faces, after, 640, True, left_out)
+
+
+def test_people_are_looked_for_in_every_other_result():
+    first = checked(picture(left=1), [LEFT], picture(left=2))
+    second = checked(picture(right=2), [RIGHT], picture(right=3))
+    assert [verdict.status for verdict in (*first.verdicts, *second.verdicts)] == ["anonymised"] * 2
+    (shows,), (fine,) = compare_pictures([first, second], 0.4)
+    assert (shows.status, shows.similarity) == ("recognisable", 1)
+    assert (fine.status, fine.similarity) == ("anonymised", 0)
+
+
+def test_whom_nobody_was_to_change_at_a_place_may_look_like_somebody_of_another_picture():
+    stays = checked(picture(left=1, right=2), [LEFT], picture(left=5, right=2), [RIGHT])
+    other = checked(picture(right=2), [RIGHT], picture(right=3))
+    compared, _ = compare_pictures([stays, other], 0.4)
+    assert [verdict.status for verdict in compared] == ["anonymised", "unhandled"]
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "was_to_change", "shown"),
+    [
+        (X, Y, False, True),
+        (X, None, False, True),
+        (X, X, False, False),
+        # Whoever was to be changed there must not look like that person either.
+        (X, X, True, True),
+        (Y, Y, True, False),
+        (None, Y, False, False),
+    ],
+)
+def test_whom_a_find_shows(after, before, was_to_change, shown):
+    find = Find(LEFT, after, before, 0, was_to_change)
+    assert find.shows(X, 0.4) == (1 if shown else None)
+    assert find.shows(None, 0.4) is None
+
+
+def test_one_rule_says_when_a_person_is_recognisable():
+    """At the threshold itself, in every place that asks."""
+    at, below = 0.4, math.nextafter(0.4, 0)
+    assert [judge_similarity(value, at) for value in (at, below)] == ["recognisable", "anonymised"]
+    assert {judge_similarity(value, at) for value in (None, math.nan, math.inf, -math.inf)} == {"unmeasurable"}
+    assert [status_of(value, True, at)[0] for value in (at, below)] == ["recognisable", "anonymised"]
+    for value, anonymised in ((at, False), (below, True), (math.nan, False), (None, False)):
+        (outcome,) = climb(1, [-1.0], lambda rows, scale: torch.zeros(1, 1, 1, 3), lambda row, crop, v=value: v, at)
+        assert outcome.anonymised is anonymised
+    unit = np.zeros(512)
+    unit[0], unit[1] = at, math.sqrt(1 - at * at)
+    assert Find(LEFT, unit, None, 0, False).shows(X, at) == at
+    assert Find(LEFT, unit, None, 0, False).shows(X, math.nextafter(at, 1)) is None
+
+
+def test_one_definition_says_how_much_boxes_share():
+    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30], [0, 0, 0, 0]], float)
+    expected = np.array([[1, 1 / 3, 0, 0], [1 / 3, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
+    shared = intersection_over_union(boxes, boxes)
+    assert shared == pytest.approx(expected)
+    assert not (intersection_over_union(boxes, np.full((1, 4), np.nan)) >= 0).any()
+    assert overlap(face(0, 0), face(SIDE / 2, 0)) == pytest.approx(1 / 3)
+
+
+def test_checking_needs_no_host_and_no_insightface():
+    program = (
+        "import sys; import reverse_personalization.checking; "
+        "print(sorted({'comfy', 'folder_paths', 'nodes', 'insightface', 'onnxruntime'} & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert finished.stdout == "[]\n"
