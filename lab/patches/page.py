@@ -61,8 +61,8 @@ def as_page(judged: Sequence[Judged], models: Row, texts: Row, size: Size, comma
         f"*Scale 0* is the largest difference from the inverted latent; up to {ALLOWED:g} it counts as given back. "
         f"*Similarity* is the judge's cosine with the original at scale {size.scale:g}: {models.look.similarity:.2f} "
         f"without a patch, {texts.look.similarity:.2f} with the text that patches of texts act on. *Background* is the "
-        f"mean change outside the person, in 1/255: {models.look.background:.1f} without a patch. *Time* is that of the "
-        "sampler, as a multiple of the unpatched one's."
+        f"mean change outside the person, in 1/255: {models.look.background:.1f} without a patch. *Time* is that of "
+        "the sampler, as a multiple of the unpatched one's."
     )
     sides = (
         "A patch on the inversion alone or on the sampler alone is refused wherever it would change what comes back."
@@ -119,6 +119,8 @@ def _why_not(judged: Judged) -> str:
 def _stopped(judged: Judged) -> str:
     text = str(judged.row.failure)
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST].rsplit(' ', 1)[0]} ..."
+    if judged.row.host_stops:
+        text += " (so does the host's own KSampler)"
     return _cell(f"{text} {judged.known.why if judged.known else ''}".strip())
 
 
