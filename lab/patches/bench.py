@@ -213,6 +213,25 @@ class Bench:
         samples: Tensor = outputs[0]["samples"]
         return samples
 
+    def host_alone(self, model: Any, text: Any) -> None:
+        """A short run of the host's own KSampler, without anything of the pack.
+
+        Args:
+            model: MODEL without the identity adapter.
+            text: CONDITIONING.
+        """
+        seed, steps, cfg = self.size.seed, 2, 2.0
+        inputs = {
+            "model": model,
+            "seed": seed,
+            "steps": steps,
+            "cfg": cfg,
+            "sampler_name": "euler",
+            "scheduler": "karras",
+        }
+        texts = {"positive": text, "negative": self.no_text}
+        self.nodes["KSampler"].run({**inputs, **texts, "latent_image": self.latent, "denoise": self.size.denoise})
+
     def error(self, samples: Tensor) -> float:
         """Largest difference of latents from those that were inverted; NaN if they hold one."""
         return float((samples - self.latent["samples"]).abs().max())

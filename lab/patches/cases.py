@@ -100,6 +100,8 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
         Variant("sharpen", {"operation": Via("LatentOperationSharpen", {"alpha": _HALF})}),
         Variant("tonemap", {"operation": Via("LatentOperationTonemapReinhard")}),
     ),
+    "EasyCache": (Variant("", {"reuse_threshold": 2.0, "start_percent": 0.0, "end_percent": 1.0}),),
+    "LazyCache": (Variant("", {"reuse_threshold": 2.0, "start_percent": 0.0, "end_percent": 1.0}),),
     "CFGOverride": (Variant("", {"cfg": 3.0}),),
     "ContextWindowsManual": (Variant("", {"context_length": 8, "context_overlap": 2, "dim": 3}),),
     "DifferentialDiffusion": (Variant("", {"strength": 1.0}),),

@@ -119,6 +119,8 @@ def _why_not(judged: Judged) -> str:
 def _stopped(judged: Judged) -> str:
     text = str(judged.row.failure)
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST].rsplit(' ', 1)[0]} ..."
+    if judged.row.host_stops:
+        text += " (so does the host's own KSampler)"
     return _cell(f"{text} {judged.known.why if judged.known else ''}".strip())
 
 

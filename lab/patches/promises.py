@@ -69,7 +69,7 @@ def _judged(row: Row, known: Known | None, baseline: Row) -> tuple[Verdict, list
     if row.failure:
         if row.stage == "apply" and expected == "cannot be applied":
             return "cannot be applied", []
-        return "stops", list(_unclear(row.failure, known, row.stage))
+        return "stops", [] if row.host_stops else list(_unclear(row.failure, known, row.stage))
     broken = [*_passed_on(row), *_sides(row), *_parts(row)]
     if not row.changes:
         if expected != "changes nothing":

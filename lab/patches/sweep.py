@@ -51,6 +51,7 @@ class Row:
         needs: what is missing to apply it, see `UnavailableError`.
         stage: in which it stopped: "apply", "invert", "scale 0", "scale"; "" if it did not.
         failure: how it stopped.
+        host_stops: whether the host's own KSampler, without anything of the pack, ends with the same error.
         changes: whether it changes what the network or the guidance predicts.
         error: of scale 0: largest difference from the inverted latent.
         before: the same with the patch before the adapter's loader; None where there is no such place.
@@ -71,6 +72,7 @@ class Row:
     needs: tuple[str, ...] = ()
     stage: str = ""
     failure: Failure | None = None
+    host_stops: bool = False
     changes: bool = True
     error: float = math.nan
     before: float | None = None
@@ -171,8 +173,16 @@ class Sweep:
         pictures = self.thorough or not case.alike
         row, trajectory = self._measured(row, model, bench.no_text, self._unpatched, pictures=pictures)
         if trajectory is None:
-            return row
+            plain, _ = self._applied(case, "MODEL", {"MODEL": bench.plain})
+            return self._host_alone(row, plain, bench.no_text)
         return self._before(replace(row, sides=self._one_side(model, trajectory)), case)
+
+    def _host_alone(self, row: Row, model: Any, text: Any) -> Row:
+        """The row with what the host itself does where something of its own stops the run."""
+        if row.failure is None or row.failure.ours:
+            return row
+        _, failure = attempt(lambda: self.bench.host_alone(model, text))
+        return replace(row, host_stops=failure == row.failure)
 
     def _before(self, row: Row, case: Case) -> Row:
         """The row with what the patch does before the adapter's loader."""
@@ -228,6 +238,7 @@ class Sweep:
         if case.rest:
             text = [*text, *bench.text]
         row, _ = self._measured(row, bench.model, text, self._unpatched_text)
+        row = self._host_alone(row, bench.plain, text)
         trajectory = self._unpatched_text[0]
         scale = bench.size.scale
         samples, failure = attempt(lambda: bench.replay(bench.model, trajectory, scale, attributes=text))
