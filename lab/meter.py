@@ -1,6 +1,6 @@
-"""The meter: what a 128 px portrait of the miniature's world shows, read from its pixels.
+"""The meter, which reads from the pixels what a rendered 128 px portrait shows.
 
-It is no part of the pack: the measurement needs it, to see what an anonymised face has kept.
+The measurement needs it to see what an anonymised face has kept; the pack does not use it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 METER_FILE = Path("meter", "meter.onnx")
-"""Where a models folder keeps it."""
+"""Its path below a models folder."""
 
 SIDE = 128
 """Pixels of a portrait."""
@@ -21,18 +21,18 @@ SIDE = 128
 POSE_NAMES = ("yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")
 FLAG_NAMES = ("smile", "open_mouth", "glasses", "beard", "male")
 CLASS_COUNTS = {"ethnicity": 3, "expression": 7, "hair_colour": 5}
-"""Outputs that are one of several, in the order of `training.portraits`' tuples."""
+"""Outputs that are one class of several, in the order of the tuples in `training.portraits`."""
 
 Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """What is seen in N portraits.
+    """What N portraits show.
 
     Attributes:
         pose: [N, 5] degrees, in the order of POSE_NAMES and with the signs of `render.truth`.
-        landmarks: [N, 5, 2] as parts of the side, InsightFace's order, (0, 0) the picture's corner.
+        landmarks: [N, 5, 2] as fractions of the side, in InsightFace's order; (0, 0) is the picture's corner.
         smile: [N] probability of raised corners of the mouth.
         open_mouth: [N] probability of a gap between the lips.
         glasses: [N] probability of glasses of any kind.
@@ -40,7 +40,7 @@ class Readings:
         male: [N] probability.
         ethnicity: [N, 3] probabilities of `render.identity.ETHNICITIES`.
         expression: [N, 7] probabilities of `render.nuisance.EXPRESSIONS`.
-        hair_colour: [N, 5] probabilities of `render.appearance.HAIR_COLOURS`; means nothing for the bald.
+        hair_colour: [N, 5] probabilities of `render.appearance.HAIR_COLOURS`; meaningless for bald people.
         age: [N] years.
     """
 
@@ -58,14 +58,14 @@ class Readings:
 
 
 class Meter:
-    """Reads portraits with a file that `training.meter` wrote."""
+    """Reads portraits, with a file that `training.meter` wrote."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Open the file.
 
         Args:
-            path: of `meter.onnx`.
-            threads: of ONNX Runtime, 0 for its own choice.
+            path: the file `meter.onnx`.
+            threads: for ONNX Runtime; 0 lets it choose.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -79,14 +79,14 @@ class Meter:
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def read(self, images: NDArray[np.uint8], at_once: int = 64) -> Readings:
-        """Read portraits in the framing of FFHQ.
+        """Read portraits that are framed as FFHQ frames them.
 
         Args:
             images: uint8 [N, SIDE, SIDE, 3], RGB, N at least 1.
-            at_once: portraits in one run.
+            at_once: portraits in one batch.
 
         Raises:
-            ValueError: the images have another form.
+            ValueError: the images have another shape or dtype.
         """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3) or len(images) == 0:
             raise ValueError(

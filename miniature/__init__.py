@@ -1,4 +1,5 @@
-"""Builder of the miniature: small stand-ins, in the real files' formats, for every model the pack needs.
+"""The miniature: small stand-ins, in the real files' formats, for every model that the pack needs.
 
-A developer's tool. The pack never imports it; it needs ComfyUI's code.
+`weights/` holds trained ones; `build` writes random ones, and `host_extension` makes ComfyUI recognise either.
+`workflow`, `workspace` and `server` put them to use. The pack imports nothing from here. Needs ComfyUI's code.
 """

@@ -1,4 +1,4 @@
-"""The IP-Adapter FaceID file that fits a UNet: identity projection, key/value layers and a LoRA."""
+"""Writes an IP-Adapter FaceID file for a UNet: identity projection, key/value layers and LoRA."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .files import TensorSpec, whole_file
 from .weights import fan_in, normal
 
 LORA_CHANGE = 0.25
-"""Size of a LoRA's change to a weight, relative to the weight."""
+"""Size of the LoRA's change to a weight, relative to the weight."""
 
 PROJECTION_SPREAD = 0.5
 """Standard deviation of the projection's first weights and of its biases.
 
-A unit vector adds as much to the hidden layer as the biases do: people differ, and the null identity, the zero vector,
-still has tokens of its own, as in a trained projection.
+A unit vector adds as much to the hidden layer as the biases do: people differ, and the null identity (the zero
+vector) still has tokens of its own, as with a trained projection.
 """
 
 LORA_TARGETS = {"q": "to_q", "k": "to_k", "v": "to_v", "out": "to_out.0"}
@@ -35,10 +35,10 @@ _ATTENTION = re.compile(
 
 
 def attention_names(unet_keys: Iterable[str]) -> list[str]:
-    """The UNet's attentions in the order in which the adapter's file numbers them.
+    """The UNet's attentions, in the order in which the adapter's file numbers them.
 
-    Input blocks, then output blocks, then the middle block; within a transformer block self-attention first, so
-    that it has even numbers and cross-attention odd ones.
+    These are the input blocks, the output blocks, then the middle block. Within a transformer block self-attention
+    comes first, so that it has the even numbers and cross-attention the odd ones.
 
     Args:
         unet_keys: the UNet's tensor names, without a prefix.
@@ -57,7 +57,7 @@ def attention_names(unet_keys: Iterable[str]) -> list[str]:
 
 
 def adapter_specs(sizes: ModelSizes) -> dict[str, dict[str, TensorSpec]]:
-    """Every tensor of the adapter file, float16, under the file's two groups.
+    """Every tensor of the adapter file, float16, by the file's two groups.
 
     Raises:
         harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.

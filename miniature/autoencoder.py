@@ -1,8 +1,8 @@
-"""A light autoencoder that keeps colours: random weights around a path on which the picture survives, pixelated.
+"""A light autoencoder with random weights that keeps colours, so that a pixelated picture survives.
 
-With random weights alone a decoded picture would hold nothing of the original, no face to find again among it. So the
-first three channels carry red, green and blue unchanged from end to end; latent channels 0 to 2 are the means of 8 x 8
-pixels, and everything else is random and adds a faint texture.
+With random weights alone, nothing of the original would be left in a decoded picture, and no face could be found in it.
+Therefore the first three channels carry red, green and blue unchanged from end to end. Latent channels 0 to 2 are the
+means of 8 x 8 pixels; everything else is random and adds a faint texture.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from torch import Tensor
 COLOURS = 3
 
 LATENT_SPREAD = 2.0
-"""Latent units from black to white: within the range that the decoder's own soft clamp leaves alone."""
+"""Latent units from black to white, within the range that the decoder's soft clamp does not change."""
 
 TEXTURE = 0.02
-"""Gain of the random channels' part in the decoded picture."""
+"""Gain of the random channels in the decoded picture."""
 
 BRANCH_END = ".conv.4.weight"
 ENCODER_ENDS = ("taesd_encoder.0", "taesd_encoder.14")
@@ -24,11 +24,11 @@ DECODER_ENDS = ("taesd_decoder.1", "taesd_decoder.19")
 
 
 def keep_colours(name: str, tensor: Tensor) -> Tensor:
-    """The tensor with the entries changed that pass the colours on.
+    """A copy of a tensor, changed where it must pass the colours on.
 
     Args:
-        name: of the tensor in the host's `TAESD`, for example `taesd_encoder.2.weight`.
-        tensor: its random values; left as they are.
+        name: the tensor's name in the host's `TAESD`, such as `taesd_encoder.2.weight`.
+        tensor: its random values; not modified.
 
     Returns:
         A tensor of the same shape and dtype.
@@ -57,7 +57,7 @@ def keep_colours(name: str, tensor: Tensor) -> Tensor:
 
 
 def _kernel(layer: str) -> Tensor:
-    """What a layer does to each colour, [3, 3]."""
+    """The kernel [3, 3] of a layer for each colour."""
     kernel = torch.zeros(3, 3)
     if layer.startswith("taesd_encoder") and layer not in ENCODER_ENDS:
         kernel[1:, 1:] = 0.25  # With stride 2 and padding 1 these are the two by two pixels of the output pixel.

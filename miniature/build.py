@@ -1,4 +1,4 @@
-"""Write the miniature into a ComfyUI models folder: `python -m miniature.build DIR`."""
+"""Writes a miniature with random weights into a ComfyUI models folder: `python -m miniature.build DIR`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .layout import ADAPTER, CHECKPOINT, FACE_PACK
 
 
 def build(directory: Path, seed: int = 0) -> None:
-    """Write checkpoint, adapter and face models; the same seed gives the same bytes.
+    """Write the checkpoint, the adapter and the face models. The same seed gives the same bytes.
 
     Args:
-        directory: a ComfyUI models folder, created if need be; files already there are replaced.
-        seed: of all random weights.
+        directory: a ComfyUI models folder, created if necessary. Existing files are replaced.
+        seed: for all random weights.
 
     Raises:
         harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m miniature.build", description=__doc__)
     parser.add_argument("directory", type=Path, help="a ComfyUI models folder")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: %(default)s)")
     options = parser.parse_args(arguments)
     build(options.directory, options.seed)
 

@@ -1,4 +1,4 @@
-"""The checkpoint: UNet, two text encoders and a VAE in one file, under the keys of SDXL's own files."""
+"""Writes the checkpoint: UNet, two text encoders and a VAE in one file, under the keys of SDXL's own files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KL_AUTOENCODER = {
 
 
 def build_unet(sizes: UNetSizes, dtype: torch.dtype = torch.float16, device: str = "meta") -> nn.Module:
-    """The host's own UNet of these sizes, without values: on the meta device it has shapes alone.
+    """The host's own UNet in these sizes, with uninitialised weights. On the meta device it only has shapes.
 
     Raises:
         harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
@@ -56,14 +56,14 @@ def build_unet(sizes: UNetSizes, dtype: torch.dtype = torch.float16, device: str
 
 
 def text_encoder_widths(sizes: ModelSizes) -> dict[str, dict[str, int]]:
-    """The two text encoders' widths, as the host's classes take them."""
+    """Widths of the two text encoders, as the host's classes expect them."""
     return {f"{name}_model_config": asdict(getattr(sizes, name)) for name in ("clip_l", "clip_g")}
 
 
 def _text_encoders(sizes: ModelSizes) -> dict[str, Tensor]:
     widths = text_encoder_widths(sizes)
     pair = host.module("comfy.sdxl_clip").SDXLClipModel(device="meta", dtype=torch.float16, model_options=widths)
-    # The host's own way back from its names to the file's: CLIP's layout for one encoder, OpenCLIP's for the other.
+    # The host's own conversion from its names to those of the file: CLIP's for one encoder, OpenCLIP's for the other.
     sdxl = host.module("comfy.supported_models").SDXL
     stored: dict[str, Tensor] = sdxl.process_clip_state_dict_for_saving(sdxl, pair.state_dict())
     return stored
@@ -81,7 +81,7 @@ def _vae(sizes: ModelSizes) -> dict[str, Tensor]:
 
 
 def unet_shapes(sizes: UNetSizes) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of the UNet, under its name within the UNet.
+    """Shape of every tensor of the UNet, by its name within the UNet.
 
     Raises:
         harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
@@ -90,7 +90,7 @@ def unet_shapes(sizes: UNetSizes) -> dict[str, tuple[int, ...]]:
 
 
 def checkpoint_specs(sizes: ModelSizes) -> dict[str, TensorSpec]:
-    """Every tensor of the checkpoint file: float16, but for int64 `position_ids`.
+    """Every tensor of the checkpoint file: float16, except `position_ids`, which are int64.
 
     Raises:
         harness.environment.SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.

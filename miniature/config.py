@@ -1,4 +1,4 @@
-"""How wide and deep a set of SDXL-shaped files is: the miniature's sizes and the real ones."""
+"""Widths and depths of SDXL-shaped models: the miniature's and the real ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ IDENTITY_WIDTH = 512
 """Length of an InsightFace identity embedding."""
 
 SIZES_FILE = Path(__file__).parent / "host_extension" / "sizes.json"
-"""The miniature's widths, shared with the package that makes the host recognise them."""
+"""The miniature's widths, shared with the host extension."""
 
 
 @dataclass(frozen=True)
 class UNetSizes:
-    """SDXL's UNet, in the words of the host's `UNetModel`.
+    """Sizes of SDXL's UNet, under the names of the host's `UNetModel`.
 
     Attributes:
         model_channels: width of the first level.
@@ -47,7 +47,7 @@ class UNetSizes:
 
 @dataclass(frozen=True)
 class TextEncoderSizes:
-    """One CLIP text encoder; vocabulary (49408) and length (77) are always CLIP's."""
+    """Sizes of a CLIP text encoder. Vocabulary (49408) and length (77) are always CLIP's."""
 
     hidden_size: int
     intermediate_size: int
@@ -58,7 +58,7 @@ class TextEncoderSizes:
 
 @dataclass(frozen=True)
 class AdapterSizes:
-    """An IP-Adapter FaceID file.
+    """Sizes of an IP-Adapter FaceID file.
 
     Attributes:
         tokens: identity tokens made from one embedding.
@@ -73,7 +73,7 @@ class AdapterSizes:
 
 @dataclass(frozen=True)
 class ModelSizes:
-    """Everything a checkpoint and its adapter are built from.
+    """All sizes of a checkpoint and its adapter.
 
     Attributes:
         unet: the denoiser.

@@ -1,4 +1,4 @@
-"""Writing model files: whole or not at all, and larger than memory if need be."""
+"""Writes model files whole or not at all, even if they are larger than memory."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ import torch
 from torch import Tensor
 
 DTYPE_NAMES = {torch.float16: "F16", torch.float32: "F32", torch.int64: "I64"}
-"""Names of the safetensors format."""
+"""Names of dtypes in the safetensors format."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Shape and dtype of a tensor that need not exist yet."""
+    """Shape and dtype of a tensor that may not exist yet."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float16
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tensor's data."""
+        """Size of the tensor's data in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under `path` when the block ends, and not at all when it raises.
+    """Open a file that appears under `path` when the block ends, or not at all if it raises.
 
-    The parent directory is created. A file already there is replaced.
+    The folder is created if necessary. An existing file is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -50,15 +50,15 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 def stream_safetensors(
     stream: BinaryIO, specs: Mapping[str, TensorSpec], make: Callable[[str, TensorSpec], Tensor]
 ) -> None:
-    """Write a safetensors file, holding one tensor in memory at a time.
+    """Write a safetensors file with one tensor in memory at a time.
 
     Args:
-        stream: where to.
-        specs: what the file will hold, in the order written.
-        make: called once a tensor, must return a CPU tensor of the promised shape and dtype.
+        stream: the file to write.
+        specs: the tensors in the order of the file.
+        make: called once for each tensor; must return a CPU tensor of the given shape and dtype.
 
     Raises:
-        ValueError: `make` returned something else than it was asked for; the stream is then incomplete.
+        ValueError: `make` returned another shape or dtype. The stream is then incomplete.
     """
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -76,5 +76,5 @@ def stream_safetensors(
     for name, spec in specs.items():
         tensor = make(name, spec)
         if tuple(tensor.shape) != spec.shape or tensor.dtype != spec.dtype:
-            raise ValueError(f"{name}: wanted {spec}, made {tuple(tensor.shape)} of {tensor.dtype}.")
+            raise ValueError(f"{name}: expected {spec}, but `make` returned {tuple(tensor.shape)} of {tensor.dtype}")
         stream.write(tensor.contiguous().numpy().tobytes())

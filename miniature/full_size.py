@@ -1,6 +1,6 @@
-"""Write a checkpoint and an adapter with random weights in SDXL's real sizes: `python -m miniature.full_size DIR`.
+"""Writes a checkpoint and an adapter with random weights in SDXL's real sizes: `python -m miniature.full_size DIR`.
 
-For measuring memory and time, and for the one thing the miniature cannot show, that the real widths fit. 8 GB.
+They serve to measure memory and time, and to show what the miniature cannot: that the real widths fit. 8 GB.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m miniature.full_size", description=__doc__)
     parser.add_argument("directory", type=Path, help="a ComfyUI models folder")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default: %(default)s)")
     options = parser.parse_args(arguments)
     write_checkpoint(options.directory / FULL_SIZE_CHECKPOINT, SDXL, options.seed)
     write_adapter(options.directory / FULL_SIZE_ADAPTER, SDXL, options.seed)

@@ -1,7 +1,7 @@
-"""A model pack in InsightFace's form: detection, recognition, and age and sex.
+"""Writes an InsightFace model pack: detection, recognition, and age and sex.
 
-Recognition and age/sex are random networks, placeholders until trained ones replace them: embeddings depend on the
-picture smoothly and differ between people, but another photograph of the same person is not promised to match.
+Recognition, and age and sex, are random networks, placeholders for trained ones. Embeddings depend smoothly on the
+picture and differ between people, but two photographs of one person need not match.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ATTRIBUTE_SIDE = 96
 ATTRIBUTE_WIDTHS = (8, 16, 16, 8)
 
 TANH_GAIN = 1.6
-"""Keeps activations near 0.6 through layers of tanh."""
+"""A gain that keeps activations near 0.6 through layers of tanh."""
 
 
 def _weight(name: str, shape: tuple[int, ...], seed: int, gain: float) -> NDArray[np.float32]:
@@ -33,10 +33,10 @@ def _weight(name: str, shape: tuple[int, ...], seed: int, gain: float) -> NDArra
 
 
 def _features(graph: Graph, image: str, name: str, widths: tuple[int, ...], side: int, seed: int) -> tuple[str, int]:
-    """Random features of an image [N, 3, side, side] as rows, and their width.
+    """Append random features of images [N, 3, side, side]; returns the rows' name and their width.
 
-    Each picture is normalised first, and all layers are odd functions, so that what all pictures share (their mean
-    brightness, the sign of a rectifier's output) does not make their features alike.
+    Each picture is normalised first, and all layers are odd functions. Otherwise what all pictures share (mean
+    brightness, the sign of a rectifier's output) would make their features alike.
     """
     value = graph.node("InstanceNormalization", image, graph.array(np.ones(3)), graph.array(np.zeros(3)))
     channels = 3

@@ -12,17 +12,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
 IR_VERSION = 8
-"""Old enough for every ONNX Runtime since 1.12."""
+"""Supported by every ONNX Runtime since 1.12."""
 
 Dimensions = Sequence[int | str]
-"""Sizes of a graph's input or output; a string names a size that is free."""
+"""Sizes of a graph's input or output; a string names a dynamic size."""
 
 
 AnyGraph = TypeVar("AnyGraph", bound="Graph")
 
 
 class Graph:
-    """A graph under construction; values are known by their names."""
+    """A graph under construction. Values are identified by their names."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -32,13 +32,13 @@ class Graph:
 
     @classmethod
     def opened(cls: type[AnyGraph], content: bytes) -> tuple[AnyGraph, str, dict[str, str]]:
-        """A graph that goes on where a file of this class ended.
+        """Continue a graph that this class wrote.
 
         Args:
-            content: what `serialized` returned, of a graph with one input.
+            content: what `serialized` returned for a graph with one input.
 
         Returns:
-            The graph, without outputs; its input; and what were its outputs, by their names.
+            The graph without outputs, its input, and the values that were its outputs, by their names.
         """
         model = onnx.load_from_string(content)
         outputs = {value.name: f"given_{value.name}" for value in model.graph.output}
@@ -58,7 +58,7 @@ class Graph:
         return name
 
     def array(self, values: NDArray[np.generic] | Sequence[float] | float) -> str:
-        """Store values as an initializer and return its name; integers become int64, all else float32."""
+        """Store values as an initializer and return its name. Integers become int64, everything else float32."""
         array = np.asarray(values)
         array = array.astype(np.int64 if np.issubdtype(array.dtype, np.integer) else np.float32)
         name = f"array_{len(self._initializers)}"
@@ -73,12 +73,12 @@ class Graph:
         return name
 
     def output(self, value: str, name: str, dimensions: Dimensions) -> None:
-        """Give `value` out of the graph as the float32 output `name`."""
+        """Make `value` the float32 output `name` of the graph."""
         self._nodes.append(helper.make_node("Identity", [value], [name], name=f"node_{name}"))
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, dimensions))
 
     def serialized(self, name: str) -> bytes:
-        """The checked model as bytes, the same for the same graph.
+        """The checked model as bytes, which are the same for the same graph.
 
         Raises:
             onnx.checker.ValidationError: the graph is not a valid model.

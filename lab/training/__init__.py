@@ -1,1 +1,1 @@
-"""Training of the miniature's parts: `python -m lab.training` runs it all, `recipe` has every number of it."""
+"""Trains the miniature: `python -m lab.training`. Every part's module has a recipe with all its numbers."""

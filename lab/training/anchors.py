@@ -1,9 +1,8 @@
-"""What the detector's outputs mean, and which of them a face is to come out of.
+"""What the detector's outputs mean, and which of them is to find which face.
 
-The network knows faces of about one size. It looks at the picture at several scales, so that what it learns of any
-face serves faces of all sizes. At each scale its outputs stand on a grid, one for each cell, and are relative to
-SIDE. Coordinates are pixels of the scaled picture, (0, 0) its top left corner; a cell's point is its top left corner,
-which is where InsightFace counts from.
+The network knows faces of about one size. It looks at the picture at several scales, so that whatever it learns serves
+faces of all sizes. At each scale there is one output for each cell of a grid, in units of SIDE. Coordinates are pixels
+of the scaled picture, with (0, 0) at its top left corner. A cell's point is its top left corner, as InsightFace has it.
 """
 
 from __future__ import annotations
@@ -18,38 +17,38 @@ from torch import Tensor
 F32 = NDArray[np.float32]
 
 STRIDE = 8
-"""Pixels of a cell's side."""
+"""Side of a cell in pixels."""
 
 SIDE = 28.0
-"""Pixels of a face's size, the root of its box's area, that the network knows best."""
+"""The face size that the network knows best: the square root of the box's area, in pixels."""
 
 SCALES = (1, 2, 4, 8, 16)
-"""How many times smaller the picture is made."""
+"""Factors by which the picture is shrunk."""
 
 HALF = 0.5
-"""Distance of a box's sides from the point at output 0, in SIDE."""
+"""Distance of a box's sides from the point for an output of 0, in units of SIDE."""
 
 LANDMARKS = ((-0.19, -0.08), (0.19, -0.08), (0.0, 0.18), (-0.15, 0.34), (0.15, 0.34))
-"""Places of the landmarks at output 0, in SIDE from the point."""
+"""Landmarks for an output of 0, from the point and in units of SIDE."""
 
 FITTING = 0.6
-"""Octaves that a face's size may differ from SIDE for it to be found."""
+"""Octaves by which the size of a face that is to be found may differ from SIDE."""
 
 UNDECIDED = 0.25
-"""More octaves within which it may be found or not."""
+"""Further octaves within which it may or may not be found."""
 
 NEAR = 0.9
 """Strides from the middle of a face within which points are to find it."""
 
 AROUND = 0.6
-"""More strides within which a point may find it or not."""
+"""Further strides within which a point may or may not find it."""
 
 NEGATIVE, EITHER = -1, -2
-"""Of a point that no face belongs to, and one that may find a face or not."""
+"""Labels of a point without a face, and of one that may or may not find a face."""
 
 
 def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each two boxes [P, 4] the part of their union that they share, in [0, 1], and the same by GIoU, in [-1, 1]."""
+    """Intersection over union, in [0, 1], and GIoU, in [-1, 1], of pairs of boxes [P, 4]."""
     low, high = torch.maximum(first, second), torch.minimum(first, second)
     shared = (high[:, 2:] - low[:, :2]).clamp(min=0).prod(1)
     areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) for boxes in (first, second)]
@@ -61,18 +60,18 @@ def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=16)
 def points_of(height: int, width: int) -> F32:
-    """The points [N, 2] of a picture, row by row; every part of a cell counts as a cell."""
+    """The points [N, 2] of a picture, row by row. A part of a cell at the border counts as a cell."""
     y, x = np.mgrid[: -(-height // STRIDE), : -(-width // STRIDE)]
     return (np.stack([x, y], axis=-1).reshape(-1, 2) * STRIDE).astype(np.float32)
 
 
 def assign(points: F32, boxes: F32, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Which face each point is to find.
+    """Assign to each point the face that it is to find.
 
     Args:
         points: [N, 2].
         boxes: [F, 4].
-        counted: [F]; the others are faces that may be found or not.
+        counted: [F]; the other faces may or may not be found.
 
     Returns:
         [N]: number of the face, NEGATIVE or EITHER.
@@ -95,12 +94,12 @@ def assign(points: F32, boxes: F32, counted: NDArray[np.bool_]) -> NDArray[np.in
 
 
 def decode_boxes(raw: Tensor, points: Tensor) -> Tensor:
-    """Boxes [..., 4] from the network's [..., 4] at `points` [..., 2]."""
+    """Boxes [..., 4] from outputs [..., 4] at `points` [..., 2]."""
     distances = (raw + HALF) * SIDE
     return torch.cat([points - distances[..., :2], points + distances[..., 2:]], dim=-1)
 
 
 def decode_landmarks(raw: Tensor, points: Tensor) -> Tensor:
-    """Landmarks [..., 5, 2] from the network's [..., 10]."""
+    """Landmarks [..., 5, 2] from outputs [..., 10] at `points` [..., 2]."""
     places = raw.unflatten(-1, (5, 2)) + torch.tensor(LANDMARKS, dtype=raw.dtype)
     return points[..., None, :] + places * SIDE

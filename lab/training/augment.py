@@ -1,4 +1,4 @@
-"""Pictures made worse: what a camera, a codec, an autoencoder and another white balance do to a face."""
+"""Spoils pictures of faces as a camera, a codec, an autoencoder and another white balance do."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ HUE_PLANE = 1 / np.sqrt(3)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much worse.
+    """How strongly pictures are spoilt.
 
     Attributes:
         grey: probability of a picture without colour.
-        hue: largest turn of the hues, radians.
-        saturation: largest change of the saturation, as a factor's deviation from 1.
+        hue: largest rotation of the hues, in radians.
+        saturation: largest deviation of the saturation's factor from 1.
         gain: standard deviation of the logarithm of each channel's gain.
         brightness: largest shift, in [0, 1].
         contrast: largest deviation of the contrast's factor from 1.
         gamma: largest logarithm of the gamma.
         noise: largest standard deviation of the noise, in [0, 1].
-        blur: probability of a blur, by one of three means.
-        codec: probability of a JPEG's artefacts.
+        blur: probability of a blur, of one of three kinds.
+        codec: probability of JPEG artefacts.
     """
 
     grey: float = 0.5
@@ -45,13 +45,13 @@ class Augmentation:
 
 
 def grey_images(images: Images) -> Images:
-    """The same images [N, H, W, 3] without colour."""
+    """The images [N, H, W, 3] without colour."""
     luma = (images @ np.array(LUMA, np.float32)).round().astype(np.uint8)
     return np.repeat(luma[..., None], 3, axis=3)
 
 
 def spoil(image: Images, plan: Augmentation, rng: np.random.Generator) -> Images:
-    """Blur an image [H, W, 3] or compress it, or not."""
+    """Perhaps blur an image [H, W, 3], or compress it."""
     side = image.shape[0]
     if rng.random() < plan.blur:
         way = rng.integers(3)
@@ -69,7 +69,7 @@ def spoil(image: Images, plan: Augmentation, rng: np.random.Generator) -> Images
 
 
 def colour_maps(count: int, plan: Augmentation, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Linear maps [count, 3, 3] of RGB and shifts [count, 3, 1], with brightness and contrast in them."""
+    """Random linear maps [count, 3, 3] of RGB and shifts [count, 3, 1], including brightness and contrast."""
     angle = rng.uniform(-plan.hue, plan.hue, count)
     cross = HUE_PLANE * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     turn = np.cos(angle)[:, None, None] * np.eye(3) + np.sin(angle)[:, None, None] * cross
@@ -88,9 +88,9 @@ def colour_maps(count: int, plan: Augmentation, rng: np.random.Generator) -> tup
 
 
 def augmented(images: Images, plan: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Images [N, S, S, 3] made worse, as [N, 3, S, S] float32 in [0, 1].
+    """Spoil images [N, S, S, 3]; returns [N, 3, S, S] float32 in [0, 1].
 
-    The noise is torch's, everything else `rng`'s.
+    Noise comes from torch's generator, everything else from `rng`.
     """
     count, side = images.shape[:2]
     spoilt = np.stack([spoil(image, plan, rng) for image in images])

@@ -1,4 +1,4 @@
-"""Training of the light autoencoder: encoder and decoder together, then the decoder alone, so that latents stay."""
+"""Trains the light autoencoder: encoder and decoder together, then the decoder alone, so that latents stay the same."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from .loop import Workshop, train
 from .portraits import PortraitSet
 
 FILE = "autoencoder.safetensors"
-"""Name of the finished autoencoder in the workshop, from where it goes into the checkpoint."""
+"""File of the finished autoencoder in the workshop, from which it goes into the checkpoint."""
 
 GRADIENT_WEIGHT = 0.5
-"""Of the error of differences between neighbours, against that of the values: edges."""
+"""Weight of the error of differences between neighbours (edges), against that of values."""
 
 IDENTITY_WEIGHT = 0.05
-"""Of the angle between what the recogniser says of the face before and after."""
+"""Weight of the angle between the embeddings of the face before and after."""
 
 SHARPNESS = 1e-3
-"""Below this error (of 1) the loss is quadratic, above it absolute."""
+"""Error, of values in [0, 1], below which the loss is quadratic; above it, it is absolute."""
 
 FACE_WEIGHT = 2.0
-"""Of the face's pixels against all others."""
+"""Weight of the face's pixels against all others."""
 
 
 @dataclass(frozen=True)
 class AutoencoderRecipe:
-    """Numbers of the training.
+    """All numbers of the training.
 
     Attributes:
-        portraits: learnt from.
-        held_out: measured on.
+        portraits: to learn from.
+        held_out: to measure on.
         together: steps of encoder and decoder.
-        alone: steps of the decoder, the encoder standing still.
+        alone: steps of the decoder while the encoder is frozen.
         batch: portraits in a step.
         rate: learning rate.
-        noise: standard deviation of what is added to latents before decoding.
-        seed: of everything random.
+        noise: standard deviation of the noise added to latents before decoding.
+        seed: of all random numbers.
     """
 
     portraits: PortraitSet
@@ -79,17 +79,17 @@ def face_weights(mask: NDArray[np.uint8]) -> Tensor:
 
 
 def opponent(image: Tensor) -> Tensor:
-    """[N, 3, H, W] RGB to brightness and two colour differences."""
+    """Brightness and two colour differences of [N, 3, H, W] RGB."""
     return torch.einsum("oc,nchw->nohw", torch.tensor(OPPONENT), image)
 
 
 def smooth_absolute(error: Tensor) -> Tensor:
-    """Absolute value, round at 0."""
+    """Absolute value, rounded off at 0."""
     return (error.square() + SHARPNESS**2).sqrt()
 
 
 def picture_loss(made: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-    """How far a picture is from what it should be: values, edges, and squared values for large errors."""
+    """The error of pictures: of values and edges, and squared for large errors."""
     error = opponent(made - wanted)
     across = smooth_absolute(error[..., 1:] - error[..., :-1]) * weights[..., 1:]
     down = smooth_absolute(error[..., 1:, :] - error[..., :-1, :]) * weights[..., 1:, :]
@@ -98,19 +98,19 @@ def picture_loss(made: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
 
 
 def psnr(made: Tensor, wanted: Tensor) -> float:
-    """Peak signal to noise ratio in dB of images in [0, 1], of the mean squared error of all."""
+    """Peak signal-to-noise ratio in dB of images in [0, 1], from their common mean squared error."""
     return float(-10 * torch.log10((made.clamp(0, 1) - wanted).square().mean()))
 
 
 @torch.no_grad()
 def held_out_psnr(model: LeanTAESD, pixels: NDArray[np.uint8], batch: int = 16) -> float:
-    """PSNR over portraits [N, H, W, 3]."""
+    """PSNR of portraits [N, H, W, 3]."""
     made = [model.decode(model.encode(as_images(pixels[i : i + batch]))) for i in range(0, len(pixels), batch)]
     return psnr(torch.cat(made), as_images(pixels))
 
 
 def trained_autoencoder(shop: Workshop) -> tuple[LeanTAESD, dict[str, Any]]:
-    """Train both phases, or read what was trained; with the figures."""
+    """Train both phases, or load the finished autoencoder; returns it with its figures."""
     recipe = SMOKE if shop.smoke else RECIPE
     model, seconds = both_trained(shop)
     for parameter in model.encoder.parameters():
@@ -147,7 +147,7 @@ def trained_autoencoder(shop: Workshop) -> tuple[LeanTAESD, dict[str, Any]]:
 
 
 def both_trained(shop: Workshop) -> tuple[LeanTAESD, float]:
-    """The model after the first phase, whose encoder is final, and the seconds that took."""
+    """Run the first phase; returns the model, whose encoder is final, and the seconds that it took."""
     recipe = SMOKE if shop.smoke else RECIPE
     recipe.portraits.render(shop.data, shop.threads)
     arrays = recipe.portraits.load(shop.data)

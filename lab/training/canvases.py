@@ -1,7 +1,7 @@
-"""Pictures that the detector learns from, put together from rendered ones: faces of all sizes and turns.
+"""Composes the pictures that the detector learns from: faces of all sizes and angles, from rendered pictures.
 
 A canvas is a piece of a scene, portraits on top of a scene, or one picture in a black frame as the pack shows it to
-the detector, at one of the scales at which that looks at it. Coordinates are pixels, (0, 0) the top left corner of
+the detector, at one of the detector's scales. Coordinates are pixels, (0, 0) the top left corner of
 the top left pixel.
 """
 
@@ -23,29 +23,29 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 SEEN = 0.42
-"""Part of a face that must be seen for it to count, with less it may be found or not. Somebody of whom half is seen is
-to be found, so this is less."""
+"""Least visible share of a face that counts; with less it may or may not be found. It is below
+one half because faces of which half is visible must be found."""
 
 HIDDEN = 0.15
-"""Part of a face up to which nothing of it can be found."""
+"""Largest visible share of a face that cannot be found."""
 
 CUT = 0.25
-"""Part of the pictures that are cut off through a face."""
+"""Share of the pictures that are cut off through a face."""
 
 LEFT = (0.42, 0.9)
-"""Least and most of that face that is left."""
+"""Least and largest share of that face that is left."""
 
 MIN_SIZE = 15.0
-"""Pixels of the longer side of a face that counts."""
+"""Least longer side of a face that counts, in pixels."""
 
 STEEPEST = 55.0
-"""Degrees of roll of a face that counts."""
+"""Largest roll of a face that counts, in degrees."""
 
 USUAL_FACE = (17.0, 52.0)
-"""Heights in pixels of most faces: around those that the network is to find at one scale."""
+"""Heights of most faces in pixels: about those that the network is to find at one scale."""
 
 USUAL = 0.75
-"""Part of the faces that are of such a height; the others are larger, for the network to leave alone."""
+"""Share of the faces of such a height; the others are larger, for the network to ignore."""
 
 BORDERS = (0.0, 0.25, 0.75)
 """Black frames in which the pack shows pictures, see `reverse_personalization.geometry.face_search`."""
@@ -70,13 +70,13 @@ class Source(NamedTuple):
 
 
 class Canvas(NamedTuple):
-    """What is learned from.
+    """A picture to learn from.
 
     Attributes:
         image: [side, side, 3] uint8.
         boxes: [F, 4].
         landmarks: [F, 5, 2].
-        counted: [F], False for faces that may be found or not.
+        counted: [F]; False for faces that may or may not be found.
     """
 
     image: Picture
@@ -119,7 +119,7 @@ class Stock:
 
 
 def mirrored(source: Source) -> Source:
-    """The same with left and right exchanged."""
+    """The picture with left and right exchanged."""
     width = source.image.shape[1]
     boxes = source.boxes.copy()
     boxes[:, [0, 2]] = width - source.boxes[:, [2, 0]]
@@ -129,7 +129,7 @@ def mirrored(source: Source) -> Source:
 
 
 def cut(source: Source, rng: np.random.Generator) -> Source:
-    """What is left of a picture that is cut off through one of its faces; the same where nobody is seen well."""
+    """Cut a picture off through one of its faces, if any is visible enough."""
     whole = np.flatnonzero(source.visible >= LEFT[1])
     if not len(whole):
         return source
@@ -184,7 +184,7 @@ class Easel:
         self.faces: list[tuple[F32, F32, F32, F32, int]] = []
 
     def paste(self, source: Source, view: F64, rng: np.random.Generator) -> None:
-        """Lay a picture over what is there; `view` [2, 3] is a similarity from its pixels to the canvas's."""
+        """Draw a picture onto the canvas; `view` [2, 3] is a similarity from its pixels to the canvas's."""
         self.layers += 1
         factor = float(np.hypot(view[0, 0], view[1, 0]))
         image, inner = source.image, view.copy()
@@ -216,7 +216,7 @@ class Easel:
         return (slice(y0, y1), slice(x0, x1)), (x1 - x0, y1 - y0), np.array([x0, y0], float)
 
     def canvas(self) -> Canvas:
-        """The picture and its faces, boxes cut off at its border; those hidden or outside count for nothing."""
+        """The picture and its faces, with boxes clipped to it; faces that are hidden or outside are left out."""
         boxes, landmarks, counted = [], [], []
         for layer_boxes, layer_landmarks, visible, rolls, layer in self.faces:
             for box, points, seen, roll in zip(layer_boxes, layer_landmarks, visible, rolls, strict=True):
@@ -354,6 +354,6 @@ def draw_canvas(stock: Stock, side: int, rng: np.random.Generator) -> Canvas:
     canvas = easel.canvas()
     image = spoiled(canvas.image, rng, strongest_blur=0.8)
     if black:
-        # Nothing happens to a frame that is put around the picture last.
+        # A frame that is put around the picture last is not spoilt.
         image[easel.owner == 0] = 0
     return canvas._replace(image=image)

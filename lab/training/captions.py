@@ -1,6 +1,6 @@
-"""What is said of a portrait: the sentences of the pack's own Attribute Prompt, with gaps, and free words behind.
+"""Captions of portraits: sentences of the pack's own Attribute Prompt, with gaps, followed by free words.
 
-Learning from the very function that users' prompts come from keeps the words of both the same.
+Users' prompts come from the same function, so that training and use share their words.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..render.identity import ETHNICITIES
 from .portraits import EXPRESSION_NAMES, HAIR_COLOUR_NAMES, Arrays
 
 YOUNG, OLD = 36.0, 56.0
-"""Years below which a person is called young, and from which elderly."""
+"""The ages below which a person is called young, and at or above which elderly."""
 
 _EXPRESSION_WORDS = {
     "neutral": ("neutral", "neutral", "serious"),

@@ -1,4 +1,4 @@
-"""The crops that InsightFace feeds its models, many at a time and with the errors of a real detector."""
+"""Cuts the crops that InsightFace feeds to its models, many at a time and with the errors of a real detector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ATTRIBUTE_MARGIN = 1.5
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""[5, 2] where InsightFace puts the landmarks in a crop of RECOGNITION_SIDE."""
+"""Landmarks [5, 2] in a crop of RECOGNITION_SIDE, as InsightFace aligns it."""
 
 LANDMARK_ERROR = 0.04
 """Largest standard deviation of a detector's landmarks, in each direction, relative to the eyes' distance."""
@@ -29,7 +29,7 @@ BOX_ERROR = 0.04
 
 
 def similarity(points: NDArray[Any], target: NDArray[np.float64] = TEMPLATE) -> NDArray[np.float64]:
-    """Least-squares turns, scalings and shifts without reflection [N, 2, 3] that take points [N, P, 2] to `target`."""
+    """Least-squares similarities [N, 2, 3], without reflection, from points [N, P, 2] to `target`."""
     mean, target_mean = points.mean(1, keepdims=True), target.mean(0)
     here = (points - mean) @ np.array([1, 1j])
     there = (target - target_mean) @ np.array([1, 1j])
@@ -57,7 +57,7 @@ def warp(images: Images, maps: NDArray[np.float64], side: int) -> Images:
 
 
 def noisy_landmarks(landmarks: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Landmarks [N, 5, 2] as a detector might find them, each picture's as good or bad as LANDMARK_ERROR allows."""
+    """Landmarks [N, 5, 2] as a detector might find them; the error of each picture is up to LANDMARK_ERROR."""
     distance = np.linalg.norm(landmarks[:, 1] - landmarks[:, 0], axis=1)
     error = distance * rng.uniform(0, LANDMARK_ERROR, len(landmarks))
     noisy: NDArray[np.float64] = landmarks + error[:, None, None] * rng.normal(size=landmarks.shape)

@@ -1,8 +1,8 @@
-"""The network that is trained: the host's UNet and text encoders, with a FaceID adapter and its LoRA built in.
+"""The network to train: the host's UNet and text encoders, with a FaceID adapter and its LoRA built in.
 
-The host's loaders put adapter and LoRA into the UNet from outside. To be trained they must be parameters like all
-others, so here every attention is wrapped; `adapter_groups` and `checkpoint_tensors` take it apart again into the two
-files. That both ways of running give the same prediction is tested.
+The host's loaders add adapter and LoRA to the UNet from outside. For training they must be ordinary parameters, so here
+every attention is wrapped; `adapter_groups` and `checkpoint_tensors` take the network apart again into the two files. A
+test holds that both give the same prediction.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from reverse_personalization.method.adapter import IdentityProjection
 from reverse_personalization.method.attention_layout import LORA_TARGETS, transformer_sites
 
 PREDICTING = ("out_layers.3", "proj_out", "out.2", "to_out.0", "ff.net.2")
-"""Layers that end a branch: they start near zero, so that every branch does."""
+"""Layers at the end of a branch. They start near zero, and therefore so does every branch."""
 
 BRANCH_START = 0.1
-"""Factor on the random weights of `PREDICTING`."""
+"""Factor for the random weights of `PREDICTING`."""
 
 TOKEN_START = 0.02
-"""Standard deviation of embeddings at the start: words that training never meets stay next to nothing."""
+"""Initial standard deviation of embeddings; words that never occur in training stay this small."""
 
 SIZE_FEATURES = 256
 
 
 class Shared:
-    """What the attentions of one network share during one evaluation: the identity's tokens, or no adapter at all."""
+    """What all attentions share during an evaluation: the identity's tokens, or None for no adapter."""
 
     tokens: Tensor | None = None
 
 
 class AdaptedAttention(nn.Module):
-    """One of the host's attentions with LoRA and, if it looks at the text, a second look at the identity."""
+    """One of the host's attentions with LoRA and, if it attends to text, a second attention to the identity."""
 
     def __init__(self, base: Any, shared: Shared, rank: int, context_width: int | None) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class AdaptedAttention(nn.Module):
         layer = self.base.get_submodule(LORA_TARGETS[name])
         weight = layer.weight
         if self.shared.tokens is not None:
-            # Adding the weights is much less work than running every token through two thin layers.
+            # Adding the weights takes much less work than running every token through two thin layers.
             pair = self.lora[name]
             weight = weight + pair.get_parameter("1.weight") @ pair.get_parameter("0.weight")
         return F.linear(x, weight, layer.bias)
@@ -78,7 +78,7 @@ class AdaptedAttention(nn.Module):
         mask: Tensor | None = None,
         transformer_options: Any = None,
     ) -> Tensor:
-        """As the host's `CrossAttention`; `value`, `mask` and the options are not used."""
+        """Compute like the host's `CrossAttention`; `value`, `mask` and the options are ignored."""
         context = x if context is None else context
         q = self._linear("to_q", x)
         heads = self.base.heads
@@ -90,7 +90,7 @@ class AdaptedAttention(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """UNet, text encoders and adapter under one roof, float32."""
+    """UNet, text encoders and adapter in one module, float32."""
 
     def __init__(self, sizes: ModelSizes, seed: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Denoiser(nn.Module):
         self.image_proj = IdentityProjection(
             IDENTITY_WIDTH, sizes.adapter.projection_hidden, sizes.adapter.tokens, sizes.unet.context_dim, operations=nn
         )
-        # A unit vector's 512 numbers are small: the first layer makes features of variance 1 of them.
+        # The 512 numbers of a unit vector are small: the first layer scales them to variance 1.
         nn.init.normal_(self.image_proj.get_parameter("proj.0.weight"))
         for module in list(self.unet.modules()):
             for kind in ("attn1", "attn2"):
@@ -128,7 +128,7 @@ class Denoiser(nn.Module):
         self.unet.to(memory_format=torch.channels_last)
 
     def encode_texts(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Tokens [N, 77, context] and pooled [N, width] of texts, equal ones encoded once."""
+        """Encode texts as tokens [N, 77, context] and pooled [N, width]; equal texts are encoded once."""
         unique = sorted(set(texts))
         pairs = [token_numbers(text) for text in unique]
         small, _ = encoded(self.text.clip_l, torch.tensor([pair[0] for pair in pairs]))
@@ -145,7 +145,7 @@ class Denoiser(nn.Module):
             noisy: [N, 4, h, w], sqrt(abar) * latent + sqrt(1 - abar) * noise.
             timestep: [N] in [0, 1000).
             texts: N captions.
-            sizes: [N, 6] height, width, top, left, target height and width, as SDXL is told them.
+            sizes: [N, 6] height, width, top, left, target height and width, as SDXL expects them.
             identity: [N, 512] of unit length, or zero for the null identity; None: without adapter and LoRA.
         """
         context, pooled = self.encode_texts(texts)
@@ -156,7 +156,7 @@ class Denoiser(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
-    """Attention of several heads; all [N, tokens, width], `mask` added to the scores."""
+    """Multi-head attention of [N, tokens, width]; `mask` is added to the scores."""
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
 
@@ -181,7 +181,7 @@ def encoded(encoder: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def frequencies(values: Tensor) -> Tensor:
-    """[N] numbers to [N, 256] features, with the host's own function."""
+    """Features [N, 256] of numbers [N], by the host's own function."""
     network = host.module("comfy.ldm.modules.diffusionmodules.util")
     features: Tensor = network.timestep_embedding(values, SIZE_FEATURES)
     return features

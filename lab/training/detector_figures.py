@@ -1,7 +1,7 @@
-"""How good a detector is, through InsightFace as it is.
+"""Measures a detector through InsightFace itself.
 
 A face counts if half of it or more is seen, nine tenths of its box are in the picture, it is SMALLEST pixels high or
-more as the detector sees it, and its yaw and roll are within the limits; any other face may be found or not.
+more as the detector sees it, and its yaw and roll are within the limits; any other face may or may not be found.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .spoiling import spoiled
 SMALLEST = 24.0
 MIN_VISIBLE, MIN_INSIDE = 0.5, 0.9
 FOUND = 0.5
-"""Part of their union that a found box and a face's share."""
+"""Least intersection over union of a find and its face."""
 
 TOUCHED = 0.3
-"""The same for a face that does not count, which excuses a box that is near it."""
+"""The same for a face that does not count: a find near it is no mistake."""
 
 SIZES = (24, 36, 60, 120, 10_000)
 """Limits of face height in pixels, for the figures by size."""

@@ -1,7 +1,7 @@
-"""The recognisers: the pack's own, which conditions the diffusion model, and the judge, which never saw its people.
+"""Trains the recognisers: the one that conditions the diffusion model, and the judge, which never saw its people.
 
-Both learn to see the shape of a face and nothing else. What is to be seen is known as numbers (`identity_code`), so
-that a picture is compared not only with the others of its batch but with the codes of everybody in the set.
+Both learn to see the shape of a face and nothing else. That shape is known as numbers (`identity_code`), so that a
+picture is compared not only with the others in its batch but with the codes of everybody in the set.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ CELLS = 49
 """Of the last maps: RECOGNITION_SIDE halved four times, squared."""
 
 TRAINING = PortraitSet("train", 0, 6000, 4)
-"""What all parts but the judge learn from, as far as portraits go."""
+"""The portraits from which all parts but the judge learn."""
 
 VALIDATION = PortraitSet("test", 900_000, 300, 6)
-"""People for the figures, none of whom is trained on or measured later."""
+"""People for the figures; none of them is trained on or measured later."""
 
 
 @dataclass(frozen=True)
 class RecogniserPlan:
-    """Every number of a recogniser's training.
+    """All numbers of a recogniser's training.
 
     Attributes:
         name: of the state, and of the pack.
@@ -58,7 +58,7 @@ class RecogniserPlan:
         embedding: numbers that are learnt; they are then spread over IDENTITY_WIDTH.
         components: of the shape, see `identity_code`.
         batch: people in a batch, each with all portraits.
-        grouped: part of the batch that is of one sex and ethnicity.
+        grouped: share of the batch that has one sex and ethnicity.
         steps: in all.
         rate: peak of the learning rate.
         seed: of all random numbers.
@@ -94,7 +94,7 @@ class RecogniserPlan:
 
     @property
     def portraits(self) -> PortraitSet:
-        """What is learnt from."""
+        """The portraits to learn from."""
         return PortraitSet(self.split, 0, self.people, self.each)
 
 
@@ -138,7 +138,7 @@ RECIPES = {"recogniser": (RECOGNISER, _smoke(RECOGNISER)), "judge": (JUDGE, _smo
 
 
 class RecogniserTraining(nn.Module):
-    """A recogniser and what only its training needs.
+    """A recogniser, and networks that only its training needs.
 
     Attributes:
         network: [N, 3, S, S] in [-1, 1] to [N, embedding].
@@ -240,13 +240,13 @@ def fit(shop: Workshop, plan: RecogniserPlan, model: RecogniserTraining) -> floa
 
 
 def spreading(plan: RecogniserPlan) -> NDArray[np.float32]:
-    """Fixed [IDENTITY_WIDTH, embedding] matrix that keeps lengths and cosines."""
+    """A fixed matrix [IDENTITY_WIDTH, embedding] that preserves lengths and cosines."""
     draws = np.random.default_rng(plan.seed).normal(size=(IDENTITY_WIDTH, plan.embedding))
     return np.linalg.qr(draws)[0].astype(np.float32)
 
 
 def pack_file(shop: Workshop, plan: RecogniserPlan) -> Path:
-    """Where the finished recogniser is kept."""
+    """Path of the finished recogniser."""
     return shop.models / FACE_PACK.with_name(plan.name) / "recognition.onnx"
 
 

@@ -1,6 +1,6 @@
-"""Scenes on disk: pictures of several people, or of nobody, that the detector learns from and is measured on.
+"""Sets of scenes on disk: pictures of several people, or of nobody, for training and measuring the detector.
 
-A set is a folder of shards like those of `portraits`, and goes on where it stopped in the same way.
+A set is a folder of shards, as in `portraits`; drawing it can be interrupted and continued.
 """
 
 from __future__ import annotations
@@ -22,23 +22,22 @@ SHARD = 50
 """Scenes in a shard."""
 
 TURNED = 0.5
-"""Part of the people whose pose is drawn evenly from all that the detector is asked for, not from the usual ones."""
+"""Share of the people whose pose is drawn uniformly from all poses that the detector must find."""
 
 WIDEST_YAW, WIDEST_ROLL = 45.0, 30.0
 """Degrees."""
 
 TURNS = 3
-"""First number of the generators of `turned`, which keeps them apart from all others."""
+"""First number of the seeds of `turned`, which sets its generators apart from all others."""
 
 CROWDING = 8
-"""The same of `with_neighbours`."""
+"""First number of the seeds of `with_neighbours`."""
 
 NEIGHBOURS = 0.7
-"""Part of the people of a crowded scene whom somebody nearer covers in part."""
+"""Share of the people in a crowded scene of whom somebody nearer covers a part."""
 
 BEHIND = (0.2, 0.7)
-"""Of a face, about the least and the most that the neighbour covers; see `render.scene.covered`, which counts more than
-what is really covered."""
+"""About the least and largest share of a face that the neighbour covers; `render.scene.covered` overestimates it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class SceneSet:
     Attributes:
         split: of the people, see `render.seeds`; scenes of different splits have different seeds, too.
         first: number of the first scene within the split.
-        count: how many.
+        count: number of scenes.
         height: pixels.
         width: pixels.
         crowded: whether most people have somebody nearer in front of a part of their face.
@@ -69,7 +68,7 @@ class SceneSet:
 
     @property
     def shards(self) -> int:
-        """Shards in all."""
+        """Number of shards."""
         return -(-self.count // SHARD)
 
     def spec(self, index: int) -> SceneSpec:
@@ -103,7 +102,7 @@ class SceneSet:
 
 
 def turned(place: Placement, rng: np.random.Generator) -> Placement:
-    """The same person, TURNED of the time with another yaw and roll."""
+    """The same person, with another yaw and roll in a share TURNED of all cases."""
     further, yaw, roll = rng.random(), rng.uniform(-WIDEST_YAW, WIDEST_YAW), rng.uniform(-WIDEST_ROLL, WIDEST_ROLL)
     if further >= TURNED:
         return place

@@ -18,13 +18,13 @@ from .onnx_export import CompactGraph, Stored, append
 from .second_look import EVEN, LOOKS, MARKS, MIDDLE, OUTPUTS, REACH, SHOWN
 
 LEAST_SCORE = 0.15
-"""Of the first stage, for a second look; lower ones cost time and find nobody more."""
+"""Least score of the first stage that gets a second look. Lower scores would cost time and find nobody else."""
 
 SAME = 0.5
-"""Of boxes that share more than this part of their union only the best gets a second look."""
+"""Of boxes that overlap more than this (intersection over union), only the best gets a second look."""
 
 MOST = 100
-"""Finds at most that get one."""
+"""The most finds that get a second look."""
 
 ANCHORS = 2
 """Finds of a cell."""
@@ -104,7 +104,7 @@ def propose(graph: CompactGraph, image: str, given: dict[str, str], least: float
         strides=graph.node("Concat", *units, graph.array(np.ones((1, 1))), axis=0),
         boxes=boxes_of_all,
         scores=scores,
-        # Never nothing: not every runtime takes an empty batch.
+        # Never empty, because not every runtime accepts an empty batch.
         rows=graph.node("Concat", chosen, total, axis=0),
     )
 

@@ -1,4 +1,4 @@
-"""What happens to pictures on their way: light, colour, blur, noise and compression."""
+"""Spoils pictures for the detector: light, colour, blur, noise and compression."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Picture = NDArray[np.uint8]
 """[H, W, 3] RGB."""
 
 GREY = 0.12
-"""Part of the pictures that lose their colour."""
+"""Share of the pictures that lose their colour."""
 
 
 def recoloured(image: Picture, rng: np.random.Generator) -> Picture:
-    """Another exposure, contrast and colour balance, sometimes grey."""
+    """Change exposure, contrast and colour balance; sometimes make the picture grey."""
     steps = np.arange(256, dtype=np.float32) / 255
     gains = np.exp(0.25 * rng.normal() + 0.12 * rng.normal(size=3) * (rng.random() < 0.6))
     gamma = np.exp(rng.uniform(-0.45, 0.45))
@@ -29,7 +29,7 @@ def recoloured(image: Picture, rng: np.random.Generator) -> Picture:
 
 
 def blurred(image: Picture, rng: np.random.Generator, strongest: float) -> Picture:
-    """Out of focus, or as if it had been enlarged; `strongest` is the blur's largest radius in pixels."""
+    """Blur a picture as if it were out of focus or enlarged, by a radius of at most `strongest` pixels."""
     radius = float(rng.uniform(0.3, max(strongest, 0.4)))
     if rng.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), radius), np.uint8)
@@ -41,7 +41,7 @@ def blurred(image: Picture, rng: np.random.Generator, strongest: float) -> Pictu
 
 
 def noisy(image: Picture, rng: np.random.Generator) -> Picture:
-    """With the grain of a sensor, or of a generator whose blots are a few pixels wide."""
+    """Add the grain of a sensor, or the blots, a few pixels wide, of a generator."""
     height, width = image.shape[:2]
     grain = int(rng.choice([1, 1, 2, 4]))
     strength = rng.uniform(1.5, 14.0)
@@ -53,13 +53,13 @@ def noisy(image: Picture, rng: np.random.Generator) -> Picture:
 
 
 def compressed(image: Picture, rng: np.random.Generator) -> Picture:
-    """As a JPEG."""
+    """Compress a picture as JPEG."""
     stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 92))])[1]
     return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)
 
 
 def spoiled(image: Picture, rng: np.random.Generator, *, strongest_blur: float = 1.2) -> Picture:
-    """A bit of everything, or nothing."""
+    """Apply a little of everything, or nothing."""
     if rng.random() < 0.8:
         image = recoloured(image, rng)
     if rng.random() < 0.3:

@@ -1,4 +1,4 @@
-"""The denoiser's teachers: they read from its guess at a clean latent what it was told of identity and looks."""
+"""The denoiser's teachers, which read identity and looks from its guess at a clean latent."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .loop import Workshop
 from .traits import mentioned
 
 UNSPOKEN = 0.3
-"""Weight of traits that a caption does not speak of, which must stay as they are, against those that it does."""
+"""Weight of traits that a caption does not mention, which must not change, against those that it mentions."""
 
 KEPT_BY_STEPS = 600
-"""Timestep below which most of the training with the adapter happens: anonymisation starts no higher."""
+"""Timestep below which most of the training with the adapter takes place, because anonymisation starts there."""
 
 
 def dissimilarity(read: Tensor, identities: Tensor) -> Tensor:
@@ -32,12 +32,12 @@ def disagreement(read: Tensor, truth: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Teachers:
-    """What reads from the denoiser's guess at clean latents whether it shows what it was told.
+    """Two networks that read from guesses at clean latents whether these show what they should.
 
     Attributes:
-        identity: reader of embeddings.
-        traits: reader of `traits.traits`.
-        figures: how well they read portraits that they did not learn from.
+        identity: reads embeddings.
+        traits: reads `traits.traits`.
+        figures: how well both read portraits that they did not learn from.
     """
 
     identity: LatentReader
@@ -45,10 +45,10 @@ class Teachers:
     figures: dict[str, float]
 
     def unlikeness(self, clean: Tensor, identity: Tensor, timestep: Tensor, signal: Tensor) -> Tensor:
-        """How little the guesses show the identities that they should, a scalar in [0, 2].
+        """Loss of the identities that the guesses should show, a scalar in [0, 2].
 
-        The noisier the picture, the less a single guess can show: it counts by the signal's power, and above
-        KEPT_BY_STEPS not at all.
+        The noisier the picture, the less a single guess can show: it is weighted by the signal's power, and not
+        counted above KEPT_BY_STEPS.
 
         Args:
             clean: [N, 4, h, w], guesses.
@@ -60,13 +60,13 @@ class Teachers:
         return (counts * dissimilarity(self.identity(clean), identity)).mean()
 
     def untruth(self, clean: Tensor, texts: Sequence[str], told: Tensor, seen: Tensor, signal: Tensor) -> Tensor:
-        """How little the guesses show the traits that their captions speak of, and keep the others; 0 or more.
+        """Loss of the traits that the captions mention and of those that they should keep; 0 or more.
 
         Args:
             clean: [N, 4, h, w], guesses.
             texts: N captions.
-            told: [N, traits] of the portraits that the captions speak of.
-            seen: [N, traits] of the portraits themselves.
+            told: [N, traits], those of the portraits that the captions describe.
+            seen: [N, traits], those of the portraits themselves.
             signal: [N], abar.
         """
         spoken = mentioned(texts)
@@ -83,7 +83,7 @@ def trained_teachers(
     identities: Tensor,
     truth: Tensor,
 ) -> Teachers:
-    """Train both teachers, or read what was trained.
+    """Train both teachers, or load finished ones.
 
     Args:
         shop: where.

@@ -1,4 +1,4 @@
-"""What captions can say of a portrait, as numbers: for the teacher of the denoiser's words."""
+"""What captions can say of a portrait, as numbers, for the teacher of the denoiser's words."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ GROUPS: dict[str, tuple[str, int]] = {
     "beard": (r"beard|moustache|goatee|stubble|shaven", 1),
     "hair": ("|".join((*HAIR_COLOUR_NAMES, "white")), len(HAIR_COLOUR_NAMES)),
 }
-"""By group of traits the words that speak of it, and how many traits it has."""
+"""For each group of traits the words that mention it, and the number of its traits."""
 
 COUNT = sum(count for _, count in GROUPS.values())
 
 
 def traits(arrays: Arrays) -> Tensor:
-    """float32 [N, COUNT] of 0 and 1: what is true of each portrait, in the order of GROUPS.
+    """The traits of each portrait, float32 [N, COUNT] of 0 and 1, in the order of GROUPS.
 
     Young, old; male; the ethnicities; smiling, open mouth; glasses; beard; the hair colours.
     """
@@ -48,7 +48,7 @@ def traits(arrays: Arrays) -> Tensor:
 
 
 def mentioned(texts: Sequence[str]) -> Tensor:
-    """float32 [N, COUNT]: 1 for the traits that each text speaks of, else 0."""
+    """Whether each text mentions each trait, float32 [N, COUNT] of 0 and 1."""
     rows = [
         [float(bool(re.search(words, text))) for words, count in GROUPS.values() for _ in range(count)]
         for text in texts

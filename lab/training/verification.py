@@ -1,4 +1,4 @@
-"""How well embeddings tell people apart."""
+"""Measures how well embeddings tell people apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FALSE_MATCH_RATE = 1e-3
-"""Part of two people's pairs that is accepted at the threshold."""
+"""Share of pairs of different people that are accepted at the threshold."""
 
 Flags = NDArray[np.bool_]
 Scores = NDArray[np.float64]
@@ -18,7 +18,7 @@ def unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def equal_error_rate(genuine: Scores, impostor: Scores) -> float:
-    """Where as many of the same person's pairs are refused as of two people's are accepted."""
+    """The equal error rate: as many pairs of one person are refused as pairs of two people are accepted."""
     genuine, impostor = np.sort(genuine), np.sort(impostor)
     refused = np.arange(len(genuine)) / len(genuine)
     accepted = 1 - np.searchsorted(impostor, genuine) / len(impostor)
@@ -50,7 +50,7 @@ def verification(
     Args:
         embeddings: [N, D].
         people: [N], who each is.
-        alike: [N, K], numbers that are equal in pictures of people that look alike at a glance.
+        alike: [N, K], numbers that are equal for people who look alike at a glance.
 
     Returns:
         `eer`; `eer_alike` against impostors of whom all of `alike` is equal; `threshold` at `FALSE_MATCH_RATE`

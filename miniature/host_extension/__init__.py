@@ -1,8 +1,8 @@
-"""Teach ComfyUI the size of the miniature: an SDXL that a CPU runs in a moment.
+"""Teaches ComfyUI the size of the miniature, an SDXL that a CPU runs in a moment.
 
-ComfyUI recognises a checkpoint by the widths it finds in it and looks them up in a list of model classes. This
-package, put into `custom_nodes`, adds one class to that list; the loader nodes and everything behind them stay the
-host's own. `sizes.json` beside this file holds every width, for this package and for the builder of the files.
+ComfyUI recognises a checkpoint by looking up its widths in a list of model classes. This package, placed in
+`custom_nodes`, adds a class to that list; the loader nodes and everything behind them remain the host's own.
+`sizes.json` beside this file holds every width, for this package and for the builder of the files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from comfy.sdxl_clip import SDXLClipModel, SDXLTokenizer
 SIZES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("sizes.json").read_text(encoding="utf-8"))
 
 DETECTED = ("model_channels", "transformer_depth", "context_dim", "adm_in_channels")
-"""The widths that tell a miniature from every other model."""
+"""The widths that distinguish the miniature from every other model."""
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
 
@@ -49,12 +49,12 @@ class MiniatureSDXL(comfy.supported_models.SDXL):
     unet_extra_config = {"num_heads": -1, "num_head_channels": SIZES["unet"]["num_head_channels"]}
 
     def clip_target(self, state_dict: dict[str, torch.Tensor] | None = None) -> Any:
-        """Tokenizer (the host's own) and text encoders for the checkpoint at hand."""
+        """The host's own tokenizer, and the text encoders of this checkpoint."""
         return comfy.supported_models_base.ClipTarget(SDXLTokenizer, MiniatureClipModel)
 
 
 def register() -> None:
-    """Add `MiniatureSDXL` to the models ComfyUI detects, once however often this is called or imported."""
+    """Add `MiniatureSDXL` to the models that ComfyUI detects, once, however often this is called or imported."""
     known = comfy.supported_models.models
     if all(model.__name__ != MiniatureSDXL.__name__ for model in known):
         known.append(MiniatureSDXL)
