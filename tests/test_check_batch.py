@@ -6,10 +6,10 @@ import dataclasses
 import itertools
 
 import pytest
+from tests.in_host import part
 
 from tests.checking import AFTER, BEFORE, DET_SIZE, NOBODY, OTHER_PLACE, PLACE, scene, statuses
 from tests.face_embedding import images, run
-from tests.in_host import part
 
 PEOPLE = scene(cyan=PLACE), scene(magenta=PLACE), scene(yellow=PLACE)
 """Three people, each in a picture, all at one place."""

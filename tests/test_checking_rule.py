@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-
 from reverse_personalization.boxes import intersection_over_union
 from reverse_personalization.checking import Checker, Find, compare_pictures
 from reverse_personalization.faces import Detection

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
-
 from reverse_personalization.digest import UndigestibleError, Weight, digest
 from reverse_personalization.fingerprint import ModelFingerprint
 from reverse_personalization.first_sight import FirstSight, running_cells
+from torch import nn
 
 
 def of(value: Any, **options: Any) -> str:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from tests.in_host import ROOT, part, run_node
 from torch import Tensor, nn
 
-from tests.in_host import ROOT, part, run_node
 from tests.patched_models import HOST, PATCHES, Scaled, fingerprints
 from tests.small_model import SmallModel
 

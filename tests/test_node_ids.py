@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
-
 from tests.in_host import ROOT, start_host
 
 ANOTHER = """

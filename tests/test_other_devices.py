@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from tests.in_host import part, run_node
 from torch import Tensor
 
 from tests.golden import GoldenModel
-from tests.in_host import part, run_node
 from tests.patched_models import HOST
 from tests.small_model import GOLDEN, SmallModel
 
@@ -135,7 +135,7 @@ def test_a_later_wrapper_that_replaces_the_attention_is_noticed(small: SmallMode
         executor: Any, x: Tensor, t: Tensor, context: Any, y: Any, control: Any, options: Any, **kw: Any
     ) -> Any:
         own = dict.fromkeys(options["patches_replace"]["attn2"], plain)
-        return executor(*before, {**options, "patches_replace": {"attn2": own}}, **kwargs)
+        return executor(x, t, context, y, control, {**options, "patches_replace": {"attn2": own}}, **kw)
 
     model = small.model.clone()
     model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "another pack", replace)

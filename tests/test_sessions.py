@@ -19,11 +19,11 @@ import pytest
 import torch
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from tests.in_host import part
 
 from tests import fake_insight
 from tests.checking import AFTER, BEFORE, DET_SIZE
 from tests.face_embedding import bgr, images, run
-from tests.in_host import part
 
 PICTURE = fake_insight.scene(99, 99, cyan=(10, 10, 50))
 
