@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ def small() -> SmallModel:
 
 
 @pytest.fixture
-def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Numbers of rows in the calls of the network."""
     load_pack()
     import comfy.model_base
@@ -39,7 +39,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         return apply(self, x, *args, **kwargs)
 
     monkeypatch.setattr(comfy.model_base.BaseModel, "apply_model", counted)
-    yield seen
+    return seen
 
 
 @pytest.fixture
