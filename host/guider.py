@@ -171,7 +171,7 @@ class NullIdentityGuider(_IdentityGuider):
         def prepare(executor: Any, model: ModelPatcher, noise_shape: Any, *args: Any, **kwargs: Any) -> Any:
             return executor(model, [rows, *noise_shape[1:]], *args, **kwargs)
 
-        self.model_options = create_model_options_clone(self.model_options)
+        self.model_options = create_model_options_clone(self.model_patcher.model_options)
         add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, prepare, self.model_options, is_model_options=True)
 
 

@@ -19,6 +19,11 @@ def small() -> SmallModel:
     return SmallModel()
 
 
+@pytest.fixture(scope="module")
+def trajectory(small: SmallModel) -> Any:
+    return small.invert(small.latent(), steps=4)
+
+
 def numbered(*shape: int, count: int = BATCH) -> Tensor:
     """A tensor whose rows hold their numbers."""
     return torch.arange(float(count)).view(count, *[1] * len(shape)).expand(count, *shape).clone()
@@ -213,9 +218,10 @@ def texts(small: SmallModel, limits: list[dict[str, Any]]) -> Any:
 
 @pytest.mark.parametrize("where", ["source", "attributes", "negative", "source of the sampler"])
 @pytest.mark.parametrize("name", [*GAPS, *HOLES])
-def test_gaps_are_refused_before_anything_is_evaluated(small: SmallModel, name: str, where: str) -> None:
+def test_gaps_are_refused_before_anything_is_evaluated(
+    small: SmallModel, trajectory: Any, name: str, where: str
+) -> None:
     gapped = texts(small, (GAPS | HOLES)[name])
-    trajectory = small.invert(small.latent(), steps=4)
     run = {
         "source": lambda: small.invert(small.latent(), steps=4, source=gapped),
         "negative": lambda: small.invert(small.latent(), steps=4, negative=gapped, cfg=-3.0),
@@ -266,9 +272,7 @@ def test_other_samplers_are_stopped_at_a_level_without_a_text(small: SmallModel)
     guider = run_node("ReverseIdentityGuider", small.model, trajectory, small.faces(), -3.0, attributes=ranged)
 
     class Between(comfy.samplers.Sampler):
-        def sample(
-            self, model_wrap: Any, sigmas: Tensor, extra_args: Any, callback: Any, noise: Tensor, *_: Any
-        ) -> Any:
+        def sample(self, model_wrap: Any, sigmas: Any, extra_args: Any, callback: Any, noise: Any, *rest: Any) -> Any:
             return model_wrap(noise, small.model.get_model_object("model_sampling").sigmas[150:151], **extra_args)
 
     with torch.inference_mode(), pytest.raises(ValueError, match="no text at 1 of the 1 timesteps"):
