@@ -131,9 +131,8 @@ def test_a_later_wrapper_that_replaces_the_attention_is_noticed(small: SmallMode
     def plain(q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
         return part("host.identity_adapter")._plain_attention(q, k, v, extra_options)
 
-    def replace(
-        executor: Any, x: Tensor, t: Tensor, context: Any, y: Any, control: Any, options: Any, **kw: Any
-    ) -> Any:
+    def replace(executor: Any, *args: Any, **kwargs: Any) -> Any:
+        *before, options = args
         own = dict.fromkeys(options["patches_replace"]["attn2"], plain)
         return executor(x, t, context, y, control, {**options, "patches_replace": {"attn2": own}}, **kw)
 
