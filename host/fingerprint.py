@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import comfy.model_base
@@ -68,7 +69,7 @@ class _Parts:
             yield name, self._digest(name, value)
         for place, patch in patches:
             name = _label(place, patch)
-            own = _FIRST_SIGHT.digest(patch, lambda name=name, patch=patch: self._digest(name, patch))
+            own = _FIRST_SIGHT.digest(patch, partial(self._digest, name, patch))
             yield name, digest([(str(place), own)])
 
     def _basis(self, model: ModelPatcher) -> Iterator[tuple[str, Any]]:
@@ -84,7 +85,7 @@ class _Parts:
         if id(model.model) in self._weights:
             return
         with model.use_ejected():
-            weights = []
+            weights: list[tuple[str, Any]] = []
             for name, module in _original_modules(model):
                 self._modules[id(module)] = name
                 weights.extend(_original_weights(model, name, module))

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tests.in_host import part
 from torch import Tensor, nn
 
+from harness.in_process import part
 from tests.small_model import SmallModel
 
 Patched = Callable[[Any, float], Any]

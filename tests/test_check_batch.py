@@ -6,8 +6,8 @@ import dataclasses
 import itertools
 
 import pytest
-from tests.in_host import part
 
+from harness.in_process import part
 from tests.checking import AFTER, BEFORE, DET_SIZE, NOBODY, OTHER_PLACE, PLACE, scene, statuses
 from tests.face_embedding import images, run
 
@@ -34,7 +34,7 @@ def test_a_person_of_another_picture_is_recognisable_where_nobody_was(check, pac
     assert statuses(output) == [["anonymised", "recognisable"], ["unmeasurable"]]
     verdict = output.result[0]
     assert verdict.images[0][1].reason.startswith("shows a person of image 2")
-    cover = pack.node_classes["FaceCover"].execute
+    cover = pack.node_classes["ReverseIdentityFaceCover"].execute
     _, covered, mask = cover(image=images(elsewhere, NOBODY), verdict=verdict, unhandled="keep").result
     assert [face.status for face in covered.images[0]] == ["anonymised", "covered"]
     x, y, side = OTHER_PLACE
@@ -90,6 +90,6 @@ def test_every_face_is_embedded_as_often_in_a_batch_as_alone(check, monkeypatch)
 
 def test_what_is_kept_of_a_picture_for_the_others_holds_no_picture():
     """A batch of large photographs would not fit into memory twice."""
-    checking = part("reverse_personalization.checking")
+    checking = part("reverse_personalization.assurance.checking")
     kept = [*dataclasses.fields(checking.CheckedPicture), *dataclasses.fields(checking.Find)]
     assert not [field.name for field in kept if "Picture" in field.type]

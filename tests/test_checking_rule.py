@@ -9,13 +9,14 @@ import sys
 import numpy as np
 import pytest
 import torch
-from reverse_personalization.boxes import intersection_over_union
-from reverse_personalization.checking import Checker, Find, compare_pictures
-from reverse_personalization.faces import Detection
-from reverse_personalization.ladder import climb
-from reverse_personalization.matching import Appearance, overlap, status_of
-from reverse_personalization.operating_point import judge_similarity
-from tests.in_host import ROOT
+
+from harness.in_process import ROOT
+from reverse_personalization.assurance.checking import Checker, Find, compare_pictures
+from reverse_personalization.assurance.matching import Appearance, overlap, status_of
+from reverse_personalization.assurance.operating_point import judge_similarity
+from reverse_personalization.assurance.retry import climb
+from reverse_personalization.geometry.boxes import intersection_over_union
+from reverse_personalization.geometry.faces import Detection
 
 X, Y = np.eye(512)[0], np.eye(512)[1]
 SIDE = 60
@@ -120,7 +121,7 @@ def test_one_definition_says_how_much_boxes_share():
 
 def test_checking_needs_no_host_and_no_insightface():
     program = (
-        "import sys; import reverse_personalization.checking; "
+        "import sys; import reverse_personalization.assurance.checking; "
         "print(sorted({'comfy', 'folder_paths', 'nodes', 'insightface', 'onnxruntime'} & set(sys.modules)))"
     )
     finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

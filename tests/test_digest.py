@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from reverse_personalization.digest import UndigestibleError, Weight, digest
-from reverse_personalization.fingerprint import ModelFingerprint
-from reverse_personalization.first_sight import FirstSight, running_cells
 from torch import nn
+
+from reverse_personalization.fingerprinting.digest import UndigestibleError, Weight, digest
+from reverse_personalization.fingerprinting.fingerprint import ModelFingerprint
+from reverse_personalization.fingerprinting.first_sight import FirstSight, running_cells
 
 
 def of(value: Any, **options: Any) -> str:

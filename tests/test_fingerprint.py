@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from tests.in_host import ROOT, part, run_node
 from torch import Tensor, nn
 
+from harness.in_process import ROOT, part, run_node
 from tests.patched_models import HOST, PATCHES, Scaled, fingerprints
 from tests.small_model import SmallModel
 
@@ -124,7 +124,7 @@ def test_the_place_in_the_order_of_patches_counts(small: SmallModel) -> None:
 def test_a_patch_before_the_adapter_is_seen(small: SmallModel, before: str) -> None:
     def patched(setting: float) -> Any:
         model = PATCHES[before](small.golden.patcher, setting)
-        return run_node("IdentityAdapterLoader", model, small.golden.adapter_files[0], 1.0)
+        return run_node("ReverseIdentityAdapterLoader", model, small.golden.adapter_files[0], 1.0)
 
     assert fingerprint(patched(1.0)) == fingerprint(patched(1.0))
     assert fingerprint(patched(1.0)) != fingerprint(patched(0.5))
@@ -223,7 +223,9 @@ def packed(values: Tensor) -> Packed:
 
 
 def test_packed_weights_count_as_their_bytes() -> None:
-    digest, weight = (getattr(part("reverse_personalization.digest"), name) for name in ("digest", "Weight"))
+    digest, weight = (
+        getattr(part("reverse_personalization.fingerprinting.digest"), name) for name in ("digest", "Weight")
+    )
     values = torch.arange(200, dtype=torch.uint8)
     other = values.clone()
     other[:20] += 1
@@ -256,7 +258,9 @@ def quantised(values: Tensor) -> Any:
 
 def test_scaled_float8_is_told_apart_by_its_elements_and_by_its_scale() -> None:
     part("host.fingerprint")
-    digest, weight = (getattr(part("reverse_personalization.digest"), name) for name in ("digest", "Weight"))
+    digest, weight = (
+        getattr(part("reverse_personalization.fingerprinting.digest"), name) for name in ("digest", "Weight")
+    )
     values = torch.linspace(-1, 1, 32 * 16).view(32, 16).bfloat16()
     one, same, scaled, shifted = (digest([("", weight(quantised(v)))]) for v in (values, values, values * 2, -values))
     assert len({one, scaled, shifted}) == 3
@@ -281,7 +285,7 @@ def test_a_scaled_float8_network_is_inverted_and_replayed(small: SmallModel) -> 
     assert not network.diffusion_model.load_state_dict(state, strict=False).missing_keys
     assert any(isinstance(weight, QuantizedTensor) for weight in network.parameters())
     patcher = type(small.golden.patcher)(network, torch.device("cpu"), torch.device("cpu"))
-    model = run_node("IdentityAdapterLoader", patcher, small.golden.adapter_files[0], 1.0)
+    model = run_node("ReverseIdentityAdapterLoader", patcher, small.golden.adapter_files[0], 1.0)
     before = fingerprint(model)
     trajectory = small.invert(small.latent(), steps=2, model=model)
     assert fingerprint(model) == before

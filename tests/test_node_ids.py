@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
-from tests.in_host import ROOT, start_host
+
+from harness.in_process import ROOT, start_host
 
 ANOTHER = """
 class Node:
@@ -77,11 +78,11 @@ def test_a_pack_loaded_after_ours_is_named(host, caplog):
 
 
 def test_a_pack_loaded_before_ours_is_named(host, caplog):
-    host.load(("early", ("FaceEmbed", "FaceCrop", "AnId")), "ours")
+    host.load(("early", ("FaceEmbed", "ReverseIdentityFaceCrop", "AnId")), "ours")
     host.start()
     said = errors(caplog)
     assert len(said) == 2
-    for name, line in zip(("FaceEmbed", "FaceCrop"), sorted(said, reverse=True), strict=True):
+    for name, line in zip(("FaceEmbed", "ReverseIdentityFaceCrop"), sorted(said, reverse=True), strict=True):
         assert f'replaces the node "{name}" of custom_nodes.early' in line
 
 

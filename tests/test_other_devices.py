@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from tests.in_host import part, run_node
 from torch import Tensor
 
+from harness.in_process import part, run_node
 from tests.golden import GoldenModel
 from tests.patched_models import HOST
 from tests.small_model import GOLDEN, SmallModel
@@ -31,7 +31,7 @@ def model_from_a_loader(small: SmallModel, folder: Path = GOLDEN, *, before: str
     patcher.cached_patcher_init = (_read_again, ())
     if before:
         patcher = HOST[before](patcher, 1.0)
-    return run_node("IdentityAdapterLoader", patcher, "ip-adapter-faceid_tiny.bin", 1.0)
+    return run_node("ReverseIdentityAdapterLoader", patcher, "ip-adapter-faceid_tiny.bin", 1.0)
 
 
 def adapter_of(model: Any) -> Any:
@@ -91,7 +91,7 @@ def test_the_hosts_clones_for_several_devices_each_have_their_adapter(small: Sma
     copy.is_multigpu_base_clone = True
     model.set_additional_models("multigpu", [copy])
     if not adapter_first:
-        model = run_node("IdentityAdapterLoader", model, "ip-adapter-faceid_tiny.bin", 1.0)
+        model = run_node("ReverseIdentityAdapterLoader", model, "ip-adapter-faceid_tiny.bin", 1.0)
     with torch.inference_mode():
         model.match_multigpu_clones()
     [matched] = model.get_additional_models_with_key("multigpu")
@@ -134,7 +134,7 @@ def test_a_later_wrapper_that_replaces_the_attention_is_noticed(small: SmallMode
     def replace(executor: Any, *args: Any, **kwargs: Any) -> Any:
         *before, options = args
         own = dict.fromkeys(options["patches_replace"]["attn2"], plain)
-        return executor(x, t, context, y, control, {**options, "patches_replace": {"attn2": own}}, **kw)
+        return executor(*before, {**options, "patches_replace": {"attn2": own}}, **kwargs)
 
     model = small.model.clone()
     model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "another pack", replace)

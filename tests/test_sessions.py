@@ -19,8 +19,8 @@ import pytest
 import torch
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from tests.in_host import part
 
+from harness.in_process import part
 from tests import fake_insight
 from tests.checking import AFTER, BEFORE, DET_SIZE
 from tests.face_embedding import bgr, images, run

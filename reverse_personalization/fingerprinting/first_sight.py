@@ -32,7 +32,8 @@ class FirstSight:
             patch: any value; modules and what cannot be watched (numbers, containers) are computed each time.
             compute: makes the digest.
         """
-        owner, key = patch, (id(patch),)
+        owner: Any = patch
+        key: tuple[int, ...] = (id(patch),)
         if isinstance(patch, types.MethodType):  # made anew at every access
             owner, key = patch.__self__, (id(patch.__self__), id(patch.__func__))
         if isinstance(owner, (nn.Module, Tensor)) or type(owner).__weakrefoffset__ == 0:
