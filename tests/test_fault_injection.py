@@ -425,12 +425,12 @@ def test_a_fault_in_the_middle_of_the_faces_leaves_nobody_in_a_file(scene: Scene
 @pytest.mark.parametrize("node", ["faces", "check"])
 def test_a_fault_in_the_middle_of_a_search_leaves_nobody_in_a_file(scene: Scene, node: str, monkeypatch):
     pack = part("host.insight").FacePack
-    whole, calls = pack._look, itertools.count()
+    whole, calls = pack._detect, itertools.count()
 
-    def fifth_look_broken(self: Any, *given: Any) -> Any:
+    def fifth_view_broken(self: Any, *given: Any) -> Any:
         return throw() if next(calls) == 5 else whole(self, *given)
 
-    monkeypatch.setattr(pack, "_look", fifth_look_broken)
+    monkeypatch.setattr(pack, "_detect", fifth_view_broken)
     run = scene.run(node)
     assert next(calls) == 6
     assert run.files == ()

@@ -363,7 +363,7 @@ def test_a_detector_that_throws_fails_the_run(check, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("the detector failed")
 
-    monkeypatch.setattr(insight.FacePack, "_look", fail)
+    monkeypatch.setattr(insight.FacePack, "_detect", fail)
     with pytest.raises(RuntimeError, match="the detector failed"):
         check(images(NOBODY), images(NOBODY), nobody_of(1))
 
