@@ -65,6 +65,10 @@ KNOWN: Mapping[str, Known] = {
         "takes from the null branch what it shares with the identity's, so that both agree: do not use",
         similarity=1.0,
     ),
+    **_each(
+        ("VideoLinearCFGGuidance", "VideoTriangleCFGGuidance"),
+        Known("holds", "replaces the scale of a video's first picture by min_cfg: do not use", similarity=1.0),
+    ),
     # Noise schedules.
     **_each(
         (
@@ -107,7 +111,6 @@ KNOWN: Mapping[str, Known] = {
             "SkipLayerGuidanceDiT",
             "SkipLayerGuidanceDiTSimple",
             "SkipLayerGuidanceSD3",
-            "UNetTemporalAttentionMultiply",
             "WanContextWindowsManual",
             "wanBlockSwap",
             "T5TokenizerOptions",
