@@ -20,7 +20,7 @@ from .fingerprint import fingerprint
 from .identity_adapter import KEY, WITNESS, IdentityWitness, attached_adapter, null_identity, with_identity
 from .memory import equal_parts, rows_that_fit
 from .patches import has_guidance_hooks
-from .randomness import callers_generators_kept, seeding_every_call
+from .randomness import call_seed, generators_kept, seed_generators, seeding_every_call
 from .rows import ProcessedConds, check_rows, select_processed
 
 _IDENTITY, _NULL = "positive", "negative"
@@ -87,14 +87,15 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         witness = IdentityWitness()
         options = dict(model_options or {})
         transformer_options = {**options.get("transformer_options", {}), WITNESS: witness}
-        options["transformer_options"] = seeding_every_call(transformer_options, KEY, seed or 0, level)
-        with callers_generators_kept([x.device, *options.get("multigpu_clones", {})]):
-            denoised = torch.cat(
-                [
-                    self._predict(x[rows.start : rows.stop], timestep[rows.start : rows.stop], conds, options, seed)
-                    for rows, conds in self._parts_of(x)
-                ]
-            )
+        number = call_seed(seed or 0, level)
+        options = seeding_every_call({**options, "transformer_options": transformer_options}, KEY, number)
+        parts = []
+        with generators_kept([x.device, *options.get("multigpu_clones", {})]):
+            for rows, conds in self._parts_of(x):
+                part = slice(rows.start, rows.stop)
+                seed_generators(number, x.device)
+                parts.append(self._predict(x[part], timestep[part], conds, options, seed))
+        denoised = torch.cat(parts)
         if not witness.seen:
             raise RuntimeError(
                 "the identities did not reach the network, so nothing would be anonymised; a node that replaces the "
@@ -170,7 +171,7 @@ class NullIdentityGuider(_IdentityGuider):
         def prepare(executor: Any, model: ModelPatcher, noise_shape: Any, *args: Any, **kwargs: Any) -> Any:
             return executor(model, [rows, *noise_shape[1:]], *args, **kwargs)
 
-        self.model_options = create_model_options_clone(self.model_options)
+        self.model_options = create_model_options_clone(self.model_patcher.model_options)
         add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, prepare, self.model_options, is_model_options=True)
 
 
@@ -242,9 +243,9 @@ def reverse_identity_guider(
     adapter = attached_adapter(model)
     if adapter.weight == 0.0 and guidance.scale != 0.0:
         raise ValueError(
-            f"the identity adapter has the weight 0 at a scale of {guidance.scale:g}: no identity reaches the network, so "
-            "nobody is pushed away and the photograph comes out. Set the weight in Load Identity Adapter to 1 and invert "
-            "again"
+            f"the identity adapter has the weight 0 at a scale of {guidance.scale:g}: no identity reaches the network, "
+            "so nobody is pushed away and the photograph comes out. Set the weight in Load Identity Adapter to 1 and "
+            "invert again"
         )
     present = fingerprint(model)
     if present != trajectory.fingerprint:

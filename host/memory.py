@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def equal_parts(count: int, largest: int) -> list[range]:
     """`count` rows in as few parts of at most `largest` as possible, all about as large."""
     parts = -(-count // largest)
     ends = [count * part // parts for part in range(parts + 1)]
-    return [range(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+    return [range(start, end) for start, end in itertools.pairwise(ends)]
 
 
 def _required(model: Any, cond: dict[str, Any], rows: int, shape: Sequence[int]) -> float:

@@ -18,8 +18,8 @@ from torch import Tensor
 
 
 @contextmanager
-def callers_generators_kept(devices: Iterable[torch.device]) -> Iterator[None]:
-    """Give the global generators of the CPU and of these devices back as they were."""
+def generators_kept(devices: Iterable[torch.device]) -> Iterator[None]:
+    """Give the caller's global generators, of the CPU and of these devices, back as they were."""
     cpu = torch.get_rng_state()
     others = [(device, module, module.get_rng_state(*_which(device))) for device, module in _with_generators(devices)]
     try:
@@ -30,28 +30,50 @@ def callers_generators_kept(devices: Iterable[torch.device]) -> Iterator[None]:
             module.set_rng_state(state, *_which(device))
 
 
-def seeding_every_call(transformer_options: dict[str, Any], key: str, seed: int, level: float) -> dict[str, Any]:
-    """Transformer options with which every call of the network starts from freshly seeded global generators.
+def call_seed(seed: int, level: float) -> int:
+    """What the generators are seeded with for calls at a noise level, 63 bits.
 
     Args:
-        transformer_options: the host's; they are not modified.
-        key: of the wrapper.
         seed: of the run.
-        level: noise level of the call.
+        level: noise level.
     """
-    drawn = hashlib.sha256(f"{seed} {level.hex()}".encode()).digest()
-    number = int.from_bytes(drawn[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(f"{seed} {level.hex()}".encode()).digest()[:8], "big") >> 1
 
-    def seeded(executor: Callable[..., Tensor], x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        torch.default_generator.manual_seed(number)
-        for _, module in _with_generators([x.device]):
-            module.manual_seed(number)
+
+def seed_generators(number: int, device: torch.device) -> None:
+    """Seed the global generators of the CPU and of a device, which must be the current one of its type."""
+    torch.default_generator.manual_seed(number)
+    for _, module in _with_generators([device]):
+        module.manual_seed(number)
+
+
+def seeding_every_call(model_options: dict[str, Any], key: str, number: int) -> dict[str, Any]:
+    """Model options with which every call of the network starts from freshly seeded global generators.
+
+    Args:
+        model_options: the host's; they are not modified.
+        key: of the wrapper.
+        number: to seed with.
+    """
+
+    def around_model(executor: Callable[..., Tensor], x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        seed_generators(number, x.device)
         return executor(x, *args, **kwargs)
 
+    def around_function(apply_model: Callable[..., Tensor], args: dict[str, Any]) -> Tensor:
+        seed_generators(number, args["input"].device)
+        result: Tensor = model_options["model_function_wrapper"](apply_model, args)
+        return result
+
+    transformer_options = model_options.get("transformer_options", {})
     wrappers = transformer_options.get("wrappers", {})
     # First, so that the draws of other wrappers come after it.
-    around_model = {key: [seeded], **wrappers.get(WrappersMP.APPLY_MODEL, {})}
-    return {**transformer_options, "wrappers": {**wrappers, WrappersMP.APPLY_MODEL: around_model}}
+    models = {key: [around_model], **wrappers.get(WrappersMP.APPLY_MODEL, {})}
+    wrappers = {**wrappers, WrappersMP.APPLY_MODEL: models}
+    options = {**model_options, "transformer_options": {**transformer_options, "wrappers": wrappers}}
+    if "model_function_wrapper" in model_options:
+        options["model_function_wrapper"] = around_function
+    return options
 
 
 def _with_generators(devices: Iterable[torch.device]) -> list[tuple[torch.device, Any]]:

@@ -56,7 +56,7 @@ def guidance_inputs() -> list[io.Input]:
             max=IDENTITY_SCALE_RANGE[1],
             step=0.05,
             advanced=True,
-            tooltip="Length of the identity vector before its projection, 1 in the paper. 0 only with cfg 0.",
+            tooltip="Length of the identity vector before its projection, 1 in the paper; 0 only with a scale of 0.",
         ),
         io.Conditioning.Input(
             "source",

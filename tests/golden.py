@@ -204,18 +204,19 @@ def compare_run(golden: GoldenModel, name: str, data: Mapping[str, np.ndarray]) 
     yield _compare(f"{name} zs (relative)", trajectory.z / scale, zs / scale, NOISE_MAP_TOLERANCE)
 
     height, width = (8 * side for side in x0.shape[2:])
-    faces = faces_of(torch.from_numpy(data["id_embed_unit"])[None], height, width)
+    somebody = torch.from_numpy(data["id_embed_unit"])[None]
 
-    def generate(attributes: Any, identity_scale: float, source: Any) -> Tensor:
+    def generate(attributes: Any, embedding: Tensor, identity_scale: float, source: Any) -> Tensor:
+        faces = faces_of(embedding, height, width)
         latent = run_node(
             "ReverseIdentityKSampler", model, trajectory, faces, guidance, attributes, identity_scale, source
         )
         return network.process_latent_in(latent["samples"])
 
-    final = generate(text("neg", "gen"), float(data["id_emb_scale"]), text("pos", "gen"))
+    final = generate(text("neg", "gen"), somebody, float(data["id_emb_scale"]), text("pos", "gen"))
     yield _compare(f"{name} final_exact", final, data["final_exact"], FINAL_TOLERANCE)
-    # The identity's zero vector is the null identity, and both texts are the inversion's.
-    reconstruction = generate(text("neg", "inv"), 0.0, text("pos", "inv"))
+    # The zero vector is the null identity, and both texts are the inversion's.
+    reconstruction = generate(text("neg", "inv"), torch.zeros_like(somebody), 1.0, text("pos", "inv"))
     yield _compare(f"{name} reconstruction", reconstruction, data["x0"], RECONSTRUCTION_TOLERANCE)
 
 

@@ -334,7 +334,7 @@ def test_texts_must_fit_the_latents(small: SmallModel) -> None:
     trajectory = small.invert(small.latent(batch=2), steps=2)
     [[embeds, options]] = small.text()
     three = [[embeds.repeat(3, 1, 1), {"pooled_output": options["pooled_output"].repeat(3, 1)}]]
-    with pytest.raises(ValueError, match="attribute conditioning holds 3 texts for 2 latents"):
+    with pytest.raises(ValueError, match="attributes conditioning holds 3 texts for 2 latents"):
         small.sample(trajectory, small.faces(2), -10.0, attributes=three)
     with pytest.raises(ValueError, match="source conditioning holds 3 texts for 2 latents"):
         small.invert(small.latent(batch=2), steps=2, source=three)

@@ -67,10 +67,10 @@ def test_the_miniature_gives_the_latent_back(
         assert (model.model.process_latent_in(back) - x0).abs().max() <= limit
 
 
-def test_identity_scale_zero_is_the_null_identity_at_any_scale(small: SmallModel) -> None:
+def test_a_crop_of_nobody_comes_back_at_any_scale(small: SmallModel) -> None:
     latent = small.latent()
     trajectory = small.invert(latent, steps=10)
-    back = small.sample(trajectory, small.faces(), cfg=-10.0, identity_scale=0.0)
+    back = small.sample(trajectory, faces_of(torch.zeros(1, 512), 64, 64), cfg=-10.0)
     assert (small.model_space(back) - small.model_space(latent["samples"])).abs().max() <= 1e-4
 
 
@@ -139,12 +139,12 @@ def test_attributes_are_on_the_null_identitys_branch(small: SmallModel) -> None:
 
 def test_guidance_is_equation_5(small: SmallModel) -> None:
     """One step's prediction against the two branches evaluated apart."""
-    guider_of = part("host.guider").NegativeIdentityGuider
+    guider_of, guidance = part("host.guider").NegativeIdentityGuider, part("reverse_personalization.guidance")
     identity = small.faces().embeddings()
     source, attributes, g = small.text(), small.text("neg_gen"), -7.0
     predictions = {}
     for name, cfg in (("identity", 1.0), ("null", 0.0), ("guided", g)):
-        guider = guider_of(small.model, identity, source, attributes, cfg)
+        guider = guider_of(small.model, identity, guidance.IdentityGuidance(cfg, attributes), source)
         predictions[name] = _one_prediction(guider, small)
     expected = g * predictions["identity"] + (1 - g) * predictions["null"]
     assert (predictions["guided"] - expected).abs().max() <= 1e-4

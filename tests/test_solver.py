@@ -31,18 +31,17 @@ def sigmas_of(steps: int, denoise: float) -> list[float]:
     return schedule.visited_sigmas(host_schedule(), schedule.timesteps(steps, denoise)).tolist()
 
 
-@pytest.mark.parametrize("arithmetic", [torch.float64, torch.float32])
 @pytest.mark.parametrize("denoise", [0.05, 0.3, 0.65, 1.0])
 @pytest.mark.parametrize("steps", [2, 3, 6, 15, 49])
 @pytest.mark.parametrize("batch", [1, 4])
-def test_round_trip(steps: int, denoise: float, batch: int, arithmetic: torch.dtype) -> None:
+def test_round_trip(steps: int, denoise: float, batch: int) -> None:
     x0 = torch.randn(2, 4, 6, 5, generator=torch.Generator().manual_seed(steps))
     sigmas = sigmas_of(steps, denoise)
     noise = schedule.timestep_noise(x0.shape[1:], steps, seed=3)
     start = noisiest_copy(x0, noise, sigmas)
-    z = invert(gaussian_denoiser, x0, start, noise, sigmas, batch=batch, arithmetic=arithmetic)
-    back = replay(gaussian_denoiser, start, z, sigmas, arithmetic=arithmetic)
-    assert (back - x0).abs().max() <= (1e-6 if arithmetic is torch.float64 else 1e-5)
+    z = invert(gaussian_denoiser, x0, start, noise, sigmas, batch=batch)
+    back = replay(gaussian_denoiser, start, z, sigmas)
+    assert (back - x0).abs().max() <= 1e-6
 
 
 def test_batch_size_does_not_change_the_noise() -> None:
