@@ -3,7 +3,8 @@
 The layers live in a model patcher of their own, an additional model of the diffusion model's, so the host
 loads, offloads and casts them together with it. A wrapper around the diffusion model puts the identity's
 attention on top of whatever each cross-attention does at that moment: it chains an attn2 replacement that
-another pack installed, before or after, instead of overwriting it.
+another pack installed, before or after, instead of overwriting it. It holds no weights itself: it takes the
+adapter of the model patcher that runs, which on another device is a copy.
 """
 
 from __future__ import annotations
@@ -44,12 +45,15 @@ IDENTITY_COND = "identity_embedding"
 WITNESS = f"{KEY}.witness"
 """Name under which transformer options carry an `IdentityWitness` to the network."""
 
+_LAYERS = f"{KEY}.layers"
+"""Name under which transformer options carry the `IdentityAdapter` of the model patcher that runs."""
+
 AttentionReplacement = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]
 
 
 @dataclass
 class IdentityWitness:
-    """Sees whether identities reach the network.
+    """Sees whether identities reach the network's attention.
 
     Guidance whose identity is lost on the way, to a patch of another pack say, would give the photograph back.
     """
@@ -110,14 +114,17 @@ def attach_adapter(model: ModelPatcher, path: str, name: str, weight: float) -> 
         )
     network = _network_shape(model)
     weights = read_face_id(_load(path, name), network, name)
+    identifier = digest(_named_tensors(weights))
     patched = model.clone()
     _add_lora(patched, weights)
     adapter = _adapter_patcher(weights)
+    # The host makes copies for other devices with this. It reads the file again, for to keep the weights for a copy
+    # that is rarely made would double their memory.
+    adapter.cached_patcher_init = (_read_adapter, (path, name, network, identifier))
     patched.set_additional_models(KEY, [adapter])
-    patched.set_attachments(KEY, AttachedAdapter(name, digest(_named_tensors(weights)), weight))
-    patched.add_wrapper_with_key(
-        WrappersMP.DIFFUSION_MODEL, KEY, _IdentityAttention(adapter.model, network.sites, weight)
-    )
+    patched.set_attachments(KEY, AttachedAdapter(name, identifier, weight))
+    patched.add_wrapper_with_key(WrappersMP.APPLY_MODEL, KEY, _with_own_layers)
+    patched.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, _IdentityAttention(network.sites, weight))
     return patched
 
 
@@ -127,7 +134,17 @@ def with_identity(conditioning: Conditioning, embeddings: Tensor) -> Conditionin
     Args:
         conditioning: any text.
         embeddings: float [B, 512], or [1, 512] for all latents alike; zero is the null identity.
+
+    Raises:
+        ValueError: the embeddings have another shape, or values that are not finite.
     """
+    if embeddings.ndim != 2 or embeddings.shape[1] != EMBEDDING_WIDTH:
+        raise ValueError(
+            f"the identity embeddings have the shape {tuple(embeddings.shape)}; expected [faces, {EMBEDDING_WIDTH}], "
+            "as Embed Faces makes them with an ArcFace model"
+        )
+    if not torch.isfinite(embeddings).all():
+        raise ValueError("the identity embeddings hold values that are not finite; embed the faces again")
     identity = {IDENTITY_COND: comfy.conds.CONDRegular(embeddings)}
     return [
         [text, {**options, "model_conds": {**options.get("model_conds", {}), **identity}}]
@@ -135,11 +152,36 @@ def with_identity(conditioning: Conditioning, embeddings: Tensor) -> Conditionin
     ]
 
 
+def _with_own_layers(
+    executor: Any,  # the host's WrapperExecutor, around its model's own signature
+    x: Tensor,
+    t: Tensor,
+    c_concat: Tensor | None,
+    c_crossattn: Tensor | None,
+    control: Any,
+    transformer_options: dict[str, Any],
+    **kwargs: Any,
+) -> Tensor:
+    """Wrapper around the model that hands the network the layers of the patcher that runs.
+
+    Raises:
+        RuntimeError: that patcher has no adapter.
+    """
+    running = executor.class_obj.current_patcher
+    adapters = [] if running is None else running.get_additional_models_with_key(KEY)
+    if len(adapters) != 1:
+        raise RuntimeError(
+            f"the model that runs has {len(adapters)} identity adapters instead of one; a node after Load Identity "
+            "Adapter exchanged the model but kept its options: move that node before Load Identity Adapter"
+        )
+    options = {**transformer_options, _LAYERS: adapters[0].model}
+    return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+
+
 class _IdentityAttention:
     """Wrapper around the diffusion model's forward that adds the identity to every cross-attention."""
 
-    def __init__(self, adapter: IdentityAdapter, sites: Sequence[TransformerSite], weight: float) -> None:
-        self.adapter = adapter
+    def __init__(self, sites: Sequence[TransformerSite], weight: float) -> None:
         self.sites = sites
         self.weight = weight
 
@@ -155,28 +197,42 @@ class _IdentityAttention:
         **kwargs: Any,
     ) -> Tensor:
         embedding = kwargs.pop(IDENTITY_COND, None)
-        witness = transformer_options.get(WITNESS)
-        if witness is not None and embedding is not None:
-            witness.seen = True
-        if self.weight != 0:
+        witness = transformer_options.get(WITNESS) if embedding is not None else None
+        if self.weight == 0:
+            _testify(witness)
+        else:
+            adapter: IdentityAdapter = transformer_options[_LAYERS]
             if embedding is None:  # a sampler that knows nothing of identities: the null identity
-                embedding = x.new_zeros(x.shape[0], self.adapter.embedding_width)
-            tokens = self.adapter.tokens(embedding.to(x))
+                embedding = x.new_zeros(x.shape[0], adapter.embedding_width)
+            tokens = adapter.tokens(embedding.to(x))
             replaced = transformer_options.get("patches_replace", {})
             attn2 = dict(replaced.get("attn2", {}))
             for i, site in enumerate(self.sites):
                 previous = attn2.get(site.patch_key, attn2.get(site.patch_key[:2], _plain_attention))
-                attn2[site.patch_key] = self._replacement(i, tokens, previous)
+                attn2[site.patch_key] = self._replacement(adapter, i, tokens, previous, witness)
             transformer_options = {**transformer_options, "patches_replace": {**replaced, "attn2": attn2}}
         return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
 
-    def _replacement(self, site: int, tokens: Tensor, previous: AttentionReplacement) -> AttentionReplacement:
+    def _replacement(
+        self,
+        adapter: IdentityAdapter,
+        site: int,
+        tokens: Tensor,
+        previous: AttentionReplacement,
+        witness: IdentityWitness | None,
+    ) -> AttentionReplacement:
         def attend(q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
+            _testify(witness)  # here, for a later wrapper may have put an attention of its own in place of this one
             text = previous(q, k, v, extra_options)
-            identity = _plain_attention(q, *self.adapter.keys_values(site, tokens), extra_options)
+            identity = _plain_attention(q, *adapter.keys_values(site, tokens), extra_options)
             return text + self.weight * identity
 
         return attend
+
+
+def _testify(witness: IdentityWitness | None) -> None:
+    if witness is not None:
+        witness.seen = True
 
 
 def _plain_attention(q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
@@ -227,16 +283,32 @@ def _add_lora(model: ModelPatcher, weights: FaceIDWeights) -> None:
     model.add_patches(patches, strength_patch=1.0)
 
 
-def _adapter_patcher(weights: FaceIDWeights) -> ModelPatcher:
+def _adapter_patcher(weights: FaceIDWeights, disable_dynamic: bool = False) -> ModelPatcher:
     offload_device = comfy.model_management.unet_offload_device()
     dtype = next(iter(weights.layers.values())).dtype
     adapter = IdentityAdapter(weights, operations=comfy.ops.manual_cast, dtype=dtype, device=offload_device)
-    patcher = CoreModelPatcher(
-        adapter, load_device=comfy.model_management.get_torch_device(), offload_device=offload_device
-    )
+    kind = ModelPatcher if disable_dynamic else CoreModelPatcher
+    patcher = kind(adapter, load_device=comfy.model_management.get_torch_device(), offload_device=offload_device)
     adapter.load_state_dict(dict(weights.layers), assign=patcher.is_dynamic())
     adapter.eval().requires_grad_(False)
     return patcher
+
+
+def _read_adapter(
+    path: str, name: str, network: NetworkShape, identifier: str, disable_dynamic: bool = False
+) -> ModelPatcher:
+    """What the host calls for a copy of the adapter's weights.
+
+    Raises:
+        AdapterFileError: the file is no longer the one that was attached.
+    """
+    weights = read_face_id(_load(path, name), network, name)
+    if digest(_named_tensors(weights)) != identifier:
+        raise AdapterFileError(
+            f'"{name}" has changed since it was loaded, so a copy for another device would be another adapter; run '
+            "Load Identity Adapter again"
+        )
+    return _adapter_patcher(weights, disable_dynamic)
 
 
 def _named_tensors(weights: FaceIDWeights) -> list[tuple[str, Any]]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .attention_layout import LORA_TARGETS, TransformerSite
@@ -76,7 +77,8 @@ def read_face_id(state: Mapping[str, Any], network: NetworkShape, name: str) -> 
         name: of the file, for messages.
 
     Raises:
-        AdapterFileError: it is another kind of file, for another model family, or incomplete.
+        AdapterFileError: it is another kind of file, for another model family, incomplete, or holds values that are
+            not finite.
     """
     flat = _flatten(state)
     kind = _kind(flat)
@@ -115,6 +117,12 @@ def read_face_id(state: Mapping[str, Any], network: NetworkShape, name: str) -> 
                     f"whose width is {width}"
                 )
             lora[weight] = (up, down)
+    broken = next((key for key in sorted(expected | projection) if not _is_finite(flat[key])), None)
+    if broken is not None:
+        raise AdapterFileError(
+            f'"{name}" holds values that are not finite, in {broken}: the file is damaged. Fetch it again and compare '
+            "its hash with the publisher's"
+        )
     layers = {key: flat[key] for key in sorted({*layer_shapes, *projection})}
     tokens = flat["image_proj.proj.2.weight"].shape[0] // context_width
     return FaceIDWeights(layers=layers, lora=lora, tokens=tokens, context_width=context_width)
@@ -128,6 +136,13 @@ def _flatten(state: Mapping[str, Any]) -> dict[str, Tensor]:
         else:
             flat[key] = value
     return {key: value for key, value in flat.items() if isinstance(value, Tensor)}
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or tensor.numel() == 0:
+        return True
+    values = tensor.float() if tensor.element_size() == 1 else tensor  # torch cannot compare float8
+    return all(bool(extreme.isfinite()) for extreme in torch.aminmax(values))  # which is NaN if one value is
 
 
 def _kind(flat: Mapping[str, Tensor]) -> str | None:

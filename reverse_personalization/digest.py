@@ -1,8 +1,8 @@
 """Digests that tell networks and what patches them apart, the same in every process.
 
-Of a tensor that is a weight, its form and 64 elements count: enough to tell weights of different origin apart, and seven
-gigabytes need not be read. Of a function, its code and what it closes over counts; of an object, its class and its
-attributes. What a patch itself writes while it runs is not a setting of it and does not count.
+Of a tensor that is a weight, its form and 64 elements count: enough to tell weights of different origin apart, and
+seven gigabytes need not be read. Of a function, its code and what it closes over counts; of an object, its class and
+its attributes. What a patch itself writes while it runs is not a setting of it and does not count.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ def digest(
         UndigestibleError: a value that cannot be compared between two processes.
     """
     digester = _Digester(expand, running)
-    for name, value in parts:
-        digester.add(name, value)
+    with torch.no_grad():
+        for name, value in parts:
+            digester.add(name, value)
     return digester.hexdigest()
 
 
@@ -138,14 +139,21 @@ class _Digester:
         self._path.pop()
 
     def _any(self, value: Any) -> None:
-        if value is None or isinstance(value, (bool, str, bytes)):
-            self._write(type(value).__name__, value if isinstance(value, (str, bytes)) else repr(value))
+        kind = type(value)
+        if kind is Weight:
+            self._write("weight", tensor_bytes(value.tensor, whole=False))
+        elif kind is tuple:  # a constant, which the interpreter may or may not share: never counted as met
+            self._sequence(value)
+        elif kind is list or kind is dict:
+            self._once(value, self._sequence if kind is list else self._mapping)
+        elif kind is float:
+            self._number(value)
+        elif value is None or isinstance(value, (bool, str, bytes)):
+            self._write(kind.__name__, value if isinstance(value, (str, bytes)) else repr(value))
         elif isinstance(value, enum.Enum):
             self._write("enum", f"{_class_name(type(value))}.{value.name}")
         elif isinstance(value, (int, float, complex, np.generic)):
             self._number(value.item() if isinstance(value, np.generic) else value)
-        elif isinstance(value, Weight):
-            self._write("weight", tensor_bytes(value.tensor, whole=False))
         elif isinstance(value, Tensor):
             self._write("tensor", tensor_bytes(value, whole=value.numel() <= _READ_WHOLE))
         elif isinstance(value, np.ndarray) and value.dtype != object:
@@ -156,13 +164,17 @@ class _Digester:
             self._write("type", type(value).__name__)
         elif isinstance(value, types.ModuleType):
             self._write("module", module_name(value.__name__))
-        elif type(value) in (tuple, frozenset):  # constants, which the interpreter may or may not share
-            self._compound(value)
-        elif id(value) in self._met:
+        elif kind is frozenset:
+            self._unordered(value)
+        else:
+            self._once(value, self._compound)
+
+    def _once(self, value: Any, walk: Callable[[Any], None]) -> None:
+        if id(value) in self._met:
             self._write("again", str(self._met[id(value)][0]))
         else:
             self._met[id(value)] = (len(self._met), value)
-            self._compound(value)
+            walk(value)
 
     def _compound(self, value: Any) -> None:
         expanded = self._expand(value)
@@ -174,11 +186,11 @@ class _Digester:
             self._class(value)
         elif isinstance(value, nn.Module):
             self._module(value)
-        elif isinstance(value, (tuple, list)) and type(value).__module__ in ("builtins", "torch"):
+        elif isinstance(value, torch.Size):
             self._sequence(value)
-        elif isinstance(value, Mapping) and type(value) in (dict, types.MappingProxyType):
+        elif isinstance(value, types.MappingProxyType):
             self._mapping(value)
-        elif isinstance(value, Set) and type(value) in (set, frozenset):
+        elif type(value) is set:
             self._unordered(value)
         else:
             self._object(value)
@@ -268,13 +280,9 @@ class _Digester:
             raise UndigestibleError(f"a {_class_name(kind)} in {'.'.join(filter(None, self._path))}")
         else:
             self._inner("class", kind)
-            methods = (self._called.get(id(value)), getattr(kind, "__call__", None))
-            written = {
-                name
-                for method in methods
-                if isinstance(method, types.FunctionType)
-                for name in written_attributes(kind, method)
-            }
+            running = [self._called.get(id(value)), vars(kind).get("__call__")]
+            methods = [method for method in running if isinstance(method, types.FunctionType)]
+            written = {name for method in methods for name in written_attributes(kind, method)}
             # A number or a flag that the object writes whenever it is called is a counter, not a setting.
             self._mapping({name: item for name, item in state.items() if name not in written or not _is_plain(item)})
             if isinstance(value, Mapping):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _RUNS = 4
 _RUN = 16
@@ -20,7 +20,9 @@ def tensor_bytes(tensor: Tensor, *, whole: bool) -> bytes:
     Returns:
         equal for equal tensors, on whatever device they are.
     """
-    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+    if type(tensor) in (Tensor, nn.Parameter):
+        return _plain_bytes(tensor.detach(), whole)
+    with torch._C.DisableTorchFunctionSubclass():  # else a subclass answers with what it stands for
         flatten = getattr(type(tensor), "__tensor_flatten__", None)
         if flatten is None:
             return _plain_bytes(Tensor.detach(tensor).as_subclass(Tensor), whole)
@@ -30,17 +32,17 @@ def tensor_bytes(tensor: Tensor, *, whole: bool) -> bytes:
 
 
 def _plain_bytes(tensor: Tensor, whole: bool) -> bytes:
-    if tensor.is_quantized:
-        tensor = tensor.int_repr()
     if tensor.layout != torch.strided:
         tensor = tensor.to_dense()
+    elif tensor.is_quantized:
+        tensor = tensor.int_repr()
     count = tensor.numel()
     form = f"{tuple(tensor.shape)}{tensor.dtype}".encode()
     if tensor.is_meta:  # the host makes zeros of it when it loads the model
-        tensor = torch.zeros(count if whole else min(count, _RUNS * _RUN), dtype=tensor.dtype)
-    elif not whole and count > _RUNS * _RUN:
+        return form + bytes(tensor.element_size() * (count if whole else min(count, _RUNS * _RUN)))
+    if not whole and count > _RUNS * _RUN:
         tensor = _sample(tensor, count)
-    return form + tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+    return form + tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _sample(tensor: Tensor, count: int) -> Tensor:

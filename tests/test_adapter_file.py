@@ -135,3 +135,18 @@ def test_another_family_is_named_on_both_sides() -> None:
     sd15 = NetworkShape(768, network(3).sites, [WIDTH] * 3)
     with pytest.raises(AdapterFileError, match=r"FaceID adapter for .*context width 2048.*the model is .*like SD1\.5"):
         read_face_id(face_id(context=2048), sd15, "ip-adapter-faceid_sdxl.bin")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float8_e5m2])
+@pytest.mark.parametrize(
+    "key", ["image_proj.norm.bias", "ip_adapter.1.to_v_ip.weight", "ip_adapter.2.to_k_lora.down.weight"]
+)
+def test_values_that_are_not_finite_are_refused(key: str, dtype: torch.dtype, value: float) -> None:
+    flat = {name: tensor.to(dtype) for name, tensor in face_id().items()}
+    read_face_id(flat, network(), "whole.bin")
+    broken = flat[key].float()
+    broken.view(-1)[-1] = value
+    flat[key] = broken.to(dtype)
+    with pytest.raises(AdapterFileError, match=rf'"damaged\.bin" holds values that are not finite, in {key}'):
+        read_face_id(flat, network(), "damaged.bin")
