@@ -70,7 +70,7 @@ class Failure:
     Attributes:
         kind: name of the error's class.
         message: its text on one line.
-        ours: whether it was raised by the pack, as a ValueError or a RuntimeError.
+        ours: whether a `raise` of the pack ended it, with a ValueError or a RuntimeError.
     """
 
     kind: str
@@ -105,9 +105,10 @@ def attempt(action: Callable[[], Any]) -> tuple[Any, Failure | None]:
             return action(), None
     except Exception as error:  # noqa: BLE001 - whatever a node of the host raises is what the row has to say
         frames = traceback.extract_tb(error.__traceback__)
-        place = Path(frames[-1].filename).resolve()
-        own = place.is_relative_to(ROOT) and not place.is_relative_to(comfyui_folder().resolve())
-        clear = own and isinstance(error, (ValueError, RuntimeError)) and not place.is_relative_to(ROOT / "lab")
+        place, said = Path(frames[-1].filename).resolve(), (frames[-1].line or "").startswith("raise ")
+        others = (comfyui_folder().resolve(), ROOT / "lab", ROOT / "miniature", ROOT / ".venv")
+        own = place.is_relative_to(ROOT) and not any(place.is_relative_to(folder) for folder in others)
+        clear = own and said and isinstance(error, (ValueError, RuntimeError))
         return None, Failure(type(error).__name__, " ".join(str(error).split()), clear)
 
 

@@ -48,14 +48,17 @@ class HostNode:
         return wanted in self.outputs
 
     def run(self, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Outputs, as the executor would see them."""
+        """Outputs; of one that is a list, its first item."""
         if hasattr(self.kind, "define_schema"):
             answer = self.kind.execute(**inputs)  # type: ignore[attr-defined]
         else:
             answer = getattr(self.kind(), self.kind.FUNCTION)(**inputs)  # type: ignore[attr-defined]
         if inspect.isawaitable(answer):
             answer = asyncio.run(_awaited(answer))
-        return tuple(getattr(answer, "result", answer))
+        outputs = tuple(getattr(answer, "result", answer))
+        lists = getattr(self.kind, "OUTPUT_IS_LIST", None) or ()
+        several = (*lists, *[False] * (len(outputs) - len(lists)))
+        return tuple(output[0] if listed else output for output, listed in zip(outputs, several, strict=True))
 
 
 async def _awaited(answer: Any) -> Any:

@@ -136,7 +136,10 @@ class Supplies:
             for provider in self._providers(wanted, path):
                 try:
                     values = self._arguments(provider, {}, {}, (*path, provider.id))
-                    return provider.run(values)[provider.outputs.index(wanted)]
+                    value = provider.run(values)[provider.outputs.index(wanted)]
+                    if value is not None:
+                        return value
+                    needs.add(provider.id)
                 except UnavailableError as error:
                     needs |= error.needs
                 except Exception:  # noqa: BLE001 - whatever a node of the host raises, it gives no value
