@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import os
@@ -267,7 +266,7 @@ def test_scaled_float8_is_told_apart_by_its_elements_and_by_its_scale() -> None:
     assert one == same
 
 
-def test_a_scaled_float8_network_is_inverted_and_replayed(small: SmallModel) -> None:
+def test_a_scaled_float8_network_is_inverted_and_replayed(small: SmallModel, monkeypatch: pytest.MonkeyPatch) -> None:
     import comfy.ops
     from comfy.quant_ops import QuantizedTensor
 
@@ -279,8 +278,8 @@ def test_a_scaled_float8_network_is_inverted_and_replayed(small: SmallModel) -> 
             scale = value.abs().max() / 448
             state[name] = (value / scale).to(torch.float8_e4m3fn)
             state[f"{name}_scale"], state[f"{name.removesuffix('weight')}comfy_quant"] = scale, mark
-    config = copy.copy(small.golden.patcher.model.model_config)
-    config.custom_operations = comfy.ops.mixed_precision_ops({}, torch.float32)
+    config = small.golden.patcher.model.model_config
+    monkeypatch.setattr(config, "custom_operations", comfy.ops.mixed_precision_ops({}, torch.float32))
     network = type(small.golden.patcher.model)(config, device=torch.device("cpu"))
     assert not network.diffusion_model.load_state_dict(state, strict=False).missing_keys
     assert any(isinstance(weight, QuantizedTensor) for weight in network.parameters())
