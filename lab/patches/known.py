@@ -18,6 +18,7 @@ class Known:
         message: regular expression that the host's own error must match, where the host stops the run.
         error: largest error of scale 0 that is right for a guidance of its own.
         similarity: largest similarity at the default scale; None for the usual one.
+        late: whether it changes nothing in few steps.
     """
 
     verdict: Literal["holds", "own guidance", "destroys", "stops", "changes nothing", "cannot be applied"]
@@ -25,6 +26,7 @@ class Known:
     message: str = ""
     error: float = 1e-4
     similarity: float | None = None
+    late: bool = False
 
 
 def _each(names: Iterable[str], known: Known) -> dict[str, Known]:
@@ -158,7 +160,7 @@ KNOWN: Mapping[str, Known] = {
         _OTHER_LATENTS,
     ),
     "DifferentialDiffusion": Known("changes nothing", "acts on noise masks, which an inversion refuses"),
-    "LazyCache": Known("changes nothing", "starts to reuse predictions after more steps than these"),
+    "LazyCache": Known("holds", "reuses predictions, after some steps", late=True),
     "ResolutionBucket": Known("changes nothing", "sorts training data"),
     "CreateHookModelAsLora": Known("changes nothing", "with the same checkpoint, of which there is one here"),
     "CreateHookModelAsLoraModelOnly": Known("changes nothing", "with the same checkpoint, of which there is one here"),

@@ -18,7 +18,7 @@ from lab.patches.page import as_page
 from lab.patches.promises import Judged, judge
 from lab.patches.sweep import OneSide, Row, Sweep
 
-SIZE = Size(people=1, steps=3)
+SIZE = Size(people=1, steps=2)
 
 
 @pytest.fixture(scope="module")
