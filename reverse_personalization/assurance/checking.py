@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
 from ..geometry.faces import Detection, Face, in_stable_order
-from .matching import Appearance, match_faces, measurable, nearby_alignments, status_of, what_was_kept
+from .matching import Appearance, face_change, match_faces, measurable, nearby_alignments, status_of
 from .operating_point import judge_similarity
 from .verdict import FaceVerdict, Status
 
@@ -274,11 +274,11 @@ class Checker:
         """Of the face with this number, by what was found at its place and elsewhere in its picture."""
         at_its_place = next((find for find in finds if find.owner == number), None)
         similarity, status, reason = self._status(before, result, at_its_place)
-        places, kept = [before.face], None
+        places, change = [before.face], None
         if at_its_place is not None:
             places.append(at_its_place.face)
             if similarity is not None:
-                kept = what_was_kept(
+                change = face_change(
                     before.face,
                     at_its_place.face,
                     self.recogniser.appearance(before.picture, before.face),
@@ -295,7 +295,7 @@ class Checker:
             boxes=tuple(place.box for place in places),
             landmarks=tuple(place.landmarks for place in places),
             similarity=similarity,
-            kept=kept,
+            change=change,
             reason=reason,
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..geometry.boxes import intersection_over_union
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from .operating_point import judge_similarity
-from .verdict import AGE_STEP, Kept, Status
+from .verdict import AGE_STEP, FaceChange, Status
 
 MIN_MEASURABLE = 20.0
 """Pixels of the shorter side of a face's box; in less a recogniser sees nobody."""
@@ -113,7 +113,7 @@ def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> l
     return matches
 
 
-def what_was_kept(face: Detection, find: Detection, before: Appearance, after: Appearance) -> Kept:
+def face_change(face: Detection, find: Detection, before: Appearance, after: Appearance) -> FaceChange:
     """Compare a face of the original with its face in the result.
 
     Args:
@@ -123,7 +123,7 @@ def what_was_kept(face: Detection, find: Detection, before: Appearance, after: A
         after: of `find`, by the same models.
     """
     eye, other_eye = np.array(face.landmarks)[:2]
-    return Kept(
+    return FaceChange(
         box_overlap=overlap(face, find),
         landmark_change=landmark_distance(face, find) / max(float(np.linalg.norm(eye - other_eye)), 1.0),
         yaw_change=_turn(before.pose.yaw, after.pose.yaw) if before.pose and after.pose else None,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from .retry import RetryStep
-from .verdict import FaceVerdict, Kept, Verdict
+from .verdict import FaceChange, FaceVerdict, Verdict
 
 SCHEMA_VERSION = 3
 
@@ -129,7 +129,7 @@ def _face(face: FaceVerdict) -> dict[str, Any]:
         "status": face.status,
         "similarity": _rounded(face.similarity),
         "cover": face.method or None,
-        "kept": None if face.kept is None else _kept(face.kept),
+        "change": None if face.change is None else _change(face.change),
         "retries": [_retry(step) for step in face.retries],
     }
 
@@ -142,15 +142,15 @@ def _retry(step: RetryStep) -> dict[str, Any]:
     }
 
 
-def _kept(kept: Kept) -> dict[str, Any]:
+def _change(change: FaceChange) -> dict[str, Any]:
     return {
-        "box_overlap": _rounded(kept.box_overlap),
-        "landmark_change": _rounded(kept.landmark_change),
-        "yaw_change": _whole(kept.yaw_change),
-        "pitch_change": _whole(kept.pitch_change),
-        "roll_change": _whole(kept.roll_change),
-        "age_change": kept.age_change,
-        "sex_kept": kept.sex_kept,
+        "box_overlap": _rounded(change.box_overlap),
+        "landmark_change": _rounded(change.landmark_change),
+        "yaw_change": _whole(change.yaw_change),
+        "pitch_change": _whole(change.pitch_change),
+        "roll_change": _whole(change.roll_change),
+        "age_change": change.age_change,
+        "sex_kept": change.sex_kept,
     }
 
 

@@ -31,7 +31,7 @@ BAND = 1 << 22
 
 
 @dataclass(frozen=True)
-class Kept:
+class FaceChange:
     """What was kept of a face, from the original to the result.
 
     Attributes:
@@ -65,7 +65,7 @@ class FaceVerdict:
         landmarks: of the same faces, five (x, y) each.
         similarity: largest cosine, by the checking recogniser, of a person who was to be changed and what the result
             shows; None if unmeasurable or unhandled.
-        kept: None if the face was not found again.
+        change: None if the face was not found again.
         method: of its cover, "" if it is not covered.
         reason: of a status that is not safe, a few words for people.
         left_out: whether the search of the original had found it and nobody chose it. Only such an unhandled face may
@@ -77,7 +77,7 @@ class FaceVerdict:
     boxes: tuple[Box, ...]
     landmarks: tuple[tuple[tuple[float, float], ...], ...]
     similarity: float | None = None
-    kept: Kept | None = None
+    change: FaceChange | None = None
     method: str = ""
     reason: str = ""
     left_out: bool = False
