@@ -79,7 +79,7 @@ def test_every_face_gets_what_became_of_it(check):
     lines = report.splitlines()
     assert lines[0] == "judge on CPUExecutionProvider, recognisable from 0.20"
     assert lines[1].startswith("image 1 face 1: anonymised, similarity -0.")
-    assert lines[2].startswith("image 2 face 1: recognisable (not below the threshold), similarity 1.00, box")
+    assert lines[2].startswith("image 2 face 1: recognisable (at or above the threshold), similarity 1.00, box")
     assert lines[3] == "image 3 face 1: unmeasurable (not found in the result)"
     assert lines[5] == "image 4 face 2: unhandled (nobody found it before)"
     assert lines[6] == "image 5: no faces to change, and none found"
@@ -269,7 +269,7 @@ def test_the_guide_cannot_judge(check, packs_folder, fake_pack):
     copy.write_bytes((fake_pack / "recognition.onnx").read_bytes())
     fake_insight.write(packs_folder / "twin", detection=fake_insight.detector(), recognition=fake_insight.recogniser())
     for checker in ("fake", "twin", "copy.onnx"):
-        with pytest.raises(ValueError, match=f'checker "{checker}" has the very recogniser that guided'):
+        with pytest.raises(ValueError, match=f'checker "{checker}" has the same recogniser as the guide'):
             check(images(NOBODY), images(NOBODY), faces, checker=checker)
 
 

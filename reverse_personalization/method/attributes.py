@@ -117,7 +117,7 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
             + (
                 "no faces are connected; connect the faces of Embed Faces"
                 if face is None
-                else "the faces carry no estimate; use a model pack with genderage.onnx in Embed Faces (buffalo_l has it)"
+                else "the faces carry no estimate; use a pack with genderage.onnx in Embed Faces (buffalo_l has it)"
             )
         )
     age_stage, age_word = _age(attributes.age, face)
