@@ -18,7 +18,8 @@ MIN_MEASURABLE = 20.0
 """Smallest shorter side of a face's box in pixels; below it a recogniser sees nobody."""
 
 MIN_SPREAD = 0.05
-"""Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter side."""
+"""Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
+side."""
 
 ALIGNMENT_ERROR = 0.15
 """How far landmarks may be off together, as a fraction of their root mean square distance from their middle: a tenth of
