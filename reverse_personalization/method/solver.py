@@ -60,17 +60,17 @@ class DPMSolverSDE:
         Returns:
             mu (dtype of y) and std.
         """
-        sigma_s, sigma_t = self.sigmas[i], self.sigmas[i + 1]
-        h = math.log(sigma_s / sigma_t)
+        S_s, S_t = self.sigmas[i], self.sigmas[i + 1]  # noqa: N806 - the formula's symbols
+        h = math.log(S_s / S_t)
         m0 = m0.to(y.dtype)
         extrapolated = m0
         if self._m1 is not None:
-            sigma_r = self.sigmas[i - 1]
-            c = h / (2.0 * math.log(sigma_r / sigma_s))
+            S_r = self.sigmas[i - 1]  # noqa: N806 - the formula's symbol
+            c = h / (2.0 * math.log(S_r / S_s))
             extrapolated = m0 + c * (m0 - self._m1)
         self._m1 = m0
         mu = math.exp(-2.0 * h) * y + -math.expm1(-2.0 * h) * extrapolated
-        std = sigma_t * math.sqrt(-math.expm1(-2.0 * h))
+        std = S_t * math.sqrt(-math.expm1(-2.0 * h))
         return mu, std
 
 
@@ -119,7 +119,7 @@ def invert(
     """Record the noise z_t that leads from each noisy copy of x_0 exactly to the next (eq. 4).
 
     The copies are independent of one another, so the network can evaluate several timesteps in one call. With one
-    timestep a call, its input is bit for bit that of the replay: the copy as the replay recomputes it.
+    timestep in each call, its input is bit for bit that of the replay: the copy as the replay recomputes it.
 
     Args:
         denoise: prediction under the null identity.
