@@ -10,7 +10,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..reverse_personalization.assurance.checking import Checker, not_another
+from ..reverse_personalization.assurance.checking import Checker, same_recogniser
 from ..reverse_personalization.assurance.operating_point import CAUTIOUS_THRESHOLD, checking_threshold, pack_threshold
 from .face_packs import EXPECTED_RECOGNISER, find_pack, installed_packs
 from .insight import load_pack
@@ -61,7 +61,7 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
         pack = guiding if name == guide else load_pack(name, provider, det_threshold)
         own_threshold, measured = checking_threshold(find_pack(name)), pack_threshold(find_pack(name))
     if file_sha256(pack.recogniser.file) == file_sha256(guiding.recogniser.file):
-        raise ValueError(not_another(name, guide))
+        raise ValueError(same_recogniser(name, guide))
     hashes = {
         f"{one.name}: {model.file.name}": file_sha256(model.file)
         for one in (guiding, pack)

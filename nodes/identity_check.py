@@ -17,7 +17,7 @@ from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.checking import compare_pictures
 from ..reverse_personalization.assurance.retry import Retries
-from ..reverse_personalization.assurance.verdict import FaceVerdict, Kept, Verdict, pixels_digest
+from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict, pixels_digest
 from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.geometry.faces import Faces
 from .checks import check_found_in, check_images
@@ -224,16 +224,19 @@ def _describe_face(face: FaceVerdict) -> str:
         said += f" ({face.reason})"
     if face.similarity is not None:
         said += f", similarity {face.similarity:.2f}"
-    return said if face.kept is None else f"{said}, {_describe_kept(face.kept)}"
+    return said if face.change is None else f"{said}, {_describe_change(face.change)}"
 
 
-def _describe_kept(kept: Kept) -> str:
-    parts = [f"box overlap {kept.box_overlap:.2f}", f"landmarks moved {kept.landmark_change:.2f} of the eyes' distance"]
-    for name, change in (("yaw", kept.yaw_change), ("pitch", kept.pitch_change), ("roll", kept.roll_change)):
-        if change is not None:
-            parts.append(f"{name} {change:+.0f} degrees")
-    if kept.age_change is not None:
-        parts.append(f"age about {kept.age_change:+} years" if kept.age_change else "age kept")
-    if kept.sex_kept is not None:
-        parts.append("sex kept" if kept.sex_kept else "sex changed")
+def _describe_change(change: FaceChange) -> str:
+    parts = [
+        f"box overlap {change.box_overlap:.2f}",
+        f"landmarks moved {change.landmark_change:.2f} of the eyes' distance",
+    ]
+    for name, turn in (("yaw", change.yaw_change), ("pitch", change.pitch_change), ("roll", change.roll_change)):
+        if turn is not None:
+            parts.append(f"{name} {turn:+.0f} degrees")
+    if change.age_change is not None:
+        parts.append(f"age about {change.age_change:+} years" if change.age_change else "age kept")
+    if change.sex_kept is not None:
+        parts.append("sex kept" if change.sex_kept else "sex changed")
     return ", ".join(parts)

@@ -78,7 +78,7 @@ def test_one_text_for_all_faces_is_encoded_once(clip: Any, monkeypatch: pytest.M
 def test_it_says_what_is_missing(clip: Any) -> None:
     with pytest.raises(ValueError, match="no faces are connected"):
         run_node("AttributePrompt", clip, sex="keep the original's")
-    with pytest.raises(ValueError, match=r"age of the original is to be kept, but the faces do not say.*genderage"):
+    with pytest.raises(ValueError, match=r"cannot keep the original's age: the faces carry no estimate.*genderage"):
         run_node("AttributePrompt", clip, age="keep the original's", faces=people(None))
     with pytest.raises(ValueError, match="holds no face"):
         run_node("AttributePrompt", clip, faces=people())

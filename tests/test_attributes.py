@@ -53,7 +53,7 @@ def test_kept_attributes_are_the_photographs(age: int, sex: str | None, expected
 def test_nothing_to_keep_is_an_error() -> None:
     with pytest.raises(ValueError, match="no faces are connected"):
         sentence(Attributes(sex=KEEP))
-    with pytest.raises(ValueError, match=r"age of the original is to be kept, but the faces do not say.*genderage"):
+    with pytest.raises(ValueError, match=r"cannot keep the original's age: the faces carry no estimate.*genderage"):
         sentence(Attributes(age=KEEP, sex=KEEP), face(None, "female"))
 
 

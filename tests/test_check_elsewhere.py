@@ -77,7 +77,7 @@ def test_faces_of_another_picture_of_the_same_size_are_refused(check, node, pack
 
 def test_the_guides_network_from_another_file_cannot_judge(check, packs_folder):
     onnx.save(fake_insight.recogniser(gain=-2.0), str(packs_folder / "again.onnx"))
-    with pytest.raises(ValueError, match=r'checker "again\.onnx" has the very recogniser that guided'):
+    with pytest.raises(ValueError, match=r'checker "again\.onnx" has the same recogniser as the guide'):
         check(images(BEFORE), images(AFTER), checker="again.onnx")
 
 

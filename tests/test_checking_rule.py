@@ -14,7 +14,7 @@ from harness.in_process import ROOT
 from reverse_personalization.assurance.checking import Checker, Find, compare_pictures
 from reverse_personalization.assurance.matching import Appearance, overlap, status_of
 from reverse_personalization.assurance.operating_point import judge_similarity
-from reverse_personalization.assurance.retry import climb
+from reverse_personalization.assurance.retry import retry_faces
 from reverse_personalization.geometry.boxes import intersection_over_union
 from reverse_personalization.geometry.faces import Detection
 
@@ -102,7 +102,9 @@ def test_one_rule_says_when_a_person_is_recognisable():
     assert {judge_similarity(value, at) for value in (None, math.nan, math.inf, -math.inf)} == {"unmeasurable"}
     assert [status_of(value, True, at)[0] for value in (at, below)] == ["recognisable", "anonymised"]
     for value, anonymised in ((at, False), (below, True), (math.nan, False), (None, False)):
-        (outcome,) = climb(1, [-1.0], lambda rows, scale: torch.zeros(1, 1, 1, 3), lambda row, crop, v=value: v, at)
+        (outcome,) = retry_faces(
+            1, [-1.0], lambda rows, scale: torch.zeros(1, 1, 1, 3), lambda row, crop, v=value: v, at
+        )
         assert outcome.anonymised is anonymised
     unit = np.zeros(512)
     unit[0], unit[1] = at, math.sqrt(1 - at * at)

@@ -186,10 +186,10 @@ def test_differences_name_a_part_once_and_are_few() -> None:
     one = ModelFingerprint("m", "a", tuple(parts))
     assert one.differences(one) == []
     assert one.differences(ModelFingerprint("n", "b", tuple(parts[:1]))) == [
-        "the identity adapter is another",
+        "the identity adapter is different",
         "patch is missing here",
     ]
-    assert one.differences(ModelFingerprint("n", "a", (*parts[:2], ("patch", "4")))) == ["patch is another"]
+    assert one.differences(ModelFingerprint("n", "a", (*parts[:2], ("patch", "4")))) == ["patch is different"]
     assert one.differences(ModelFingerprint("n", "a", (*parts, ("new", "5")))) == ["new was not there at the inversion"]
     many = ModelFingerprint("n", "a", tuple((f"patch {i}", "1") for i in range(20)))
     assert len(one.differences(many)) == 7

@@ -116,7 +116,7 @@ def test_the_place_in_the_order_of_patches_counts(small: SmallModel) -> None:
     one, other = HOST["FreeU"], HOST["FreeU_V2"]
     first, second = (fingerprint(b(a(small.model, 1.0), 1.0)) for a, b in ((one, other), (other, one)))
     assert first != second
-    assert first.differences(second) == ["the patches are the same in another order"]
+    assert first.differences(second) == ["the patches are the same but in another order"]
 
 
 @pytest.mark.parametrize("before", ["own model", "LoRA", "object patch", "apply wrapper", "mask", "FreeU_V2"])
@@ -149,7 +149,7 @@ def test_the_sampler_says_which_patch_differs(small: SmallModel) -> None:
     trajectory = small.invert(small.latent(), steps=2, model=HOST["FreeU_V2"](small.model, 1.0))
     with pytest.raises(ValueError, match=r"FreeU_V2.*is missing here"):
         small.sample(trajectory, small.faces(), 0.0)
-    with pytest.raises(ValueError, match="the identity adapter is another"):
+    with pytest.raises(ValueError, match="the identity adapter is different"):
         small.sample(trajectory, small.faces(), 0.0, model=small.golden.with_adapter(0.5))
 
 
@@ -190,7 +190,7 @@ def test_other_weights_are_another_network(small: SmallModel) -> None:
     with torch.inference_mode():
         other.model.model.diffusion_model.out[2].weight.mul_(1.01)
     assert fingerprint(small.model) == before
-    assert before.differences(fingerprint(other.model)) == ["the set of weights is another"]
+    assert before.differences(fingerprint(other.model)) == ["the set of weights is different"]
 
 
 # --- packed weights --------------------------------------------------------------------------------------

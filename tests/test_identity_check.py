@@ -69,17 +69,17 @@ def test_every_face_gets_what_became_of_it(check):
     )
     (changed,), (same,), (gone,), (_, unknown), _ = verdict.images
     assert changed.similarity < 0
-    assert changed.kept.box_overlap == pytest.approx(1, abs=0.01)
-    assert changed.kept.landmark_change == pytest.approx(0, abs=0.01)
+    assert changed.change.box_overlap == pytest.approx(1, abs=0.01)
+    assert changed.change.landmark_change == pytest.approx(0, abs=0.01)
     assert len(changed.boxes) == len(changed.landmarks) == 2
     assert same.similarity == pytest.approx(1)
-    assert (gone.similarity, gone.kept, len(gone.boxes)) == (None, None, 1)
+    assert (gone.similarity, gone.change, len(gone.boxes)) == (None, None, 1)
     assert unknown.boxes[0] == pytest.approx((150, 60, 230, 140), abs=2)
     assert unknown.similarity is None
     lines = report.splitlines()
     assert lines[0] == "judge on CPUExecutionProvider, recognisable from 0.20"
     assert lines[1].startswith("image 1 face 1: anonymised, similarity -0.")
-    assert lines[2].startswith("image 2 face 1: recognisable (not below the threshold), similarity 1.00, box")
+    assert lines[2].startswith("image 2 face 1: recognisable (at or above the threshold), similarity 1.00, box")
     assert lines[3] == "image 3 face 1: unmeasurable (not found in the result)"
     assert lines[5] == "image 4 face 2: unhandled (nobody found it before)"
     assert lines[6] == "image 5: no faces to change, and none found"
@@ -269,7 +269,7 @@ def test_the_guide_cannot_judge(check, packs_folder, fake_pack):
     copy.write_bytes((fake_pack / "recognition.onnx").read_bytes())
     fake_insight.write(packs_folder / "twin", detection=fake_insight.detector(), recognition=fake_insight.recogniser())
     for checker in ("fake", "twin", "copy.onnx"):
-        with pytest.raises(ValueError, match=f'checker "{checker}" has the very recogniser that guided'):
+        with pytest.raises(ValueError, match=f'checker "{checker}" has the same recogniser as the guide'):
             check(images(NOBODY), images(NOBODY), faces, checker=checker)
 
 
@@ -279,7 +279,7 @@ def test_a_single_recogniser_borrows_what_else_it_needs(check, packs_folder, fak
     assert "single.onnx" in part("host.checker").checker_names()
     verdict, report, passed = check(images(BEFORE), images(AFTER), checker="single.onnx").result
     assert passed
-    assert (verdict.images[0][0].kept.age_change, verdict.images[0][0].kept.sex_kept) == (0, True)
+    assert (verdict.images[0][0].change.age_change, verdict.images[0][0].change.sex_kept) == (0, True)
     assert "age kept, sex kept" in report
     assert "33" not in report
     files = {
@@ -318,7 +318,9 @@ def test_the_threshold_is_below_the_packs_unless_it_is_given(check, judge_pack):
 def test_head_pose_is_compared(check, judge_pack):
     fake_insight.write(judge_pack, landmark=fake_insight.landmarks_in_space(pitch=10, yaw=-25, roll=5))
     ((face,),) = check(images(BEFORE), images(AFTER)).result[0].images
-    assert (face.kept.yaw_change, face.kept.pitch_change, face.kept.roll_change) == pytest.approx((0, 0, 0), abs=0.1)
+    assert (face.change.yaw_change, face.change.pitch_change, face.change.roll_change) == pytest.approx(
+        (0, 0, 0), abs=0.1
+    )
 
 
 FAILS_AT_RUN_TIME = """

@@ -1,4 +1,4 @@
-"""Which face of a result is which of its original, what was kept of it, and what a measurement says."""
+"""Which face of a result matches which original face, how it changed, and what a measurement says."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from reverse_personalization.assurance.matching import (
     ALIGNMENT_ERROR,
     MIN_MEASURABLE,
     Appearance,
+    face_change,
     match_faces,
     measurable,
     nearby_alignments,
     overlap,
     status_of,
-    what_was_kept,
 )
 from reverse_personalization.geometry.faces import Detection, HeadPose, landmark_distance
 from reverse_personalization.geometry.template import ARCFACE_LANDMARKS, ARCFACE_SIDE
@@ -102,45 +102,45 @@ def test_what_can_be_measured(one, expected):
     assert measurable(one) is expected
 
 
-def test_what_was_kept_is_known():
+def test_how_a_face_changed_is_known():
     before, after = face(10, 10, 112), face(13, 14, 112)
     eyes = np.linalg.norm(ARCFACE_LANDMARKS[0] - ARCFACE_LANDMARKS[1])
-    kept = what_was_kept(
+    change = face_change(
         before,
         after,
         Appearance(30, "female", HeadPose(pitch=1, yaw=-20, roll=179)),
         Appearance(34, "male", HeadPose(pitch=4, yaw=5, roll=-178)),
     )
     assert landmark_distance(before, after) == pytest.approx(5)
-    assert kept.landmark_change == pytest.approx(5 / eyes)
-    assert kept.box_overlap == pytest.approx(109 * 108 / (2 * 112**2 - 109 * 108))
-    assert (kept.pitch_change, kept.yaw_change, kept.roll_change) == pytest.approx((3, 25, 3))
-    assert (kept.age_change, kept.sex_kept) == (0, False)
+    assert change.landmark_change == pytest.approx(5 / eyes)
+    assert change.box_overlap == pytest.approx(109 * 108 / (2 * 112**2 - 109 * 108))
+    assert (change.pitch_change, change.yaw_change, change.roll_change) == pytest.approx((3, 25, 3))
+    assert (change.age_change, change.sex_kept) == (0, False)
 
 
 def test_what_a_pack_cannot_tell_was_neither_kept_nor_lost():
-    kept = what_was_kept(face(0, 0, 50), face(0, 0, 50), Appearance(age=30), Appearance())
-    assert (kept.age_change, kept.sex_kept, kept.yaw_change) == (None, None, None)
+    change = face_change(face(0, 0, 50), face(0, 0, 50), Appearance(age=30), Appearance())
+    assert (change.age_change, change.sex_kept, change.yaw_change) == (None, None, None)
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "change"), [(30, 34, 0), (30, 36, 10), (61, 34, -30), (0, 0, 0), (8, 80, 70)]
+    ("before", "after", "years"), [(30, 34, 0), (30, 36, 10), (61, 34, -30), (0, 0, 0), (8, 80, 70)]
 )
-def test_a_change_of_age_does_not_tell_the_age(before, after, change):
+def test_a_change_of_age_does_not_tell_the_age(before, after, years):
     """The result's age can be read off the result: to the year, the difference would give the original's."""
     place = face(0, 0, 50)
-    kept = what_was_kept(place, place, Appearance(before, "male"), Appearance(after, "male"))
-    assert (kept.age_change, kept.sex_kept) == (change, True)
-    assert repr(kept) == repr(
-        what_was_kept(place, place, Appearance(before + 1, "male"), Appearance(after + 1, "male"))
+    change = face_change(place, place, Appearance(before, "male"), Appearance(after, "male"))
+    assert (change.age_change, change.sex_kept) == (years, True)
+    assert repr(change) == repr(
+        face_change(place, place, Appearance(before + 1, "male"), Appearance(after + 1, "male"))
     )
 
 
 def test_a_head_pose_that_is_no_number_is_not_known():
     known, unknown = (Appearance(pose=HeadPose(pitch=1, yaw=yaw, roll=0)) for yaw in (20, math.nan))
-    kept = what_was_kept(face(0, 0, 50), face(0, 0, 50), known, unknown)
-    assert (kept.yaw_change, kept.pitch_change) == (None, 0)
-    assert (kept.box_overlap, kept.landmark_change) == (1, 0)
+    change = face_change(face(0, 0, 50), face(0, 0, 50), known, unknown)
+    assert (change.yaw_change, change.pitch_change) == (None, 0)
+    assert (change.box_overlap, change.landmark_change) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from harness.in_process import part
 from reverse_personalization.assurance.report import SCHEMA_FILE, build_report, name_faces, software_versions
 from reverse_personalization.assurance.retry import RetryStep
 from reverse_personalization.assurance.scrub import Scrubber
-from reverse_personalization.assurance.verdict import FaceVerdict, Kept, Verdict
+from reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict
 from reverse_personalization.geometry.faces import Face, Faces
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 BOX = (1.0, 2.0, 30.0, 40.0)
 TWICE = (RetryStep(-10.0, True, 0.5, False), RetryStep(-14.0, False, None, False))
-KEPT = Kept(0.912345, 0.02345, 1.4, -2.6, None, 10, False)
+CHANGE = FaceChange(0.912345, 0.02345, 1.4, -2.6, None, 10, False)
 
 
 def verdict_of(*faces: FaceVerdict) -> Verdict:
@@ -48,9 +48,9 @@ def face(status: str, **values) -> FaceVerdict:
 
 
 FACES = {
-    "anonymised": [face("anonymised", similarity=0.123456, kept=KEPT)],
+    "anonymised": [face("anonymised", similarity=0.123456, change=CHANGE)],
     "covered": [
-        face("anonymised", similarity=0.1, kept=KEPT, retries=(RetryStep(-10.0, True, 0.12345, True),)),
+        face("anonymised", similarity=0.1, change=CHANGE, retries=(RetryStep(-10.0, True, 0.12345, True),)),
         face("covered", method="mosaic", retries=TWICE),
     ],
     "unhandled faces kept": [face("unhandled", reason="not chosen"), face("covered", method="solid")],
@@ -72,7 +72,7 @@ def test_report_says_what_was_found_and_no_place():
     report = report_of(*FACES["anonymised"])
     [first] = report["faces"]
     assert first["similarity"] == 0.12
-    assert first["kept"] == {
+    assert first["change"] == {
         "box_overlap": 0.91,
         "landmark_change": 0.02,
         "yaw_change": 1,
@@ -93,7 +93,7 @@ def test_report_says_what_was_found_and_no_place():
 
 def test_nothing_in_a_report_is_a_function_of_the_original():
     """Two originals of one result, measured alike as far as a reader sees, have the same report to the letter."""
-    close = face("anonymised", similarity=0.1249, kept=Kept(0.9149, 0.0249, 1.2, -2.9, None, 10, False))
+    close = face("anonymised", similarity=0.1249, change=FaceChange(0.9149, 0.0249, 1.2, -2.9, None, 10, False))
     ours, theirs = (
         Verdict(((one,),), (digest * 64,), ("b" * 64,), 0.3, "guide", "judge.onnx")
         for one, digest in ((FACES["anonymised"][0], "a"), (close, "f"))

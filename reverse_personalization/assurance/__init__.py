@@ -1,1 +1,1 @@
-"""What makes sure that nobody leaves recognisable: checking, retrying, covering, reporting and saving."""
+"""Makes sure that nobody leaves recognisable: checking, retrying, covering, reporting and saving."""

@@ -1,7 +1,7 @@
-"""Whether people can still be recognised in results: whom each face is compared with, and what follows from it.
+"""Checks whether people can still be recognised in results: which faces are compared, and what follows from that.
 
-A picture is uint8 [H, W, 3] in BGR. Who finds, embeds and describes faces is a `FaceRecogniser`; nothing here depends
-on which one that is.
+A picture is uint8 [H, W, 3] in BGR. A `FaceRecogniser` finds, embeds and describes faces; nothing here depends on which
+one it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
 from ..geometry.faces import Detection, Face, in_stable_order
-from .matching import Appearance, match_faces, measurable, nearby_alignments, status_of, what_was_kept
+from .matching import Appearance, face_change, match_faces, measurable, nearby_alignments, status_of
 from .operating_point import judge_similarity
 from .verdict import FaceVerdict, Status
 
@@ -24,40 +24,40 @@ Unit = NDArray[np.float64]
 """An embedding [512] of unit length."""
 
 SAME_NETWORK = 0.9
-"""Cosine, of either sign, at or above which two recognisers' embeddings of one face come from one network. Those of two
-networks have nothing to do with one another, and those of one network in two number formats are alike to 0.99."""
+"""Magnitude of the cosine at or above which two recognisers' embeddings of one face come from the same network.
+Embeddings of two networks are unrelated; those of one network in two number formats agree to 0.99."""
 
 
 class FaceRecogniser(Protocol):
-    """Who checks."""
+    """Finds, embeds and describes faces."""
 
     @property
     def provider(self) -> str:
-        """What the networks are computed on, for reports."""
+        """The execution provider that runs the networks, for reports."""
         ...
 
     def search(self, picture: Picture, det_size: int, plan: SearchPlan = search_plan) -> list[Detection]:
-        """All faces of a picture, in pixels of it; `det_size` in pixels, see `search_plan`."""
+        """All faces of a picture, in its pixels; `det_size` is the detector's input side in pixels."""
         ...
 
     def embedding(self, picture: Picture, detection: Detection) -> NDArray[np.float64]:
-        """Whose face it is, float64 [512] of any length; not finite if that cannot be told."""
+        """A face's embedding, float64 [512] of any length; not finite if the face cannot be embedded."""
         ...
 
     def appearance(self, picture: Picture, detection: Detection) -> Appearance:
-        """Age, sex and pose."""
+        """A face's apparent age, sex and pose."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A face before, as `Checker.original` embedded it.
+    """A face of the original, as `Checker.original` embedded it.
 
     Attributes:
-        picture: that it is in.
-        face: where.
-        units: one for each of `nearby_alignments`; None where there is no embedding, and empty if the face cannot be
-            measured.
+        picture: the original.
+        face: its box and landmarks.
+        units: its embedding at each of the `nearby_alignments`; None where there is no embedding, and empty if the face
+            cannot be measured.
     """
 
     picture: Picture = field(repr=False)
@@ -66,7 +66,7 @@ class Original:
 
     @property
     def unit(self) -> Unit | None:
-        """As the detector aligned it; None if there is no embedding."""
+        """The embedding at the detector's own alignment; None if there is none."""
         return self.units[0] if self.units else None
 
 
@@ -75,11 +75,11 @@ class Find:
     """A face that was found in a result.
 
     Attributes:
-        face: where.
-        after: whose it is, None if that cannot be told.
-        before: who was at its place in the original, None if that cannot be told.
+        face: its box and landmarks.
+        after: its embedding; None if there is none.
+        before: the embedding at the same place in the original; None if there is none.
         owner: number of the `FaceVerdict` of its picture that it belongs to.
-        was_to_change: whether it stands at the place of a face that was to be changed.
+        was_to_change: whether a face that was to be changed was at its place.
     """
 
     face: Detection
@@ -89,17 +89,17 @@ class Find:
     was_to_change: bool
 
     def shows(self, person: Unit | None, threshold: float) -> float | None:
-        """Whether somebody who was at another place, or in another picture, is shown here.
+        """Whether this face shows a person who was at another place or in another picture.
 
-        Somebody may have been moved, or results may have been exchanged. Who looked like that person before already
-        and was not to be changed is another person, and does not count.
+        A person may have been moved, or results may have been swapped. A face that was not to be changed and resembled
+        the person in the original already is another person's and does not count.
 
         Args:
-            person: who was to be changed.
-            threshold: see `judge_similarity`.
+            person: embedding of the person who was to be changed.
+            threshold: cosine at or above which the person is recognisable.
 
         Returns:
-            The cosine if so, else None.
+            The cosine if the person is shown, otherwise None.
         """
         if person is None or self.after is None:
             return None
@@ -113,12 +113,12 @@ class Find:
 
 @dataclass(frozen=True, eq=False)
 class CheckedPicture:
-    """One picture and its result.
+    """The outcome of checking one result against its original.
 
     Attributes:
-        verdicts: of the faces that were to be changed, in their order, then of what else was found.
-        people: who was to be changed, in their order; None for who cannot be told.
-        finds: in the result.
+        verdicts: of the faces that were to be changed, in their order, then of all other finds.
+        people: embeddings of the faces that were to be changed, in their order; None where there is none.
+        finds: the faces found in the result.
     """
 
     verdicts: tuple[FaceVerdict, ...]
@@ -128,13 +128,13 @@ class CheckedPicture:
 
 @dataclass(frozen=True, eq=False)
 class Checker:
-    """A recogniser that checks.
+    """Checks results with a recogniser other than the guide's.
 
     Attributes:
         recogniser: finds, embeds and describes faces.
-        threshold: of two faces at one place, see `judge_similarity`.
-        measured: of two faces anywhere: the recogniser's own, not lowered. There are many pairs of those, and each is
-            compared at one alignment.
+        threshold: cosine at or above which two faces at one place are one person's.
+        measured: the same for two faces at different places: the recogniser's own threshold, not lowered, because there
+            are many such pairs and each is compared at one alignment only.
         name: of the recogniser's pack or file.
         guide: name of the pack whose embeddings guided.
         model_hashes: sha256 of the files that took part, by "PACK: FILE".
@@ -148,37 +148,37 @@ class Checker:
     model_hashes: dict[str, str] = field(default_factory=dict)
 
     def original(self, picture: Picture, face: Detection) -> Original:
-        """Embed a face before; once, however many results it is compared with.
+        """Embed a face of the original, once for all results that it is compared with.
 
         Args:
-            picture: it is in.
-            face: of it.
+            picture: the original.
+            face: one of its faces.
 
         Raises:
-            ValueError: the guide said the same of this face: whatever file it comes from, it is the same recogniser.
+            ValueError: the guide's embedding of this face is the same, so both are the same recogniser, whatever the
+                file names.
         """
         if not measurable(face):
             return Original(picture, face, ())
         units = tuple(self._unit(picture, near) for near in nearby_alignments(face))
         if isinstance(face, Face) and units[0] is not None and abs(units[0] @ face.embedding.numpy()) >= SAME_NETWORK:
-            raise ValueError(not_another(self.name, self.guide))
+            raise ValueError(same_recogniser(self.name, self.guide))
         return Original(picture, face, units)
 
     def similarity(self, original: Original, result: Picture, found: Find | None) -> float | None:
-        """How much a face of the result is still the original's.
+        """How similar a face of the result still is to the original's.
 
-        Detectors err, and an error in aligning lowers the cosine. So both pictures are aligned by the original's
-        landmarks and by places near them, and by the landmarks that were found in the result: whoever was at that
-        place before. The largest cosine counts.
+        Detectors err, and an alignment error lowers the cosine. So both pictures are aligned by the original's
+        landmarks, by landmarks near them, and by those found in the result. The largest cosine counts.
 
         Args:
-            original: the face before.
-            result: the picture after, of the same size.
-            found: the same face there, or None.
+            original: the face of the original.
+            result: the result, of the same size as the original.
+            found: the same face in the result, or None if it was not found.
 
         Returns:
             Cosine in [-1, 1]; None if nothing can be measured: a face is too small, its landmarks are degenerate, or
-            an embedding has no direction or is not finite.
+            an embedding is zero or not finite.
         """
         if not original.units or not (found is None or measurable(found.face)):
             return None
@@ -187,19 +187,19 @@ class Checker:
         if found is not None:
             pairs += [(original.unit, found.after), (found.before, found.after)]
         cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
-        # One face that cannot be embedded might have been the one that tells.
+        # A pair that cannot be measured might have been the one that gives the person away.
         return max(cosines) if len(cosines) == len(pairs) else None
 
     def similarity_of_crop(self, original: Original, result: Picture, det_size: int) -> float | None:
-        """How much the one face of a changed crop is still the original's; nothing else of it is looked at.
+        """How similar the face of a changed crop still is to the original's; other faces in the crop are ignored.
 
         Args:
-            original: the face in the crop before.
-            result: the crop after, of the same size.
-            det_size: pixels, see `search_plan`.
+            original: the face in the original's crop.
+            result: the changed crop, of the same size.
+            det_size: side of the detector's input, pixels.
 
         Returns:
-            Cosine in [-1, 1]; None if it is no answer, see `status_of`.
+            Cosine in [-1, 1]; None if the face is unmeasurable.
         """
         found = in_stable_order(self.recogniser.search(result, det_size, search_plan))
         [match] = match_faces([original.face], found)
@@ -215,22 +215,24 @@ class Checker:
         second_search: bool,
         left_out: Sequence[Detection] = (),
     ) -> CheckedPicture:
-        """What has become of every face of one picture, among those of this picture; see also `compare_pictures`.
+        """Check every face of one result against the people of its original.
+
+        `compare_pictures` then compares it with the people of the batch's other pictures.
 
         Args:
-            original: the picture before.
-            faces: of it, those that were to be changed.
-            result: the picture after, of the same size.
-            det_size: pixels, see `search_plan`.
-            second_search: whether the result gets the views of `second_search_plan`.
-            left_out: faces of the original that were found and not to be changed.
+            original: the picture before the change.
+            faces: its faces that were to be changed.
+            result: the picture after the change, of the same size.
+            det_size: side of the detector's input, pixels.
+            second_search: whether to search the result in the views of `second_search_plan`.
+            left_out: faces of the original that were found and were not to be changed.
 
         Raises:
-            ValueError: see `original`.
+            ValueError: the checker has the guide's recogniser.
         """
         plan = second_search_plan if second_search else search_plan
         found = in_stable_order(self.recogniser.search(result, det_size, plan))
-        # Together: one find is one person's.
+        # Matched in one go, because a find belongs to one person at most.
         all_matches = match_faces([*faces, *left_out], found)
         matches, others_matches = all_matches[: len(faces)], all_matches[len(faces) :]
         owners = {match: number for number, match in enumerate(matches) if match is not None}
@@ -265,20 +267,20 @@ class Checker:
         return embedding / norm if np.isfinite(norm) and norm > 0 else None
 
     def _status(self, original: Original, result: Picture, found: Find | None) -> tuple[float | None, Status, str]:
-        """The similarity if it is an answer, and what `status_of` says."""
+        """Similarity (None if unmeasurable), status and reason."""
         similarity = self.similarity(original, result, found)
         status, reason = status_of(similarity, found is not None, self.threshold)
         return None if status == "unmeasurable" else similarity, status, reason
 
     def _verdict(self, before: Original, result: Picture, number: int, finds: Sequence[Find]) -> FaceVerdict:
-        """Of the face with this number, by what was found at its place and elsewhere in its picture."""
+        """The verdict on the face with this number, from the finds at its place and elsewhere in its picture."""
         at_its_place = next((find for find in finds if find.owner == number), None)
         similarity, status, reason = self._status(before, result, at_its_place)
-        places, kept = [before.face], None
+        places, change = [before.face], None
         if at_its_place is not None:
             places.append(at_its_place.face)
             if similarity is not None:
-                kept = what_was_kept(
+                change = face_change(
                     before.face,
                     at_its_place.face,
                     self.recogniser.appearance(before.picture, before.face),
@@ -295,23 +297,23 @@ class Checker:
             boxes=tuple(place.box for place in places),
             landmarks=tuple(place.landmarks for place in places),
             similarity=similarity,
-            kept=kept,
+            change=change,
             reason=reason,
         )
 
 
 def compare_pictures(checked: Sequence[CheckedPicture], threshold: float) -> list[tuple[FaceVerdict, ...]]:
-    """The verdicts of a batch, with everybody looked for in the results of all other pictures too.
+    """The verdicts of a batch, after everybody was also sought in the results of all other pictures.
 
-    Results may come in another order than their originals, or be made of another picture. A face that shows somebody
+    Results may come in another order than their originals, or be made from another picture. A face that shows somebody
     who was to be changed in another picture is recognisable, whoever was at its place before.
 
     Args:
         checked: the batch.
-        threshold: of two faces anywhere, see `Checker.measured`.
+        threshold: cosine at or above which two faces at different places are one person's (`Checker.measured`).
 
     Returns:
-        Of each picture its verdicts, in their order.
+        Each picture's verdicts, in their order.
     """
     compared = []
     for number, picture in enumerate(checked):
@@ -329,7 +331,7 @@ def compare_pictures(checked: Sequence[CheckedPicture], threshold: float) -> lis
 
 
 def _shown_elsewhere(verdict: FaceVerdict, cosine: float, number: int) -> FaceVerdict:
-    """The same, but it shows a person of the picture with this number."""
+    """The verdict on a face that shows a person from the picture with this number."""
     if verdict.similarity is not None and verdict.similarity >= cosine and verdict.status == "recognisable":
         return verdict
     return replace(
@@ -340,9 +342,9 @@ def _shown_elsewhere(verdict: FaceVerdict, cosine: float, number: int) -> FaceVe
     )
 
 
-def not_another(name: str, guide: str) -> str:
-    """What to say of a checker that has the guide's recogniser."""
+def same_recogniser(name: str, guide: str) -> str:
+    """The message for a checker that has the guide's recogniser."""
     return (
-        f'the checker "{name}" has the very recogniser that guided ("{guide}"), which can only say that it was '
-        "followed; choose a pack or file with another recogniser"
+        f'the checker "{name}" has the same recogniser as the guide ("{guide}"), so it would only confirm that the '
+        "guidance worked; choose a pack or file with another recogniser"
     )

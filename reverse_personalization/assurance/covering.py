@@ -1,4 +1,4 @@
-"""Covers over faces: which faces they hide, and what they are made of."""
+"""Covers faces: which faces to cover, and what a cover is made of."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BLUR_LENGTH = 48
 finer detail would survive anyway."""
 
 NO_CHECKER = ""
-"""Name of the checker in a verdict over pictures that nobody has checked."""
+"""Name of the checker in a verdict on pictures that were not checked."""
 
 MAX_HIDDEN_FRACTION = 0.25
 """An anonymised face is covered as well if the covers of other faces hide this fraction of it or more.
@@ -51,7 +51,7 @@ the face, as without covers, and up to 0.72 beyond; a quarter stays well clear o
 
 
 def unchecked_verdict(image: Tensor, guide: str) -> Verdict:
-    """A verdict without faces, over pictures that nobody has changed or checked.
+    """A verdict without faces, on pictures that were neither changed nor checked.
 
     Args:
         image: float [B, H, W, C] in [0, 1].
@@ -71,11 +71,12 @@ def faces_to_cover(
 
     Args:
         checked: the faces in the picture's verdict.
-        asked: faces to cover whatever the verdict says.
-        unhandled: "keep" lets faces stay that were found before and not chosen to be changed; "cover" covers them.
+        asked: faces to cover regardless of the verdict.
+        unhandled: "keep" leaves faces uncovered that were found before and not chosen to be changed; "cover" covers
+            them.
 
     Returns:
-        Each face with whether to cover it: those of the verdict, then those in `asked` that the verdict does not know.
+        Each face with whether to cover it: those of the verdict, then those in `asked` that are not in the verdict.
     """
     boxes = {face.box for face in asked}
     plan = []
@@ -101,11 +102,11 @@ def cover_faces_(
         grow: how much larger than the head a cover is, as a fraction of the head.
 
     Returns:
-        All faces, with the new status of those that were covered.
+        All faces, with the covered ones' new status.
 
     Raises:
         ValueError: a face has no place in the picture.
-        RuntimeError: a cover left the pixels under it as they were.
+        RuntimeError: a cover left the pixels under it unchanged.
     """
     faces = [face for face, _ in plan]
     height, width = mask.shape
@@ -117,7 +118,7 @@ def cover_faces_(
         except ValueError as error:
             raise ValueError(f"face {index + 1} cannot be covered: {error}") from None
 
-    # Covers that another node laid before hide faces too.
+    # Covers from an earlier node hide faces too.
     all_covers = torch.zeros_like(mask)
 
     def mark(where: Tensor, cover: Cover) -> None:
@@ -158,7 +159,7 @@ def cover_(image: Tensor, cover: Cover, method: Method) -> None:
 
     Args:
         image: float [H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept. Modified.
-        cover: of one of its faces.
+        cover: placed over one of its faces.
         method: "solid", one flat colour; "mosaic", at most `MAX_MOSAIC_BLOCKS` blocks across; or "blur". The last two
             are made from the picture and keep something of the face.
     """

@@ -1,4 +1,4 @@
-"""Picture files: which there are, and new ones: without metadata, whole or not at all, never over another file."""
+"""Lists and writes picture files; a new one has no metadata, is complete or absent, and never replaces another file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 LOSSLESS_QUALITY = 100
-"""Quality from which WebP is lossless."""
+"""Quality at which WebP is lossless."""
 
 REPORT_SUFFIX = ".json"
 
 PNG_COMPRESSION = 4
-"""The host's own: higher levels take several times as long for a few percent."""
+"""The host's own level: higher ones take several times as long to save a few percent."""
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """What is known of a file format.
+    """The properties of a file format.
 
     Attributes:
         suffix: of its files.
-        longest: side in pixels that it can hold.
+        longest: longest side in pixels that it can hold.
         alpha: whether it has an alpha channel.
         text: whether it can carry a workflow that ComfyUI reads.
     """
@@ -48,18 +48,18 @@ FILE_FORMATS = {
     "webp": FileFormat(".webp", longest=16383, alpha=True, text=False),
     "jpeg": FileFormat(".jpg", longest=65500, alpha=False, text=False),
 }
-"""By the user's word for it, which is also Pillow's; the first is the default."""
+"""Formats by the name that the user chooses, which is also Pillow's; the first is the default."""
 
-# What file systems answer that cannot flush a folder (network shares, FUSE), and what a folder does that may be written
-# and not read. Whatever else a flush ends with is a disk that lost something.
+# Errors from file systems that cannot flush a folder (network shares, FUSE), and from folders that may be written but
+# not read. Any other error from a flush means that the disk lost something.
 _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
 
-# What file systems without hard links answer (exFAT, some network shares).
+# Errors from file systems without hard links (exFAT, some network shares).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
 def loadable_files() -> Iterator[str]:
-    """Names of all files below the host's input folder, relative to it; a folder that several links lead to, once."""
+    """Names of all files below the host's input folder, relative to it; each folder once, however it is linked."""
     root = folder_paths.get_input_directory()
     seen = set()
     for folder, inner, names in os.walk(root, followlinks=True):
@@ -73,16 +73,16 @@ def loadable_files() -> Iterator[str]:
 
 
 def encode(levels: NDArray[np.uint8], file_format: str, quality: int, texts: Mapping[str, str]) -> bytes:
-    """A picture file's bytes.
+    """Encode a picture file.
 
     Args:
         levels: uint8 [H, W, C], C in 1, 3, 4.
         file_format: key of `FILE_FORMATS`.
         quality: 1 to 100, of WebP and JPEG.
-        texts: of a PNG, by their keywords; other formats hold none.
+        texts: a PNG's texts by keyword; ignored for other formats.
 
     Returns:
-        The file, with the pixels, `texts`, and nothing else.
+        The file's bytes: the pixels, `texts`, and nothing else.
     """
     picture = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
     file = io.BytesIO()
@@ -92,7 +92,7 @@ def encode(levels: NDArray[np.uint8], file_format: str, quality: int, texts: Map
             info.add_text(keyword, text)
         picture.save(file, "png", pnginfo=info, compress_level=PNG_COMPRESSION)
     elif file_format == "webp":
-        # exact: colours under a transparent alpha are kept, as they are in a PNG.
+        # exact keeps the colours under a transparent alpha, as a PNG does.
         picture.save(file, "webp", quality=quality, lossless=quality >= LOSSLESS_QUALITY, exact=True)
     else:
         picture.save(file, "jpeg", quality=quality)
@@ -100,24 +100,23 @@ def encode(levels: NDArray[np.uint8], file_format: str, quality: int, texts: Map
 
 
 def save_numbered(folder: Path, stem: str, number: int, suffix: str, picture: bytes, report: bytes | None) -> int:
-    """Save a picture, and its report beside it, under the first free number: both or none.
+    """Save a picture and its report under the first free number: both or neither.
 
-    The report comes first, under its own name, and goes again if the picture fails: what sees the picture can rely
-    on the report.
+    The report is written first and removed again if the picture fails, so that a picture never lacks its report.
 
     Args:
-        folder: that exists.
-        stem: of the names, `stem_00001_` and so on.
-        number: to begin with.
+        folder: an existing folder.
+        stem: of the names, which are `stem_00001_` and so on.
+        number: the first one to try.
         suffix: of the picture.
-        picture: the file.
-        report: the JSON file, or None for none.
+        picture: the file's bytes.
+        report: the JSON file's bytes, or None for no report.
 
     Returns:
-        The number that was free.
+        The number used.
 
     Raises:
-        OSError: it could not be written. Nothing of it is left.
+        OSError: a file could not be written; nothing is left behind.
     """
     while True:
         path = folder / f"{numbered(stem, number)}{suffix}"
@@ -132,20 +131,20 @@ def save_numbered(folder: Path, stem: str, number: int, suffix: str, picture: by
 
 
 def numbered(stem: str, number: int) -> str:
-    """A file's name without its suffix, as the host counts."""
+    """A file's name without its suffix, numbered as the host does."""
     return f"{stem}_{number:05}_"
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that is either there with all its bytes or not there, also after the power has failed.
+    """Write a file so that it is either complete or absent, even after a power failure.
 
     Args:
         path: of the file.
         content: its bytes.
 
     Raises:
-        FileExistsError: there is one of that name; it stays as it is.
-        OSError: it could not be written, or its folder not be flushed. Nothing of it is left.
+        FileExistsError: the name is taken; that file is left unchanged.
+        OSError: the file could not be written or its folder could not be flushed; nothing is left behind.
     """
     temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
@@ -164,12 +163,12 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk, as far as the platform can.
+    """Make sure that a folder's file names are on the disk, as far as the platform allows.
 
-    Windows has no way to ask for it, and some file systems refuse: the names get there when the system writes them.
+    Windows has no call for it, and some file systems refuse it; there the system writes the names when it chooses to.
 
     Args:
-        folder: that exists.
+        folder: an existing folder.
 
     Raises:
         OSError: the disk failed or is full, so that names may be lost.
@@ -188,16 +187,16 @@ def flush_folder(folder: Path) -> None:
 
 
 def _give_name(temporary: Path, path: Path) -> None:
-    """Give a complete file its name in one step, if nobody has it."""
+    """Give a complete file its name in one step, unless the name is taken."""
     if os.name == "nt":
-        os.rename(temporary, path)  # which on Windows refuses a name that is taken
+        os.rename(temporary, path)  # on Windows this refuses a name that is taken
         return
     try:
         os.link(temporary, path)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Whoever holds the lock may give the name, so the file appears under it in one step, and whole.
+        # Only the holder of the lock may use the name, so checking it and then replacing is safe.
         lock = path.with_name(f".{path.name}.lock")
         with open(lock, "xb"), contextlib.ExitStack() as undo:
             undo.callback(os.unlink, lock)

@@ -1,4 +1,4 @@
-"""Which face of a result is which face of its original, and what was kept of it."""
+"""Matches the faces of a result with those of its original, and says how each has changed."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ import numpy as np
 from ..geometry.boxes import intersection_over_union
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from .operating_point import judge_similarity
-from .verdict import AGE_STEP, Kept, Status
+from .verdict import AGE_STEP, FaceChange, Status
 
 MIN_MEASURABLE = 20.0
-"""Pixels of the shorter side of a face's box; in less a recogniser sees nobody."""
+"""Smallest shorter side of a face's box in pixels; below it a recogniser sees nobody."""
 
 MIN_SPREAD = 0.05
-"""Landmarks that lie nearer to one another than this part of the box's side (root mean square) are no face's."""
+"""Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
+side."""
 
 ALIGNMENT_ERROR = 0.15
-"""By how much of their root mean square distance from their middle landmarks may be off together: a tenth of the eyes'
-distance in a frontal face, which is what a small detector does and several times a large one's error."""
+"""How far landmarks may be off together, as a fraction of their root mean square distance from their middle: a tenth of
+the distance between the eyes in a frontal face, which is a small detector's error and several times a large one's."""
 
 MIN_OVERLAP = 0.2
-"""A face of the result may be the original's at that place if their boxes' intersection over union is at least this."""
+"""Smallest intersection over union of the boxes of a face in the original and its match in the result."""
 
 
 class Appearance(NamedTuple):
-    """What a model pack sees of a face beside its identity.
+    """A model pack's estimates about a face besides its identity; None for what the pack has no model of.
 
     Attributes:
-        age: years, or None where the pack cannot tell.
-        sex: None where the pack cannot tell.
-        pose: None where the pack cannot tell.
+        age: years.
+        sex: apparent sex.
+        pose: of the head.
     """
 
     age: int | None = None
@@ -43,12 +44,12 @@ class Appearance(NamedTuple):
 
 
 def overlap(a: Detection, b: Detection) -> float:
-    """`intersection_over_union` of two faces' boxes, in [0, 1]; NaN where one is not finite."""
+    """Intersection over union of two faces' boxes, in [0, 1]; NaN if a box is not finite."""
     return float(intersection_over_union(np.array([a.box]), np.array([b.box]))[0, 0])
 
 
 def measurable(face: Detection) -> bool:
-    """Whether a face is large enough to be recognised, and its landmarks are clear, in it, and define a crop of it."""
+    """Whether a face is large enough to be recognised and its landmarks are consistent, inside it and well spread."""
     x0, y0, x1, y1 = face.box
     points = np.array(face.landmarks)
     if not face.landmarks_agree:
@@ -56,22 +57,22 @@ def measurable(face: Detection) -> bool:
     if not (np.isfinite(face.box).all() and np.isfinite(points).all() and min(x1 - x0, y1 - y0) >= MIN_MEASURABLE):
         return False
     x, y = points.mean(axis=0)
-    # Of a face from the side or in a crowd, a detector may give the box and a neighbour's landmarks, or nobody's.
-    there = x0 <= x <= x1 and y0 <= y <= y1
-    return bool(there and np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
+    # For a face in profile or in a crowd, a detector may return landmarks of a neighbour or of nothing.
+    inside = x0 <= x <= x1 and y0 <= y <= y1
+    return bool(inside and np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
 
 
 def nearby_alignments(face: Detection) -> list[Detection]:
-    """A face, and the same with its landmarks moved, turned and resized by `ALIGNMENT_ERROR`, one at a time.
+    """A face, and copies of it with the landmarks moved, turned or resized by `ALIGNMENT_ERROR`.
 
-    How alike two faces are depends on where exactly they are cut out. Whoever wants to recognise somebody may align
-    better than our detector does, so that a check should not depend on its one guess.
+    The similarity of two faces depends on their exact alignment. Somebody who wants to recognise a person may align
+    better than our detector does, so a check must not depend on one alignment alone.
 
     Args:
         face: with finite landmarks.
 
     Returns:
-        nine, `face` itself first.
+        Nine faces, `face` itself first.
     """
     points = np.array(face.landmarks) @ [1, 1j]
     middle = points.mean()
@@ -85,18 +86,17 @@ def nearby_alignments(face: Detection) -> list[Detection]:
 
 
 def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> list[int | None]:
-    """Find every original face's place taken again in the result: one to one, the best pair first.
+    """Match the faces of the original with those of the result: one to one, the best pair first.
 
-    A pair is the better the more its boxes overlap and the nearer its landmarks are to one another. Boxes that
-    overlap by less than `MIN_OVERLAP` are no pair.
+    A pair is better the more its boxes overlap and the closer its landmarks are. Boxes that overlap by less than
+    `MIN_OVERLAP` cannot match.
 
     Args:
         originals: faces of the original.
         found: faces of the result, in pixels of the same frame.
 
     Returns:
-        For every original the number of its face among `found`, or None. Numbers that are not in it belong to
-        no original.
+        For each original face, the number of its match in `found`, or None.
     """
     pairs = []
     for i, face in enumerate(originals):
@@ -104,7 +104,7 @@ def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> l
             shared = overlap(face, find)
             if shared >= MIN_OVERLAP:
                 distance = landmark_distance(face, find) / math.sqrt(face.area)
-                # Landmarks that are not finite cannot be compared: such a pair comes last.
+                # A pair whose landmarks are not finite comes last, because their distance is unknown.
                 pairs.append((distance - shared if math.isfinite(distance) else math.inf, i, j))
     matches: list[int | None] = [None] * len(originals)
     for _, i, j in sorted(pairs):
@@ -113,17 +113,17 @@ def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> l
     return matches
 
 
-def what_was_kept(face: Detection, find: Detection, before: Appearance, after: Appearance) -> Kept:
+def face_change(face: Detection, find: Detection, before: Appearance, after: Appearance) -> FaceChange:
     """Compare a face of the original with its face in the result.
 
     Args:
         face: of the original.
         find: of the result, in pixels of the same frame.
-        before: of `face`.
-        after: of `find`, by the same models.
+        before: appearance of `face`.
+        after: appearance of `find`, by the same models.
     """
     eye, other_eye = np.array(face.landmarks)[:2]
-    return Kept(
+    return FaceChange(
         box_overlap=overlap(face, find),
         landmark_change=landmark_distance(face, find) / max(float(np.linalg.norm(eye - other_eye)), 1.0),
         yaw_change=_turn(before.pose.yaw, after.pose.yaw) if before.pose and after.pose else None,
@@ -135,35 +135,35 @@ def what_was_kept(face: Detection, find: Detection, before: Appearance, after: A
 
 
 def _age_change(before: int | None, after: int | None) -> int | None:
-    """Years from one age to another, to the nearest `AGE_STEP`; None if one of them is not known."""
+    """Years from one age to the other, to the nearest `AGE_STEP`; None if either is unknown."""
     return None if before is None or after is None else round((after - before) / AGE_STEP) * AGE_STEP
 
 
 def _turn(before: float, after: float) -> float | None:
-    """From one angle to another the shorter way round, degrees in [-180, 180); None if one of them is no number."""
+    """The shorter turn from one angle to the other, degrees in [-180, 180); None if either is not finite."""
     turn = (after - before + 180) % 360 - 180
     return turn if math.isfinite(turn) else None
 
 
 def status_of(similarity: float | None, found: bool, threshold: float) -> tuple[Status, str]:
-    """What a measurement says of a face that was to be changed.
+    """The status of a face that was to be changed.
 
-    A similarity that gives the person away counts wherever it comes from. One that does not counts only if the face
-    was found: "nothing there" is no proof.
+    A similarity at or above the threshold always counts. One below it counts only if the face was found, because
+    finding nothing proves nothing.
 
     Args:
-        similarity: see `FaceVerdict.similarity`.
+        similarity: cosine; None if nothing could be measured.
         found: whether the face was found again in the result.
-        threshold: see `judge_similarity`.
+        threshold: cosine at or above which the person is recognisable.
 
     Returns:
         The status, and its reason if it is not "anonymised".
     """
     judgement = judge_similarity(similarity, threshold)
     if judgement == "recognisable":
-        return judgement, "not below the threshold"
+        return judgement, "at or above the threshold"
     if not found:
         return "unmeasurable", "not found in the result"
     if judgement == "unmeasurable":
-        return judgement, "too small, turned in no clear way, or the recogniser cannot read it"
+        return judgement, "too small, landmarks unclear, or not readable for the recogniser"
     return judgement, ""

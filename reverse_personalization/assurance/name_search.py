@@ -1,4 +1,4 @@
-"""Finding thousands of names in a text at once, in a time that grows with the text and not with the number of names."""
+"""Finds thousands of names in a text at once, in time that grows with the text and not with the number of names."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 SHORTEST_ANYWHERE = 4
-"""Characters of a name that is found inside words too; a shorter one is found only where it stands alone."""
+"""Characters from which a name is also found inside words; a shorter one is found only where it stands alone."""
 
 _START = 8
-"""Characters by which names are looked up: few enough that most names have them, enough to tell most names apart."""
+"""Leading characters by which names are looked up: most names have that many, and few names share them."""
 
 _EXCEPTIONS = {"\u0130": "i", "\u0131": "i", "\ufb06": "\ufb05"}
-"""Dotted I, dotless i and a ligature: what Python's regular expressions ignore the case of, and `str.casefold` does not
-spell with one character."""
+"""Dotted I, dotless i and a ligature: Python's regular expressions ignore their case, but `str.casefold` does not fold
+them to one character."""
 
 
 class NameSearch:
-    """Finds names whatever the case of their letters, at each place the longest.
+    """Finds names in any mixture of upper and lower case; of several at one place, the longest.
 
     Args:
-        names: what to look for; an empty name is ignored.
+        names: the names to find; empty ones are ignored.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -34,11 +34,11 @@ class NameSearch:
         self._lengths: dict[str, list[int]] = {}
 
     def found_in(self, text: str) -> bool:
-        """Whether a text holds one of the names."""
+        """Whether a text contains any of the names."""
         return next(self.spans(text), None) is not None
 
     def replace(self, text: str, by: str) -> str:
-        """The text with `by` in place of every name."""
+        """The text with every name replaced by `by`."""
         pieces, end = [], 0
         for start, stop in self.spans(text):
             pieces += [text[end:start], by]
@@ -46,7 +46,7 @@ class NameSearch:
         return "".join([*pieces, text[end:]])
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where names begin and end in a text, from left to right, none overlapping another."""
+        """Start and end of each name in a text, from left to right, without overlaps."""
         if not self._widths:
             return
         folded = fold(text)
@@ -58,7 +58,7 @@ class NameSearch:
             place = stop or place + 1
 
     def _longest(self, folded: str, place: int) -> int:
-        """Where the longest name that begins at a place ends; 0 if none begins there."""
+        """End of the longest name that begins at a place; 0 if none begins there."""
         for width in self._widths:
             start = folded[place : place + width]
             names = self._starts[width].get(start)
@@ -74,7 +74,7 @@ class NameSearch:
 
 
 def fold(text: str) -> str:
-    """A text without the difference of upper and lower case, character by character: its length stays."""
+    """Remove the difference between upper and lower case, character by character, so that the length stays the same."""
     return text.lower() if text.isascii() else "".join(map(_fold_character, text))
 
 
@@ -88,7 +88,7 @@ def _fold_character(character: str) -> str:
 
 
 def _alone(folded: str, start: int, stop: int) -> bool:
-    """Whether neither an English letter nor a digit touches a part of a folded text."""
+    """Whether a part of a folded text has no English letter or digit next to it."""
     return not any(
         one.isascii() and one.isalnum() for one in (folded[max(start - 1, 0) : start], folded[stop : stop + 1])
     )

@@ -1,4 +1,4 @@
-"""When a recogniser takes two faces for one person's: the rule, and the threshold in its pack's folder."""
+"""When two faces count as one person's: the rule, and the recogniser's threshold, which its pack's folder holds."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from pathlib import Path
 from typing import Literal
 
 OPERATING_POINT_FILE = "verification.json"
-"""In a pack's folder, with the fields of `OperatingPoint`."""
+"""Name of the file in a pack's folder that holds the fields of an `OperatingPoint`."""
 
 CAUTIOUS_THRESHOLD = 0.2
-"""Cosine for recognisers without that file. The published operating points of ArcFace models are between 0.25 and
-0.45: this is below them all, so that more faces count as recognisable, not fewer."""
+"""Threshold (cosine) of recognisers without that file. The published operating points of ArcFace models lie between
+0.25 and 0.45; this is below all of them, so that more faces count as recognisable, not fewer."""
 
 
 STRICTER = 0.75
-"""The check's threshold, as a part of the one that was measured.
+"""The check's threshold as a fraction of the measured one.
 
-The check aligns by what a detector found, and whoever wants to know somebody again may align better: of 354 faces in
-121 hostile photographs 3 reached the threshold with their true landmarks, and 0.71 to 0.92 of it with the detector's.
+The check aligns faces by the detector's landmarks, and somebody who wants to recognise a person may align better: of
+354 faces in 121 hostile photographs, 3 reached the threshold with their true landmarks and only 0.71 to 0.92 of it with
+the detector's.
 """
 
 
 def judge_similarity(
     similarity: float | None, threshold: float
 ) -> Literal["recognisable", "anonymised", "unmeasurable"]:
-    """What a similarity says of a person: the one rule, which every check follows.
+    """Judge whether a person can be recognised: the one rule that every check follows.
 
     Args:
         similarity: cosine in [-1, 1]; None if nothing was measured.
@@ -43,12 +44,12 @@ def judge_similarity(
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Where a recogniser decides.
+    """A recogniser's measured threshold.
 
     Attributes:
-        threshold: cosine, above 0 and below 1.
-        false_match_rate: part of the pairs of two people that it takes for one, in [0, 1].
-        measured_on: which pictures, in words.
+        threshold: cosine, above 0 and below 1, at or above which two faces count as one person's.
+        false_match_rate: share of the pairs of different people that count as one person at this threshold, in [0, 1].
+        measured_on: the pictures that it was measured on, in words.
     """
 
     threshold: float
@@ -61,26 +62,26 @@ class OperatingPoint:
 
 
 def checking_threshold(folder: Path) -> float:
-    """The threshold of a check: `STRICTER` than what was measured for a pack's recogniser, or the cautious one.
+    """The threshold of a check: `STRICTER` times the one measured for a pack's recogniser, or the cautious one.
 
     Args:
         folder: of the pack.
 
     Raises:
-        ValueError: see `pack_threshold`.
+        ValueError: the pack's threshold is unusable.
     """
     measured = (folder / OPERATING_POINT_FILE).exists()
     return STRICTER * pack_threshold(folder) if measured else CAUTIOUS_THRESHOLD
 
 
 def pack_threshold(folder: Path) -> float:
-    """The threshold that was measured for a pack's recogniser, or the cautious one if none was.
+    """The threshold measured for a pack's recogniser, or the cautious one if none was measured.
 
     Args:
         folder: of the pack.
 
     Raises:
-        ValueError: the file is there, but has no threshold above 0 and below 1.
+        ValueError: the file exists but holds no threshold above 0 and below 1.
     """
     file = folder / OPERATING_POINT_FILE
     if not file.exists():
@@ -96,6 +97,6 @@ def pack_threshold(folder: Path) -> float:
 
 def _unusable(file: Path, found: str) -> str:
     return (
-        f'{file} cannot be used ({found}); expected {{"threshold": a cosine above 0 and below 1, ...}}: correct it, '
-        "or remove it and set the threshold on the node"
+        f'{file} cannot be used ({found}); expected {{"threshold": a cosine above 0 and below 1, ...}}. Correct '
+        "the file, or remove it and set the threshold on the node"
     )

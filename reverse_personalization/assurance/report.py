@@ -1,8 +1,8 @@
-"""What is told about a result: the JSON report beside a saved picture, and the faces that an error names.
+"""What is reported about a result: the JSON report beside a saved picture, and the faces that an error names.
 
-A report can be passed on with the picture. It says what was done and how well, and nothing that leads back to the
+A report can be passed on with the picture. It says what was done and how well, but nothing that leads back to the
 original: no embedding, no crop, no place, no file name, no text, no time, no seed, no age or sex, and no digest that
-somebody with a candidate photograph could compute. `report.schema.json` is its definition.
+somebody with a candidate photograph could compute. `report.schema.json` defines it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 import torch
 
 from .retry import RetryStep
-from .verdict import FaceVerdict, Kept, Verdict
+from .verdict import FaceChange, FaceVerdict, Verdict
 
 SCHEMA_VERSION = 3
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
 _DIGITS = 2
-"""Decimals of scores, as people read them. More would be a fingerprint of the original: whoever has a candidate
-photograph can measure the same against the result."""
+"""Decimals of scores. More would be a fingerprint of the original: somebody with a candidate photograph could measure
+the same scores against the result and compare."""
 
 _ONNX_RUNTIMES = (
     "onnxruntime",
@@ -34,11 +34,11 @@ _ONNX_RUNTIMES = (
     "onnxruntime-openvino",
     "onnxruntime-silicon",
 )
-"""Distributions that ONNX Runtime comes in."""
+"""Names under which ONNX Runtime is distributed."""
 
 
 def software_versions(comfyui: str) -> dict[str, str | None]:
-    """What the result was made with; None for what is not installed.
+    """Versions of the software that made the result; None for what is not installed.
 
     Args:
         comfyui: the host's version.
@@ -70,21 +70,21 @@ def build_report(
     settings: Sequence[Mapping[str, Any]],
     secret: bytes | None = None,
 ) -> dict[str, Any]:
-    """The report over one saved picture.
+    """Build the report on one saved picture.
 
     Args:
-        verdict: over its batch.
+        verdict: on the picture's batch.
         number: of the picture in the batch, from 0.
         file_format: of the file: "png", "webp" or "jpeg".
         file_sha256: of the file's bytes.
         created_by: "name" and "version" of the pack.
-        software: see `software_versions`.
-        model_hashes: sha256 of models that were named in the graph, beside those of the verdict.
-        settings: of each node that took part its "node" (class) and "inputs" (numbers, booleans, choices).
-        secret: of the user's, to key the original's digest with; None for a report without it.
+        software: versions by name, as `software_versions` returns them.
+        model_hashes: sha256 of the models named in the graph, in addition to the verdict's.
+        settings: "node" (class) and "inputs" (numbers, booleans, choices) of each node that took part.
+        secret: the user's key for the original's digest; None leaves the digest out.
 
     Returns:
-        Plain data that `report.schema.json` describes.
+        Plain data that fits `report.schema.json`.
     """
     faces = verdict.images[number]
     return {
@@ -105,7 +105,7 @@ def build_report(
 
 
 def keyed_digest(digest: str, secret: bytes) -> str:
-    """What only somebody who knows a secret can compute of an original: HMAC-SHA256, 64 hexadecimal digits.
+    """An original's digest that only holders of the secret can compute: HMAC-SHA256, 64 hexadecimal digits.
 
     Args:
         digest: `verdict.pixels_digest` of the original.
@@ -115,7 +115,7 @@ def keyed_digest(digest: str, secret: bytes) -> str:
 
 
 def _overall(faces: Sequence[FaceVerdict]) -> str:
-    """The least of what holds for all faces."""
+    """The strongest statement that holds for all faces."""
     statuses = {face.status for face in faces}
     if not statuses:
         return "no face"
@@ -129,7 +129,7 @@ def _face(face: FaceVerdict) -> dict[str, Any]:
         "status": face.status,
         "similarity": _rounded(face.similarity),
         "cover": face.method or None,
-        "kept": None if face.kept is None else _kept(face.kept),
+        "change": None if face.change is None else _change(face.change),
         "retries": [_retry(step) for step in face.retries],
     }
 
@@ -142,15 +142,15 @@ def _retry(step: RetryStep) -> dict[str, Any]:
     }
 
 
-def _kept(kept: Kept) -> dict[str, Any]:
+def _change(change: FaceChange) -> dict[str, Any]:
     return {
-        "box_overlap": _rounded(kept.box_overlap),
-        "landmark_change": _rounded(kept.landmark_change),
-        "yaw_change": _whole(kept.yaw_change),
-        "pitch_change": _whole(kept.pitch_change),
-        "roll_change": _whole(kept.roll_change),
-        "age_change": kept.age_change,
-        "sex_kept": kept.sex_kept,
+        "box_overlap": _rounded(change.box_overlap),
+        "landmark_change": _rounded(change.landmark_change),
+        "yaw_change": _whole(change.yaw_change),
+        "pitch_change": _whole(change.pitch_change),
+        "roll_change": _whole(change.roll_change),
+        "age_change": change.age_change,
+        "sex_kept": change.sex_kept,
     }
 
 
@@ -163,11 +163,11 @@ def _whole(degrees: float | None) -> int | None:
 
 
 def name_faces(verdict: Verdict, wanted: Callable[[FaceVerdict], bool]) -> str:
-    """Some of a verdict's faces in words, for an error: where, what and why; "" if none is wanted.
+    """Describe some of a verdict's faces for an error: their numbers, statuses and reasons; "" if there are none.
 
     Args:
-        verdict: whose images and faces are numbered from 1.
-        wanted: which faces.
+        verdict: the verdict; its images and faces are numbered from 1.
+        wanted: whether to describe a face.
     """
     words = []
     for image_number, faces in enumerate(verdict.images, start=1):

@@ -1,4 +1,4 @@
-"""The ladder of scales: faces that are still recognisable are generated again with a stronger one, and only they."""
+"""Retrying: faces that are not yet anonymised, and only those, are generated again at a stronger scale."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Measure = Callable[[int, Tensor], "float | None"]
 
 @dataclass(frozen=True)
 class RetryStep:
-    """One face at one scale.
+    """The result of generating one face at one scale.
 
     Attributes:
         scale: of the guidance.
-        finite: whether the crop came out finite.
+        finite: whether all pixels of the crop are finite.
         similarity: cosine with the original; None if it could not be measured.
         anonymised: whether it was measured and is below the threshold.
     """
@@ -44,11 +44,11 @@ class RetryStep:
 
 @dataclass(frozen=True, eq=False)
 class RetryOutcome:
-    """What the ladder made of one face.
+    """The result of retrying one face.
 
     Attributes:
-        retries: in their order; only the last can be anonymised.
-        crop: of the last step that came out finite, [H, W, 3]; None if none did.
+        retries: one for each scale tried, in order; only the last can be anonymised.
+        crop: the last finite crop, [H, W, 3]; None if none was finite.
     """
 
     retries: tuple[RetryStep, ...]
@@ -56,7 +56,7 @@ class RetryOutcome:
 
     @property
     def anonymised(self) -> bool:
-        """Whether the crop was measured and is below the threshold."""
+        """Whether the last crop was measured and is below the threshold."""
         return self.retries[-1].anonymised
 
     def __str__(self) -> str:
@@ -70,29 +70,29 @@ class RetryOutcome:
 
 @dataclass(frozen=True, eq=False)
 class Retries:
-    """The wire type REVERSE_IDENTITY_RETRIES: what was tried on faces, for the report beside the picture.
+    """The wire type REVERSE_IDENTITY_RETRIES: the scales tried on each face, for the report beside the picture.
 
     Attributes:
-        embeddings: float32 [F, 512] of the faces that were generated. They say which these are among those of the
-            photographs, where the crops are not known.
-        tried: what was tried on each, in its order.
+        embeddings: float32 [F, 512] of the generated faces. They identify these faces among those of the photographs,
+            because the crops are unknown there.
+        tried: the retries of each face, in order.
     """
 
     embeddings: Tensor = field(repr=False)
     tried: tuple[tuple[RetryStep, ...], ...]
 
     def of(self, embeddings: Tensor) -> list[tuple[RetryStep, ...]]:
-        """What was tried on the faces of photographs.
+        """Assign the retries to the faces of the photographs.
 
         Args:
-            embeddings: float32 [N, 512] of all their faces; those that crops were made of have the same there.
+            embeddings: float32 [N, 512] of all faces of the photographs, equal bit for bit to those of the crops.
 
         Returns:
-            For each what was tried on it, () if it was not generated. Faces that are alike to the last bit, as in two
-            copies of a photograph, get theirs in their order.
+            The retries of each face; () if it was not generated. Faces with equal embeddings, as in two copies of a
+            photograph, get theirs in order.
 
         Raises:
-            ValueError: there was something tried on another face.
+            ValueError: the retries include a face that is not among these.
         """
         left = list(range(len(self.tried)))
         found = []
@@ -104,8 +104,8 @@ class Retries:
         if left:
             raise ValueError(
                 f"the retries are of {len(self.tried)} faces, {len(left)} of which are not among the "
-                f"{len(embeddings)} that are checked; connect the retries of the sampler that changed these faces, "
-                "or none"
+                f"{len(embeddings)} checked; connect the retries of the sampler that changed these faces, or leave the "
+                "input unconnected"
             )
         return found
 
@@ -117,7 +117,7 @@ def parse_scales(text: str) -> tuple[float, ...]:
         text: negative numbers separated by commas, each below the one before: "-10, -14, -20".
 
     Raises:
-        ValueError: `text` is no such list.
+        ValueError: `text` is not such a list.
     """
     parts = text.split(",")
     try:
@@ -136,17 +136,17 @@ def parse_scales(text: str) -> tuple[float, ...]:
 def retry_faces(
     count: int, scales: Sequence[float], generate: Generate, similarity: Measure, threshold: float
 ) -> list[RetryOutcome]:
-    """Generate all faces at the first scale, then at each next one those that are not anonymised yet.
+    """Generate all faces at the first scale, then at each further scale those that are not anonymised yet.
 
     Args:
         count: number of faces.
         scales: one or more, the weakest first.
-        generate: called once a scale, with the faces that are left, in their order.
-        similarity: called once for every finite crop.
-        threshold: see `judge_similarity`.
+        generate: called once for each scale with the remaining faces, in order.
+        similarity: called once for each finite crop.
+        threshold: cosine at or above which a face is recognisable.
 
     Returns:
-        one for each face, in their order.
+        One outcome for each face, in order.
     """
     retries: list[list[RetryStep]] = [[] for _ in range(count)]
     crops: list[Tensor | None] = [None] * count

@@ -1,9 +1,9 @@
-"""A graph without the names in it: what may be stored in a picture that must not lead back to its original.
+"""Removes names from a graph, so that it can be stored in a picture that must not lead back to its original.
 
-A graph is kept as far as it says how a picture was made. These texts are removed: every text of a node that makes
-pictures out of texts (it names a file or a folder), texts of other nodes that feed one, the names of the files that the
-host can load, absolute paths, whatever is called like a picture file, notes, and all texts of a node that the host does
-not know or that is not formed like a node. Texts for the text encoder stay: keeping the workflow is keeping them.
+What says how the picture was made stays. These texts are removed: every text of a node that makes pictures out of texts
+(it names a file or a folder), texts of nodes that feed such a node, names of files that the host can load, absolute
+paths, anything named like a picture file, notes, and all texts of nodes that the host does not know or that are
+malformed. Texts for the text encoder stay: a user who keeps the workflow keeps them.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from .name_search import NameSearch
 REMOVED = "removed"
 
 OutputTypes = Callable[[str], Sequence[str] | None]
-"""Of a node class the types of its outputs, or None for a class that is not known."""
+"""A node class -> the types of its outputs, or None for an unknown class."""
 
 MOST_NESTED = 64
-"""Levels of lists and objects in a graph that are looked at; what lies deeper is removed. Real graphs have ten."""
+"""Levels of nested lists and objects that are read; anything deeper is removed. Real graphs have ten."""
 
 _PICTURES = {"IMAGE", "MASK", "LATENT", "VIDEO"}
 
 _PLAIN = {"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO", "*"}
-"""Socket types that may carry a file's name."""
+"""Socket types that can carry a file's name."""
 
 _OF_PICTURES = _PICTURES | {"REVERSE_IDENTITY_FACES", "REVERSE_IDENTITY_PLACEMENTS", "REVERSE_IDENTITY_TRAJECTORY"}
-"""Socket types that carry what was made of a picture: a node that takes one does not load what it gives out."""
+"""Socket types made from a picture: a node that takes one does not load the picture that it outputs."""
 
-# None of these expressions may look at one character more than a few times, whatever the text: a graph may hold a
-# whole picture as base64.
+# None of these expressions may read a character more than a few times, whatever the text: a graph may hold a whole
+# picture as base64.
 _SUFFIX = (
     r"\.(?:arw|avif|bmp|cr2|cr3|dng|exr|gif|heic|heif|jfif|jpe?g|jxl|latent"
     r"|mkv|mov|mp4|nef|png|psd|tga|tiff?|webm|webp)"
@@ -54,13 +54,13 @@ _FOLDER_NOTES = ("[input]", "[output]", "[temp]")
 _FILE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,6}\Z")
 
 _NODE_NUMBER = re.compile(r"\d+(?::\d+)*")
-"""A node's id as the editor numbers nodes, those of a subgraph behind the subgraph's own."""
+"""A node's id as the editor assigns it; inside a subgraph it follows the subgraph's own id."""
 
 _STRUCTURE = {"class_type", "type", "Node name for S&R"}
-"""Keys whose texts name node classes and types of sockets."""
+"""Keys whose texts name node classes or socket types."""
 
 _EDITOR_PROPERTIES = {"Node name for S&R", "cnr_id", "ver", "proxyWidgets"}
-"""Properties of a node that the editor needs; others belong to other packs, which may store anything there."""
+"""Node properties that the editor needs; others belong to other packs, which may store anything there."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class GraphNode:
 
 @dataclass(frozen=True)
 class _Link:
-    """A link of a graph as the editor stores it: its id, the nodes it leads from and to, and its socket's type."""
+    """A link as the editor stores it: its id, the nodes that it connects, and its socket's type."""
 
     id: Any
     origin: Any
@@ -82,14 +82,13 @@ class _Link:
 
 
 class Scrubber:
-    """Takes names out of one graph.
+    """Removes names from one graph.
 
     Args:
-        prompt: the graph in API form: node ids with `class_type` and `inputs`. Nodes that are not formed so, links to
-            nodes that are not there, and circles are taken as they come.
-        output_types: what the host knows of node classes.
-        files: names of the files that can be loaded, relative to their folder. They are read when they are first
-            needed, and only once.
+        prompt: the graph in API form: node ids with `class_type` and `inputs`. Malformed nodes, links to missing nodes
+            and cycles are tolerated.
+        output_types: the types of a node class's outputs, according to the host.
+        files: names of the files that can be loaded, relative to their folder. They are read once, when first needed.
     """
 
     def __init__(self, prompt: Mapping[str, Any], output_types: OutputTypes, files: Iterable[str]) -> None:
@@ -98,20 +97,20 @@ class Scrubber:
         self._files = files
         self._nodes = read_nodes(self._prompt)
         self._sources = self._find_sources()
-        # Names of inputs are no secrets, even where a file is called "image".
+        # Names of inputs are not secret, even if a file is called "image".
         self._public = {name for node in self._nodes.values() for name in node.inputs if not _is_picture_name(name)}
         self._certain, self._possible = self._find_names()
 
     @cached_property
     def private_names(self) -> set[str]:
-        """Names of what the graph loads."""
+        """Names of the files and folders that the graph loads."""
         return self._certain | (self._possible & self._file_names)
 
     def holds_private_name(self, text: str) -> bool:
-        """Whether a text contains the name of what the graph loads."""
+        """Whether a text contains the name of a file or folder that the graph loads."""
         if NameSearch(self._certain).found_in(text):
             return True
-        # The files, of which there may be many, are only asked about a word of the graph that is in the text.
+        # There may be many files, so their names are read only if the text contains a word of the graph.
         possible = {name for name in self._possible if NameSearch([name]).found_in(text)}
         return bool(possible) and not possible.isdisjoint(self._file_names)
 
@@ -120,10 +119,10 @@ class Scrubber:
         return {self._ids[key]: self._prompt_node(key, raw) for key, raw in self._prompt.items()}
 
     def workflow(self, workflow: Mapping[str, Any]) -> Any:
-        """The graph as the editor stores it, without names, and without what other packs left in it.
+        """The graph as the editor stores it, without names and without other packs' data.
 
         Args:
-            workflow: the host's, with "nodes", "links", and "definitions" of subgraphs.
+            workflow: the host's graph, with "nodes", "links", and "definitions" of subgraphs.
         """
         return self._graph(workflow, self._sources, 0)
 
@@ -133,19 +132,19 @@ class Scrubber:
 
     @cached_property
     def _search(self) -> NameSearch:
-        # Of files that the graph does not load only whole names count: without their suffixes they may be plain words.
+        # Files that the graph does not load count by their whole names only: without suffixes these may be plain words.
         return NameSearch(self.private_names | {name for name in self._file_names if "." in name})
 
     @cached_property
     def _ids(self) -> dict[str, str]:
-        """Node ids without names: what an editor numbers stays as it is, what a person has written may hold one."""
+        """Node ids without names: numbers from the editor stay, but an id that a person wrote may contain a name."""
         return {
             key: key if _NODE_NUMBER.fullmatch(key) or self._text(key) == key else f"{REMOVED} {number}"
             for number, key in enumerate(self._prompt)
         }
 
     def _find_sources(self) -> set[str]:
-        """Ids of the nodes that make pictures out of texts, of those that nobody knows, and of all that feed them."""
+        """Ids of the nodes that make pictures out of texts, of unknown nodes, and of all nodes that feed them."""
         waiting = [key for key, node in self._nodes.items() if self._makes_pictures(node)]
         sources: set[str] = set()
         while waiting:
@@ -164,31 +163,31 @@ class Scrubber:
         return not _PICTURES.isdisjoint(outputs) and taken.isdisjoint(_OF_PICTURES)
 
     def _links_of(self, node: GraphNode) -> Iterator[tuple[str, int]]:
-        """Where a node's linked inputs come from: node id and number of the output."""
+        """The origins of a node's linked inputs: node id and number of the output."""
         for value in node.inputs.values():
             if self._is_link(value):
                 yield value[0], int(value[1])
 
     def _is_link(self, value: Any) -> bool:
-        """Whether a value is a link to a node that is there; a text and a number may be anything else as well."""
+        """Whether a value is a link to an existing node; a list of a text and a number need not be one."""
         if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)):
             return False
         return isinstance(value[1], (int, float)) and value[1] in range(1 << 16) and value[0] in self._prompt
 
     def _types(self, key: str, slot: int) -> Sequence[str]:
-        """The type of one output, in a list; nothing if it is not known."""
+        """The type of one output, as a sequence; empty if unknown."""
         node = self._nodes.get(key)
         return () if node is None else (self._output_types(node.class_type) or ())[slot : slot + 1]
 
     def _find_names(self) -> tuple[set[str], set[str]]:
-        """Names of what the graph loads, and words that are such names if there is a file or a folder called so."""
+        """Names that the graph loads, and words that are such names if a file or a folder is called that."""
         certain: set[str] = set()
         possible: set[str] = set()
         values = [self._nodes[key].inputs for key in self._sources]
         strange = [raw for key, raw in self._prompt.items() if key not in self._nodes]
         for text in _texts([*values, *strange]):
             parts = {part for part in _parts(text) if part}
-            # What has a suffix or is a path names something.
+            # A text with a suffix or a path is certainly a name.
             (certain if len(parts) > 1 else possible).update(parts)
         return certain, possible
 
@@ -208,12 +207,12 @@ class Scrubber:
         return clean
 
     def _graph(self, graph: Any, sources: Collection[str], depth: int) -> Any:
-        """One graph of the editor's: the outermost, or a subgraph's.
+        """One of the editor's graphs without names: the outermost, or a subgraph.
 
         Args:
             graph: with "nodes" and "links".
-            sources: ids of nodes whose texts are to be removed whatever the graph says.
-            depth: how many graphs are around it.
+            sources: ids of nodes whose texts must be removed in any case.
+            depth: number of graphs around it.
         """
         if not isinstance(graph, Mapping) or depth > MOST_NESTED:
             return self._blank(graph)
@@ -232,11 +231,11 @@ class Scrubber:
         return clean
 
     def _private_nodes(self, graph: Mapping[str, Any], sources: Collection[str]) -> set[str]:
-        """Ids, as texts, of the nodes in a graph of the editor's whose texts are to be removed."""
+        """Ids, as texts, of the nodes in one of the editor's graphs whose texts must be removed."""
         nodes = [node for node in _listed(graph.get("nodes")) if _is_editor_node(node)]
         ids = {str(node["id"]) for node in nodes}
         links = [_read_link(link) for link in _listed(graph.get("links"))]
-        # The ends of a subgraph are nodes of negative numbers, which are not in the list.
+        # A subgraph's inputs and outputs are nodes with negative numbers, which the list does not contain.
         live = [link for link in links if str(link.origin) in ids or str(link.origin).startswith("-")]
         types = {str(link.id): link.type for link in live}
         feeders: dict[str, list[str]] = {}
@@ -253,11 +252,11 @@ class Scrubber:
         return private
 
     def _is_private(self, node: Mapping[str, Any], types: Mapping[str, Any]) -> bool:
-        """Whether a node of the editor loads pictures, is a note, or is of a class that the host does not know.
+        """Whether one of the editor's nodes loads pictures, is a note, or has a class unknown to the host.
 
         Args:
-            node: of the editor's.
-            types: of the links that lead from a node, by their ids.
+            node: as the editor stores it.
+            types: types of the links that lead from an existing node, by link id.
         """
         outputs = self._output_types(node["type"])
         if outputs is None:
@@ -283,11 +282,11 @@ class Scrubber:
     def _link(self, link: Any) -> Any:
         if not isinstance(link, list):
             return self._clean(link)
-        # Its sixth entry is the type of its sockets.
+        # The sixth entry is the sockets' type.
         return [self._structure(one) if place == 5 else self._clean(one) for place, one in enumerate(link)]
 
     def _clean(self, value: Any, depth: int = 0) -> Any:
-        """The same without names."""
+        """The value without names."""
         if isinstance(value, str):
             return self._text(value)
         if depth > MOST_NESTED:
@@ -302,7 +301,7 @@ class Scrubber:
         return value
 
     def _blank(self, value: Any, depth: int = 0) -> Any:
-        """The same without its texts."""
+        """The value with all its texts removed."""
         if isinstance(value, str) or depth > MOST_NESTED:
             return REMOVED
         if isinstance(value, Mapping):
@@ -315,7 +314,7 @@ class Scrubber:
         return key if key.isidentifier() or key in _STRUCTURE else self._text(key)
 
     def _structure(self, value: Any) -> Any:
-        """The name of a node class or of a socket's type, in which a file's name may be a part of a word."""
+        """The name of a node class or socket type; a file's name that is only part of such a word stays."""
         if not isinstance(value, str):
             return self._clean(value)
         if self._output_types(value) is not None:
@@ -329,7 +328,7 @@ class Scrubber:
 
 
 def read_nodes(prompt: Mapping[str, Any]) -> dict[str, GraphNode]:
-    """The nodes of a graph in API form, by their ids; whatever is not formed like a node is left out."""
+    """The nodes of a graph in API form, by their ids; malformed ones are left out."""
     return {
         key: GraphNode(raw["class_type"], raw["inputs"])
         for key, raw in prompt.items()
@@ -344,7 +343,7 @@ def _is_editor_node(node: Any) -> bool:
 
 
 def _read_link(link: Any) -> _Link:
-    """A link in either form: [id, origin, its slot, target, its slot, type], as subgraphs have it by names."""
+    """Read a link in either form: the list [id, origin, its slot, target, its slot, type], or a subgraph's object."""
     if isinstance(link, list) and len(link) >= 6:
         return _Link(link[0], link[1], link[3], link[5])
     named = link if isinstance(link, Mapping) else {}
@@ -369,7 +368,7 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
 
 
 def _parts(name: str) -> Iterator[str]:
-    """A path, its file's name, that without its suffix, and the names of its folders."""
+    """A path, the names of its file and folders, and the file's name without its suffix."""
     name = name.strip()
     for note in _FOLDER_NOTES:
         name = name.removesuffix(note).rstrip()
@@ -384,7 +383,7 @@ def _is_picture_name(text: str) -> bool:
 
 
 def _without_paths(text: str) -> str:
-    """The text without absolute paths, and without words that are called like a picture file."""
+    """The text without absolute paths and without words named like a picture file."""
     return _WORD.sub(_without_picture, _ABSOLUTE_PATH.sub(REMOVED, text))
 
 

@@ -1,4 +1,4 @@
-"""What REVERSE_IDENTITY_VERDICT carries: for every face of every result whether its person can still be recognised."""
+"""What REVERSE_IDENTITY_VERDICT carries: whether the person can still be recognised, for every face of every result."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from ..geometry.faces import Box
 from .retry import RetryStep
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
-"""anonymised, recognisable: see `judge_similarity`. unmeasurable: one of the two faces could not be found again, or not
-be embedded. unhandled: a face in the result that belongs to none of the faces that were to be changed and shows nobody
-who was. covered: one of the last three, under a cover since."""
+"""anonymised: its similarity is below the threshold. recognisable: it is at or above the threshold. unmeasurable: the
+face was not found again in the result, or could not be embedded. unhandled: a face in the result that was not to be
+changed and shows nobody who was. covered: a cover hides the face."""
 
 SAFE: frozenset[Status] = frozenset({"anonymised", "covered"})
-"""What may leave. Everything else is covered or blocks the run."""
+"""Statuses of faces that may leave. Any other face is covered or blocks the run."""
 
 AGE_STEP = 10
-"""Years that a change of age is rounded to: about what two estimates of one person's age differ by."""
+"""Years to which a change of age is rounded: about the difference between two estimates of one person's age."""
 
 BAND = 1 << 22
-"""Values of a picture that are converted at a time."""
+"""Number of a picture's values that are converted at a time."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What was kept of a face, from the original to the result.
+class FaceChange:
+    """How a face changed from the original to the result; None for what the pack has no model of.
 
     Attributes:
         box_overlap: intersection over union of the boxes, in [0, 1].
-        landmark_change: mean distance of the five landmarks, as a part of the distance between the eyes.
-        yaw_change: of the head, degrees; None where the pack has no model of it.
-        pitch_change: see there.
-        roll_change: see there.
-        age_change: of the apparent age, years, to the nearest `AGE_STEP`; None where the pack has no model of it. The
-            ages themselves are nowhere: the result's can be read off it, so a difference to the year would tell the
-            original's.
-        sex_kept: whether the apparent sex is the same; None where the pack has no model of it.
+        landmark_change: mean distance that the five landmarks moved, as a fraction of the distance between the eyes.
+        yaw_change: of the head, degrees.
+        pitch_change: of the head, degrees.
+        roll_change: of the head, degrees.
+        age_change: of the apparent age, years, to the nearest `AGE_STEP`. Anybody can estimate the result's age, so an
+            exact difference would reveal the original's.
+        sex_kept: whether the apparent sex is the same.
     """
 
     box_overlap: float
@@ -57,27 +56,27 @@ class Kept:
 
 @dataclass(frozen=True)
 class FaceVerdict:
-    """One face.
+    """The verdict on one face.
 
     Attributes:
-        status: see `Status`.
-        boxes: where it is, in pixels of the photograph: in the original, in the result, or both. A cover covers all.
-        landmarks: of the same faces, five (x, y) each.
-        similarity: largest cosine, by the checking recogniser, of a person who was to be changed and what the result
-            shows; None if unmeasurable or unhandled.
-        kept: None if the face was not found again.
+        status: one of `Status`.
+        boxes: its places in pixels of the photograph: in the original, in the result, or both. A cover hides all.
+        landmarks: five (x, y) for each box.
+        similarity: largest cosine, by the checker, between a person who was to be changed and a face of the result;
+            None if unmeasurable or unhandled.
+        change: how the face changed; None if it was not found again.
         method: of its cover, "" if it is not covered.
-        reason: of a status that is not safe, a few words for people.
-        left_out: whether the search of the original had found it and nobody chose it. Only such an unhandled face may
-            be kept as it is: any other one was missed.
-        retries: what the sampler with retry tried on it, in its order; () if that is not known.
+        reason: of a status that is not safe, in a few words for people.
+        left_out: whether the face was found in the original and not chosen to be changed. Only such an unhandled face
+            may be kept as it is; any other was missed.
+        retries: the scales that the sampler with retry tried on it, in order; () if unknown.
     """
 
     status: Status
     boxes: tuple[Box, ...]
     landmarks: tuple[tuple[tuple[float, float], ...], ...]
     similarity: float | None = None
-    kept: Kept | None = None
+    change: FaceChange | None = None
     method: str = ""
     reason: str = ""
     left_out: bool = False
@@ -87,7 +86,7 @@ class FaceVerdict:
         """Whether the face may leave as it is.
 
         Args:
-            keep: whether that is wanted of faces that were not to be changed.
+            keep: whether the user keeps faces that were not to be changed.
         """
         return self.status in SAFE or (keep and self.status == "unhandled" and self.left_out)
 
@@ -97,18 +96,18 @@ class Verdict:
     """The wire type REVERSE_IDENTITY_VERDICT.
 
     Attributes:
-        images: of every result its faces: those that were to be changed in their order, then the unhandled.
-        originals: `pixels_digest` of every original.
-        results: `pixels_digest` of every result that was checked; a picture with another digest was not.
-        threshold: cosine, see `judge_similarity`.
+        images: for each result its faces: first those that were to be changed, in their order, then the unhandled.
+        originals: `pixels_digest` of each original.
+        results: `pixels_digest` of each result that was checked; a picture with another digest was not checked.
+        threshold: cosine at or above which a face is recognisable.
         guide: name of the pack whose embeddings guided.
         checker: name of the pack or file that checked.
         model_hashes: sha256 of the model files that took part, by a name without folders.
-        previews: of every original the temporary file that the editor shows, () if there are none.
+        previews: for each original the temporary file that the editor shows; () if there are none.
     """
 
     images: tuple[tuple[FaceVerdict, ...], ...]
-    # Not shown: of a node that fails, the host writes its inputs into the error that it keeps and sends to the client.
+    # Hidden from repr: when a node fails, the host writes its inputs into the error that it keeps and sends on.
     originals: tuple[str, ...] = field(repr=False)
     results: tuple[str, ...]
     threshold: float
@@ -129,7 +128,7 @@ class Verdict:
 
 
 def eight_bits(image: Tensor) -> NDArray[np.uint8]:
-    """An image as a file holds it.
+    """Convert an image to the 8-bit values that a file holds.
 
     Args:
         image: float [H, W, C] in [0, 1] (clipped).
@@ -137,14 +136,14 @@ def eight_bits(image: Tensor) -> NDArray[np.uint8]:
     Returns:
         uint8 [H, W, C], rounded, contiguous.
     """
-    # A photograph of 48 megapixels has half a gigabyte: what is computed on the way is only ever of some rows.
+    # A photograph of 48 megapixels takes half a gigabyte, so intermediate values are computed for a few rows at a time.
     rows = max(1, BAND // max(1, image[0].numel()))
     bands = [band.float().clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu() for band in image.detach().split(rows)]
     return np.ascontiguousarray(torch.cat(bands).numpy())
 
 
 def pixels_digest(image: Tensor) -> str:
-    """sha256 over an image's shape and its `eight_bits`.
+    """The sha256 of an image's shape and its `eight_bits`, in hexadecimal digits.
 
     Args:
         image: float [H, W, C] in [0, 1] (clipped).

@@ -1,4 +1,4 @@
-"""What a function is, as far as it decides what it computes: its code, and which of its variables it writes itself."""
+"""The parts of a function that decide what it computes: its code, and the variables that it writes itself."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def module_name(name: str | None) -> str:
     """A module's name without the path that the host puts into the names of custom node packs.
 
     Args:
-        name: `__module__` of a function or class; None where it has none.
+        name: `__module__` of a function or class; None if it has none.
     """
     return re.sub(r".*[/\\]", "", _CUSTOM_NODES.sub("", name or "")) or "?"
 
 
 def readable_name(value: Any) -> str:
-    """What to call a patch in a message: `FreeU_V2.execute.output_block_patch of comfy_extras.nodes_freelunch`."""
+    """A patch's name for messages: `FreeU_V2.execute.output_block_patch of comfy_extras.nodes_freelunch`."""
     named = value if hasattr(value, "__qualname__") else getattr(value, "func", type(value))
     qualified = getattr(named, "__qualname__", type(named).__qualname__).replace("<locals>.", "")
     return f"{qualified} of {module_name(getattr(named, '__module__', None))}"
 
 
 def code_parts(code: CodeType) -> list[Any]:
-    """What of a code object counts: instructions, names, constants and nested code, not its file or its lines.
+    """The parts of a code object that count: instructions, names, constants and nested code, not its file or lines.
 
-    The instructions are those that the compiler made, whatever the interpreter has specialised since.
+    The instructions are the compiler's, without the interpreter's later specialisations.
     """
     constants = [code_parts(item) if isinstance(item, CodeType) else item for item in code.co_consts]
     counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
@@ -39,7 +39,7 @@ def code_parts(code: CodeType) -> list[Any]:
 
 
 def written_cells(function: FunctionType) -> Iterator[int]:
-    """Identities of the closure's cells that a function writes (`nonlocal`): its state while it runs, not a setting."""
+    """Ids of the closure cells that a function writes (`nonlocal`): its running state, not its settings."""
     if function.__closure__:
         written = _written_names(function.__code__)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
@@ -48,7 +48,7 @@ def written_cells(function: FunctionType) -> Iterator[int]:
 
 
 def written_attributes(kind: type, method: FunctionType) -> frozenset[str]:
-    """Names of attributes that a method of a class assigns, or another method that it names does."""
+    """Names of the attributes that a method assigns, directly or through other methods of its class."""
     seen: dict[str, FunctionType] = {}
     waiting = [method]
     while waiting:

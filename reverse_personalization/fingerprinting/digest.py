@@ -1,8 +1,8 @@
-"""Digests that tell networks and what patches them apart, the same in every process.
+"""Digests that tell networks and their patches apart, the same in every process.
 
-Of a tensor that is a weight, its form and 64 elements count: enough to tell weights of different origin apart, and
-seven gigabytes need not be read. Of a function, its code and what it closes over counts; of an object, its class and
-its attributes. What a patch itself writes while it runs is not a setting of it and does not count.
+A weight counts by its shape, dtype and 64 of its elements: enough to distinguish weights of different origin without
+reading seven gigabytes. A function counts by its code and closure, an object by its class and attributes. What a patch
+writes while it runs is not a setting and does not count.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SHOWN = 12
 _DEEPEST = 100
 _MOST_VALUES = 500_000
 _READ_WHOLE = 1 << 20
-"""Elements up to which a tensor that is no weight is read whole: a mask may differ in a few pixels."""
+"""Largest number of elements of a tensor other than a weight that is read whole: masks may differ in a few pixels."""
 
 _BY_TYPE_ALONE = (
     torch.device,  # where a network runs does not decide what it predicts
@@ -63,28 +63,28 @@ _CACHED_FUNCTION = type(functools.lru_cache(print))
 _TORCH_ATTRIBUTES = frozenset(vars(nn.Module()))
 
 Expand = Callable[[Any], Any]
-"""Gives what stands for a value of the caller's own kinds, or the value itself."""
+"""Replaces a value of a type that the caller knows with simpler values; returns any other value itself."""
 
 
 class UndigestibleError(ValueError):
-    """A value has no digest that is the same in every process; the message says which, as "a generator in state.x"."""
+    """A value has no digest that is the same in every process; the message says which: "a generator in state.x"."""
 
 
 def digest(
     parts: Iterable[tuple[str, Any]], *, expand: Expand = lambda value: value, running: Collection[int] = frozenset()
 ) -> str:
-    """A short digest over named values.
+    """A short digest of named values.
 
     Args:
         parts: names with tensors, numbers, strings, functions, modules, objects, and containers of these; order counts.
-        expand: turns what the caller knows better (a network, say) into simpler values.
-        running: identities of closure cells that do not count, see `code_digest.written_cells`.
+        expand: replaces values of types that the caller knows, such as a network, with simpler ones.
+        running: ids of closure cells that functions write while they run and that do not count.
 
     Returns:
         12 hexadecimal digits.
 
     Raises:
-        UndigestibleError: a value that cannot be compared between two processes.
+        UndigestibleError: a value cannot be compared between processes.
     """
     digester = _Digester(expand, running)
     with torch.no_grad():
@@ -94,10 +94,10 @@ def digest(
 
 
 class Weight:
-    """Marks a tensor of which a sample counts.
+    """Marks a tensor as a weight, of which only a sample counts.
 
     Args:
-        tensor: of any size, kind and device.
+        tensor: of any size and kind, on any device.
     """
 
     __slots__ = ("tensor",)
@@ -111,8 +111,8 @@ class _Digester:
         self._expand = expand
         self._running = running
         self._state = hashlib.sha256()
-        # Objects met so far, in order: what is met again stands for its number, so that cycles end. They are kept, for
-        # an identity is one only as long as its object lives.
+        # Objects met so far, numbered in order. An object met again is written as its number, so that cycles end. The
+        # objects are kept alive, because an id is unique only while its object lives.
         self._met: dict[int, tuple[int, Any]] = {}
         self._called: dict[int, types.FunctionType] = {}
         self._path: list[str] = []
@@ -142,7 +142,7 @@ class _Digester:
         kind = type(value)
         if kind is Weight:
             self._write("weight", tensor_bytes(value.tensor, whole=False))
-        elif kind is tuple:  # a constant, which the interpreter may or may not share: never counted as met
+        elif kind is tuple:  # never written as a number: the interpreter may or may not share constants
             self._sequence(value)
         elif kind is list or kind is dict:
             self._once(value, self._sequence if kind is list else self._mapping)
@@ -196,7 +196,7 @@ class _Digester:
             self._object(value)
 
     def _number(self, value: complex) -> None:
-        # A strength of 1 is a strength of 1.0.
+        # A strength of 1 equals a strength of 1.0.
         exact = not isinstance(value, int) or abs(value) < 1 << 53
         self._write("number", repr(complex(value)) if exact else repr(value))
 
@@ -252,7 +252,7 @@ class _Digester:
             return
         self._inner("class", type(value))
         if type(value).__module__.startswith(("torch.nn.", "comfy.ops")):
-            # The host hangs its own bookkeeping onto these; what they compute is told by their description.
+            # The host attaches its own bookkeeping to these; their description says what they compute.
             self._write("layer", value.extra_repr())
         else:
             settings = {name: item for name, item in vars(value).items() if name not in _TORCH_ATTRIBUTES}
@@ -283,7 +283,7 @@ class _Digester:
             running = [self._called.get(id(value)), vars(kind).get("__call__")]
             methods = [method for method in running if isinstance(method, types.FunctionType)]
             written = {name for method in methods for name in written_attributes(kind, method)}
-            # A number or a flag that the object writes whenever it is called is a counter, not a setting.
+            # A number or flag that the object writes when it is called is running state, not a setting.
             self._mapping({name: item for name, item in state.items() if name not in written or not _is_plain(item)})
             if isinstance(value, Mapping):
                 self._mapping(value)
@@ -309,7 +309,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _state_of(value: Any) -> dict[str, Any] | None:
-    """An object's attributes; None where it is not known what it holds."""
+    """An object's attributes; None if its contents cannot be read."""
     slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
     state = {name: getattr(value, name) for name in slots if hasattr(value, name)}
     if hasattr(value, "__dict__"):
@@ -324,7 +324,7 @@ def _slots(kind: type) -> Sequence[str]:
 
 
 def _is_bookkeeping(name: str) -> bool:
-    """Whether the host writes an attribute of this name onto modules as it loads them."""
+    """Whether an attribute is one that the host sets on modules when it loads them."""
     return (
         name.startswith(("comfy_", "prev_comfy_", "_v_", "_pin", "_prefetch"))
         or name.endswith(("_comfy_model_dtype", "_lowvram_function"))

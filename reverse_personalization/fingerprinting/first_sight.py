@@ -1,4 +1,4 @@
-"""Patches as they were made: what they write while they run must not make another model of the same one."""
+"""Digests patches as they were made, so that what they write while they run does not make a model look different."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_VALUES = 100_000
 class FirstSight:
     """Remembers each patch's digest for as long as the patch lives.
 
-    Nodes make a patch once and never change it after, so what it is when it is first seen are its settings; lists and
+    A node makes a patch once and does not change it afterwards, so its state when first seen is its settings; lists and
     caches that it fills later are not.
     """
 
@@ -29,12 +29,13 @@ class FirstSight:
         """A patch's digest.
 
         Args:
-            patch: any value; modules and what cannot be watched (numbers, containers) are computed each time.
-            compute: makes the digest.
+            patch: any value; the digests of modules, and of values without weak references (numbers, containers), are
+                computed anew each time.
+            compute: computes the digest.
         """
         owner: Any = patch
         key: tuple[int, ...] = (id(patch),)
-        if isinstance(patch, types.MethodType):  # made anew at every access
+        if isinstance(patch, types.MethodType):  # a new object at every access
             owner, key = patch.__self__, (id(patch.__self__), id(patch.__func__))
         if isinstance(owner, (nn.Module, Tensor)) or type(owner).__weakrefoffset__ == 0:
             return compute()
@@ -49,7 +50,7 @@ def _forget(kept: dict[tuple[int, ...], Any], key: tuple[int, ...], reference: A
 
 
 def running_cells(patches: Iterable[Any]) -> frozenset[int]:
-    """Identities of closure cells that one of several patches writes: two patches of a node may share their state.
+    """Ids of the closure cells that any of several patches writes: two patches of a node may share their state.
 
     Args:
         patches: functions, methods, callable objects, and containers of these.

@@ -1,4 +1,4 @@
-"""Bytes that stand for a tensor of any kind, wherever it lies: plain, packed, quantised, or not yet in memory."""
+"""Bytes that represent a tensor of any kind on any device: plain, packed, quantised, or not yet in memory."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from torch import Tensor, nn
 
 _RUNS = 4
 _RUN = 16
-"""A sample is a few runs of neighbours: of a file that the host maps into memory, few pages are read."""
+"""A sample is `_RUNS` runs of `_RUN` neighbours, so that few pages of a file mapped into memory are read."""
 
 
 def tensor_bytes(tensor: Tensor, *, whole: bool) -> bytes:
-    """Form and elements of a tensor.
+    """A tensor's shape, dtype and elements as bytes.
 
     Args:
-        tensor: any; of a subclass, the tensors that it is made of count, or else its stored elements.
-        whole: take every element, not a sample of up to 64.
+        tensor: any; a subclass counts by the tensors that it is made of, or else by its stored elements.
+        whole: whether to take every element, not a sample of up to 64.
 
     Returns:
-        equal for equal tensors, on whatever device they are.
+        Bytes that are equal for equal tensors, on any device.
     """
     if type(tensor) in (Tensor, nn.Parameter):
         return _plain_bytes(tensor.detach(), whole)
-    with torch._C.DisableTorchFunctionSubclass():  # else a subclass answers with what it stands for
+    with torch._C.DisableTorchFunctionSubclass():  # otherwise a subclass returns the values that it represents
         flatten = getattr(type(tensor), "__tensor_flatten__", None)
         if flatten is None:
             return _plain_bytes(Tensor.detach(tensor).as_subclass(Tensor), whole)
@@ -38,7 +38,7 @@ def _plain_bytes(tensor: Tensor, whole: bool) -> bytes:
         tensor = tensor.int_repr()
     count = tensor.numel()
     form = f"{tuple(tensor.shape)}{tensor.dtype}".encode()
-    if tensor.is_meta:  # the host makes zeros of it when it loads the model
+    if tensor.is_meta:  # the host fills it with zeros when it loads the model
         return form + bytes(tensor.element_size() * (count if whole else min(count, _RUNS * _RUN)))
     if not whole and count > _RUNS * _RUN:
         tensor = _sample(tensor, count)
@@ -49,7 +49,7 @@ def _sample(tensor: Tensor, count: int) -> Tensor:
     step = (count - _RUN) // (_RUNS - 1)
     if tensor.is_contiguous():
         return tensor.as_strided((_RUNS, _RUN), (step, 1), tensor.storage_offset())
-    # In the order of the indices, not of the memory: the host may store the same weight channels last.
+    # In the order of the indices, not of the memory: the host may store the same weight as channels-last.
     flat = (torch.arange(_RUNS)[:, None] * step + torch.arange(_RUN)).flatten()
     places = torch.unravel_index(flat, tensor.shape)
     if tensor.element_size() == 1:  # torch cannot index every kind of float8

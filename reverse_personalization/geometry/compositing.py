@@ -125,7 +125,7 @@ def _colour_shift(
         difference: [h, w, C], photograph minus crop.
         alpha: [h, w] in [0, 1]; the rim is where it is strictly between 0 and 1.
         x: [h, w], horizontal coordinate, 0 in the face's middle and 1 at the mask's rim.
-        y: [h, w], the vertical coordinate likewise.
+        y: [h, w], vertical coordinate on the same scale.
 
     Returns:
         [h, w, C], within the range of the difference along the rim; 0 if no rim is visible.

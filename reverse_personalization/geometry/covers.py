@@ -68,7 +68,7 @@ def head_of_box(box: Box, grow: float) -> Ellipse:
 
     Args:
         box: of the face.
-        grow: how much larger the ellipse is to be, as a fraction of its own size, above -1.
+        grow: how much to enlarge the ellipse, as a fraction of its own size, above -1.
 
     Raises:
         ValueError: the box has no area, or its corners are not finite or absurdly far away.
@@ -93,7 +93,7 @@ def head_of_landmarks(landmarks: Sequence[tuple[float, float]], grow: float) -> 
 
     Args:
         landmarks: five (x, y) in pixels, in InsightFace's order.
-        grow: how much larger the ellipse is to be, as a fraction of its own size, above -1.
+        grow: how much to enlarge the ellipse, as a fraction of its own size, above -1.
 
     Returns:
         None unless the landmarks are five points apart from one another; the box alone then locates the face.
@@ -142,7 +142,7 @@ def place_cover(
         landmarks: sets of five (x, y) of the same face; degenerate sets are ignored.
         height: of the picture, pixels.
         width: of the picture, pixels.
-        grow: how much larger than the head the cover is to be, as a fraction of the head, above -1.
+        grow: how much larger than the head the cover becomes, as a fraction of the head, above -1.
 
     Raises:
         ValueError: there is no box, a box has no area or its corners are not finite or absurdly far away, or the face

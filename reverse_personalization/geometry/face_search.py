@@ -164,7 +164,7 @@ def search_plan(height: int, width: int, det_size: int, fixed_size: int | None =
         fixed_size: the only size that the detector's file accepts, or None if it accepts any.
 
     Returns:
-        Distinct views; the picture as it is comes first.
+        Distinct views, of which the unchanged picture comes first.
 
     Raises:
         ValueError: `det_size` is not a positive multiple of 32.

@@ -1,1 +1,8 @@
-"""The paper's method: inversion (eq. 4) and generation (eqs. 6, 7) in `solver`, guidance (eq. 5) in `guidance`."""
+"""The paper's method.
+
+    eq. 4       inversion     `solver.invert`
+    eq. 5       guidance      `guidance.guided`
+    eqs. 6, 7   generation    `solver.replay`
+
+`schedule` chooses the timesteps and noise levels, `trajectory` holds what the inversion records.
+"""

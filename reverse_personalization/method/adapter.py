@@ -1,12 +1,12 @@
 """The identity adapter's layers: from a face's 512-vector to keys and values for cross-attention.
 
-Ye et al., "IP-Adapter" (2023), in its FaceID form; formulas in the golden numbers' description:
+Ye et al., "IP-Adapter" (2023), in its FaceID form:
 
     tokens = LayerNorm(reshape(W2 GELU(W0 e + b0) + b2))
     out    = Attn(q, K_text, V_text) + weight * Attn(q, to_k_ip(tokens), to_v_ip(tokens))
 
-The layers are built from an `operations` namespace, as in ComfyUI's own models: torch.nn for plain use, or
-the host's, which cast and offload weights as they are used.
+As in ComfyUI's own models, the layers come from an `operations` namespace: torch.nn for plain use, or the host's, which
+casts and offloads weights as they are used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .adapter_file import FaceIDWeights
 
 
 class IdentityProjection(nn.Module):
-    """From an identity embedding to context tokens.
+    """Projects an identity embedding to context tokens.
 
     Args:
         width: of the embedding.
@@ -56,7 +56,7 @@ class IdentityProjection(nn.Module):
         """Project embeddings.
 
         Args:
-            embedding: [B, 512]; the zero vector is the null identity, whose tokens are not zero.
+            embedding: [B, 512]; the zero vector is the null identity, but its tokens are not zero.
 
         Returns:
             [B, tokens, context_width].
@@ -66,7 +66,7 @@ class IdentityProjection(nn.Module):
 
 
 class IdentityKeyValue(nn.Module):
-    """Key and value layers of one cross-attention.
+    """The key and value layers of one cross-attention.
 
     Args:
         context_width: of one token.
@@ -95,10 +95,10 @@ class IdentityKeyValue(nn.Module):
 
 
 class IdentityAdapter(nn.Module):
-    """All layers of a FaceID file but its LoRA, named as in the file.
+    """All layers of a FaceID file except its LoRA, named as in the file.
 
     Args:
-        weights: that decide the shapes; load them with `load_state_dict`.
+        weights: only their shapes are used; load the values with `load_state_dict`.
         operations: namespace with Linear and LayerNorm.
         dtype: of the weights.
         device: of the weights.

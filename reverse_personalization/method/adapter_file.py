@@ -1,10 +1,10 @@
-"""IP-Adapter FaceID files: recognising them, and saying what a file is when it is not one.
+"""Reads IP-Adapter FaceID files, and says what another file is instead.
 
-A FaceID file holds three things: a projection of the 512-vector of a face to context tokens
-(`image_proj.*`), key and value layers for those tokens at every cross-attention, and a LoRA for the query,
-key, value and output layers of every attention (both `ip_adapter.<number>.*`). It comes nested (`.bin`,
-`{"image_proj": {...}, "ip_adapter": {...}}`) or flat (`.safetensors`). Numbers are those of
-`attention_layout.transformer_sites`: 2i for the i-th self-attention, 2i + 1 for the i-th cross-attention.
+A FaceID file holds three things: a projection of a face's 512-vector to context tokens (`image_proj.*`), key and value
+layers for those tokens at every cross-attention, and a LoRA for the query, key, value and output layers of every
+attention (both `ip_adapter.<number>.*`). It comes nested (`.bin`, `{"image_proj": {...}, "ip_adapter": {...}}`) or flat
+(`.safetensors`). In the order of `attention_layout.transformer_sites`, the i-th self-attention has the number 2i and
+the i-th cross-attention 2i + 1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class AdapterFileError(PackError, ValueError):
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What the adapter must know of the network it joins.
+    """The properties of a network that decide which adapter fits it.
 
     Attributes:
         context_width: of the text embedding.
@@ -57,9 +57,9 @@ class FaceIDWeights:
 
     Attributes:
         layers: projection and key/value layers, under their names in the file (flat).
-        lora: low-rank pairs (up [out, rank], down [rank, in]) by the name of the weight they change, in the
+        lora: low-rank pairs (up [out, rank], down [rank, in]), keyed by the name of the weight that they change in the
             network's state dict.
-        tokens: context tokens a face becomes.
+        tokens: number of context tokens for a face.
         context_width: of those tokens.
     """
 
@@ -70,16 +70,16 @@ class FaceIDWeights:
 
 
 def read_face_id(state: Mapping[str, Any], network: NetworkShape, name: str) -> FaceIDWeights:
-    """Take a FaceID file apart for one network.
+    """Read a FaceID file and check it against a network.
 
     Args:
-        state: as loaded, nested or flat.
-        network: that the adapter is to join.
+        state: the file's content as loaded, nested or flat.
+        network: the one that the adapter will join.
         name: of the file, for messages.
 
     Raises:
-        AdapterFileError: it is another kind of file, for another model family, incomplete, or holds values that are
-            not finite.
+        AdapterFileError: the file is of another kind or for another model family, is incomplete, or holds values that
+            are not finite.
     """
     flat = _flatten(state)
     kind = _kind(flat)
@@ -90,7 +90,7 @@ def read_face_id(state: Mapping[str, Any], network: NetworkShape, name: str) -> 
     if context_width != network.context_width:
         raise AdapterFileError(
             f'"{name}" is a FaceID adapter for {_family(context_width, file_sites)}, but the model is '
-            f"{network.family}. Choose the adapter file of the model's family"
+            f"{network.family}. Choose an adapter file for the model's family"
         )
     layer_shapes, lora_keys = _expected_keys(network)
     expected = {*layer_shapes, *(key for pair in lora_keys.values() for key in pair)}
@@ -121,8 +121,8 @@ def read_face_id(state: Mapping[str, Any], network: NetworkShape, name: str) -> 
     broken = next((key for key in sorted(expected | projection) if not _is_finite(flat[key])), None)
     if broken is not None:
         raise AdapterFileError(
-            f'"{name}" holds values that are not finite, in {broken}: the file is damaged. Fetch it again and compare '
-            "its hash with the publisher's"
+            f'"{name}" holds values that are not finite, in {broken}: the file is damaged. Download it again and '
+            "compare its hash with the publisher's"
         )
     layers = {key: flat[key] for key in sorted({*layer_shapes, *projection})}
     tokens = flat["image_proj.proj.2.weight"].shape[0] // context_width
@@ -143,16 +143,16 @@ def _is_finite(tensor: Tensor) -> bool:
     if not tensor.is_floating_point() or tensor.numel() == 0:
         return True
     values = tensor.float() if tensor.element_size() == 1 else tensor  # torch cannot compare float8
-    return all(bool(extreme.isfinite()) for extreme in torch.aminmax(values))  # which is NaN if one value is
+    return all(bool(extreme.isfinite()) for extreme in torch.aminmax(values))  # NaN if any value is NaN
 
 
 def _kind(flat: Mapping[str, Tensor]) -> str | None:
-    """What the file is, or None where it is a FaceID adapter."""
+    """What the file is instead of a FaceID adapter; None if it is one."""
     projection = {key.removeprefix("image_proj.") for key in flat if key.startswith("image_proj.")}
     layers = [key for key in flat if key.startswith("ip_adapter.")]
     if not projection and not layers:
         if any("lora" in key for key in flat):
-            return "a LoRA without an adapter (the part that ships beside a FaceID file)"
+            return "a LoRA without an adapter (it ships beside a FaceID file)"
         return f"not an IP-Adapter file (its first entries: {', '.join(list(flat)[:3]) or 'none'})"
     if not projection or not layers:
         return f"an IP-Adapter file without its {'layers' if projection else 'projection'}: it is truncated"
@@ -179,7 +179,7 @@ def _kind(flat: Mapping[str, Tensor]) -> str | None:
 def _expected_keys(
     network: NetworkShape,
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[str, str]]]:
-    """Shapes of the key/value layers, and the names of each LoRA pair by the weight it changes."""
+    """Shapes of the key/value layers by name, and the names of each LoRA pair by the weight that it changes."""
     shapes: dict[str, tuple[int, ...]] = {}
     lora: dict[str, tuple[str, str]] = {}
     for i, (site, width) in enumerate(zip(network.sites, network.widths, strict=True)):

@@ -1,4 +1,4 @@
-"""Where a UNet's attention modules stand, in the order in which IP-Adapter files number them."""
+"""A UNet's attention modules, in the order in which IP-Adapter files number them."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def transformer_sites(keys: Iterable[str]) -> list[TransformerSite]:
         keys: of its state dict, with any prefix.
 
     Returns:
-        in the files' order: input blocks, output blocks, middle block. The self-attention of entry i has
-        the number 2i in the file, its cross-attention 2i + 1.
+        In the files' order: input blocks, output blocks, middle block. The self-attention of entry i has the number 2i
+        in the file, its cross-attention 2i + 1.
     """
     sites = []
     for key in keys:
@@ -66,4 +66,4 @@ def transformer_sites(keys: Iterable[str]) -> list[TransformerSite]:
 
 
 LORA_TARGETS: Mapping[str, str] = {"to_q": "to_q", "to_k": "to_k", "to_v": "to_v", "to_out": "to_out.0"}
-"""Linear layers that the LoRA of a FaceID file changes: name in the file -> module of the attention."""
+"""Linear layers that a FaceID file's LoRA changes: name in the file -> module of the attention."""

@@ -1,4 +1,4 @@
-"""The sentence that tells the network what the new face is to be like."""
+"""The sentence that tells the network what the new face should look like."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 from ..geometry.faces import EMBEDDING_WIDTH, Face
 
 UNCHANGED = "unchanged"
-"""Say nothing of this attribute."""
+"""Leave this attribute out of the sentence."""
 
 KEEP = "keep the original's"
-"""Say of this attribute what the analyser found in the photograph."""
+"""Use the analyser's estimate from the photograph for this attribute."""
 
 EXAMPLE = Face((0, 0, 1, 1), (), 0.0, torch.full((EMBEDDING_WIDTH,), EMBEDDING_WIDTH**-0.5), age=34, sex="female")
-"""Stands for every face in a sentence that is shown before there are faces."""
+"""Stands in for the faces in a sentence that the editor shows before there are any."""
 
 AGES = ("a child", "a teenager", "a young adult", "middle-aged", "elderly")
 SEXES = ("female", "male")
@@ -38,7 +38,7 @@ CHOICES = {
     "expression": EXPRESSION_CHOICES,
     "hair": HAIR_CHOICES,
 }
-"""What each field of `Attributes` can be, but for the free text."""
+"""The choices for each field of `Attributes` except the free text."""
 
 _ADULT, _CHILD, _TEENAGER = "adult", "child", "teenager"
 _NOUNS = {
@@ -60,7 +60,7 @@ _TEENS = range(13, 18)
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is asked of a face; each field one of its choices above, which is checked.
+    """The attributes that the new face should have.
 
     Attributes:
         age: one of `AGE_CHOICES`.
@@ -68,7 +68,7 @@ class Attributes:
         ethnicity: one of `ETHNICITY_CHOICES`.
         expression: one of `EXPRESSION_CHOICES`.
         hair: one of `HAIR_CHOICES`.
-        text: appended to the sentence, or the whole text where nothing else is asked.
+        text: free text, appended to the sentence; the whole text if every other field is `UNCHANGED`.
     """
 
     age: str = UNCHANGED
@@ -82,7 +82,7 @@ class Attributes:
         """Check the choices.
 
         Raises:
-            ValueError: one is not among those that there are.
+            ValueError: a field is not one of its choices.
         """
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
@@ -90,34 +90,34 @@ class Attributes:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Names of the attributes that the photograph decides."""
+        """Names of the attributes to keep as they are in the photograph."""
         return tuple(name for name in ("age", "sex") if getattr(self, name) == KEEP)
 
 
 def sentence(attributes: Attributes, face: Face | None = None) -> str:
-    """Put the attributes in words.
+    """Put the attributes into words.
 
     Args:
-        attributes: what is asked.
-        face: whose age and sex "keep the original's" means; of nobody nothing is said.
+        attributes: those that the new face should have.
+        face: supplies the age and sex for "keep the original's".
 
     Returns:
-        such as "a photo of a 34-year-old smiling Asian woman with black hair", followed by the free text;
-        empty where nothing is asked.
+        For example "a photo of a 34-year-old smiling Asian woman with black hair", followed by the free text; empty if
+        every attribute is unchanged and there is no free text, or if the face is a placeholder (`Face.nobody`).
 
     Raises:
-        ValueError: something is to be kept that the face, or its absence, does not tell.
+        ValueError: an attribute should be kept, but there is no face or the face does not have it.
     """
     if face is not None and face.nobody:
         return ""
     unknown = [name for name in attributes.kept if face is None or getattr(face, name) is None]
     if unknown:
         raise ValueError(
-            f"{' and '.join(unknown)} of the original {'is' if len(unknown) == 1 else 'are'} to be kept, but "
+            f"cannot keep the original's {' and '.join(unknown)}: "
             + (
                 "no faces are connected; connect the faces of Embed Faces"
                 if face is None
-                else "the faces do not say; use a model pack with genderage.onnx in Embed Faces (buffalo_l has it)"
+                else "the faces carry no estimate; use a pack with genderage.onnx in Embed Faces (buffalo_l has it)"
             )
         )
     age_stage, age_word = _age(attributes.age, face)
@@ -148,19 +148,19 @@ def sentence(attributes: Attributes, face: Face | None = None) -> str:
 
 
 def sentence_preview(has_faces: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the sentence before there are faces, for the editor.
+    """The sentence as far as it is known before there are faces, for the editor.
 
     Args:
-        has_faces: whether faces will be there, True or False.
-        attributes: fields of `Attributes`, all of them texts; left out are the defaults.
+        has_faces: whether faces are connected, True or False.
+        attributes: fields of `Attributes`, all of them texts; missing ones take their defaults.
 
     Returns:
-        "text", the sentence; "example_of", the attributes that each face has its own of, for which the text has an
-        example's; "error", why there is no sentence, or "".
+        "text", the sentence; "example_of", the attributes that differ from face to face, for which the sentence uses
+        the example's; "error", why there is no sentence, or "".
 
     Raises:
-        TypeError: something other than these is given.
-        ValueError: a choice is not among those that there are.
+        TypeError: an argument has another type, or a field is unknown.
+        ValueError: a field is not one of its choices.
     """
     if not isinstance(has_faces, bool):
         raise TypeError("has_faces must be true or false")
@@ -178,7 +178,7 @@ def sentence_preview(has_faces: Any, attributes: Mapping[str, Any]) -> dict[str,
 
 
 def _age(age: str, face: Face | None) -> tuple[str, str]:
-    """Stage of life, which decides the noun, and the adjective for the age."""
+    """The stage of life, which decides the noun, and the adjective for the age."""
     if age == KEEP and face is not None and face.age is not None:
         stage = _CHILD if face.age < _TEENS.start else _TEENAGER if face.age in _TEENS else _ADULT
         return stage, f"{face.age}-year-old"

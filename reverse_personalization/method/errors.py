@@ -1,16 +1,16 @@
-"""What the pack's own errors share: a public name that does not depend on where the pack is installed."""
+"""The base class of the pack's errors, which gives them a name that does not depend on where the pack is installed."""
 
 from __future__ import annotations
 
 PUBLIC_MODULE = "reverse_personalization"
-"""Module that the pack's own errors name as theirs."""
+"""Module name that the pack's errors show."""
 
 
 class PackError(Exception):
-    """Base of all classes of errors that the pack defines.
+    """Base of all error classes that the pack defines.
 
-    ComfyUI names an error to its client by module and class, and the module of a custom node pack is the pack's path on
-    the server. Subclasses are given `PUBLIC_MODULE` instead.
+    ComfyUI reports an error to its client by module and class, and the module name of a custom node pack is the pack's
+    path on the server. Subclasses get `PUBLIC_MODULE` instead.
     """
 
     __module__ = PUBLIC_MODULE

@@ -2,7 +2,7 @@
 
     eps = g eps(x_t; identity, source text) + (1 - g) eps(x_t; null identity, attribute text),  g < 0
 
-A denoised prediction is m = y - S eps, and the two weights add up to 1, so the same formula holds for m.
+The same formula holds for a denoised prediction m = y - S eps, because the two weights add up to 1.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from torch import Tensor
 from .trajectory import Conditioning
 
 
-def guided(identity: Tensor, null: Tensor, scale: float) -> Tensor:
+def guided(identity: Tensor, null: Tensor, g: float) -> Tensor:
     """Equation 5: g identity + (1 - g) null.
 
     Args:
-        identity: prediction under the identity and the source text, eps or denoised, any shape.
+        identity: prediction (eps or m) under the identity and the source text, any shape.
         null: prediction under the null identity and the attribute text, same shape.
-        scale: g.
+        g: scale of the guidance.
     """
-    # In this order, two equal predictions give that prediction to the last bit.
-    return null + scale * (identity - null)
+    # Written this way, two equal predictions give that prediction to the last bit.
+    return null + g * (identity - null)
 
 
 def pushes_nobody(scale: float, identity_scale: float) -> str | None:
-    """Why a setting would give the photograph back although a scale is set; None if it does not."""
+    """Why the guidance would have no effect and give the photograph back; None if it has one, or the scale is 0."""
     if scale != 0.0 and identity_scale == 0.0:
         return (
             f"identity_scale is 0 at a scale of {scale:g}: every face becomes the null identity, so nobody is pushed "
@@ -38,13 +38,13 @@ def pushes_nobody(scale: float, identity_scale: float) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class IdentityGuidance:
-    """How a generation departs from the people in a trajectory.
+    """How a generation moves away from the people in a trajectory.
 
     Attributes:
-        scale: g of equation 5; negative leads away from the person, 0 gives the picture back.
-        attributes: text on the null identity's branch, whose weight 1 - g is positive; None for the source.
+        scale: g of equation 5; negative moves away from the person, 0 gives the picture back.
+        attributes: text on the null identity's branch, whose weight 1 - g is positive; None for the source text.
         identity_scale: factor on the unit embeddings, 1 in the paper.
-        source: text on the identity's branch; None for the inversion's.
+        source: text on the identity's branch; None for the inversion's text.
 
     Raises:
         ValueError: identity_scale is 0 and the scale is not.

@@ -1,9 +1,9 @@
-"""Region control: the part of a picture that a replay gives back, held in the latent during generation.
+"""Region control: a part of the picture that a replay leaves unchanged, held in the latent during generation.
 
-After each step the latent inside the region is put back on the inverted picture's own noisy copy of that level, as
-masked diffusion samplers do (Avrahami, Lischinski, Fried, "Blended Latent Diffusion", 2023); here the copies are those
-that the inversion made, so what is around the region fits to it at every level, and at the end it is the original's
-latent. NullFace (Kung, Varanka, Sim, Sebe, 2025) keeps eyes, mouth or glasses this way while the identity changes.
+After each step, the latent inside the region is replaced with the inverted picture's noisy copy at that level, as
+masked diffusion samplers do (Avrahami, Lischinski, Fried, "Blended Latent Diffusion", 2023). The copies are those of
+the inversion, so the surroundings fit the region at every level, and the region ends as the original's latent. NullFace
+(Kung, Varanka, Sim, Sebe, 2025) keeps eyes, mouth or glasses this way while the identity changes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def keep_region(trajectory: NoiseTrajectory, mask: Tensor, *, change: bool, star
 
     Args:
         trajectory: without a region.
-        mask: float [M, H, W] or [H, W] in [0, 1] (clipped), M 1 for all pictures or B; H and W a whole multiple of the
-            latent's height and width, the same for both. White stays.
-        change: white may change instead, black stays.
-        start: part of the run, in [0, 1], before the region is held; at 1 it is held after the last step alone.
+        mask: float [M, H, W] or [H, W] in [0, 1] (clipped), where M is 1 (one mask for all pictures) or B; H and W are
+            the same whole multiple of the latent's height and width. White is kept.
+        change: if true, white may change and black is kept.
+        start: fraction of the run, in [0, 1], before the region is held; at 1 it is held only after the last step.
 
     Raises:
-        ValueError: the trajectory has a region, the mask does not fit its pictures or has values that are not finite,
-            or `start` is outside [0, 1].
+        ValueError: the trajectory already has a region, the mask does not fit its pictures or has values that are not
+            finite, or `start` is outside [0, 1].
     """
     if trajectory.region is not None:
         raise ValueError(
@@ -39,24 +39,24 @@ def keep_region(trajectory: NoiseTrajectory, mask: Tensor, *, change: bool, star
             "several parts at once, MaskComposite adds masks) and use one Keep Region node"
         )
     if not 0.0 <= start <= 1.0:
-        raise ValueError(f"start is {start}; expected a part of the run from 0 (all steps) to 1 (the last step)")
+        raise ValueError(f"start is {start}; expected a fraction of the run from 0 (all steps) to 1 (the last step)")
     kept = latent_mask(mask, tuple(trajectory.x_T.shape), change=change)
     return replace(trajectory, region=KeptRegion(mask=kept, first=round(start * (trajectory.steps - 1))))
 
 
 def latent_mask(mask: Tensor, shape: tuple[int, ...], *, change: bool) -> Tensor:
-    """A mask in a latent's size; a latent pixel gets the mean of the pixels that it stands for.
+    """Reduce a mask to a latent's size; each latent pixel gets the mean of the pixels that it covers.
 
     Args:
-        mask: see `keep_region`.
+        mask: float [M, H, W] or [H, W], as `keep_region` takes it.
         shape: of the latent, [B, C, h, w].
-        change: see `keep_region`.
+        change: if true, white may change and black is kept.
 
     Returns:
-        float32 [B, 1, h, w] in [0, 1] on the CPU, 1 stays.
+        float32 [B, 1, h, w] in [0, 1] on the CPU; 1 is kept.
 
     Raises:
-        ValueError: see `keep_region`.
+        ValueError: the mask does not fit the latent or has values that are not finite.
     """
     batch, _, height, width = shape
     if mask.ndim not in (2, 3):
@@ -71,8 +71,8 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...], *, change: bool) -> Tensor
     if scale == 0 or tuple(masks.shape[2:]) != (scale * height, scale * width):
         raise ValueError(
             f"the mask is {masks.shape[3]}x{masks.shape[2]} pixels, but the latent is {width}x{height}; expected a "
-            f"whole multiple of it, as the picture is that was encoded ({8 * width}x{8 * height} with an SDXL or SD1.5 "
-            "VAE); make the mask from that picture, or resize it"
+            f"whole multiple of it, as the encoded picture has ({8 * width}x{8 * height} with an SDXL or SD1.5 VAE); "
+            "make the mask from that picture, or resize it"
         )
     if not torch.isfinite(masks).all():
         raise ValueError("the mask has values that are not finite (NaN or infinity); the node that made it failed")
@@ -81,11 +81,11 @@ def latent_mask(mask: Tensor, shape: tuple[int, ...], *, change: bool) -> Tensor
 
 
 def hold_region(trajectory: NoiseTrajectory, device: torch.device) -> Hold | None:
-    """What holds a trajectory's region in `solver.replay`; None if it has no region.
+    """The `hold` that keeps a trajectory's region unchanged in `solver.replay`; None if it has no region.
 
     Args:
-        trajectory: to be replayed.
-        device: to compute on, which has float64.
+        trajectory: the one to replay.
+        device: to compute on, with float64.
     """
     region = trajectory.region
     if region is None:
@@ -93,12 +93,12 @@ def hold_region(trajectory: NoiseTrajectory, device: torch.device) -> Hold | Non
     clean = trajectory.x0.to(device, torch.float64)
     noise = timestep_noise(clean.shape[1:], trajectory.steps, trajectory.seed)
     sigmas = trajectory.sigmas.tolist()
-    stays = region.mask.to(device, torch.float64)
+    kept = region.mask.to(device, torch.float64)
 
     def hold(i: int, y: Tensor) -> Tensor:
         if i <= region.first:
             return y
-        # In this form 0 and 1 give the one or the other to the last bit.
-        return stays * noisy_copy(clean, noise, sigmas, i) + (1 - stays) * y
+        # Written this way, a mask of exactly 1 or 0 gives the copy or y to the last bit.
+        return kept * noisy_copy(clean, noise, sigmas, i) + (1 - kept) * y
 
     return hold

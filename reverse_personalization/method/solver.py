@@ -1,13 +1,18 @@
-"""Second-order SDE-DPM-Solver++, its inversion (eq. 4) and its replay (eqs. 6 and 7).
+"""Second-order SDE-DPM-Solver++: the inversion (eq. 4) and the generation (eqs. 6 and 7).
 
-A step from noise level S_s to S_t, in ComfyUI's convention y = x / alpha (see `schedule`):
+In the paper's symbols, with the mean mu_t and the standard deviation sigma_t of the step from x_t to x_{t-1}:
+
+    eq. 4       z_t     = (x_{t-1} - mu_t(x_t, x_{t+1})) / sigma_t    `invert`
+    eqs. 6, 7   x_{t-1} = mu_t(x_t, x_{t+1}) + sigma_t z_t            `replay`
+
+`DPMSolverSDE.step` computes the two in ComfyUI's convention y = x / alpha (see `schedule`), as mu and std, which leaves
+z_t the same. A step leads from noise level S_s to S_t:
 
     y_t = e^-2h y_s + (1 - e^-2h) (m0 + c (m0 - m1)) + S_t sqrt(1 - e^-2h) z
           `------------------ mu ------------------'   `------- std ------'
 
-with h = ln(S_s / S_t), m0 the denoised prediction at S_s, m1 the one before it at S_r, and
-c = h / (2 ln(S_r / S_s)), or 0 in the first step, which has no predecessor. Lu et al., "DPM-Solver++"
-(2022), algorithm SDE-DPM-Solver++(2M).
+with h = ln(S_s / S_t), m0 the denoised prediction at S_s, m1 the previous one at S_r, and c = h / (2 ln(S_r / S_s)), or
+0 in the first step, which has no predecessor. Lu et al., "DPM-Solver++" (2022), algorithm SDE-DPM-Solver++(2M).
 """
 
 from __future__ import annotations
@@ -27,14 +32,14 @@ Progress = Callable[[int, Tensor, Tensor], None]
 """Called after each step with its number from 0, its denoised prediction and the new y, each [B, C, h, w]."""
 
 Hold = Callable[[int, Tensor], Tensor]
-"""What a replay goes on with after a step: (level i from 1 to N, y there, [B, C, h, w]) -> the same shape and dtype."""
+"""Adjusts y after a step of a replay: (level i from 1 to N, y [B, C, h, w] at it) -> y, same shape and dtype."""
 
 
 class DPMSolverSDE:
-    """The solver with its memory, the previous denoised prediction, which starts empty.
+    """The solver and its memory, the previous denoised prediction m1.
 
-    The inversion and the replay each make a solver of their own, so nothing is carried over from one to
-    the other: first step first order, all others second order.
+    The memory starts empty, so the first step is first order and all others are second order. The inversion and the
+    replay each make a solver of their own, so nothing carries over from one to the other.
 
     Args:
         sigmas: S at the N + 1 levels, descending, none zero.
@@ -42,30 +47,31 @@ class DPMSolverSDE:
 
     def __init__(self, sigmas: Sequence[float]) -> None:
         self.sigmas = [float(sigma) for sigma in sigmas]
-        self._previous: Tensor | None = None
+        self._m1: Tensor | None = None
 
-    def step(self, i: int, y: Tensor, denoised: Tensor) -> tuple[Tensor, float]:
-        """Distribution of y after step i.
+    def step(self, i: int, y: Tensor, m0: Tensor) -> tuple[Tensor, float]:
+        """Mean and standard deviation of y after step i.
 
         Args:
             i: 0 to N - 1, each called once, in order.
-            y: at level i, any shape and float dtype.
-            denoised: prediction m0 at level i, same shape.
+            y: y_s, at level i, any shape and float dtype.
+            m0: denoised prediction at level i, same shape.
 
         Returns:
-            mean mu (dtype of y) and standard deviation std.
+            mu (dtype of y) and std.
         """
-        sigma, sigma_next = self.sigmas[i], self.sigmas[i + 1]
-        h = math.log(sigma / sigma_next)
-        decay = math.exp(-2.0 * h)
-        denoised = denoised.to(y.dtype)
-        extrapolated = denoised
-        if self._previous is not None:
-            c = h / (2.0 * math.log(self.sigmas[i - 1] / sigma))
-            extrapolated = denoised + c * (denoised - self._previous)
-        self._previous = denoised
-        mu = decay * y + -math.expm1(-2.0 * h) * extrapolated
-        return mu, sigma_next * math.sqrt(-math.expm1(-2.0 * h))
+        S_s, S_t = self.sigmas[i], self.sigmas[i + 1]  # noqa: N806 - the formula's symbols
+        h = math.log(S_s / S_t)
+        m0 = m0.to(y.dtype)
+        extrapolated = m0
+        if self._m1 is not None:
+            S_r = self.sigmas[i - 1]  # noqa: N806 - the formula's symbol
+            c = h / (2.0 * math.log(S_r / S_s))
+            extrapolated = m0 + c * (m0 - self._m1)
+        self._m1 = m0
+        mu = math.exp(-2.0 * h) * y + -math.expm1(-2.0 * h) * extrapolated
+        std = S_t * math.sqrt(-math.expm1(-2.0 * h))
+        return mu, std
 
 
 def noisiest_copy(x0: Tensor, noise: Tensor, sigmas: Sequence[float]) -> Tensor:
@@ -84,7 +90,7 @@ def noisiest_copy(x0: Tensor, noise: Tensor, sigmas: Sequence[float]) -> Tensor:
 
 
 def noisy_copy(clean: Tensor, noise: Tensor, sigmas: Sequence[float], i: int) -> Tensor:
-    """The noisy copy of x_0 at level i, y there; at the last level, which the last step leads to, x_0 itself.
+    """The noisy copy of x_0 at level i, as y = x / alpha; at the last level, t = 0, the copy is x_0 itself.
 
     Args:
         clean: x_0 in model space, [B, C, h, w], in the dtype to compute in.
@@ -110,10 +116,10 @@ def invert(
     batch: int = 1,
     progress: Progress | None = None,
 ) -> Tensor:
-    """The noise z_t that leads from each noisy copy of x_0 exactly to the next (eq. 4).
+    """Record the noise z_t that leads from each noisy copy of x_0 exactly to the next (eq. 4).
 
-    The copies are independent of one another, so the network may see several timesteps at once. With one at
-    a time it sees what the replay will see, to the last bit: the copy as the replay recomputes it.
+    The copies are independent of one another, so the network can evaluate several timesteps in one call. With one
+    timestep in each call, its input is bit for bit that of the replay: the copy as the replay recomputes it.
 
     Args:
         denoise: prediction under the null identity.
@@ -139,7 +145,7 @@ def invert(
         levels = torch.tensor([float(sigmas[i]) for i in chunk], device=x0.device)
         for i, target, denoised in zip(chunk, targets, denoise(copies, levels), strict=True):
             mu, std = solver.step(i, y, denoised)
-            z[i] = (target - mu) / std
+            z[i] = (target - mu) / std  # eq. 4
             y = mu + std * z[i].double()
             if progress is not None:
                 progress(i, denoised, y)
@@ -155,7 +161,7 @@ def replay(
     progress: Progress | None = None,
     hold: Hold | None = None,
 ) -> Tensor:
-    """Generate from x_T with recorded noise (eqs. 6 and 7).
+    """Generate from x_T with the recorded noise z_t (eqs. 6 and 7).
 
     Args:
         denoise: guided prediction (eq. 5), called with one timestep at a time (K = 1).
@@ -163,11 +169,10 @@ def replay(
         z: [N, B, C, h, w], on any device.
         sigmas: S at the N + 1 levels, descending.
         progress: called after each step.
-        hold: called after each step for what the next one starts from, or what is returned. The solver's memory
-            is of predictions, which are what they are wherever y came from.
+        hold: adjusts y after each step. The solver's memory needs no adjustment, because it holds predictions only.
 
     Returns:
-        the latent at t = 0, in model space and not rescaled (alpha_0 y_0), float64 [B, C, h, w].
+        x_0 = alpha_0 y_0, the latent at t = 0 in model space, not rescaled, float64 [B, C, h, w].
     """
     solver = DPMSolverSDE(sigmas)
     y = x_T.double() / alpha(sigmas[0])
@@ -175,7 +180,7 @@ def replay(
         level = torch.tensor([float(sigmas[i])], device=y.device)
         denoised = denoise(y.float()[None], level)[0]
         mu, std = solver.step(i, y, denoised)
-        y = mu + std * z[i].to(y.device, y.dtype)
+        y = mu + std * z[i].to(y.device, y.dtype)  # eqs. 6 and 7
         if hold is not None:
             y = hold(i + 1, y)
         if progress is not None:

@@ -1,4 +1,4 @@
-"""Texts as CONDITIONING, one row a face."""
+"""Encodes texts as CONDITIONING, one row for each face."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def encode_texts(clip: Any, texts: Sequence[str]) -> Conditioning:
         texts: one or more; equal ones are encoded once.
 
     Returns:
-        what the host's own text node gives, with a row for each text: embeddings [rows, tokens, width]. Shorter texts
-        are repeated to the longest's tokens, which does not change what attention makes of them.
+        The same as the host's own text node gives, with a row for each text: embeddings [rows, tokens, width].
+        Embeddings are repeated to a common number of tokens, which does not change the result of the attention.
 
     Raises:
         ValueError: there is no CLIP, or its conditioning is scheduled and the texts differ.
@@ -34,14 +34,14 @@ def encode_texts(clip: Any, texts: Sequence[str]) -> Conditioning:
     scheduled = any(len(conditioning) > 1 for conditioning in encoded.values())
     if scheduled and len(encoded) > 1:
         raise ValueError(
-            "the CLIP has a schedule (hooks) and the faces have different texts; remove the schedule, or ask "
-            "the same of every face"
+            "the CLIP has a schedule (hooks) and the faces have different texts; remove the schedule, or give every "
+            "face the same text"
         )
     return [_rows(entries) for entries in zip(*(encoded[text] for text in texts), strict=True)]
 
 
 def _rows(entries: Sequence[list[Any]]) -> list[Any]:
-    """One conditioning entry from one entry a text."""
+    """Join the entries of several texts into one conditioning entry."""
     embeddings = [embedding for embedding, _ in entries]
     length = math.lcm(*(embedding.shape[1] for embedding in embeddings))
     rows = torch.cat([embedding.repeat(1, length // embedding.shape[1], 1) for embedding in embeddings])

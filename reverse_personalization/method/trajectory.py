@@ -1,4 +1,4 @@
-"""What REVERSE_IDENTITY_TRAJECTORY carries: everything that generation needs to replay a photograph's noise."""
+"""What REVERSE_IDENTITY_TRAJECTORY carries: all that a generation needs to replay a photograph's noise z_t."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Conditioning = list[list[Any]]
 
 @dataclass(frozen=True, eq=False)
 class KeptRegion:
-    """The part of a trajectory's pictures that a replay gives back as it was, see `regions`.
+    """The part of a trajectory's pictures that a replay leaves unchanged (`regions` applies it).
 
     Attributes:
-        mask: float32 [B, 1, h, w] in [0, 1], of the latent's size; 1 stays, 0 is free.
-        first: number, 0 to N - 1, of the first step after which it is held.
+        mask: float32 [B, 1, h, w] in [0, 1], of the latent's size; 1 is kept, 0 may change.
+        first: number, 0 to N - 1, of the first step after which the region is held.
     """
 
     mask: Tensor = field(repr=False)
@@ -31,22 +31,21 @@ class KeptRegion:
 class NoiseTrajectory:
     """The wire type REVERSE_IDENTITY_TRAJECTORY: an inversion's record, never modified.
 
-    It holds the photograph (replayed under the null identity it gives it back), so it is as private as
-    the photograph.
+    It is as private as the photograph: a replay under the null identity gives the photograph back.
 
     Attributes:
-        sigmas: float32 [N + 1], ComfyUI's noise levels, noisiest first; the last is the level of t = 0.
-        z: float32 [N, B, C, h, w], the noise of each generation step.
-        x_T: float32 [B, C, h, w], where generation starts, in model space, variance preserving.
-        x0: float32 [B, C, h, w], the latent that was inverted, in model space.
-        source: the text conditioning that the inversion used.
+        sigmas: float32 [N + 1], the noise levels S in ComfyUI's convention, noisiest first; the last is that of t = 0.
+        z: float32 [N, B, C, h, w], the noise z_t of each generation step (eq. 4), noisiest step first.
+        x_T: float32 [B, C, h, w], the noisiest copy, where generation starts, in model space, variance preserving.
+        x0: float32 [B, C, h, w], the latent x_0 that was inverted, in model space.
+        source: the text conditioning of the inversion.
         seed: of the noisy copies.
         fingerprint: of the model and the adapter.
-        region: what a replay must not change; None where it may change everything.
+        region: the part that a replay must not change; None if it may change everything.
     """
 
     sigmas: Tensor
-    # Not shown: of a node that fails, the host writes its inputs into the error that it sends to the client.
+    # Hidden from repr: when a node fails, the host writes its inputs into the error that it sends to the client.
     z: Tensor = field(repr=False)
     x_T: Tensor = field(repr=False)  # noqa: N815 - the paper's symbol
     x0: Tensor = field(repr=False)
@@ -66,11 +65,11 @@ class NoiseTrajectory:
         return self.x_T.shape[0]
 
     def select(self, rows: Sequence[int], source: Conditioning) -> NoiseTrajectory:
-        """The trajectory of some of the latents: each replays as it does among the others.
+        """The trajectory of some of the latents, each of which replays as it does in the whole batch.
 
         Args:
             rows: numbers of latents from 0, in the order wanted.
-            source: the texts of these latents; what is one for each latent is the host's to cut.
+            source: the texts of these latents, which the caller selects: their form is the host's.
         """
         chosen = list(rows)
         region = self.region
