@@ -32,7 +32,7 @@ def first_cells(table: str) -> list[str]:
 @cache
 def messages() -> str:
     """All texts of the pack's code, parted by line ends; what is filled in is left out."""
-    sources = [path for name in ("host", "nodes", "reverse_personalization") for path in (ROOT / name).glob("*.py")]
+    sources = [path for name in ("host", "nodes", "reverse_personalization") for path in (ROOT / name).rglob("*.py")]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sources]
     return "\n".join(text for tree in trees for text in texts(tree))
 
