@@ -261,7 +261,7 @@ def test_aligned_crop_does_not_take_a_neighbour_for_a_face_that_is_not_seen(node
     assert np.array(face.landmarks) == pytest.approx(FFHQ_LANDMARKS * 256)
     said = report_of(node, picture, detect=False)
     assert (
-        "at the standard places (none of the 1 found is there; if this is not an aligned crop, turn detect on), 1 chosen"
+        "standard places (none of the 1 found is there; if this is not an aligned crop, turn detect on), 1 chosen"
         in said
     )
 
