@@ -56,7 +56,7 @@ class ReversePersonalization(ComfyExtension):
     """The pack's nodes."""
 
     async def on_load(self) -> None:
-        """Tell the host where adapters and face models are, answer the editor, and report ids that others use too."""
+        """Register folders, routes and the closing of face models, and report node ids that other packs use."""
         register_model_folders()
         add_routes()
         close_when_the_host_frees()

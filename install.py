@@ -1,18 +1,18 @@
-"""Mend what pip breaks: builds of ONNX Runtime and of OpenCV that do not suit this machine.
+"""Repair what pip breaks: builds of ONNX Runtime and OpenCV that do not suit this machine.
 
 ComfyUI-Manager runs this file after requirements.txt. By hand, with the Python that runs ComfyUI:
 
     python -m pip install -r requirements.txt
     python install.py
 
-insightface asks for `onnxruntime` and `opencv-python` by name, whatever other build of them is there:
+insightface requires `onnxruntime` and `opencv-python` by name, even if another build of them is installed:
 
-- On top of onnxruntime-gpu (or another build) pip adds the CPU build, which overwrites its files: CUDA is gone,
-  and uninstalling either leaves neither. The CPU build is taken away again and the other one put back.
-- opencv-python needs display libraries that servers lack. Where it cannot be imported, the headless build of
-  the same version takes its place.
+- Over onnxruntime-gpu (or another build) pip installs the CPU build, which overwrites its files: CUDA is gone, and
+  uninstalling either build breaks both. This file removes the CPU build and reinstalls the other one.
+- opencv-python needs display libraries that servers lack. If it cannot be imported, the headless build of the same
+  version replaces it.
 
-Where nothing is broken, nothing is done.
+If nothing is broken, this file does nothing.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ OTHER_RUNTIMES = (
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of all packages that this interpreter sees, by name in lower case with hyphens."""
+    """Versions of all packages visible to this interpreter, by name in lower case with hyphens."""
     found = ((distribution.metadata["Name"], distribution.version) for distribution in distributions())
-    # A package whose metadata a crashed installation left empty has no name.
+    # A crashed installation can leave a package with empty metadata and therefore no name.
     return {name.lower().replace("_", "-"): version for name, version in found if name}
 
 
@@ -46,7 +46,7 @@ def imports(module: str) -> bool:
 
 
 def pip(command: str, *arguments: str) -> list[str]:
-    """A command for this interpreter: pip's, or uv's in an environment without pip."""
+    """A pip command for this interpreter, or uv's equivalent in an environment without pip."""
     if importlib.util.find_spec("pip") is not None:
         confirmed = ["--yes"] if command == "uninstall" else []
         return [sys.executable, "-m", "pip", command, *confirmed, *arguments]
@@ -54,14 +54,14 @@ def pip(command: str, *arguments: str) -> list[str]:
 
 
 def replaced(package: str, by: str, version: str) -> list[list[str]]:
-    """Commands that take one build of a family away and unpack another whole."""
-    # Both own the same files, so uninstalling one leaves the other in pieces.
+    """Commands that remove one build of a package and reinstall another completely."""
+    # Both builds own the same files, so uninstalling one damages the other.
     reinstall = "--force-reinstall" if importlib.util.find_spec("pip") is not None else "--reinstall"
     return [pip("uninstall", package), pip("install", "--no-deps", reinstall, f"{by}=={version}")]
 
 
 def repairs(installed: dict[str, str], opencv_imports: bool) -> list[list[str]]:
-    """Commands that are needed, in order.
+    """The commands needed, in order.
 
     Args:
         installed: versions by package name.
@@ -77,11 +77,11 @@ def repairs(installed: dict[str, str], opencv_imports: bool) -> list[list[str]]:
 
 
 def main() -> int:
-    """Mend what is broken; the exit code is pip's."""
+    """Repair what is broken and return pip's exit code."""
     for command in repairs(installed_versions(), imports("cv2")):
         finished = subprocess.run(command, check=False)
         if finished.returncode:
-            print(f"install.py: {' '.join(command)} failed, see above", file=sys.stderr)
+            print(f"install.py: {' '.join(command)} failed; see above", file=sys.stderr)
             return finished.returncode
     return 0
 

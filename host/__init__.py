@@ -1,1 +1,1 @@
-"""The few places where the pack touches ComfyUI and InsightFace; the nodes stand on them."""
+"""The few places where the pack touches ComfyUI and InsightFace; the nodes build on them."""

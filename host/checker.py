@@ -1,6 +1,6 @@
-"""Find and open the second recogniser, which says whether a person can still be recognised.
+"""Find and open the checker, a second recogniser that decides whether a person is still recognisable.
 
-The one that guided cannot judge: a recogniser whose file made the guiding embeddings is refused.
+The guide cannot check its own work: a recogniser whose file made the guiding embeddings is refused.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ DEFAULT_CHECKER = "antelopev2"
 
 
 def checker_names() -> list[str]:
-    """What `open_checker` opens: installed packs, and recognisers' files beside their folders.
+    """Names that `open_checker` takes: installed packs, and recogniser files beside the packs' folders.
 
-    `DEFAULT_CHECKER` is among them even where it is not installed: executing says what is missing and where.
+    `DEFAULT_CHECKER` is listed even if it is not installed: the run then says what is missing and where.
     """
     files = {file.name for folder in _models_folders() for file in folder.glob("*.onnx") if file.is_file()}
     return sorted({DEFAULT_CHECKER, *installed_packs()}) + sorted(files)
 
 
 def open_checker(name: str, provider: str, threshold: float, det_threshold: float, guide: str) -> Checker:
-    """Open a recogniser that checks.
+    """Open a checker.
 
     Args:
         name: as `checker_names` lists it: a pack's folder, or an ONNX file of a recogniser of 112x112 crops with 512
-            outputs, which finds faces by the guide's detector.
-        provider: see `choose_providers`.
+            outputs, which then uses the guide's detector.
+            provider: "auto" or a key of `PROVIDERS`.
         threshold: cosine at or above which two faces count as one person's. 0 takes the pack's own, see
             `checking_threshold`; a single file has none, and gets `CAUTIOUS_THRESHOLD`.
         det_threshold: lowest score of a face, in [0, 1].
@@ -46,12 +46,12 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
     Raises:
         FileNotFoundError: the pack, its detector or recogniser, or the file is missing.
         RuntimeError: InsightFace cannot be imported, or a file cannot be used.
-        ValueError: a threshold is out of range, the provider is not available, the file is no such recogniser or the
-            guide's own, or what is in the pack's `OPERATING_POINT_FILE` cannot be used.
+        ValueError: a threshold is out of range, the provider is not available, the file is not such a recogniser or
+            is the guide's own, or the pack's `OPERATING_POINT_FILE` is invalid.
     """
     if not 0 <= threshold <= 1:
         raise ValueError(
-            f"the threshold is {threshold:g}; expected a cosine from 0 to 1, or 0 for what was measured for the checker"
+            f"the threshold is {threshold:g}; expected a cosine up to 1, or 0 for the value measured for the checker"
         )
     guiding = load_pack(guide, provider, det_threshold)
     own_threshold = measured = CAUTIOUS_THRESHOLD
@@ -84,16 +84,16 @@ def open_checker(name: str, provider: str, threshold: float, det_threshold: floa
 
 
 def _single_recogniser(name: str, provider: str) -> FaceModel:
-    """The recogniser in a file of its own."""
+    """The recogniser in a single file."""
     searched = _models_folders()
     file = next((folder / name for folder in searched if (folder / name).is_file()), None)
     if file is None:
         folders = "\n".join(f"  {folder}" for folder in searched)
-        raise FileNotFoundError(f'the recogniser "{name}" is not there. Searched:\n{folders}')
+        raise FileNotFoundError(f'the recogniser "{name}" was not found. Put it into one of these folders:\n{folders}')
     model = face_model(file, provider)
     task, found = model.kind
     if task != "recognition":
-        raise ValueError(f"{file} is no recogniser that can check ({found}); expected {EXPECTED_RECOGNISER}")
+        raise ValueError(f"{file} is not a recogniser that can check ({found}); expected {EXPECTED_RECOGNISER}")
     return model
 
 

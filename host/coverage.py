@@ -1,6 +1,6 @@
 """Texts must cover the whole run and the whole picture.
 
-Where no text is in force, the host predicts zero, and the face comes out destroyed.
+Where no text applies, the host predicts zero, which destroys the face.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TextCoverage:
     """Which noise levels and which parts of the picture each conditioning has a text for.
 
     Args:
-        texts: conditionings by the name that a message gives them.
+        texts: conditionings by their name in messages.
         sampling: the model's `model_sampling`.
         shape: of the latents, [B, C, h, w].
     """
@@ -49,7 +49,7 @@ class TextCoverage:
         """Refuse conditionings with a gap.
 
         Args:
-            levels: noise levels that the network is evaluated at.
+            levels: noise levels at which the network is evaluated.
 
         Raises:
             ValueError: at one of the levels a conditioning has no text, or none for a part of the picture.
@@ -74,20 +74,20 @@ class TextCoverage:
                 worst = min(holes, key=holes.__getitem__)
                 raise ValueError(
                     f"the areas, masks and strengths of the {name} conditioning leave {1 - holes[worst]:.0%} of the "
-                    f"picture without a text (at timestep {self._timestep(worst)}), which would be destroyed; add a "
+                    f"picture without a text (at timestep {self._timestep(worst)}) and would destroy it there; add a "
                     'text for the whole picture, with "Conditioning (Combine)" or "Cond Set Default Combine"'
                 )
         self._checked.update(new)
 
     def _limited(self, conditioning: Conditioning) -> list[dict[str, Any]]:
-        """What the host makes of the limits alone."""
+        """A conditioning reduced to its limits, as the host resolves them."""
         conds = [{key: given[key] for key in _LIMITS if key in given} for _, given in conditioning]
         comfy.samplers.resolve_areas_and_cond_masks_multidim(conds, self._picture.shape[2:], self._picture.device)
         comfy.samplers.calculate_start_end_timesteps(SimpleNamespace(model_sampling=self._sampling), conds)
         return [{**cond, "model_conds": {}, "uuid": uuid.uuid4()} for cond in conds]
 
     def _part(self, cond: dict[str, Any], level: float) -> Any:
-        """The host's decision on a text: its part of the picture and weight there, None if it is not in force."""
+        """The host's decision on a text: its part of the picture and weight there; None if it does not apply."""
         return comfy.samplers.get_area_and_mult(cond, self._picture, torch.tensor([level]))
 
     def _active(self, conds: list[dict[str, Any]], level: float) -> dict[int, Any]:
@@ -95,12 +95,12 @@ class TextCoverage:
         return {i: part for i, part in parts.items() if part is not None}
 
     def _covered(self, conds: list[dict[str, Any]], active: dict[int, Any]) -> float:
-        """Part of the pictures, 0 to 1, that the texts in force have a weight for."""
+        """Fraction of the pictures, 0 to 1, to which the active texts give a weight."""
         weight = torch.zeros_like(self._picture)
         fallback = False
         for i, part in active.items():
             if conds[i].get("default"):
-                fallback = True  # the host gives it what the others leave
+                fallback = True  # the host uses it wherever no other text applies
                 continue
             where = weight
             if part.area is not None:
@@ -116,9 +116,9 @@ class TextCoverage:
         where = f"timestep {first}" if first == last else f"timesteps {first} to {last}"
         return (
             f"the {name} conditioning has no text at {len(gaps)} of the {len(levels)} timesteps of this run: {where}, "
-            f"which is from {percents[0]:.3f} to {percents[1]:.3f} as start_percent and end_percent count them. The "
-            "prediction would be zero there and the face destroyed. Set the timestep ranges so that they leave no gap, "
-            'or add a text without a range with "Conditioning (Combine)"'
+            f"which is {percents[0]:.3f} to {percents[1]:.3f} in start_percent and end_percent. The prediction would "
+            "be zero there and the face destroyed. Set the timestep ranges so that they leave no gap, or add a text "
+            'without a range with "Conditioning (Combine)"'
         )
 
     def _timestep(self, level: float) -> int:

@@ -28,7 +28,7 @@ PROVIDERS = {
     "CoreML": "CoreMLExecutionProvider",
     "DirectML": "DmlExecutionProvider",
 }
-"""What the user chooses, and what ONNX Runtime calls it."""
+"""The user's names of the providers, and ONNX Runtime's."""
 
 # TensorRT is left out: it compiles every model for minutes before the first face.
 AUTO_PROVIDERS = ("CUDA", "ROCm", "MIGraphX", "DirectML", "CoreML", "OpenVINO", "CPU")
@@ -50,10 +50,10 @@ def choose_providers(choice: str, available: Sequence[str]) -> list[Any]:
 
     Args:
         choice: "auto" or a key of `PROVIDERS`.
-        available: what `onnxruntime.get_available_providers()` returned.
+        available: the result of `onnxruntime.get_available_providers()`.
 
     Returns:
-        The provider, with options where its defaults do not suit, then the CPU for what it cannot run.
+        The provider, with options where its defaults do not suit, then the CPU for operations that it cannot run.
 
     Raises:
         ValueError: this ONNX Runtime does not have the provider.
@@ -69,15 +69,15 @@ def choose_providers(choice: str, available: Sequence[str]) -> list[Any]:
     if choice == "CPU":
         return [PROVIDERS["CPU"]]
     if choice == "CUDA":
-        # Its default times every algorithm for every new input size: seconds a look, in every execution.
+        # By default it times every algorithm for every new input size, which takes seconds per view in every run.
         return [(PROVIDERS["CUDA"], {"cudnn_conv_algo_search": "HEURISTIC"}), PROVIDERS["CPU"]]
     return [PROVIDERS[choice], PROVIDERS["CPU"]]
 
 
 def installed_packs() -> list[str]:
-    """Names of the folders under `models` of every registered InsightFace folder, sorted.
+    """Names of the folders under `models` in every registered InsightFace folder, sorted.
 
-    `DEFAULT_PACK` is among them even where it is not installed: executing says what is missing and where.
+    `DEFAULT_PACK` is listed even if it is not installed: the run then says what is missing and where.
     """
     packs = {DEFAULT_PACK}
     for root in folder_paths.get_folder_paths(INSIGHTFACE_FOLDER):
@@ -90,7 +90,7 @@ def installed_packs() -> list[str]:
 def find_pack(name: str) -> Path:
     """The folder with the pack's ONNX files.
 
-    Archives are often unpacked into a folder of their own name, so one folder further down is also searched.
+    Archives are often unpacked into a folder of the same name, so subfolders are searched too, one level down.
 
     Args:
         name: of the pack, as `installed_packs` lists it.
@@ -117,7 +117,7 @@ def find_pack(name: str) -> Path:
 
 
 def import_remedy(error: ImportError) -> str:
-    """What the user should do about an InsightFace that cannot be imported, in one line."""
+    """One line that tells the user how to make InsightFace importable."""
     if error.name == "insightface":
         return "InsightFace is not installed; run: python -m pip install 'insightface>=2.0' (ComfyUI's Python)"
     if "libGL" in str(error) or error.name == "cv2":
@@ -140,7 +140,7 @@ def import_model_zoo() -> ModuleType:
     """InsightFace's model loader.
 
     Raises:
-        RuntimeError: InsightFace or what it stands on cannot be imported; the message is the remedy.
+        RuntimeError: InsightFace or a package it needs cannot be imported; the message gives the remedy.
     """
     try:
         from insightface import model_zoo
@@ -150,11 +150,11 @@ def import_model_zoo() -> ModuleType:
 
 
 def available_providers(choice: str) -> list[Any]:
-    """`choose_providers` of the ONNX Runtime that is installed.
+    """The `providers` argument for the installed ONNX Runtime; see `choose_providers`.
 
     Raises:
-        RuntimeError: InsightFace, which brings it, cannot be imported.
-        ValueError: see `choose_providers`.
+        RuntimeError: InsightFace, which installs ONNX Runtime, cannot be imported.
+        ValueError: this ONNX Runtime does not have the provider.
     """
     import_model_zoo()
     import onnxruntime
@@ -163,12 +163,12 @@ def available_providers(choice: str) -> list[Any]:
 
 
 def open_model(file: Path, providers: list[Any], threads: int) -> Any:
-    """A model file as InsightFace's object with an open session, or None if InsightFace does not know its form.
+    """A model file as InsightFace's object with an open session, or None if InsightFace does not recognise it.
 
     Args:
         file: ONNX.
-        providers: see `choose_providers`.
-        threads: that compute.
+        providers: as `choose_providers` returns them.
+        threads: number of computing threads.
 
     Raises:
         RuntimeError: InsightFace cannot be imported, or the file cannot be used.
@@ -178,9 +178,9 @@ def open_model(file: Path, providers: list[Any], threads: int) -> Any:
     from onnxruntime.capi import onnxruntime_pybind11_state as ort
 
     options = onnxruntime.SessionOptions()
-    # Errors only: published detectors declare output shapes of one size and warn at every other.
+    # Errors only: published detectors declare the output shapes of one input size and warn at all others.
     options.log_severity_level = 3
-    # Its own choice is all cores, whose threads wait by computing: two processes side by side took twice as long.
+    # By default it takes all cores, with threads that spin while waiting: two processes at once took twice as long.
     options.intra_op_num_threads = threads
     try:
         return model_zoo.get_model(
@@ -197,7 +197,7 @@ def open_model(file: Path, providers: list[Any], threads: int) -> Any:
         ort.InvalidProtobuf,
         ort.NotImplemented,
         ort.RuntimeException,
-        # InsightFace's own way to say that it knows none of the inputs or outputs.
+        # InsightFace raises these for inputs or outputs that it does not recognise.
         AssertionError,
         IndexError,
         TypeError,
@@ -206,7 +206,7 @@ def open_model(file: Path, providers: list[Any], threads: int) -> Any:
 
 
 def damaged_file(file: Path, found: Exception | str) -> RuntimeError:
-    """What to say of a model file that cannot be used."""
+    """The error for a model file that cannot be used."""
     return RuntimeError(
         f"{file} cannot be used ({str(found) or type(found).__name__}); if it belongs to the pack, it is damaged or "
         "incomplete: replace it with a complete copy; if not, remove it from the folder"

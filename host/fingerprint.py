@@ -1,4 +1,4 @@
-"""Fingerprints of a ComfyUI model with its patches, so that a trajectory is replayed by its own network."""
+"""Fingerprints of a ComfyUI model with its patches, so that a trajectory is replayed only by its own network."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from .identity_adapter import KEY, attached_adapter
 
 _SAMPLING = "model_sampling"
 _OTHER_DEVICES = "multigpu"
-"""What the host calls the copies of the same network for other devices, in a model and (as a prefix) in its options."""
+"""The host's name for copies of the network on other devices; in a model's options it is a prefix."""
 
 _ORDERED = ("wrappers", "callbacks")
-"""Groups in which the order of the names decides, too: it is that of the calls."""
+"""Groups in which the order of the names counts too, because it is the order of the calls."""
 
 _FIRST_SIGHT = FirstSight()
 
 Patch = tuple[tuple[Any, ...], Any]
-"""Where something hangs on a model, from the outermost name to the innermost, and what it is."""
+"""A patch's place on a model, by names from the outermost to the innermost, and the patch itself."""
 
 
 def fingerprint(model: ModelPatcher) -> ModelFingerprint:
-    """Digest everything on a model that decides what it predicts.
+    """Digest everything on a model that affects its predictions.
 
-    Weights count as they are before patching, of each a sample; then the patches on them, the noise schedule, the
-    adapter, and every patch, wrapper, callback and object on the model, with its code and its settings. A patch counts
-    as it was when it was first seen, for what it writes while it runs is no setting. The fingerprint is the same
-    whether or not the weights are loaded, and the same in another process.
+    This covers a sample of each weight as it was before patching, the patches on the weights, the noise schedule, the
+    adapter, and every patch, wrapper, callback and object on the model, with its code and settings. A patch counts as
+    it was when first seen, because what it writes while running is not a setting. The fingerprint does not depend on
+    whether the weights are loaded, nor on the process.
 
     Args:
         model: with an identity adapter attached.
 
     Returns:
-        a digest of the model, and one of each of its parts.
+        A digest of the model, and one of each of its parts.
 
     Raises:
         ValueError: the model has no identity adapter, or something on it cannot be compared; the message names it.
@@ -53,7 +53,7 @@ def fingerprint(model: ModelPatcher) -> ModelFingerprint:
 
 
 class _Parts:
-    """Digests of what models are made of, of one model and of those that its patches hold."""
+    """Digests of the parts of one model and of the models that its patches hold."""
 
     def __init__(self) -> None:
         self._modules: dict[int, str] = {}
@@ -81,7 +81,7 @@ class _Parts:
             yield "the set of LoRAs and merges", [_weight_patches(patches) for patches in (model.patches, *hooked)]
 
     def _read_network(self, model: ModelPatcher) -> None:
-        """Remember the modules of a network, to which patches may refer, and the digest of its weights."""
+        """Remember a network's modules, to which patches may refer, and the digest of its weights."""
         if id(model.model) in self._weights:
             return
         with model.use_ejected():
@@ -96,12 +96,12 @@ class _Parts:
             return digest([("", value)], expand=self._expand, running=self._running)
         except UndigestibleError as error:
             raise ValueError(
-                f"{name} holds what cannot be compared between the inversion and the sampler ({error}), so a model "
-                "with it could not be told from another; remove the node that adds it from the model of both"
+                f"{name} holds something that cannot be compared between the inversion and the sampler ({error}), so "
+                "a different model would go unnoticed; remove the node that adds it from the model of both"
             ) from error
 
     def _expand(self, value: Any) -> Any:
-        """What stands for the host's own objects inside a patch."""
+        """What represents the host's own objects inside a patch."""
         if isinstance(value, nn.Module):
             if id(value) in self._modules:
                 return "network", self._modules[id(value)]
@@ -117,7 +117,7 @@ class _Parts:
 
 
 def _original_modules(model: ModelPatcher) -> Iterator[tuple[str, nn.Module]]:
-    """Modules of a network without object patches, which hang in it only while it is loaded."""
+    """A network's modules without object patches, which are in place only while it is loaded."""
     originals = {name: value for name, value in model.object_patches_backup.items() if name != _SAMPLING}
     replaced = tuple(f"{name}." for name in (*originals, _SAMPLING))
     for name, module in model.model.named_modules():
@@ -139,13 +139,13 @@ def _original_weights(model: ModelPatcher, name: str, module: nn.Module) -> Iter
             tensor = model.backup[key].weight
         elif key in model.hook_backup:
             tensor = model.hook_backup[key][0]
-        elif key in getattr(model, "backup_buffers", {}):  # only where the host loads piecemeal
+        elif key in getattr(model, "backup_buffers", {}):  # only if the host loads piecemeal
             tensor = model.backup_buffers[key]
         yield key, tensor
 
 
 def _patches(model: ModelPatcher) -> Iterator[Patch]:
-    """Everything on a model but weights and the noise schedule."""
+    """Everything on a model except weights and the noise schedule."""
     objects = {name: value for name, value in model.object_patches.items() if name != _SAMPLING}
     attachments = {name: value for name, value in model.attachments.items() if name != KEY}
     others = {name: models for name, models in model.additional_models.items() if name != KEY}
@@ -161,7 +161,7 @@ def _patches(model: ModelPatcher) -> Iterator[Patch]:
 
 def _leaves(place: tuple[Any, ...], value: Any) -> Iterator[Patch]:
     if place[-1:] == (KEY,):
-        yield place, KEY  # that the adapter acts here; what it does, its own digest tells
+        yield place, KEY  # only the place: the adapter has its own digest
     elif isinstance(value, Mapping):
         inner = value.items() if {*place} & {*_ORDERED} else sorted(value.items(), key=_name)
         for name, item in inner:
@@ -185,14 +185,14 @@ def _weight_patches(patches: Mapping[str, Any]) -> list[Any]:
 
 
 def _simplified(value: Any) -> Any:
-    """A weight patch without what is no part of it: a sample of each tensor, and of a layer's method its code alone."""
+    """A weight patch reduced to what counts: a sample of each tensor, and only the code of a layer's method."""
     if isinstance(value, Tensor):
         return Weight(value)
     if isinstance(value, (list, tuple)):
         return [_simplified(item) for item in value]
     if isinstance(value, types.MethodType):
         return value.__func__
-    if hasattr(value, "weights"):  # the host's classes for LoRA and its like; the names in the file do not count
+    if hasattr(value, "weights"):  # the host's classes for LoRA and the like; names in the file do not count
         return [readable_name(value), _simplified(value.weights)]
     return value
 

@@ -24,8 +24,8 @@ from .randomness import call_seed, generators_kept, seed_generators, seeding_eve
 from .rows import ProcessedConds, check_rows, select_processed
 
 _IDENTITY, _NULL = "positive", "negative"
-"""The host's names of the two branches. The null identity is in the second one, the host's slot 1 of `cond_or_uncond`,
-in the inversion as in the generation: patches of others may treat the two slots differently."""
+"""The host's names of the two branches. The null identity is in the second, slot 1 of the host's `cond_or_uncond`, in
+both inversion and generation, because other packs' patches may treat the two slots differently."""
 
 
 class _IdentityGuider(comfy.samplers.CFGGuider):
@@ -50,7 +50,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         *args: Any,
         **kwargs: Any,
     ) -> Tensor:
-        """The host's.
+        """Sample as the host does, after checking the texts.
 
         Raises:
             ValueError: a conditioning does not have one text for all latents or one for each, or it leaves timesteps or
@@ -75,7 +75,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
     def predict_noise(
         self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] | None = None, seed: int | None = None
     ) -> Tensor:
-        """The guided prediction, evaluated in as many parts as the memory asks for.
+        """The guided prediction, evaluated in as many parts as memory requires.
 
         Raises:
             ValueError: there is no text for this timestep.
@@ -98,8 +98,8 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         denoised = torch.cat(parts)
         if not witness.seen:
             raise RuntimeError(
-                "the identities did not reach the network, so nothing would be anonymised; a node that replaces the "
-                "whole network or its inputs stands between Load Identity Adapter and this one: remove it"
+                "the identities did not reach the network, so nothing would be anonymised; a node between Load "
+                "Identity Adapter and this one replaces the whole network or its inputs: remove that node"
             )
         return denoised
 
@@ -111,7 +111,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         null = conds.get(_NULL)
         identity = conds.get(_IDENTITY)
         if has_guidance_hooks(options):
-            # At 0 the identity has no say, and hooks then see the same in the generation as in the inversion.
+            # At 0 the identity has no effect, and hooks see the same in the generation as in the inversion.
             shown = null if self.cfg == 0.0 else identity
             return comfy.samplers.sampling_function(
                 self.inner_model, x, timestep, null, shown, self.cfg, model_options=options, seed=seed
@@ -127,7 +127,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         """Rows that go through the network together, with their conditionings."""
         fit = rows_that_fit(self.inner_model, self.conds.values(), x.shape, x.device)
         if fit < x.shape[0] and (self._rows_together is None or fit < self._rows_together):
-            # Never more again in this run: what was prepared for the parts, such as hints, stays valid.
+            # Never raised again in this run, so that what was prepared for the parts, such as hints, stays valid.
             self._rows_together = fit
             self._parts.clear()
         largest = min(x.shape[0], self._rows_together or x.shape[0])
@@ -148,8 +148,8 @@ class NullIdentityGuider(_IdentityGuider):
         model: with an identity adapter.
         source: text of the photograph.
         negative: text of the other branch, or None.
-        cfg: scale between the two; at 1, or without a negative, there is one evaluation a step (two if the model has
-            guidance hooks, which want to see two branches).
+        cfg: scale between the two; at 1, or without a negative, there is one evaluation per step (two if the model
+            has guidance hooks, which expect two branches).
     """
 
     def __init__(self, model: ModelPatcher, source: Conditioning, negative: Conditioning | None, cfg: float) -> None:
@@ -166,7 +166,7 @@ class NullIdentityGuider(_IdentityGuider):
             self.set_cfg(cfg)
 
     def reserve(self, rows: int) -> None:
-        """Have the host make room for this many rows in a call, where the sampler evaluates more than the latents."""
+        """Have the host reserve memory for this many rows per call, if the sampler evaluates more than the latents."""
 
         def prepare(executor: Any, model: ModelPatcher, noise_shape: Any, *args: Any, **kwargs: Any) -> Any:
             return executor(model, [rows, *noise_shape[1:]], *args, **kwargs)
@@ -178,8 +178,8 @@ class NullIdentityGuider(_IdentityGuider):
 class NegativeIdentityGuider(_IdentityGuider):
     """Predicts g eps(identity, source) + (1 - g) eps(null identity, attributes), eq. 5.
 
-    The attribute text is on the branch of the null identity, whose weight 1 - g is positive: on the other
-    it would be pushed away with the person.
+    The attribute text is on the branch of the null identity, whose weight 1 - g is positive: on the other branch
+    it would be pushed away along with the person.
 
     Args:
         model: with an identity adapter.
@@ -211,10 +211,10 @@ class NegativeIdentityGuider(_IdentityGuider):
         self.set_cfg(guidance.scale)
 
     def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """The host's, for as many latents as there are identities.
+        """Sample, after checking that there is one identity for each latent.
 
         Raises:
-            ValueError: the batch is another.
+            ValueError: there are more or fewer latents than identities.
         """
         if noise.shape[0] != self.batch:
             raise ValueError(
@@ -237,15 +237,13 @@ def reverse_identity_guider(
         finite: whether latents that are not finite are an error.
 
     Raises:
-        ValueError: the trajectory is another model's or another batch's, or the adapter's weight is 0 and the scale is
-            not.
+        ValueError: the trajectory belongs to another model or batch, or the adapter's weight is 0 but the scale is not.
     """
     adapter = attached_adapter(model)
     if adapter.weight == 0.0 and guidance.scale != 0.0:
         raise ValueError(
             f"the identity adapter has the weight 0 at a scale of {guidance.scale:g}: no identity reaches the network, "
-            "so nobody is pushed away and the photograph comes out. Set the weight in Load Identity Adapter to 1 and "
-            "invert again"
+            "so the photograph would come out unchanged. Set the weight in Load Identity Adapter to 1 and invert again"
         )
     present = fingerprint(model)
     if present != trajectory.fingerprint:
@@ -265,7 +263,7 @@ def reverse_identity_guider(
 
 
 def check_finite(samples: Tensor) -> None:
-    """Refuse latents that are broken.
+    """Refuse latents with values that are not finite.
 
     Args:
         samples: [B, ...].
@@ -279,5 +277,5 @@ def check_finite(samples: Tensor) -> None:
         raise RuntimeError(
             f"{len(broken)} of {len(samples)} latents came out with values that are not finite (number {which}); the "
             "network overflowed or a text, LoRA or adapter holds such values. Start ComfyUI with --force-fp32 or "
-            "--bf16-unet, choose a scale nearer to 0, and take away LoRAs and patches one by one"
+            "--bf16-unet, choose a scale nearer to 0, or remove LoRAs and patches one by one"
         )

@@ -1,10 +1,10 @@
 """The identity adapter inside ComfyUI: how its weights are held and how it enters the cross-attention.
 
-The layers live in a model patcher of their own, an additional model of the diffusion model's, so the host
-loads, offloads and casts them together with it. A wrapper around the diffusion model puts the identity's
-attention on top of whatever each cross-attention does at that moment: it chains an attn2 replacement that
-another pack installed, before or after, instead of overwriting it. It holds no weights itself: it takes the
-adapter of the model patcher that runs, which on another device is a copy.
+The layers live in their own model patcher, an additional model of the diffusion model, so the host loads,
+offloads and casts them together with it. A wrapper around the diffusion model adds the identity's attention
+to whatever each cross-attention does at that moment: it chains another pack's attn2 replacement, whether
+installed before or after, instead of overwriting it. The wrapper holds no weights: it uses the adapter of the
+running model patcher, which on another device is a copy.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ WITNESS = f"{KEY}.witness"
 """Name under which transformer options carry an `IdentityWitness` to the network."""
 
 _LAYERS = f"{KEY}.layers"
-"""Name under which transformer options carry the `IdentityAdapter` of the model patcher that runs."""
+"""Name under which transformer options carry the `IdentityAdapter` of the running model patcher."""
 
 AttentionReplacement = Callable[[Tensor, Tensor, Tensor, dict[str, Any]], Tensor]
 
 
 @dataclass
 class IdentityWitness:
-    """Sees whether identities reach the network's attention.
+    """Records whether identities reach the network's attention.
 
-    Guidance whose identity is lost on the way, to a patch of another pack say, would give the photograph back.
+    If an identity were lost on the way, for example to another pack's patch, guidance would reproduce the photograph.
     """
 
     seen: bool = False
@@ -67,7 +67,7 @@ class AttachedAdapter:
 
     Attributes:
         name: of the file.
-        digest: over its weights.
+        digest: of its weights.
         weight: of the identity's attention, the paper's ip_scale.
     """
 
@@ -101,7 +101,7 @@ def attach_adapter(model: ModelPatcher, path: str, name: str, weight: float) -> 
         model: SDXL or SD1.5.
         path: of the file.
         name: of the file, for messages.
-        weight: of the identity's attention; the LoRA always counts fully.
+        weight: of the identity's attention; the LoRA is always applied in full.
 
     Raises:
         AdapterFileError: the file does not fit, see `read_face_id`.
@@ -118,7 +118,7 @@ def attach_adapter(model: ModelPatcher, path: str, name: str, weight: float) -> 
     patched = model.clone()
     _add_lora(patched, weights)
     adapter = _adapter_patcher(weights)
-    # The host makes copies for other devices with this. It reads the file again, for to keep the weights for a copy
+    # The host uses this to make copies for other devices. It reads the file again: keeping the weights for a copy
     # that is rarely made would double their memory.
     adapter.cached_patcher_init = (_read_adapter, (path, name, network, identifier))
     patched.set_additional_models(KEY, [adapter])
@@ -133,7 +133,7 @@ def with_identity(conditioning: Conditioning, embeddings: Tensor) -> Conditionin
 
     Args:
         conditioning: any text.
-        embeddings: float [B, 512], or [1, 512] for all latents alike; zero is the null identity.
+        embeddings: float [B, 512], or [1, 512] for all latents; zero is the null identity.
 
     Raises:
         ValueError: the embeddings have another shape, or values that are not finite.
@@ -162,7 +162,7 @@ def _with_own_layers(
     transformer_options: dict[str, Any],
     **kwargs: Any,
 ) -> Tensor:
-    """Wrapper around the model that hands the network the layers of the patcher that runs.
+    """Wrapper around the model that passes the running patcher's layers to the network.
 
     Raises:
         RuntimeError: that patcher has no adapter.
@@ -171,8 +171,8 @@ def _with_own_layers(
     adapters = [] if running is None else running.get_additional_models_with_key(KEY)
     if len(adapters) != 1:
         raise RuntimeError(
-            f"the model that runs has {len(adapters)} identity adapters instead of one; a node after Load Identity "
-            "Adapter exchanged the model but kept its options: move that node before Load Identity Adapter"
+            f"the running model has {len(adapters)} identity adapters instead of one; a node after Load Identity "
+            "Adapter replaced the model but kept its options: move that node before Load Identity Adapter"
         )
     options = {**transformer_options, _LAYERS: adapters[0].model}
     return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
@@ -202,7 +202,7 @@ class _IdentityAttention:
             _testify(witness)
         else:
             adapter: IdentityAdapter = transformer_options[_LAYERS]
-            if embedding is None:  # a sampler that knows nothing of identities: the null identity
+            if embedding is None:  # a sampler that passes no identities gets the null identity
                 embedding = x.new_zeros(x.shape[0], adapter.embedding_width)
             tokens = adapter.tokens(embedding.to(x))
             replaced = transformer_options.get("patches_replace", {})
@@ -222,7 +222,7 @@ class _IdentityAttention:
         witness: IdentityWitness | None,
     ) -> AttentionReplacement:
         def attend(q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
-            _testify(witness)  # here, for a later wrapper may have put an attention of its own in place of this one
+            _testify(witness)  # not earlier: a later wrapper may have replaced this attention
             text = previous(q, k, v, extra_options)
             identity = _plain_attention(q, *adapter.keys_values(site, tokens), extra_options)
             return text + self.weight * identity
@@ -252,7 +252,7 @@ def _network_shape(model: ModelPatcher) -> NetworkShape:
     sites = transformer_sites(state)
     if not sites:
         raise AdapterFileError(
-            f"the model is {type(model.model).__name__}, which has no cross-attention of the UNet kind; "
+            f"the model is {type(model.model).__name__}, which has no cross-attention as in a UNet; "
             "FaceID adapters work with SDXL and SD1.5 models"
         )
     return NetworkShape(
@@ -265,8 +265,8 @@ def _network_shape(model: ModelPatcher) -> NetworkShape:
 def _load(path: str, name: str) -> dict[str, Any]:
     try:
         return comfy.utils.load_torch_file(path, safe_load=True)
-    # Whatever a reader throws at a broken file (zip, pickle and safetensors each have their own errors),
-    # it means one thing to the user.
+    # The zip, pickle and safetensors readers each raise their own errors for a broken file; to the user they
+    # all mean the same.
     except Exception as error:
         raise AdapterFileError(
             f'"{name}" cannot be read: {error}. The file is truncated or not a model file; fetch it again and '
@@ -297,7 +297,7 @@ def _adapter_patcher(weights: FaceIDWeights, disable_dynamic: bool = False) -> M
 def _read_adapter(
     path: str, name: str, network: NetworkShape, identifier: str, disable_dynamic: bool = False
 ) -> ModelPatcher:
-    """What the host calls for a copy of the adapter's weights.
+    """A new patcher with the adapter's weights; the host calls this for a copy on another device.
 
     Raises:
         AdapterFileError: the file is no longer the one that was attached.
@@ -305,8 +305,8 @@ def _read_adapter(
     weights = read_face_id(_load(path, name), network, name)
     if digest(_named_tensors(weights)) != identifier:
         raise AdapterFileError(
-            f'"{name}" has changed since it was loaded, so a copy for another device would be another adapter; run '
-            "Load Identity Adapter again"
+            f'"{name}" has changed since it was loaded, so a copy for another device would be a different adapter; '
+            "run Load Identity Adapter again"
         )
     return _adapter_patcher(weights, disable_dynamic)
 

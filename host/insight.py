@@ -1,7 +1,7 @@
-"""InsightFace at work: search a picture, embed a face, tell age, sex and head pose.
+"""InsightFace: search a picture, embed a face, estimate age, sex and head pose.
 
 A picture is uint8 [H, W, 3] in BGR, as InsightFace takes it. insightface and cv2 are imported where they are used:
-importing this module stays cheap and works without them. What the packs are on disk is in `face_packs`.
+importing this module stays cheap and works without them. `face_packs` finds the packs on disk.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 
 LEAST_SCORE = 0.01
-"""Lowest threshold: below it every point of a picture is a find, which nobody can tell apart or wait for."""
+"""Lowest threshold: below it every point of a picture is a find, far too many to sort out or wait for."""
 
 MIN_VISIBLE = 0.25
-"""A find is dropped if less of its box than this lies in the picture: there is no face to change there."""
+"""A find is dropped if less than this fraction of its box lies in the picture: there is no face to change there."""
 
 
 @dataclass(frozen=True, eq=False)
 class FacePack:
-    """A model pack. Its models are opened when they are used, and shared with all other packs of the same files.
+    """A model pack. Its models are opened on first use and shared by all packs that use the same files.
 
     Attributes:
         name: of the pack.
@@ -45,7 +45,7 @@ class FacePack:
         detector: InsightFace's SCRFD.
         recogniser: InsightFace's ArcFace model.
         genderage: InsightFace's model of age and sex, or None.
-        landmarker: InsightFace's 68 landmarks in space, which give the head pose, or None.
+        landmarker: InsightFace's model of 68 landmarks in 3D, which give the head pose, or None.
     """
 
     name: str
@@ -57,7 +57,7 @@ class FacePack:
 
     @property
     def provider(self) -> str:
-        """The ONNX Runtime provider that the recogniser really runs on."""
+        """The ONNX Runtime provider that the recogniser actually runs on."""
         return self.recogniser.provider
 
     def search(self, picture: NDArray[np.uint8], det_size: int, plan: SearchPlan = search_plan) -> list[Detection]:
@@ -66,20 +66,20 @@ class FacePack:
         Args:
             picture: uint8 [H, W, 3], BGR.
             det_size: pixels, see `search_plan`.
-            plan: which views the picture gets.
+            plan: which views of the picture are searched.
 
         Returns:
-            In pixels of the picture; a face that several views found is in it once, as the surest saw it.
+            Detections in pixels of the picture; a face found in several views appears once, from its surest view.
 
         Raises:
-            RuntimeError: the detector's answer is not finite.
+            RuntimeError: the detector's output is not finite.
         """
         height, width = picture.shape[:2]
         detector = self.detector.opened()
         fixed = detector.static_input_size
-        # Of a fixed size that is no square, what is shown fills the shorter side.
+        # If a fixed size is not square, the view fills its shorter side.
         views = plan(height, width, det_size, min(fixed) if fixed else None)
-        # Turned and mirrored views share a canvas, and shrinking a large picture takes longer than looking at it.
+        # Turned and mirrored views share a canvas: shrinking a large picture takes longer than searching it.
         shapes: dict[tuple[Any, ...], list[int]] = {}
         for number, view in enumerate(views):
             shapes.setdefault((view.size, view.border, view.tile), []).append(number)
@@ -91,7 +91,7 @@ class FacePack:
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 found, points = self._detect(views[number], *canvas)
                 if not (np.isfinite(found).all() and np.isfinite(points).all()):
-                    # Dropped, such a face would be missed; kept, nobody could say where it is.
+                    # If dropped, such a face would be missed; if kept, nobody could say where it is.
                     raise not_finite(self.detector.file.name)
                 boxes.append(found)
                 landmarks.append(points)
@@ -117,7 +117,7 @@ class FacePack:
     def _detect(
         self, view: View, canvas: NDArray[np.uint8], origin: NDArray[np.float64], scales: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; see `_canvas`."""
+        """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; the rest is from `_canvas`."""
         boxes, landmarks = self.detector.opened().detect(
             view.show(canvas), input_size=(view.size, view.size), det_thresh=self.threshold
         )
@@ -126,7 +126,7 @@ class FacePack:
         return boxes, landmarks / scales + origin
 
     def embed(self, picture: NDArray[np.uint8], detection: Detection) -> Face:
-        """Whose face it is.
+        """Compute a face's identity, age, sex and head pose.
 
         The recogniser gets the 112x112 crop that the five landmarks define (InsightFace's `norm_crop`).
 
@@ -135,7 +135,7 @@ class FacePack:
             detection: in pixels of the picture.
 
         Raises:
-            ValueError: the embedding has no direction, so that no identity can be told.
+            ValueError: the embedding has no direction, so it holds no identity.
         """
         vector = torch.from_numpy(self.embedding(picture, detection))
         norm = vector.norm().item()
@@ -143,7 +143,7 @@ class FacePack:
             box = ", ".join(f"{side:.0f}" for side in detection.box)
             raise ValueError(
                 f"{self.recogniser.file.name} gave the face at ({box}) an embedding of length {norm}; "
-                "expected a finite length above 0: the file is damaged, or the provider miscalculates: try the "
+                "expected a finite length above 0. The file is damaged or the provider miscalculates; try the "
                 "provider CPU"
             )
         age, sex, pose = self.appearance(picture, detection)
@@ -159,11 +159,11 @@ class FacePack:
         )
 
     def embedding(self, picture: NDArray[np.uint8], detection: Detection) -> NDArray[np.float64]:
-        """What the recogniser says of a face, float64 [512] of any length, not finite if it failed; see `embed`."""
+        """The recogniser's raw output for a face, float64 [512], of any length; not finite if the recogniser failed."""
         return np.asarray(self.recogniser.opened().get(picture, _insightface(detection)), np.float64)
 
     def appearance(self, picture: NDArray[np.uint8], detection: Detection) -> Appearance:
-        """What the pack's other models say of a face, None for those that it does not have; see `embed`."""
+        """Age, sex and head pose of a face, each None if the pack has no model for it."""
         face = _insightface(detection)
         if self.genderage is not None:
             self.genderage.opened().get(picture, face)
@@ -177,14 +177,14 @@ class FacePack:
 def _canvas(
     picture: NDArray[np.uint8], view: View
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
-    """What a view shows, upright: uint8 [size, size, 3], where in the picture its corner is (x, y), and its scales."""
+    """What a view shows, upright: uint8 [size, size, 3], its corner (x, y) in the picture, and its two scales."""
     import cv2
 
     scale = view.scale(*picture.shape[:2])
     x0, y0, x1, y1 = view.region(*picture.shape[:2])
     picture = picture[y0:y1, x0:x1]
     height, width = picture.shape[:2]
-    # Of a picture thousands of times longer than high, at least a row remains.
+    # Even of a picture thousands of times wider than high, at least one row remains.
     shown = (max(round(width * scale), 1), max(round(height * scale), 1))
     resampling = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     offset = round(view.border * max(height, width) * scale)
@@ -192,7 +192,7 @@ def _canvas(
     canvas[offset : offset + shown[1], offset : offset + shown[0]] = cv2.resize(
         picture, shown, interpolation=resampling
     )
-    # Rounding to whole pixels made the two scales differ a little.
+    # Rounding to whole pixels makes the two scales differ slightly.
     scales = np.array([shown[0] / width, shown[1] / height])
     return canvas, np.array([x0, y0]) - offset / scales, scales
 
@@ -209,7 +209,7 @@ def _insightface(detection: Detection) -> Any:
 
 
 def load_pack(name: str, provider: str, threshold: float) -> FacePack:
-    """Find a model pack's files; what they are is read from their headers.
+    """Find a model pack's files and read from their headers what they are.
 
     Args:
         name: as `installed_packs` lists it.
@@ -235,7 +235,7 @@ def load_pack(name: str, provider: str, threshold: float) -> FacePack:
         if task not in models:
             there = "\n".join(f"  {file}: {found}" for file, found in kinds.items())
             raise FileNotFoundError(
-                f'the InsightFace model pack "{name}" has no {part}. In {folder} there is\n{there}\n'
+                f'the InsightFace model pack "{name}" has no {part}. {folder} contains\n{there}\n'
                 f"{EXPECTED_FILES}\nUnpack the whole pack into that folder again."
             )
     return FacePack(

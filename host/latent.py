@@ -1,4 +1,4 @@
-"""ComfyUI's LATENT at the pack's door."""
+"""Checks of ComfyUI's LATENT where it enters the pack."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 
 
 def checked_samples(model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
-    """The picture in a LATENT, if it is one that the model can invert.
+    """The pictures in a LATENT, if the model can invert them.
 
     Args:
         model: whose latent format counts.
         latent: ComfyUI's LATENT.
 
     Returns:
-        [B, C, h, w] as it is in the LATENT.
+        [B, C, h, w], unchanged.
 
     Raises:
-        ValueError: it has other dimensions, another number of channels, no picture in it, a noise mask, or
-            values that are not finite.
+        ValueError: it has the wrong dimensions or number of channels, no picture, a noise mask, or values that are
+            not finite.
     """
     samples = latent["samples"]
     channels = model.get_model_object("latent_format").latent_channels
@@ -32,7 +32,7 @@ def checked_samples(model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
         )
     if samples.shape[0] == 0 or samples.shape[1] != channels:
         raise ValueError(
-            f"the latent has the shape {tuple(samples.shape)}, but the model works on one or more pictures of "
+            f"the latent has the shape {tuple(samples.shape)}, but the model needs one or more pictures of "
             f"{channels} channels; encode the picture with the VAE of this model"
         )
     if "noise_mask" in latent:
@@ -41,7 +41,7 @@ def checked_samples(model: ModelPatcher, latent: dict[str, Any]) -> Tensor:
         )
     if not torch.isfinite(samples).all():
         raise ValueError(
-            "the latent holds values that are not finite; look for the cause before this node (a VAE in float16 "
-            "is the usual one: start ComfyUI with --fp32-vae)"
+            "the latent holds values that are not finite; the cause is before this node, usually a VAE in float16: "
+            "start ComfyUI with --fp32-vae"
         )
     return samples

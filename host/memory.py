@@ -12,7 +12,7 @@ import torch
 from .rows import ProcessedConds
 
 _MARGIN = 1.5
-"""The host's own, where it decides whether both branches of the guidance fit in one call."""
+"""The host's own margin for deciding whether both branches of the guidance fit in one call."""
 
 
 def rows_that_fit(model: Any, branches: Iterable[ProcessedConds], shape: Sequence[int], device: torch.device) -> int:
@@ -22,7 +22,7 @@ def rows_that_fit(model: Any, branches: Iterable[ProcessedConds], shape: Sequenc
         model: the host's BaseModel, while its patcher is sampling.
         branches: conditionings of the branches, as the host has processed them.
         shape: of all rows, [R, C, h, w].
-        device: that they are evaluated on.
+        device: on which they are evaluated.
 
     Returns:
         1 to R.
@@ -39,7 +39,7 @@ def rows_that_fit(model: Any, branches: Iterable[ProcessedConds], shape: Sequenc
 
 
 def equal_parts(count: int, largest: int) -> list[range]:
-    """`count` rows in as few parts of at most `largest` as possible, all about as large."""
+    """Split `count` rows into as few parts of at most `largest` rows as possible, all of about the same size."""
     parts = -(-count // largest)
     ends = [count * part // parts for part in range(parts + 1)]
     return [range(start, end) for start, end in itertools.pairwise(ends)]

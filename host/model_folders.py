@@ -14,7 +14,7 @@ ADAPTER_EXTENSIONS = {".bin", ".safetensors"}
 
 
 def register_model_folders() -> None:
-    """Make the host know both model folders, beside those that settings or other packs have registered.
+    """Register both model folders with the host, besides those that settings or other packs have registered.
 
     Folders from `extra_model_paths.yaml` and from other packs stay, and stay first. Calling it twice changes
     nothing.
@@ -28,8 +28,8 @@ def _register(name: str, extensions: set[str]) -> None:
     new = name not in folder_paths.folder_names_and_paths
     folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
     folders, allowed = folder_paths.folder_names_and_paths[name]
-    # The host reads an empty set as "every file": where someone else chose that, narrowing it would hide
-    # their files. A set of theirs is replaced, not extended: it may be the one the host's own folders share.
+    # To the host an empty set means "every file": if somebody else chose that, narrowing it would hide their
+    # files. Any other set is replaced, not extended in place, because the host's own folders may share it.
     if new or (allowed and not extensions <= set(allowed)):
         folder_paths.folder_names_and_paths[name] = (folders, extensions | set(allowed))
 
@@ -37,7 +37,7 @@ def _register(name: str, extensions: set[str]) -> None:
 def adapter_files() -> list[str]:
     """Names of the files in the adapter folders that can be FaceID files.
 
-    Where somebody else registered the folder for every kind of file, the host lists every kind.
+    The host lists every kind of file if somebody else registered the folder for all of them.
     """
     names = folder_paths.get_filename_list(IPADAPTER_FOLDER)
     return [name for name in names if os.path.splitext(name)[1].lower() in ADAPTER_EXTENSIONS]

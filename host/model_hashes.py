@@ -17,12 +17,12 @@ _CHUNK = 1 << 24
 
 _MODEL_EXTENSIONS = {*folder_paths.supported_pt_extensions, ".gguf", ".onnx"}
 
-# By path, size and time of change: seconds for a checkpoint of seven gigabytes, once in the host's life.
+# By path, size and time of change: hashing a checkpoint of seven gigabytes takes seconds, once per process.
 _known: dict[tuple[str, int, int], str] = {}
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """sha256 of a file as 64 hexadecimal digits; known again as long as its path, size and time of change stay.
+    """sha256 of a file as 64 hexadecimal digits; remembered until its path, size or time of change differs.
 
     Args:
         path: of the file.
@@ -50,9 +50,9 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
         prompt: the host's, in API form: node ids with `class_type` and `inputs`.
 
     Returns:
-        Paths by "folder type/file name", such as "checkpoints/sd_xl_base_1.0.safetensors"; a name that several of
-        the host's model folders hold is in it once for each, and files of one name in several subfolders are numbered:
-        "loras/face.safetensors", "loras/face.safetensors (2)".
+        Paths by "folder type/file name", such as "checkpoints/sd_xl_base_1.0.safetensors". A name that exists in
+        several of the host's model folders appears once for each; files of the same name in several subfolders are
+        numbered: "loras/face.safetensors", "loras/face.safetensors (2)".
     """
     names = {
         value

@@ -1,7 +1,7 @@
-"""What an ONNX file is to the pack, read from its header: opening a session takes seconds, and most need none.
+"""The kind of an ONNX file, read from its header: opening a session takes seconds, and most files need none.
 
-A file is told apart by the shapes of its inputs and outputs, as InsightFace's model zoo does it; `classify` says what
-InsightFace itself made of a file that is open.
+Kinds are told apart by the shapes of their inputs and outputs, as in InsightFace's model zoo; `classify` takes the kind
+of an open file from InsightFace's own object.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from .face_packs import CROP_SIDE, damaged_file
 
 USED_TASKS = ("detection", "recognition", "genderage", "landmark_3d_68")
-"""InsightFace's names of what the pack uses."""
+"""InsightFace's names of the tasks that the pack uses."""
 
 OUTPUTS_WITH_LANDMARKS = (9, 15)
-"""Numbers of outputs of a detector that also gives landmarks: three for each of its strides."""
+"""Output counts of detectors with landmarks: three outputs for each stride."""
 
 LEAST_DETECTOR_OUTPUTS = 5
 
@@ -30,7 +30,7 @@ class ModelKind(NamedTuple):
 
     Attributes:
         task: InsightFace's name, one of `USED_TASKS`; None if the pack does not use it.
-        words: for the user.
+        words: description for the user.
     """
 
     task: str | None
@@ -38,7 +38,7 @@ class ModelKind(NamedTuple):
 
 
 class FileState(NamedTuple):
-    """What tells a file from another one, and from what it was before."""
+    """Identifies a file and its version."""
 
     path: str
     size: int
@@ -59,7 +59,7 @@ def file_state(file: Path) -> FileState:
 
 
 def remembered_kind(state: FileState) -> ModelKind | None:
-    """What was said of a file in this state; None if it has not been looked at, or its header does not tell."""
+    """The kind of a file in this state, read from its header if it is new; None if the header does not tell."""
     if state not in _known:
         kind = _kind_in_header(Path(state.path))
         if kind is None:
@@ -69,13 +69,13 @@ def remembered_kind(state: FileState) -> ModelKind | None:
 
 
 def remember_kind(state: FileState, kind: ModelKind) -> ModelKind:
-    """Keep what opening a file has shown; returns it."""
+    """Remember and return the kind that opening a file has shown."""
     _known[state] = kind
     return kind
 
 
 def classify(model: Any) -> ModelKind:
-    """What InsightFace made of a file that is open; None is what it does not know."""
+    """The kind of an open file by InsightFace's object; None stands for a file that InsightFace does not recognise."""
     task = getattr(model, "taskname", None)
     if task == "detection":
         return _detector(model.use_kps)
@@ -85,10 +85,10 @@ def classify(model: Any) -> ModelKind:
 
 
 def _kind_in_header(file: Path) -> ModelKind | None:
-    """As `remembered_kind`.
+    """The kind of a file by its header; None if the header does not tell.
 
     Raises:
-        RuntimeError: the file is no ONNX.
+        RuntimeError: the file is not ONNX.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -111,7 +111,7 @@ def _kind_in_header(file: Path) -> ModelKind | None:
     if side != width or side is None:
         return _other(None)
     if side in (96, 192):
-        # Without the width of the output nobody can say which it is.
+        # Only the width of the output tells these models apart.
         if len(outputs) != 1 or len(outputs[0]) < 2 or outputs[0][1] is None:
             return None
         points = {192: {3309: "landmark_3d_68"}, 96: {3: "genderage"}}[side].get(outputs[0][1])

@@ -11,14 +11,14 @@ from comfy_api.latest import io
 from ..reverse_personalization.assurance.scrub import read_nodes
 
 host_nodes: Any = importlib.import_module("nodes")
-"""The host's module of that name; to a type checker the name is this pack's own folder."""
+"""The host's module `nodes`; a type checker would take that name for this pack's own folder."""
 
 PACKAGE = __package__.rpartition(".")[0]
 """Name under which the host has loaded this pack."""
 
 
-TOLD_TEXTS = {("FaceEmbed", "select"), ("ReverseIdentityRetrySampler", "scales")}
-"""Node and input of the texts that are settings: such a node runs only with words of its own and numbers in them."""
+SETTING_TEXTS = {("FaceEmbed", "select"), ("ReverseIdentityRetrySampler", "scales")}
+"""Text inputs, by node and name, that are settings: their nodes accept only fixed words and numbers in them."""
 
 
 def output_types(class_type: str) -> tuple[str, ...] | None:
@@ -30,16 +30,15 @@ def output_types(class_type: str) -> tuple[str, ...] | None:
 
 
 def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Numbers, booleans and choices of the pack's own nodes in a graph, and TOLD_TEXTS: never what somebody wrote.
+    """Numbers, booleans, choices and `SETTING_TEXTS` of the pack's own nodes in a graph; never free text.
 
-    Seeds are left out: whoever has a candidate photograph and the models could make the result again with them.
+    Seeds are left out: with them, anybody who has a candidate photograph and the models could reproduce the result.
 
     Args:
         prompt: the host's, in API form: node ids with `class_type` and `inputs`.
 
     Returns:
-        Of each node its "node" (class) and "inputs", ordered by class, then as in the graph. Linked inputs are not
-        in it.
+        For each node its "node" (class) and "inputs" without linked ones, ordered by class, then as in the graph.
     """
     settings = []
     for node in read_nodes(prompt).values():
@@ -56,7 +55,7 @@ def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_setting(class_type: str, item: Any, value: Any) -> bool:
-    if (class_type, item.id) in TOLD_TEXTS:
+    if (class_type, item.id) in SETTING_TEXTS:
         return isinstance(value, str)
     if isinstance(item, io.Combo.Input):
         return value in item.options

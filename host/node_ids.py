@@ -1,4 +1,4 @@
-"""Node ids that another pack uses too: the host keeps whichever node it loads last, and says nothing."""
+"""Node ids that another pack uses too: the host silently keeps whichever node it loads last."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 OURS = "Reverse Personalization"
 
 CUSTOM_NODES = "custom_nodes."
-"""What the host puts before the folder of a pack."""
+"""The host's prefix to a pack's folder."""
 
 
 def report_taken_ids(ids: Iterable[str]) -> None:
     """Log an error for every id that another pack uses too, once all packs are loaded.
 
-    Where there is no server, nothing tells when that is: then only packs that were loaded before are named, at once.
+    Without a server nothing signals that moment; then only packs loaded before this one are reported, at once.
 
     Args:
         ids: of this pack's nodes, which the host is about to register.
@@ -42,7 +42,7 @@ def report_taken_ids(ids: Iterable[str]) -> None:
 
 
 def _other_module(name: str) -> str | None:
-    """Whose node has an id, as the host calls the module; None if nobody's or this pack's."""
+    """The module, by the host's name, of another pack's node with this id; None if there is none."""
     node: Any = host_nodes.NODE_CLASS_MAPPINGS.get(name)
     if node is None or node.__module__.startswith(f"{PACKAGE}."):
         return None

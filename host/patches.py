@@ -1,4 +1,4 @@
-"""What other packs and nodes have put on a model, as far as the method depends on it."""
+"""What other packs and nodes have put on a model, as far as it matters to the method."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DECIDED_BY_THE_FIRST_TIMESTEP = (
 
 
 def has_guidance_hooks(model_options: Mapping[str, Any]) -> bool:
-    """Whether something other than equation 5 wants to see both branches of the guidance."""
+    """Whether anything other than equation 5 needs both branches of the guidance."""
     return any(model_options.get(key) for key in _GUIDANCE_HOOKS) or bool(
         get_all_wrappers(WrappersMP.CALC_COND_BATCH, model_options, is_model_options=True)
     )
@@ -43,13 +43,13 @@ def has_guidance_hooks(model_options: Mapping[str, Any]) -> bool:
 def may_share_a_call(patcher: ModelPatcher, texts: Iterable[Conditioning]) -> bool:
     """Whether several timesteps may go through the network in one call.
 
-    The host shows patches and conditionings the first row's noise level only, and what draws random numbers would
-    draw once for all rows. So nothing may be on the model but the identity adapter, and no text may be limited to
-    timesteps or carry a ControlNet or hooks.
+    The host shows patches and conditionings only the first row's noise level, and a patch that draws random numbers
+    would draw once for all rows. So the model may carry nothing but the identity adapter, and no text may be limited
+    to timesteps or carry a ControlNet or hooks.
 
     Args:
         patcher: of the model.
-        texts: that it is evaluated with.
+        texts: with which it is evaluated.
     """
     options = patcher.model_options
     transformer_options = options.get("transformer_options", {})

@@ -1,7 +1,7 @@
 """Pictures for the editor to show: small temporary files, without prompt and workflow.
 
-They are named under keys of this pack's own, not under the host's "images": an original is then in no gallery, queue or
-list of assets, and only the node that shows it knows its file.
+They go out under this pack's own keys, not under the host's "images", so that an original appears in no gallery, queue
+or asset list, and only the node that shows it knows its file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def preview_files(images: Tensor) -> list[File]:
         images: float [B, H, W, C] in [0, 1], C in 1, 3, 4; an alpha is ignored.
 
     Returns:
-        One file for each.
+        One file for each picture.
 
     Raises:
         RuntimeError: they could not be written.
@@ -48,13 +48,13 @@ def preview_files(images: Tensor) -> list[File]:
         return list(ui.PreviewImage(interpolate(pictures, size, mode="area").movedim(1, -1), cls=None).values)
     except OSError as error:
         raise RuntimeError(
-            f"the pictures for the editor could not be written into ComfyUI's folder of temporary files "
-            f"({error.strerror or type(error).__name__}); make room there and run again"
+            f"the pictures for the editor could not be written into ComfyUI's temporary folder "
+            f"({error.strerror or type(error).__name__}); free some space there and run again"
         ) from error
 
 
 def in_parts(box: Box, width: int, height: int) -> list[float]:
-    """A box in pixels as x0, y0, x1, y1 in parts of the picture's sides."""
+    """A box in pixels as x0, y0, x1, y1 in fractions of the picture's sides."""
     x0, y0, x1, y1 = box
     return [x0 / width, y0 / height, x1 / width, y1 / height]
 
@@ -63,14 +63,14 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
     """Before and after as the editor shows them, with what became of every face.
 
     Args:
-        verdict: over the results.
+        verdict: on the results.
         results: [B, H, W, C].
         files: of the results.
 
     Returns:
-        Of each picture "before" (None if nobody shows it) and "after"; "width" and "height" in pixels; "threshold", the
-        similarity from which on a face is recognisable; "faces", each with "status", "similarity" (to two decimals) or
-        None, "reason" and its "box" in parts of width and height.
+        For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "threshold",
+        the similarity at or above which a face is recognisable; "faces", each with "status", "similarity" (to two
+        decimals) or None, "reason" and its "box" in fractions of width and height.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
@@ -92,7 +92,7 @@ def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
     similarity = None if face.similarity is None or not math.isfinite(face.similarity) else round(face.similarity, 2)
     return {
         "status": face.status,
-        # The host keeps what a node shows in its history: two decimals are read, more would be a fingerprint.
+        # The host keeps what a node shows in its history: two decimals are enough to read, more would be a fingerprint.
         "similarity": similarity,
         "reason": face.reason,
         "box": in_parts(face.boxes[-1], width, height),

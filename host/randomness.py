@@ -1,8 +1,8 @@
 """Random numbers of model patches: the same for the same seed and noise level, in inversion and replay alike.
 
 Patches such as HyperTile and token merging draw from torch's global generators while the network runs. The host's
-samplers seed those generators once a run; here every call of the network is seeded, because inversion and replay do not
-make the same number of calls.
+samplers seed those generators once per run; here every call of the network is seeded, because inversion and replay do
+not make the same number of calls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 @contextmanager
 def generators_kept(devices: Iterable[torch.device]) -> Iterator[None]:
-    """Give the caller's global generators, of the CPU and of these devices, back as they were."""
+    """Restore the global generators of the CPU and of these devices on leaving the context."""
     cpu = torch.get_rng_state()
     others = [(device, module, module.get_rng_state(*_which(device))) for device, module in _with_generators(devices)]
     try:
@@ -31,7 +31,7 @@ def generators_kept(devices: Iterable[torch.device]) -> Iterator[None]:
 
 
 def call_seed(seed: int, level: float) -> int:
-    """What the generators are seeded with for calls at a noise level, 63 bits.
+    """The 63-bit number that seeds the generators for calls at a noise level.
 
     Args:
         seed: of the run.
@@ -67,7 +67,7 @@ def seeding_every_call(model_options: dict[str, Any], key: str, number: int) -> 
 
     transformer_options = model_options.get("transformer_options", {})
     wrappers = transformer_options.get("wrappers", {})
-    # First, so that the draws of other wrappers come after it.
+    # First, so that other wrappers draw after it.
     models = {key: [around_model], **wrappers.get(WrappersMP.APPLY_MODEL, {})}
     wrappers = {**wrappers, WrappersMP.APPLY_MODEL: models}
     options = {**model_options, "transformer_options": {**transformer_options, "wrappers": wrappers}}
@@ -83,5 +83,5 @@ def _with_generators(devices: Iterable[torch.device]) -> list[tuple[torch.device
 
 
 def _which(device: torch.device) -> tuple[torch.device, ...]:
-    """What names the device to its module; there is only one of Apple's."""
+    """Arguments that name the device to its module; Apple's module has only one device."""
     return () if device.type == "mps" else (device,)

@@ -1,4 +1,4 @@
-"""Whether the host is new enough; imported first, so it needs nothing that an old host may lack."""
+"""Check that the host is new enough. Imported first, so this module needs nothing that an old host may lack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the retry generates with in ComfyUI: some of a trajectory's faces at a scale, and what has to fit for it."""
+"""The retry in ComfyUI: check that its inputs belong together, and generate some of a trajectory's faces at a scale."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check_crops(trajectory: NoiseTrajectory, vae: Any, faces: Faces, crops: Tens
     in_each = [len(image) for image in faces.images]
     if in_each != [1] * count:
         raise ValueError(
-            f"there are {count} crops, and by crop {', '.join(map(str, in_each)) or 'no'} faces; expected one face in "
+            f"there are {count} crops, with {', '.join(map(str, in_each)) or 'no'} faces in them; expected one face in "
             'each crop: connect Embed Faces on the same crops, with select "largest"'
         )
     if (faces.height, faces.width) != (height, width):
@@ -53,7 +53,7 @@ def check_crops(trajectory: NoiseTrajectory, vae: Any, faces: Faces, crops: Tens
     if decoded != [height, width]:
         raise ValueError(
             f"the crops have {width}x{height} pixels, but the trajectory decodes to {decoded[1]}x{decoded[0]}; connect "
-            f"the crops that were inverted, of sides that are multiples of {scale}"
+            f"the crops that were inverted, with sides that are multiples of {scale}"
         )
 
 
@@ -68,19 +68,19 @@ def generator(
     source: Conditioning | None,
     callback: Callback,
 ) -> Generate:
-    """What generates some of a trajectory's faces at a scale and decodes them.
+    """A function that generates some of a trajectory's faces at a scale and decodes them.
 
-    A face gets the noise, texts, hints and region that it has among all the others, so it comes out as it would with
-    them. A face that comes out with values that are not finite is not an error here: the retry tries its next scale.
+    Each face keeps the noise, texts, hints and region that it has in the whole batch, so it comes out the same in any
+    selection. A face with values that are not finite is not an error here: the retry goes on to the next scale.
 
     Args:
         model: that made the trajectory.
         vae: ComfyUI's VAE.
         trajectory: of B latents.
         faces: one for each.
-        attributes: see `IdentityGuidance`; one text for all or one for each.
-        identity_scale: see there.
-        source: see there; one text for all or one for each.
+        attributes: text of the branch without identity, one for all or one for each; None takes the inversion's.
+        identity_scale: factor of the embeddings.
+        source: text of the branch with the identity, one for all or one for each; None takes the inversion's.
         callback: called after each step.
     """
     everyone = tuple(faces)

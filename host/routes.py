@@ -1,4 +1,4 @@
-"""What the pack's own scripts in the editor ask the server."""
+"""Requests that the pack's scripts in the editor send to the server."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ..reverse_personalization.method.attributes import sentence_preview
 SENTENCE_ROUTE = "/reverse_personalization/sentence"
 
 LONGEST_BODY = 1 << 18
-"""Bytes: more than any sentence that somebody types."""
+"""Bytes; more than anybody would type."""
 
 
 def add_routes() -> None:
-    """Answer the editor, where there is one: the host can also run graphs without a server."""
+    """Register the routes, if there is a server: the host can also run graphs without one."""
     server = getattr(PromptServer, "instance", None)
     if server is not None:
         server.routes.post(SENTENCE_ROUTE)(answer_sentence)
 
 
 async def answer_sentence(request: web.Request) -> web.Response:
-    """What Attribute Prompt would write: see `sentence_preview`, whose arguments the request holds as JSON.
+    """Say what Attribute Prompt would write; the request holds the arguments of `sentence_preview` as JSON.
 
     Raises:
-        web.HTTPBadRequest: they are not there. The answer says why, and nothing of the server.
+        web.HTTPBadRequest: it does not. The answer says why, and nothing about the server.
     """
     try:
         asked = await _json_object(request)
@@ -38,7 +38,7 @@ async def answer_sentence(request: web.Request) -> web.Response:
         refusal = web.HTTPBadRequest(
             text=f"expected the inputs of Attribute Prompt as a JSON object, and has_faces: {error}"
         )
-        # What is left of a body that nobody could read to its end must not be taken for the next request.
+        # The unread rest of a body must not be taken for the next request.
         refusal.force_close()
         raise refusal from error
 
@@ -47,7 +47,7 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
     """The object in a request's body.
 
     Raises:
-        TypeError: it is another kind of JSON.
+        TypeError: the JSON is not an object.
         ValueError: the body is too long, not JSON, or not in UTF-8.
     """
     try:

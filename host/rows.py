@@ -1,4 +1,4 @@
-"""Conditionings for some of a batch's latents: what holds one row a latent is cut, everything else is shared."""
+"""Conditionings for some of a batch's latents: whatever has one row per latent is cut, everything else is shared."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from torch import Tensor
 from ..reverse_personalization.method.trajectory import Conditioning
 
 ProcessedConds = list[dict[str, Any]]
-"""A CONDITIONING as the host's guider holds it once it has processed it: one dictionary a text."""
+"""A CONDITIONING as the host's guider holds it after processing: one dictionary per text."""
 
-_ONE_ROW_A_LATENT = ("pooled_output", "mask", "concat_latent_image", "concat_mask", "noise_concat", "reference_latents")
+_PER_LATENT = ("pooled_output", "mask", "concat_latent_image", "concat_mask", "noise_concat", "reference_latents")
 
 
 def select_rows(conditioning: Conditioning, rows: Sequence[int], batch: int) -> Conditioning:
     """A CONDITIONING for some latents of a batch.
 
     Args:
-        conditioning: of one text for all latents or one for each.
+        conditioning: with one text for all latents or one for each.
         rows: numbers of latents from 0, in the order wanted.
         batch: B, the number of latents that it was made for.
 
@@ -36,9 +36,9 @@ def select_rows(conditioning: Conditioning, rows: Sequence[int], batch: int) -> 
 
 
 def select_processed(conds: dict[str, ProcessedConds], rows: Sequence[int], batch: int) -> dict[str, ProcessedConds]:
-    """The same for the branches of a guider that is sampling; ControlNets stay ready to run.
+    """Cut the branches of a guider that is sampling to some latents; ControlNets stay ready to run.
 
-    A text gets an id of its own for each choice of rows, for patches that remember texts by their id.
+    Each choice of rows gives a text its own id, for patches that remember texts by id.
     """
     cut = _Cut(rows, batch)
     name = ",".join(map(str, rows))
@@ -49,7 +49,7 @@ def select_processed(conds: dict[str, ProcessedConds], rows: Sequence[int], batc
 
 
 def check_rows(name: str, conditioning: Conditioning, batch: int) -> None:
-    """Refuse a conditioning that would be repeated or cut to fit the batch, so that latents got what is another's.
+    """Refuse a conditioning that would be repeated or cut to fit the batch, giving latents what belongs to others.
 
     Args:
         name: of the conditioning, for the message.
@@ -71,7 +71,7 @@ def check_rows(name: str, conditioning: Conditioning, batch: int) -> None:
 def _counts(text: Tensor | None, options: dict[str, Any]) -> Iterator[tuple[str, int]]:
     if text is not None:
         yield "texts", text.shape[0]
-    for key in _ONE_ROW_A_LATENT:
+    for key in _PER_LATENT:
         value = options.get(key)
         for tensor in value if isinstance(value, list) else [value]:
             if isinstance(tensor, Tensor) and not (key == "mask" and tensor.ndim < 3):
@@ -84,7 +84,7 @@ def _counts(text: Tensor | None, options: dict[str, Any]) -> Iterator[tuple[str,
 
 
 class _Cut:
-    """Cuts values to some rows; what holds no rows comes back as the same object."""
+    """Cuts values to some rows; a value without rows comes back as the same object."""
 
     def __init__(self, rows: Sequence[int], batch: int) -> None:
         self.rows, self.batch = list(rows), batch
@@ -118,7 +118,7 @@ class _Cut:
         if isinstance(value, CONDConstant):
             return value
         several = isinstance(value.cond, list)
-        # The host repeats these to the batch, whatever number of rows they have.
+        # The host repeats these to the batch, however many rows they have.
         parts = [part if part.shape[0] == 1 else self._tensor(part, part.shape[0]) for part in _listed(value.cond)]
         if all(new is old for new, old in zip(parts, _listed(value.cond), strict=True)):
             return value
@@ -142,7 +142,7 @@ class _Cut:
         }
         if all(value is getattr(control, name) for name, value in own.items()):
             return control
-        # The host's own copy() would have to be prepared again, which for a control LoRA means another network.
+        # The host's own copy() would have to be prepared again, which for a control LoRA means building a new network.
         cut = copy.copy(control)
         vars(cut).update(own, extra_args=dict(own["extra_args"]), cond_hint=None, extra_concat=None)
         if isinstance(cut, T2IAdapter):

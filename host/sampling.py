@@ -28,7 +28,7 @@ LARGEST_AUTOMATIC_BATCH = 16
 """More timesteps at once gain nothing, and make cancelling slow."""
 
 _FLOAT64_DEVICES = ("cpu", "cuda")
-"""Where the solver's sums run on the device itself; of all others (Apple's, some of Intel's) on the CPU."""
+"""Device types on which the solver's sums run; for all others (Apple's, some of Intel's) they run on the CPU."""
 
 
 def sampling_sigmas(model: ModelPatcher, steps: int, denoise: float) -> Tensor:
@@ -99,11 +99,11 @@ class InversionSampler(comfy.samplers.Sampler):
 
 
 class ReplaySampler(comfy.samplers.Sampler):
-    """Generates with a trajectory's noise; the noise and latent that the host passes count for their size.
+    """Generates with a trajectory's noise; of the noise and latent that the host passes, only the size counts.
 
     Args:
         trajectory: to replay.
-        finite: whether latents that are not finite are an error; a guider of the pack says so itself.
+        finite: whether latents that are not finite are an error; the pack's own guiders check this themselves.
     """
 
     def __init__(self, trajectory: NoiseTrajectory, *, finite: bool = False) -> None:
@@ -239,11 +239,11 @@ def timesteps_together(guider: NullIdentityGuider, batch: int, steps: int) -> in
 
     Args:
         guider: that predicts.
-        batch: as many as are asked for; 0 for as many as the memory allows.
+        batch: number wanted; 0 for as many as memory allows.
         steps: N.
 
     Returns:
-        1 if the model or a text treats timesteps differently; else up to N, or 0 for what the memory allows.
+        1 if the model or a text treats timesteps differently; else up to N, or 0 for what memory allows.
     """
     if not may_share_a_call(guider.model_patcher, guider.texts.values()):
         return 1

@@ -1,6 +1,7 @@
 """The user's secret, which keys digests of originals.
 
-It comes from the environment: what is typed into a graph ends in saved workflows, in the queue's history and in logs.
+It comes from the environment, because what is typed into a graph ends up in saved workflows, the queue's history and
+logs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 SECRET_VARIABLE = "REVERSE_PERSONALIZATION_SECRET"
 
 SHORTEST_SECRET = 32
-"""Bytes: fewer could be guessed, and with them the photograph."""
+"""Bytes; a shorter secret could be guessed, and then the photograph."""
 
 
 def read_secret() -> bytes:

@@ -1,8 +1,8 @@
-"""Open face models, kept by the host: each file is opened at its first use and closed when the host unloads models.
+"""Open face models, managed by the host: each file is opened on first use and closed when the host unloads models.
 
-A `FaceModel` is what `comfy.model_management` knows: an ONNX session counts as loaded with the size of its file, on the
-device of its provider. All nodes share it, so nothing may be set on InsightFace's objects: what differs from node to
-node is handed over with each call.
+`comfy.model_management` sees a `FaceModel` as a model: an open ONNX session counts with the size of its file, on its
+provider's device. All nodes share it, so nothing may be set on InsightFace's objects: what differs between nodes is
+passed with each call.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .face_packs import PROVIDERS, available_providers, damaged_file, open_model
 from .model_kinds import FileState, ModelKind, classify, file_state, remember_kind, remembered_kind
 
 CPU_PROVIDERS = frozenset({PROVIDERS["CPU"], PROVIDERS["OpenVINO"]})
-"""Providers that keep a model in the computer's own memory."""
+"""Providers that keep a model in main memory."""
 
 CPU = torch.device("cpu")
 
 
 class WatchedSession:
-    """A detector's session that refuses answers that are not finite: InsightFace passes over scores that are NaN."""
+    """A detector's session that refuses outputs that are not finite: InsightFace skips NaN scores."""
 
     def __init__(self, session: Any, file: str) -> None:
         self._session, self._file = session, file
@@ -35,7 +35,7 @@ class WatchedSession:
         return getattr(self._session, name)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """As ONNX Runtime's.
+        """Run the session and check its outputs.
 
         Raises:
             RuntimeError: a value is not finite.
@@ -47,10 +47,10 @@ class WatchedSession:
 
 
 def not_finite(file: str) -> RuntimeError:
-    """What is wrong with a detector that miscalculates."""
+    """The error for a detector that miscalculates."""
     return RuntimeError(
-        f"{Path(file).name} gave values that are not finite, so nobody can say whether there are faces: the file is "
-        "damaged, or the provider miscalculates: try the provider CPU"
+        f"{Path(file).name} gave values that are not finite, so nobody can say whether there are faces. The file is "
+        "damaged or the provider miscalculates; try the provider CPU"
     )
 
 
@@ -79,7 +79,7 @@ class FaceModel(ModelPatcher):
 
     @property
     def kind(self) -> ModelKind:
-        """What the file is. Only a file whose header does not tell is opened for it, once.
+        """What the file is. It is opened for that, once, only if its header does not tell.
 
         Raises:
             RuntimeError: the file cannot be used.
@@ -91,14 +91,14 @@ class FaceModel(ModelPatcher):
 
     @property
     def provider(self) -> str:
-        """The ONNX Runtime provider that the model really runs on."""
+        """The ONNX Runtime provider that the model actually runs on."""
         provider: str = self.opened().session.get_providers()[0]
         return provider
 
     def opened(self) -> Any:
         """InsightFace's object with its session.
 
-        Hold it no longer than a call takes: whoever holds it keeps the host from freeing its memory.
+        Do not keep it beyond a call: a reference keeps the host from freeing its memory.
 
         Raises:
             RuntimeError: the file cannot be used, or has changed since the model was asked for.
@@ -115,7 +115,7 @@ class FaceModel(ModelPatcher):
         self.model.model_loaded_weight_memory = 0
 
     def partially_load(self, device_to: torch.device, extra_memory: int = 0, force_patch_weights: bool = False) -> int:
-        """Open the file, all of it; called by the host. Returns the bytes that are loaded in addition."""
+        """Open the whole file; called by the host. Returns the number of bytes newly loaded."""
         if self.model.opened is not None:
             return 0
         opened = self._open()
@@ -130,13 +130,13 @@ class FaceModel(ModelPatcher):
 
     def _open(self) -> Any:
         if file_state(self.file) != self._state:
-            raise RuntimeError(f"{self.file} has changed while it was in use; run again")
+            raise RuntimeError(f"{self.file} changed while it was in use; run again")
         return open_model(self.file, self._providers, self._threads)
 
     def partially_unload(
         self, device_to: torch.device, memory_to_free: int = 0, force_patch_weights: bool = False
     ) -> int:
-        """Close the file, as there is no part of a session; called by the host. Returns the bytes that are freed."""
+        """Close the whole file, as a session has no parts; called by the host. Returns the number of bytes freed."""
         freed = int(self.loaded_size())
         self.close()
         return freed
@@ -154,10 +154,10 @@ _models_lock = threading.Lock()
 
 
 def face_model(file: Path, provider: str) -> FaceModel:
-    """A model file, shared by all who ask for it; not opened before it is used.
+    """A model file, shared by all callers and opened on first use.
 
     Args:
-        file: ONNX. If it has changed since it was last asked for, it is opened anew.
+        file: ONNX. If it has changed since the last call, it is opened again.
         provider: "auto" or a key of `PROVIDERS`.
 
     Raises:
@@ -177,7 +177,7 @@ def face_model(file: Path, provider: str) -> FaceModel:
 
 
 def close_in_memory() -> None:
-    """Close the models that the computer's own memory holds."""
+    """Close the models in main memory."""
     with _models_lock:
         for model in _models.values():
             if model.load_device == CPU:

@@ -2,7 +2,7 @@
 /** The text of `select`: what it chooses, and how it reads after a click. `parse_choice` in Python defines it. */
 
 /**
- * @typedef {object} FoundFaces a picture as Embed Faces tells of it
+ * @typedef {object} FoundFaces a picture, as Embed Faces describes it
  * @property {Record<string, string>} preview
  * @property {number} width pixels
  * @property {number} height pixels
@@ -15,7 +15,7 @@
  * @param {string} select
  * @param {FoundFaces} picture
  * @param {number} index of the picture in its batch, from 0
- * @returns {number[] | null} numbers of the chosen faces, null if the text says nothing of this picture
+ * @returns {number[] | null} numbers of the chosen faces, null if the text says nothing about this picture
  */
 export function chosenFaces(select, picture, index) {
   const choice = choiceOf(select, index)

@@ -11,7 +11,7 @@ const HEIGHT = 280
  * @property {string} status
  * @property {number | null} similarity
  * @property {string} reason
- * @property {number[]} box in parts of the picture's sides
+ * @property {number[]} box in fractions of the picture's sides
  */
 
 /**
@@ -20,12 +20,12 @@ const HEIGHT = 280
  * @property {Record<string, string>} after
  * @property {number} width pixels
  * @property {number} height pixels
- * @property {number} threshold similarity from which on a face is recognisable
+ * @property {number} threshold similarity at or above which a face is recognisable
  * @property {Badge[]} faces
  */
 
 /**
- * Signs beside the words, so that colour is not all that tells them apart.
+ * Signs beside the words, so that colour is not the only difference.
  *
  * @type {Record<string, string>}
  */
@@ -50,7 +50,7 @@ export function addSavedComparison(node) {
 
 /**
  * @param {any} node
- * @param {string} empty what stands there before the first run
+ * @param {string} empty shown before the first run
  * @param {(after: HTMLImageElement) => void} shown called with every picture that is shown
  */
 function addBeforeAfter(node, empty, shown) {
@@ -115,7 +115,7 @@ function outline(face, index) {
 function badge(face, index, threshold) {
   const { status, similarity, reason } = face
   const measured = similarity === null ? "" : ` ${similarity.toFixed(2)}`
-  const known = similarity === null ? "" : `similarity ${similarity.toFixed(2)}, recognisable from ${threshold.toFixed(2)}`
+  const known = similarity === null ? "" : `similarity ${similarity.toFixed(2)}, recognisable at or above ${threshold.toFixed(2)}`
   const title = [`Face ${index + 1}: ${status}`, reason, known].filter(Boolean).join("; ")
   const sign = make("span", "rp-sign", { "aria-hidden": "true" }, SIGNS[status])
   return make("li", `rp-badge rp-${status}`, { title }, `${index + 1} `, sign, ` ${status}${measured}`)

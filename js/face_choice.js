@@ -12,12 +12,12 @@ const HEIGHT = 240
 /** @param {any} node */
 export function addFaceChoice(node) {
   const panel = addPanel(node, "face_choice", HEIGHT)
-  const stage = addStage(panel, "Run once to see the faces; then click them to include or leave out.", draw)
+  const stage = addStage(panel, "Run once to see the faces; then click a face to include it or leave it out.", draw)
   const select = widgetOf(node, "select")
 
   /** @type {import("./choice.js").FoundFaces[]} */
   let pictures = []
-  /** The choice that the pictures came out with. */
+  /** The choice that the last run used. */
   let ran = ""
 
   onOutput(node, (output) => {
@@ -35,8 +35,8 @@ export function addFaceChoice(node) {
 
   /** Why the faces cannot be clicked, or "". */
   function hindrance() {
-    if (isLinked(node, "select")) return "select comes in by a link"
-    if (pictures.length !== pictures[0].batch) return "pictures of a list share select"
+    if (isLinked(node, "select")) return "select is linked to another node"
+    if (pictures.length !== pictures[0].batch) return "all pictures of a list share one select"
     return ""
   }
 
@@ -53,7 +53,7 @@ export function addFaceChoice(node) {
    * @param {number} number
    */
   function draw(picture, frame, number) {
-    frame.append(image(picture.preview, "The picture in which faces were searched"))
+    frame.append(image(picture.preview, "The picture that was searched for faces"))
     const chosen = chosenFaces(select.value, picture, number)
     picture.faces.forEach((face, index) => {
       const included = chosen?.includes(index + 1) ?? false
@@ -90,15 +90,15 @@ export function addFaceChoice(node) {
     select.value = text
     select.callback?.(text, app.canvas, node)
     app.canvas.setDirty(true, true)
-    // The buttons have been drawn anew.
+    // The buttons have been redrawn.
     facesIn(view)[index].focus()
   }
 }
 
 /**
- * Of faces that overlap, the smaller one is in front, so that each can be clicked somewhere.
+ * Where faces overlap, the smaller one is in front, so that each can be clicked somewhere.
  *
- * @param {number[]} box in parts of the picture's sides
+ * @param {number[]} box in fractions of the picture's sides
  * @returns {number} a level, the higher the smaller the box
  */
 function inFront([x0, y0, x1, y1]) {
@@ -106,7 +106,7 @@ function inFront([x0, y0, x1, y1]) {
 }
 
 /**
- * Arrows lead from face to face; no key for a face is one for the canvas.
+ * Arrows move from face to face; keys meant for a face do not reach the canvas.
  *
  * @param {HTMLElement} frame
  * @param {number} index

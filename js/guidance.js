@@ -1,5 +1,5 @@
 // @ts-check
-/** The samplers' cfg: what it trades, and a warning where it would not anonymise. */
+/** The samplers' cfg: what it trades off, and a warning if it would not anonymise. */
 
 import { addPanel, isLinked, make, onValues, widgetOf } from "./panel.js"
 
@@ -36,7 +36,7 @@ export function addGuidance(node) {
     panel.element.classList.toggle("rp-wrong", warning !== "")
     advice.textContent =
       warning ||
-      `Measured on ${curve.people} rendered people with the bundled miniature. SDXL needs more for the same: -5 to -20.`
+      `Measured on ${curve.people} rendered people with the bundled miniature. SDXL needs stronger values: -5 to -20.`
   })
 }
 
@@ -46,8 +46,8 @@ export function addGuidance(node) {
  */
 function warningOf(cfg) {
   if (cfg < 0) return ""
-  const what = cfg === 0 ? "cfg 0 gives the photograph back" : "A positive cfg runs towards the person, not away"
-  return `\u26a0 ${what}: nobody is anonymised. Take a negative value, with SDXL from -5 to -20.`
+  const what = cfg === 0 ? "cfg 0 reproduces the photograph" : "A positive cfg pushes towards the person, not away"
+  return `\u26a0 ${what}: nobody is anonymised. Choose a negative value, with SDXL from -5 to -20.`
 }
 
 /**

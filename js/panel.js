@@ -1,5 +1,5 @@
 // @ts-check
-/** A panel on a node: its place among the widgets, its life, and what reaches it. */
+/** A panel on a node: its place among the widgets, its lifetime, and the events that reach it. */
 
 import { app } from "../../scripts/app.js"
 
@@ -41,11 +41,11 @@ export function addPanel(node, name, height) {
 
 const MARGIN = 6
 
-/** Each panel brings its style with it: the page's head belongs to everybody, and keeps nothing of the pack's. */
+/** Each panel brings its own style sheet: the page's head is shared, and the pack leaves nothing in it. */
 const STYLE = new URL("./style.css", import.meta.url).href
 
 /**
- * Let the wheel zoom the canvas also over a panel. Nodes drawn by Vue do that by themselves.
+ * Let the wheel zoom the canvas over a panel too. Nodes drawn by Vue do that by themselves.
  *
  * @param {WheelEvent} event
  */
@@ -89,7 +89,7 @@ export function showOutput(node, output) {
 }
 
 /**
- * Call `changed` whenever one of a node's values may have changed, and once when the node is there with all of them.
+ * Call `changed` whenever one of a node's values may have changed, and once when the node is complete.
  *
  * @param {any} node
  * @param {string[]} names of inputs

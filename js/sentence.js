@@ -1,5 +1,5 @@
 // @ts-check
-/** Attribute Prompt: the sentence that it will send, as it is edited. The server writes it, as it does in a run. */
+/** Attribute Prompt: the sentence that it will send, updated during editing. The server writes it, as in a run. */
 
 import { api } from "../../scripts/api.js"
 
@@ -15,7 +15,7 @@ const PAUSE = 150
 /**
  * @typedef {object} Preview the server's answer
  * @property {string} text
- * @property {string[]} example_of attributes for which an example's value stands in the text
+ * @property {string[]} example_of attributes for which the text holds an example value
  * @property {string} error
  */
 
@@ -54,14 +54,14 @@ export function addSentence(node) {
       })
       show(answer.ok ? await answer.json() : { text: "", example_of: [], error: await answer.text() }, linked)
     } catch (error) {
-      // Another question, or the node's end, has overtaken this one; or the server is gone, which the editor says.
+      // Aborted: a newer request or the node's removal overtook this one. Otherwise the server is gone.
       if (!signal.aborted) show({ text: "", example_of: [], error: "the server does not answer" }, linked)
     }
   }
 
   /**
    * @param {Preview} preview
-   * @param {string[]} linked attributes that come in by links
+   * @param {string[]} linked linked attributes
    */
   function show(preview, linked) {
     panel.element.classList.toggle("rp-wrong", preview.error !== "")
@@ -79,6 +79,6 @@ function heading(preview, linked) {
   if (preview.error) return "No sentence"
   const notes = []
   if (preview.example_of.length) notes.push(`for example; each face has its own ${preview.example_of.join(" and ")}`)
-  if (linked.length) notes.push(`without ${linked.join(", ")}, which come in by links`)
+  if (linked.length) notes.push(`without the linked ${linked.join(", ")}`)
   return notes.length ? `It will say (${notes.join("; ")})` : "It will say"
 }

@@ -6,7 +6,7 @@ import { api } from "../../scripts/api.js"
 import { make } from "./panel.js"
 
 /**
- * @typedef {object} Picture what a node tells of a picture, beside what it draws over it
+ * @typedef {object} Picture what a node says about a picture, besides what it draws over it
  * @property {number} width pixels
  * @property {number} height pixels
  */
@@ -20,7 +20,7 @@ import { make } from "./panel.js"
 
 /**
  * @param {import("./panel.js").Panel} panel
- * @param {string} empty what stands there before there is a picture
+ * @param {string} empty shown before there is a picture
  * @param {(picture: any, frame: HTMLElement, number: number) => void} draw fills a frame of the picture's shape
  * @returns {Stage}
  */
@@ -78,7 +78,7 @@ export function addStage(panel, empty, draw) {
 }
 
 /**
- * A picture of the server's.
+ * A picture from the server.
  *
  * @param {Record<string, string>} file "filename", "subfolder" and "type"
  * @param {string} alt
@@ -93,7 +93,7 @@ export function image(file, alt) {
  * Put an element where a box of the picture is.
  *
  * @param {HTMLElement} element
- * @param {number[]} box x0, y0, x1, y1 in parts of the picture's sides; may reach outside
+ * @param {number[]} box x0, y0, x1, y1 in fractions of the picture's sides; may reach outside
  */
 export function place(element, box) {
   const [x0, y0, x1, y1] = box.map((part) => 100 * Math.min(1, Math.max(0, part)))

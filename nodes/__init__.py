@@ -1,1 +1,1 @@
-"""The pack's V3 nodes: thin, one concept a file."""
+"""The pack's V3 nodes: thin, one concept per file."""

@@ -1,4 +1,4 @@
-"""Say what the new faces are to be like."""
+"""Attribute Prompt: describe the new faces."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class AttributePrompt(io.ComfyNode):
             display_name="Attribute Prompt",
             category=CATEGORY,
             description=(
-                "Writes and encodes the sentence that steers age, sex and looks of the new face. What is left "
-                "unchanged is not mentioned; with nothing asked the text is empty, as in the paper."
+                "Writes and encodes the sentence that steers the age, sex and looks of the new face. Attributes left "
+                "unchanged are not mentioned; if all are, the text is empty, as in the paper."
             ),
             search_aliases=[*SEARCH_ALIASES, "age", "gender", "ethnicity", "CLIP Text Encode"],
             inputs=[
                 io.Clip.Input("clip", tooltip="Text encoder of the same checkpoint."),
-                _choice("age", AGE_CHOICES, f"Age to steer to. {kept}"),
-                _choice("sex", SEX_CHOICES, f"Sex to steer to. {kept}"),
-                _choice("ethnicity", ETHNICITY_CHOICES, "Looks to steer to, in the words that image captions use."),
-                _choice("expression", EXPRESSION_CHOICES, "Expression to steer to; unchanged keeps the photograph's."),
-                _choice("hair", HAIR_CHOICES, "Hair to steer to; unchanged keeps the photograph's."),
+                _choice("age", AGE_CHOICES, f"Target age. {kept}"),
+                _choice("sex", SEX_CHOICES, f"Target sex. {kept}"),
+                _choice("ethnicity", ETHNICITY_CHOICES, "Target looks, in the words that image captions use."),
+                _choice("expression", EXPRESSION_CHOICES, "Target expression; unchanged keeps the photograph's."),
+                _choice("hair", HAIR_CHOICES, "Target hair; unchanged keeps the photograph's."),
                 io.String.Input(
                     "text",
                     default="",
@@ -57,12 +57,12 @@ class AttributePrompt(io.ComfyNode):
                 FacesSocket.Input(
                     "faces",
                     optional=True,
-                    tooltip="Gives every face a text of its own, with its own age and sex where they are kept.",
+                    tooltip="Gives each face its own text, with its own age and sex where they are kept.",
                 ),
             ],
             outputs=[
-                io.Conditioning.Output(tooltip="For the sampler's attributes; one text for each face."),
-                io.String.Output(display_name="text", tooltip="The sentences, a line for each face."),
+                io.Conditioning.Output(tooltip="For the sampler's attributes input; one text for each face."),
+                io.String.Output(display_name="text", tooltip="The sentences, one line for each face."),
             ],
         )
 
@@ -83,7 +83,10 @@ class AttributePrompt(io.ComfyNode):
         if faces is None:
             texts = [sentence(attributes)]
         elif len(faces) == 0:
-            raise ValueError("the faces input holds no face; there is nobody to write a text for")
+            raise ValueError(
+                "the faces input holds no face, so there is nobody to write a text for; connect pictures with faces to "
+                "Embed Faces, or disconnect the input"
+            )
         else:
             texts = [sentence(attributes, face) for face in faces]
         return io.NodeOutput(encode_texts(clip, texts), "\n".join(texts))

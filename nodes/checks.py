@@ -1,6 +1,6 @@
-"""Checks of inputs, shared by several nodes.
+"""Input checks shared by several nodes.
 
-The host checks the type of an input and the range of a typed value, but neither a linked value nor whether the inputs
+The host checks an input's type and the range of a typed value. It checks neither linked values nor whether the inputs
 belong together.
 """
 
@@ -23,7 +23,7 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     Args:
         name: of the input, for the error.
         value: from the user.
-        choices: all that are valid.
+        choices: the valid values.
 
     Raises:
         ValueError: `value` is not one of the `choices`.
@@ -60,7 +60,7 @@ def check_finite(batch: Tensor, name: str) -> None:
         name: of one of them, for the error.
 
     Raises:
-        ValueError: some are not; the error says in which pictures or masks.
+        ValueError: some are not; the error names the pictures or masks.
     """
     # The extremes suffice, since NaN propagates to both, and they need no copy of the picture.
     bad = [str(number) for number, one in enumerate(batch, start=1) if not torch.stack(one.aminmax()).isfinite().all()]
@@ -72,25 +72,25 @@ def check_finite(batch: Tensor, name: str) -> None:
 
 
 def check_photographs(image: Tensor, faces: Faces) -> None:
-    """Check that faces can be those of these photographs.
+    """Check that faces can come from these photographs.
 
     Args:
         image: [B, H, W, C].
-        faces: said to be found in them.
+        faces: supposedly found in them.
 
     Raises:
-        ValueError: the faces were found in another number of images, or in images of another size.
+        ValueError: the faces were found in a different number of images, or in images of a different size.
     """
     expected = (len(faces.images), faces.height, faces.width)
     if tuple(image.shape[:3]) != expected:
         raise ValueError(
-            "the faces were found in {} image(s) of height {} and width {}, but the image has {} of {} and {}; connect "
-            "the same images to both".format(*expected, *image.shape[:3])
+            "the faces were found in {} image(s) of height {} and width {}, but the image input holds {} of height {} "
+            "and width {}; connect the same images to both nodes".format(*expected, *image.shape[:3])
         )
 
 
 def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
-    """Check that faces were found in exactly these pictures; in any other, somebody else or nobody is where they are.
+    """Check that faces were found in exactly these pictures: in others, their boxes hold somebody else or nobody.
 
     Args:
         faces: for as many pictures.
@@ -102,8 +102,8 @@ def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
     """
     if len(faces.pictures) != len(pictures):
         raise ValueError(
-            f"the faces name {len(faces.pictures)} pictures in which they were found, but there are {len(pictures)} "
-            f"{name}s; connect the faces that Embed Faces found in these {name}s"
+            f"the faces were found in {len(faces.pictures)} pictures, but there are {len(pictures)} {name}s; connect "
+            f"the faces that Embed Faces found in these {name}s"
         )
     others = [
         str(number)
@@ -112,24 +112,24 @@ def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
     ]
     if others:
         raise ValueError(
-            f"the faces of image {', '.join(others)} of {len(pictures)} were found in another picture than the "
-            f"{name}: its pixels or their order differ; connect the very images that Embed Faces was given"
+            f"the faces of image {', '.join(others)} of {len(pictures)} were found in a different picture than the "
+            f"{name}: the pixels or the order of the images differ; connect the same images that Embed Faces was given"
         )
 
 
 def check_verdict(verdict: Verdict, images: Tensor) -> None:
-    """Check that a verdict is over exactly these pictures.
+    """Check that a verdict is on exactly these pictures.
 
     Args:
         verdict: from the user.
         images: float [B, H, W, C] in [0, 1].
 
     Raises:
-        ValueError: the verdict is over another number of pictures, or the pixels of a picture differ.
+        ValueError: the verdict is on a different number of pictures, or the pixels of a picture differ.
     """
     if not len(verdict.images) == len(verdict.results) == len(verdict.originals) == len(images):
         raise ValueError(
-            f"the verdict is over {len(verdict.images)} pictures, but {len(images)} are connected; connect "
+            f"the verdict is on {len(verdict.images)} pictures, but {len(images)} are connected; connect "
             "a verdict together with its pictures: those that Identity Check was given, or that Cover Faces returned"
         )
     others = [
@@ -139,7 +139,7 @@ def check_verdict(verdict: Verdict, images: Tensor) -> None:
     ]
     if others:
         raise ValueError(
-            f"image {', '.join(others)} of {len(images)} is not the one the verdict is over: its pixels were changed "
+            f"image {', '.join(others)} of {len(images)} is not the one that was checked: its pixels were changed "
             "after the check; connect the checked pictures themselves, or put Identity Check after the last change"
         )
 
@@ -155,7 +155,7 @@ def checked_crops(crops: Tensor | None, expected: int) -> Tensor:
         The same crops, [F, side, side, C].
 
     Raises:
-        ValueError: there are no crops or not as many as placements, they are not square, or a value is not finite.
+        ValueError: there are no crops or not one for each placement, they are not square, or a value is not finite.
     """
     if crops is None:
         raise ValueError(f"there are {expected} crops to paste but none is connected; connect the changed crops")
@@ -191,13 +191,13 @@ def check_crop_masks(mask: Tensor, expected: int) -> None:
 
 
 def typed_guidance(cfg: float | None, identity_scale: float | None) -> bool | str:
-    """What `validate_inputs` answers about the scales: True, or the reason for a refusal.
+    """What `validate_inputs` answers about the scales: True, or why they are refused.
 
     Args:
         cfg: as typed into the node; None if it is linked or left out.
-        identity_scale: the same.
+        identity_scale: as typed into the node; None if it is linked or left out.
     """
-    # The host leaves the ranges of what a node validates to the node.
+    # The host does not check the range of an input that a node validates itself.
     for name, value, (least, most) in (
         ("cfg", cfg, SCALE_RANGE),
         ("identity_scale", identity_scale, IDENTITY_SCALE_RANGE),

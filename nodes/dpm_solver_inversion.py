@@ -28,22 +28,23 @@ class DPMSolverInversion(io.ComfyNode):
             display_name="DPM-Solver++ Inversion",
             category=CATEGORY,
             description=(
-                "Records, step by step, the noise that leads back to a picture. Everything but the identity is "
-                "kept in it. One evaluation of the network a step; other scales or attributes reuse the record."
+                "Records, step by step, the noise that leads back to a picture. The trajectory keeps everything but "
+                "the identity and can be replayed at any scale and with any attributes. One network evaluation per "
+                "step."
             ),
             search_aliases=[*SEARCH_ALIASES, "invert", "DDIM inversion", "edit friendly"],
             inputs=[
-                io.Model.Input("model", tooltip="With the identity adapter on it (Load Identity Adapter)."),
+                io.Model.Input("model", tooltip="The model with its identity adapter (Load Identity Adapter)."),
                 io.Latent.Input("latent", tooltip="The picture, VAE-encoded; a batch is inverted in one call."),
                 io.Conditioning.Input(
-                    "source", tooltip="Text of the picture; the empty text, as in the paper, is right for most."
+                    "source", tooltip="Text that describes the picture; usually empty, as in the paper."
                 ),
                 io.Int.Input(
                     "steps",
                     default=100,
                     min=2,
                     max=1000,
-                    tooltip="100 in the paper; 25 looks nearly the same. All of them lie in the part set by denoise.",
+                    tooltip="100 in the paper; 25 looks nearly the same. All steps lie in the part that denoise sets.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -54,7 +55,7 @@ class DPMSolverInversion(io.ComfyNode):
                     round=0.001,
                     tooltip=(
                         "How far back towards noise to go; 0.30 is the paper's skip of 0.7. Higher gives more "
-                        "freedom to change the face and keeps less of the picture."
+                        "freedom to change the face but keeps less of the picture."
                     ),
                 ),
                 io.Int.Input(
@@ -63,13 +64,13 @@ class DPMSolverInversion(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=io.ControlAfterGenerate.fixed,
-                    tooltip="Of the noisy copies. The same seed and picture give the same record.",
+                    tooltip="Seed of the noisy copies. The same seed and picture give the same trajectory.",
                 ),
                 io.Conditioning.Input(
                     "negative",
                     optional=True,
                     advanced=True,
-                    tooltip="Second text to guide the inversion with; only used where cfg is not 1.",
+                    tooltip="Second text that guides the inversion; used only if cfg is not 1.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -81,8 +82,8 @@ class DPMSolverInversion(io.ComfyNode):
                     round=0.01,
                     advanced=True,
                     tooltip=(
-                        "Scale between source and negative during the inversion. 1: source only, one evaluation "
-                        "a step. Without a negative it changes nothing."
+                        "Guidance scale between source and negative during the inversion. 1: source only, one "
+                        "evaluation per step. Has no effect without a negative."
                     ),
                 ),
                 io.Int.Input(
@@ -93,15 +94,15 @@ class DPMSolverInversion(io.ComfyNode):
                     max=1000,
                     advanced=True,
                     tooltip=(
-                        "Timesteps evaluated together: faster on a large GPU; 0 = as many as memory allows (up to "
-                        "16). With 1 the record gives the picture back to the last bit of rounding."
+                        "Timesteps evaluated together: more is faster on a large GPU; 0 takes as many as memory allows "
+                        "(up to 16). At 1 the trajectory reproduces the picture up to rounding."
                     ),
                 ),
             ],
             outputs=[
                 NoiseTrajectorySocket.Output(
                     display_name="trajectory",
-                    tooltip="The record; with it the picture can be given back, so it is as private as the picture.",
+                    tooltip="The trajectory. It can reproduce the picture, so it is just as private.",
                 )
             ],
         )

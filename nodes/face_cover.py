@@ -113,7 +113,7 @@ class ReverseIdentityFaceCover(io.ComfyNode):
                 IdentityVerdictSocket.Output(
                     display_name="verdict",
                     tooltip=(
-                        "The same verdict, over these pictures. From faces alone it is marked as unchecked, because "
+                        "The same verdict, on these pictures. From faces alone it is marked as unchecked, because "
                         "only Identity Check searches a picture for faces that were missed."
                     ),
                 ),
@@ -136,7 +136,7 @@ class ReverseIdentityFaceCover(io.ComfyNode):
 
         Args:
             image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept.
-            verdict: over exactly these pixels.
+            verdict: on exactly these pixels.
             faces: found in these pictures.
             method: "solid", "mosaic" or "blur".
             on_failure: "cover" or "block".
@@ -144,7 +144,7 @@ class ReverseIdentityFaceCover(io.ComfyNode):
             grow: how much larger than the head a cover is, as a fraction of the head, in [0, 2].
 
         Returns:
-            The pictures, the verdict over them, and a mask, float [B, H, W], 1 under every cover.
+            The pictures, the verdict on them, and a mask, float [B, H, W], 1 under every cover.
 
         Raises:
             ValueError: an input does not fit or belongs to other pictures, a face has no place in its picture, or a

@@ -119,10 +119,10 @@ class ReverseIdentityFaceCrop(io.ComfyNode):
         Returns:
             Crops float32 [F, side, side, 3], their faces as a batch of F with one face each, placements and report.
 
-            If there is no crop, the first two are a grey crop of the smallest side and a face of nobody
+            If there is no crop, the first two are a grey crop of the smallest side and a placeholder face
             (`Face.nobody`), and the placements are empty. For a single picture or batch, Paste Faces then asks for no
-            crops, and the nodes that change them do not run. In a list in which other pictures have faces they do run
-            for the grey crop, which costs little; a blocker would reach Paste Faces there and drop the photograph
+            crops, and the nodes that change them do not run. In a list where other pictures have faces they also run
+            on the grey crop, which costs little; an execution blocker would reach Paste Faces and drop the photograph
             from the list.
 
         Raises:

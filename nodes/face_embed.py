@@ -1,4 +1,4 @@
-"""Embed Faces: find the faces of an image batch and say whose they are, for the nodes that change them."""
+"""Embed Faces: find the faces in an image batch and compute their identities, for the nodes that change them."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 DEFAULT_CHOICE = "largest"
 
 FOUND_FACES = "found_faces"
-"""Key of what the editor gets to show."""
+"""Key under which the editor gets the pictures and their faces."""
 
 ON_NO_FACE = ("error", "empty list")
-"""What an image without a face does; the first is the default."""
+"""What to do about an image without a face; the first is the default."""
 
 
 class FaceEmbed(io.ComfyNode):
@@ -49,8 +49,8 @@ class FaceEmbed(io.ComfyNode):
             display_name="Embed Faces (InsightFace)",
             category=CATEGORY,
             description=(
-                "Finds the faces of an image and computes who they are, as the identity to be pushed away "
-                "from. Runs on this computer and downloads nothing."
+                "Finds the faces in an image and computes the identities that the samplers push away from. "
+                "Runs on this computer and downloads nothing."
             ),
             search_aliases=[
                 *SEARCH_ALIASES,
@@ -89,8 +89,8 @@ class FaceEmbed(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     tooltip=(
-                        "Lowest confidence of a face. Low misses fewer faces and takes more things for "
-                        "faces; raise it if something that is no face is chosen."
+                        "Lowest confidence that counts as a face. A low value misses fewer faces but mistakes more "
+                        "things for faces; raise it if something other than a face is chosen."
                     ),
                 ),
                 io.Int.Input(
@@ -102,9 +102,9 @@ class FaceEmbed(io.ComfyNode):
                     step=SIZE_STEP,
                     advanced=True,
                     tooltip=(
-                        "Size in pixels at which faces are searched; half and double of it are searched too, and "
-                        "large images in tiles at half their own size. Raise it for still smaller faces; the time "
-                        "grows with its square."
+                        "Size in pixels at which an image is searched for faces. Half and twice this size are searched "
+                        "too, and large images also in tiles at half their own size. Raise it to find even smaller "
+                        "faces; the time grows with its square."
                     ),
                 ),
                 io.String.Input(
@@ -113,9 +113,9 @@ class FaceEmbed(io.ComfyNode):
                     default=DEFAULT_CHOICE,
                     tooltip=(
                         'Which faces of each image: "largest", "all", "none", or numbers such as "1,3". Faces are '
-                        "numbered from the left, those above one another from the top. A semicolon parts the images "
-                        'of a batch: "all; 1,3". Faces that are not chosen stay as they are. After a run, click the '
-                        "faces in the picture."
+                        "numbered from left to right, and from top to bottom where one is above another. A semicolon "
+                        'separates the images of a batch: "all; 1,3". Faces that are not chosen stay as they are. '
+                        "After a run, you can click the faces in the picture instead."
                     ),
                 ),
                 io.Combo.Input(
@@ -125,8 +125,8 @@ class FaceEmbed(io.ComfyNode):
                     default=ON_NO_FACE[0],
                     advanced=True,
                     tooltip=(
-                        "What an image without a face does: stop, or pass on without faces, for batches "
-                        "where that is expected. Such an image is not anonymised."
+                        "What to do about an image without a face: stop with an error, or pass on an empty list, for "
+                        "batches in which that is expected. Such an image is not anonymised."
                     ),
                 ),
                 io.Boolean.Input(
@@ -135,8 +135,8 @@ class FaceEmbed(io.ComfyNode):
                     default=True,
                     advanced=True,
                     tooltip=(
-                        "Also search the image turned by quarters, for people who lie or are upside down. Off "
-                        "takes a quarter of the time and misses them."
+                        "Also search the image in quarter turns, for people who are lying down or upside down. Off "
+                        "takes a quarter of the time but misses them."
                     ),
                 ),
             ],
@@ -165,21 +165,22 @@ class FaceEmbed(io.ComfyNode):
 
         Args:
             image: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
-            model_pack: folder name, see `find_pack`.
-            provider: see `choose_providers`.
-            detect: False takes each image for one FFHQ-aligned face, see `face_of_crop`.
+            model_pack: folder name, as `installed_packs` lists it.
+            provider: "auto" or a key of `PROVIDERS`.
+            detect: False treats each image as one FFHQ-aligned crop of one face.
             threshold: lowest score of a face, in [LEAST_SCORE, 1].
             det_size: multiple of 32, in pixels.
-            select: see `choices_of_images`.
+            select: which faces of each image, for example "all; 1,3".
             no_face: "error" or "empty list".
-            search_turned: whether images are searched as in `turned_search_plan`, not only as in `search_plan`.
+            search_turned: whether images are also searched in quarter turns.
 
         Returns:
             `Faces` of the same batch length, and the report. The editor also gets the pictures and their faces.
 
         Raises:
-            ValueError: an input does not fit, an image has no face, or a chosen number is not there.
-            FileNotFoundError: see `load_pack`; also RuntimeError from there.
+            ValueError: an input does not fit, an image has no face, or there is no face with a chosen number.
+            FileNotFoundError: the pack, its detector or its recogniser is missing.
+            RuntimeError: InsightFace cannot be imported, a file cannot be used, or the detector miscalculates.
         """
         check_images(image)
         check_choice("no_face", no_face, ON_NO_FACE)
@@ -202,7 +203,7 @@ class FaceEmbed(io.ComfyNode):
                 found = (face_of_crop(seen, *picture.shape[:2]),)
                 note = "aligned crop, landmarks " + ("detected" if found[0] in seen else "at the standard places")
                 if seen and found[0] not in seen:
-                    note += f" (none of {len(seen)} found is there; is it no aligned crop, turn detect on)"
+                    note += f" (none of the {len(seen)} found is there; if this is not an aligned crop, turn detect on)"
             chosen = choose(found, choice, number)
             images.append(tuple(pack.embed(picture, face) for face in chosen))
             left_out.append(tuple(face for face in found if face not in chosen))
@@ -233,13 +234,14 @@ def found_faces(file: Mapping[str, Any], found: tuple[Detection, ...], images: T
     """One picture as the editor shows it, for choosing faces by a click.
 
     Args:
-        file: of the picture, see `preview_files`.
+        file: of the picture, as `preview_files` returns it.
         found: its faces in stable order.
         images: the batch that it belongs to, [B, H, W, C].
 
     Returns:
-        "preview"; "width" and "height" in pixels; "batch", the pictures of the batch; "faces", each as its "box" in
-        parts of width and height; "words", by each word that `parse_choice` knows the numbers of the faces it chooses.
+        "preview"; "width" and "height" in pixels; "batch", the number of pictures; "faces", each with its "box" in
+        fractions of width and height; "words", for each word that `parse_choice` knows, the numbers of the faces that
+        it chooses.
     """
     batch, height, width = images.shape[:3]
     return {
@@ -253,7 +255,7 @@ def found_faces(file: Mapping[str, Any], found: tuple[Detection, ...], images: T
 
 
 def choose(found: tuple[Detection, ...], select: str, number: int) -> tuple[Detection, ...]:
-    """`select_faces` of image `number`; of an image without faces, whatever was asked for, nothing."""
+    """The chosen faces of image `number`; none if the image has no faces, whatever was asked for."""
     if not found:
         return ()
     try:

@@ -104,7 +104,7 @@ class ReverseIdentityFacePaste(io.ComfyNode):
     def check_lazy_status(cls, placements: Placements, **others: object) -> list[str]:
         """Ask for crops and mask only if there is something to paste; unconnected inputs are absent.
 
-        In a list of pictures the host asks once for each, and computes for all what any of them needs.
+        For a list of pictures the host asks once per picture, and computes for all whatever any of them needs.
         """
         if not len(placements):
             return []

@@ -22,8 +22,8 @@ class ReverseIdentityAdapterLoader(io.ComfyNode):
             display_name="Load Identity Adapter (FaceID)",
             category=CATEGORY,
             description=(
-                "Adds an IP-Adapter FaceID file, with the LoRA inside it, to an SDXL or SD1.5 model. "
-                "Inversion and sampling need the same one."
+                "Attaches an IP-Adapter FaceID file, with the LoRA inside it, to an SDXL or SD1.5 model. "
+                "Inversion and sampling need the same adapter."
             ),
             search_aliases=[*SEARCH_ALIASES, "IP-Adapter", "IPAdapter", "FaceID"],
             inputs=[
@@ -44,12 +44,12 @@ class ReverseIdentityAdapterLoader(io.ComfyNode):
                     max=5.0,
                     step=0.05,
                     tooltip=(
-                        "How strongly identities are seen, 1 in the paper. The file's LoRA always counts fully: "
-                        "the adapter was trained with it."
+                        "How strongly the identity acts on the model, 1 in the paper. The file's LoRA is always "
+                        "applied in full, because the adapter was trained with it."
                     ),
                 ),
             ],
-            outputs=[io.Model.Output(tooltip="The model with the adapter, for inversion and sampling alike.")],
+            outputs=[io.Model.Output(tooltip="The model with the adapter, for both inversion and sampling.")],
         )
 
     @classmethod

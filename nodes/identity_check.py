@@ -1,6 +1,6 @@
-"""Identity Check: say of every face of a result whether its person can still be recognised, and whether one was missed.
+"""Identity Check: determine whether each face of a result is still recognisable, and whether any face was missed.
 
-"No face found" is no success here: a face that cannot be measured is a face that nobody has checked.
+"No face found" does not count as a success: a face that cannot be measured has not been checked.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ class ReverseIdentityCheck(io.ComfyNode):
             display_name="Identity Check (InsightFace)",
             category=CATEGORY,
             description=(
-                "Checks every face of the result with a recogniser other than the one that guided: anonymised, still "
-                "recognisable, or unmeasurable, which is not a success. Also searches the result again for faces that "
-                "were missed, and looks for everybody who was to be changed in all pictures of the batch. Runs on "
-                "this computer and downloads nothing."
+                "Checks every face of the result with a recogniser other than the guide's: anonymised, still "
+                "recognisable, or unmeasurable, which does not count as a success. Also searches the result for faces "
+                "that were missed, and looks in all pictures of the batch for everybody who should have been changed. "
+                "Runs on this computer and downloads nothing."
             ),
             search_aliases=[*SEARCH_ALIASES, "verify", "similarity", "re-identification", "InsightFace", "ArcFace"],
             inputs=[
-                io.Image.Input("original", tooltip="The photographs before."),
-                FacesSocket.Input("faces", tooltip="The originals' faces that were to be changed."),
-                io.Image.Input("result", tooltip="The photographs after, of the same size and in the same order."),
+                io.Image.Input("original", tooltip="The original photographs."),
+                FacesSocket.Input("faces", tooltip="The faces of the originals that should have been changed."),
+                io.Image.Input("result", tooltip="The changed photographs, of the same size and in the same order."),
                 *checker_inputs(),
                 provider_input(),
                 io.Float.Input(
@@ -64,8 +64,8 @@ class ReverseIdentityCheck(io.ComfyNode):
                     step=0.01,
                     advanced=True,
                     tooltip=(
-                        "Lowest confidence of a face in the result. Low misses fewer faces and reports more things "
-                        "as faces that were missed."
+                        "Lowest confidence that counts as a face in the result. A low value misses fewer faces but "
+                        "reports more things as missed faces that are none."
                     ),
                 ),
                 io.Int.Input(
@@ -76,7 +76,7 @@ class ReverseIdentityCheck(io.ComfyNode):
                     max=MAX_DETECTOR_SIZE,
                     step=SIZE_STEP,
                     advanced=True,
-                    tooltip="Size in pixels at which faces are searched; smaller and larger ones are searched too.",
+                    tooltip="Size in pixels at which faces are searched for; smaller and larger sizes are used too.",
                 ),
                 io.Boolean.Input(
                     "second_search",
@@ -84,8 +84,8 @@ class ReverseIdentityCheck(io.ComfyNode):
                     default=True,
                     advanced=True,
                     tooltip=(
-                        "Search the result also mirrored, turned and at sizes between, for faces that the first "
-                        "search missed. Off is several times faster and finds no face that was missed before."
+                        "Also search the result mirrored, turned and at intermediate sizes, for faces that the first "
+                        "search missed. Off is several times faster but finds none of them."
                     ),
                 ),
                 RetriesSocket.Input(
@@ -94,21 +94,21 @@ class ReverseIdentityCheck(io.ComfyNode):
                     lazy=True,
                     tooltip=(
                         "From Reverse Identity Sampler with Retry: the scales that were tried on each face, for the "
-                        "report that Save Anonymized Image writes. The check does not look at it."
+                        "report that Save Anonymized Image writes. The check itself ignores them."
                     ),
                 ),
             ],
             outputs=[
-                IdentityVerdictSocket.Output("verdict", tooltip="What became of every face, for covering and saving."),
-                io.String.Output("report", tooltip="A line for each face."),
-                io.Boolean.Output("passed", tooltip="Whether every face was measured and none can be recognised."),
+                IdentityVerdictSocket.Output("verdict", tooltip="The result for every face, for covering and saving."),
+                io.String.Output("report", tooltip="One line for each face."),
+                io.Boolean.Output("passed", tooltip="Whether every face was measured and none is recognisable."),
             ],
             has_intermediate_output=True,
         )
 
     @classmethod
     def check_lazy_status(cls, faces: Faces, **others: object) -> list[str]:
-        """Ask for the retries only if there are faces: without any nothing has to be generated."""
+        """Ask for the retries only if there are faces: otherwise nothing needs to be generated."""
         return ["retries"] if len(faces) and "retries" in others and others["retries"] is None else []
 
     @classmethod
@@ -125,28 +125,27 @@ class ReverseIdentityCheck(io.ComfyNode):
         second_search: bool = True,
         retries: Retries | None = None,
     ) -> io.NodeOutput:
-        """Check.
+        """Check every picture.
 
         Args:
             original: float [B, H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
-            faces: of the originals; images without faces are searched for missed ones all the same.
-            result: float [B, H, W, C] in [0, 1], C likewise but not necessarily the same.
-            checker: see `open_checker`.
-            threshold: see `open_checker`.
-            provider: see `choose_providers`.
+            faces: of the originals; images without faces are still searched for missed ones.
+            result: as `original`, though C may differ.
+            checker: as `checker_names` lists it.
+            threshold: cosine at or above which a face is recognisable, in [0, 1]; 0 takes the checker's own.
+            provider: "auto" or a key of `PROVIDERS`.
             det_threshold: lowest score of a face in the result, in [LEAST_SCORE, 1].
             det_size: multiple of 32, in pixels.
-            second_search: see `Checker.check`.
+            second_search: whether results are also searched mirrored, turned and at intermediate sizes.
             retries: on some of these faces, for the report.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
 
         Raises:
-            ValueError: an input does not fit another, see `check_same_pictures` and `check_found_in`; see also
-                `check_images` and `open_checker`.
-            FileNotFoundError: see `open_checker`; also RuntimeError from there.
-            RuntimeError: the checker said nothing of one of the faces.
+            ValueError: an input does not fit, the inputs do not belong together, or the checker is the guide.
+            FileNotFoundError: a model of the checker or the guide is missing.
+            RuntimeError: InsightFace cannot be imported, a model cannot be used, or a face got no result.
         """
         check_images(original, "original")
         check_images(result, "result")
@@ -167,11 +166,11 @@ class ReverseIdentityCheck(io.ComfyNode):
         for number, (known, said) in enumerate(zip(faces.images, said_of_all, strict=True), start=1):
             if len(said) < len(known):
                 raise RuntimeError(
-                    f"the check of image {number} says something of {len(said)} faces, but {len(known)} were to be "
-                    "changed; expected one answer for each, so nothing in this picture counts as checked: run it "
-                    "again, and with another checker if that does not help"
+                    f"the check of image {number} gave results for {len(said)} faces, but {len(known)} should have "
+                    "been changed; expected one result for each, so nothing in this picture counts as checked. Run "
+                    "again; if that does not help, choose another checker"
                 )
-            # Who was not to be changed comes after those who were.
+            # Faces that should not have been changed come after those that should.
             changed, unhandled = said[: len(known)], said[len(known) :]
             images.append((*(replace(face, retries=next(tried)) for face in changed), *unhandled))
         verdict = Verdict(
@@ -203,14 +202,14 @@ def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
     if len(set(sizes.values())) > 1:
         given = ", ".join(f"{name} {count} of {width}x{height}" for name, (count, height, width) in sizes.items())
         raise ValueError(
-            f"these do not belong together: {given} pixels; expected as many images of the same size: connect the "
-            "originals in which the faces were found, and the results pasted back into them"
+            f"the inputs do not belong together: {given} pixels; expected the same number of images of the same size: "
+            "connect the originals in which the faces were found, and the results pasted back into them"
         )
 
 
 def describe(verdict: Verdict, provider: str) -> str:
-    """The report: a line for each face."""
-    lines = [f"{verdict.checker} on {provider}, recognisable from {verdict.threshold:.2f}"]
+    """The report: one line for each face."""
+    lines = [f"{verdict.checker} on {provider}, recognisable at or above {verdict.threshold:.2f}"]
     for number, image in enumerate(verdict.images, start=1):
         if not image:
             lines.append(f"image {number}: no faces to change, and none found")
@@ -230,7 +229,7 @@ def _describe_face(face: FaceVerdict) -> str:
 def _describe_change(change: FaceChange) -> str:
     parts = [
         f"box overlap {change.box_overlap:.2f}",
-        f"landmarks moved {change.landmark_change:.2f} of the eyes' distance",
+        f"landmarks moved {change.landmark_change:.2f} of the eye distance",
     ]
     for name, turn in (("yaw", change.yaw_change), ("pitch", change.pitch_change), ("roll", change.roll_change)):
         if turn is not None:

@@ -43,8 +43,8 @@ def checker_inputs() -> list[io.Input]:
             options=checker_names(),
             default=DEFAULT_CHECKER,
             tooltip=(
-                "Who checks: a folder under models/insightface/models, or an ONNX recogniser beside the "
-                "folders. Must not be the recogniser that guided. InsightFace licenses its packs for "
+                "The recogniser that checks: a folder under models/insightface/models, or an ONNX file beside "
+                "these folders. It must not be the guide's recogniser. InsightFace licenses its packs for "
                 "non-commercial research only."
             ),
         ),
@@ -57,26 +57,26 @@ def checker_inputs() -> list[io.Input]:
             step=0.01,
             tooltip=(
                 "Similarity (cosine) at or above which a face counts as recognisable. Lower is stricter. 0 takes "
-                "what was measured for the checker, else a strict value for all."
+                "the value measured for the checker or, if there is none, a strict default."
             ),
         ),
     ]
 
 
 def guidance_inputs() -> list[io.Input]:
-    """The inputs of the guidance, which the samplers and the guider share."""
+    """The guidance inputs, shared by the samplers and the guider."""
     return [
-        io.Model.Input("model", tooltip="The model, with its identity adapter, that made the trajectory."),
+        io.Model.Input("model", tooltip="The model that made the trajectory, with its identity adapter."),
         NoiseTrajectorySocket.Input("trajectory", tooltip="From DPM-Solver++ Inversion."),
         FacesSocket.Input(
-            "faces", tooltip="Whom to run away from: one face for each latent, in the same order (Embed Faces)."
+            "faces", tooltip="Whom to push away from: one face for each latent, in the same order (Embed Faces)."
         ),
         io.Conditioning.Input(
             "attributes",
             optional=True,
             tooltip=(
-                "What the new face is to be like (Attribute Prompt). It steers the branch without identity, whose "
-                "weight is 1 - cfg. Left open: the inversion's own text."
+                "What the new face should look like (Attribute Prompt). Steers the branch without identity, whose "
+                "weight is 1 - cfg. Not connected: the inversion's text."
             ),
         ),
         io.Float.Input(
@@ -87,9 +87,9 @@ def guidance_inputs() -> list[io.Input]:
             step=0.5,
             round=0.01,
             tooltip=(
-                "Negative: away from the person. -5 to -20 is the useful range with SDXL; more negative is less "
-                "recognisable and keeps expression, gaze and pose less well. 0 gives the picture back, positive "
-                "values give back or exaggerate the person."
+                "Negative values push away from the person. With SDXL, -5 to -20 is useful: more negative is less "
+                "recognisable but keeps expression, gaze and pose less well. 0 reproduces the picture; positive "
+                "values reproduce or exaggerate the person."
             ),
         ),
         io.Float.Input(
@@ -100,13 +100,13 @@ def guidance_inputs() -> list[io.Input]:
             max=IDENTITY_SCALE_RANGE[1],
             step=0.05,
             advanced=True,
-            tooltip="Length of the identity vector before its projection, 1 in the paper; 0 only with a scale of 0.",
+            tooltip="Length of the identity vector before its projection, 1 in the paper; 0 only with a cfg of 0.",
         ),
         io.Conditioning.Input(
             "source",
             optional=True,
             advanced=True,
-            tooltip="Text of the identity's branch. Left open: the inversion's own text, as in the paper.",
+            tooltip="Text of the branch with the identity. Not connected: the inversion's text, as in the paper.",
         ),
     ]
 

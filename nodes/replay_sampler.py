@@ -20,8 +20,8 @@ class ReverseIdentityReplaySampler(io.ComfyNode):
             display_name="Noise Trajectory Sampler",
             category=COMPOSE_CATEGORY,
             description=(
-                "Replays a trajectory in SamplerCustomAdvanced. It brings its own start and noise, so connect "
-                "DisableNoise there, the trajectory's sigmas, and the inverted latent for the size."
+                "Replays a trajectory in SamplerCustomAdvanced. It brings its own start and noise: there, connect "
+                "DisableNoise, the trajectory's sigmas, and the inverted latent, of which only the size counts."
             ),
             search_aliases=[*SEARCH_ALIASES, "replay", "DPM-Solver++"],
             inputs=[NoiseTrajectorySocket.Input("trajectory", tooltip="From DPM-Solver++ Inversion.")],

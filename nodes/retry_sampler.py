@@ -1,4 +1,4 @@
-"""Generate, check, and generate again with a stronger scale what is still recognisable."""
+"""Generate faces, check them, and generate those still recognisable again at a stronger scale."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_SCALES = "-10, -14, -20"
 
 
 class ReverseIdentityRetrySampler(io.ComfyNode):
-    """A trajectory, its faces and crops -> crops of somebody else, each at the weakest scale that is enough."""
+    """A trajectory, its faces and crops -> crops of somebody else, each at the weakest scale that suffices."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -47,22 +47,22 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Generates all faces at the first scale, checks them with a second recogniser, and generates those "
-                "that it still recognises again at the next scale, on the same record. A face that fails at every "
-                "scale is passed on as it is: Identity Check on the whole photograph finds it, Cover Faces covers it."
+                "still recognisable again at the next scale, from the same trajectory. A face that fails at every "
+                "scale is passed on anyway: Identity Check on the whole photograph finds it, and Cover Faces hides it."
             ),
             search_aliases=[*SEARCH_ALIASES, "negative guidance", "KSampler", "retry", "verify"],
             inputs=[
                 guidance["model"],
-                io.Vae.Input("vae", tooltip="Decodes the faces; the one that encoded them."),
+                io.Vae.Input("vae", tooltip="Decodes the faces; use the VAE that encoded them."),
                 guidance["trajectory"],
                 guidance["faces"],
-                io.Image.Input("crops", tooltip="The crops that were inverted, which the results are compared with."),
+                io.Image.Input("crops", tooltip="The crops that were inverted; the results are compared with them."),
                 io.String.Input(
                     "scales",
                     default=DEFAULT_SCALES,
                     tooltip=(
-                        "Scales in the order they are tried, weakest first. More negative is less recognisable and "
-                        "keeps expression, gaze and pose less well."
+                        "The scales to try, weakest first. More negative is less recognisable but keeps expression, "
+                        "gaze and pose less well."
                     ),
                 ),
                 *checker_inputs(),
@@ -72,10 +72,10 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
                 provider_input(),
             ],
             outputs=[
-                io.Image.Output("crops", tooltip="One for each of the input's, decoded; grey if none came out finite."),
-                io.String.Output("report", tooltip="For each face the scales that were tried and their similarity."),
+                io.Image.Output("crops", tooltip="One result for each input crop; grey if none came out finite."),
+                io.String.Output("report", tooltip="The scales tried on each face, and the similarity at each."),
                 RetriesSocket.Output(
-                    "retries", tooltip="The same for Identity Check, which passes it on to the report of the file."
+                    "retries", tooltip="The same for Identity Check, which passes it on to the saved report."
                 ),
             ],
             # The report stays on the node when the crops come from the cache.
@@ -84,7 +84,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, scales: str | None = None, identity_scale: float | None = None) -> bool | str:
-        """Refuse scales that are no list, or that push nobody away, before anything is computed."""
+        """Refuse scales that are not a list or that push nobody away, before anything is computed."""
         if scales is None:
             return typed_guidance(None, identity_scale)
         try:
@@ -109,17 +109,17 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
         source: Conditioning | None = None,
         provider: str = DEFAULT_PROVIDER,
     ) -> io.NodeOutput:
-        """Climb the ladder; not where there is nobody, see `ReverseIdentityFaceCrop`.
+        """Generate, check and retry. The placeholder crop of a picture without faces is passed on unchanged.
 
         Returns:
             crops, float [B, H, W, 3], the report, and `Retries`.
 
         Raises:
-            ValueError: an input does not fit, see `parse_scales`, `check_images`, `check_crops`,
-                `reverse_identity_guider` and `open_checker`.
-            FileNotFoundError: see `open_checker`; also RuntimeError from there.
+            ValueError: an input does not fit, the inputs do not belong together, or the checker is the guide.
+            FileNotFoundError: a model of the checker or the guide is missing.
+            RuntimeError: InsightFace cannot be imported, or a model cannot be used.
         """
-        ladder = parse_scales(scales)
+        scales_in_order = parse_scales(scales)
         check_images(crops)
         check_crops(trajectory, vae, faces, crops)
         judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
@@ -128,7 +128,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             report = "nobody to change: nothing was generated"
             return io.NodeOutput(crops, report, Retries(faces.embeddings()[:0], ()), ui=ui.PreviewText(report))
         det_size = crop_search_size(max(crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
-        progress = comfy.utils.ProgressBar(len(ladder) * trajectory.steps)
+        progress = comfy.utils.ProgressBar(len(scales_in_order) * trajectory.steps)
 
         originals: dict[int, Original] = {}
 
@@ -148,7 +148,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             source=source,
             callback=lambda step, denoised, y, steps: progress.update(1),
         )
-        outcomes = retry_faces(len(everyone), ladder, generate, similarity, judge.threshold)
+        outcomes = retry_faces(len(everyone), scales_in_order, generate, similarity, judge.threshold)
         progress.update_absolute(progress.total)
         report = "\n".join(
             [

@@ -1,4 +1,4 @@
-"""The guidance of the Reverse Identity Sampler as a node of its own, for SamplerCustomAdvanced."""
+"""The guidance of the Reverse Identity Sampler as a separate node, for SamplerCustomAdvanced."""
 
 from __future__ import annotations
 

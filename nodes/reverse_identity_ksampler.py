@@ -29,12 +29,12 @@ class ReverseIdentityKSampler(io.ComfyNode):
             display_name="Reverse Identity Sampler",
             category=CATEGORY,
             description=(
-                "Replays a recorded picture while guidance at a negative scale pushes the face away from its "
-                "identity. Two evaluations of the network a step."
+                "Replays a trajectory while guidance at a negative scale pushes the face away from its "
+                "identity. Two network evaluations per step."
             ),
             search_aliases=[*SEARCH_ALIASES, "negative guidance", "KSampler"],
             inputs=guidance_inputs(),
-            outputs=[io.Latent.Output(tooltip="One latent for each of the trajectory's, to be VAE-decoded.")],
+            outputs=[io.Latent.Output(tooltip="One latent for each of the trajectory's; decode them with the VAE.")],
         )
 
     @classmethod

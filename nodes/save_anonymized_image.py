@@ -38,7 +38,7 @@ from .checks import check_choice, check_images, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
 
 ON_UNCHECKED = ("block", "save")
-"""What a picture without a face, or an unhandled face in one, does."""
+"""What to do about a picture without a face, or about unhandled faces; the first is the default."""
 
 DEFAULT_PREFIX = "anonymised"
 DEFAULT_QUALITY = 95
@@ -57,23 +57,23 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             display_name="Save Anonymized Image",
             category=CATEGORY,
             description=(
-                "Saves pictures whose every face was checked and is anonymised or covered, and stops the run for all "
-                "others. The files hold no workflow and no metadata, and never replace a file. A report is saved "
-                "beside each."
+                "Saves pictures in which every face was checked and is anonymised or covered, and stops the run for "
+                "any other. The files hold no workflow and no metadata, and never replace existing files. A report is "
+                "saved beside each."
             ),
             search_aliases=[*SEARCH_ALIASES, "save image", "export", "strip metadata", "EXIF", "report"],
             inputs=[
-                io.Image.Input("images", tooltip="The pictures as Identity Check or Cover Faces passed them on."),
+                io.Image.Input("images", tooltip="The pictures given to Identity Check or returned by Cover Faces."),
                 IdentityVerdictSocket.Input(
-                    "verdict", tooltip="Over these very pictures, from Identity Check or from Cover Faces after it."
+                    "verdict", tooltip="On exactly these pictures, from Identity Check or from Cover Faces after it."
                 ),
                 io.String.Input(
                     "filename_prefix",
                     optional=True,
                     default=DEFAULT_PREFIX,
                     tooltip=(
-                        "Beginning of the files' names, with folders below the output folder if it holds slashes. It "
-                        "must not hold the name of the original."
+                        "Beginning of the file names; slashes make folders below the output folder. It must not "
+                        "contain the name of the original."
                     ),
                 ),
                 io.Combo.Input(
@@ -90,7 +90,7 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                     max=100,
                     optional=True,
                     advanced=True,
-                    tooltip="Of webp and jpeg; webp is lossless at 100. png ignores it.",
+                    tooltip="Quality of webp and jpeg; webp is lossless at 100. png ignores it.",
                 ),
                 io.Boolean.Input(
                     "keep_workflow",
@@ -99,8 +99,8 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "Store the workflow in the png, without the names of the pictures and folders that it loads. "
-                        "Prompts and the names of models stay in it, so look whether they name somebody. webp and "
-                        "jpeg never carry it."
+                        "Prompts and model names stay in it: make sure that they name nobody. webp and jpeg never "
+                        "carry it."
                     ),
                 ),
                 io.Combo.Input(
@@ -109,8 +109,8 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                     default=ON_UNCHECKED[0],
                     optional=True,
                     tooltip=(
-                        "A picture in which neither Embed Faces nor Identity Check found a face: either there is none, "
-                        "or all were missed. Look at it before you choose save."
+                        "What to do about a picture in which neither Embed Faces nor Identity Check found a face: "
+                        "either there is none, or all were missed. Look at it before you choose save."
                     ),
                 ),
                 io.Combo.Input(
@@ -120,8 +120,9 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "Faces that were not to be changed and are not covered. save: these people stay recognisable "
-                        "in the file. Whom only Identity Check found is never saved uncovered."
+                        "What to do about faces that were not chosen to be changed and are not covered. save leaves "
+                        "these people recognisable in the file. Faces that only Identity Check found are never saved "
+                        "uncovered."
                     ),
                 ),
                 io.Boolean.Input(
@@ -139,9 +140,9 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip=(
-                        "Put a digest of the original into the report, keyed with your secret: with it you can show "
-                        "later which photograph the picture was made from, and nobody else can. Set the secret in the "
-                        f"environment variable {SECRET_VARIABLE} before ComfyUI starts."
+                        "Put a digest of the original into the report, keyed with your secret, so that you alone can "
+                        "later show which photograph the picture was made from. Set the secret in the environment "
+                        f"variable {SECRET_VARIABLE} before ComfyUI starts."
                     ),
                 ),
             ],
@@ -152,7 +153,7 @@ class ReverseIdentitySaveImage(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, prove_original: bool | None = False, report: bool | None = True) -> bool | str:
-        """Refuse a digest that cannot be made when the graph is queued; None stands for what is linked."""
+        """Refuse a digest that cannot be made, as soon as the graph is queued; None stands for a linked input."""
         try:
             _check_proof(bool(prove_original), report is not False)
         except ValueError as error:
@@ -177,24 +178,24 @@ class ReverseIdentitySaveImage(io.ComfyNode):
 
         Args:
             images: float [B, H, W, C] in [0, 1], C in 1, 3, 4.
-            verdict: over these very pixels.
+            verdict: on exactly these pixels.
             filename_prefix: as the host's Save Image takes it.
             format: key of `FILE_FORMATS`.
             quality: 1 to 100.
-            keep_workflow: store the graph, see `Scrubber`.
+            keep_workflow: store the graph, without private names.
             no_face: "block" or "save".
             unhandled: "block" or "save".
             report: write the report.
-            prove_original: put the original's digest into it, keyed with `read_secret`.
+            prove_original: put the original's digest into the report, keyed with the user's secret.
 
         Raises:
-            ValueError: an input does not fit, a picture is not the checked one, or a face in it may not leave; nothing
-                is written.
-            RuntimeError: a file could not be written; neither the picture nor its report is there, those of the batch
-                before it are.
+            ValueError: an input does not fit, a picture is not the checked one, or a face in it must not be saved;
+                nothing is written.
+            RuntimeError: a file could not be written; neither that picture nor its report exists, but those before it
+                in the batch do.
         """
         check_images(images)
-        # The host checks what is typed into a node, not what is linked to it.
+        # The host checks typed values, not linked ones.
         check_choice("format", format, tuple(FILE_FORMATS))
         check_choice("no_face", no_face, ON_UNCHECKED)
         check_choice("unhandled", unhandled, ON_UNCHECKED)
@@ -206,8 +207,8 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         scrubber = Scrubber(prompt, output_types, loadable_files())
         if scrubber.holds_private_name(filename_prefix):
             raise ValueError(
-                "filename_prefix holds the name of a picture or folder that this workflow loads; choose one that says "
-                "nothing about the original"
+                "filename_prefix contains the name of a picture or folder that this workflow loads; choose one that "
+                "says nothing about the original"
             )
         texts = {}
         if keep_workflow and FILE_FORMATS[format].text and not args.disable_metadata:
@@ -223,13 +224,13 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             folder, stem, number, subfolder, _ = folder_paths.get_save_image_path(
                 filename_prefix, str(root), width, height
             )
-            # The host may have made the folder, and those around it.
+            # The host may just have made the folder and its parents.
             for made in Path(subfolder).parents:
                 flush_folder(root / made)
         except OSError as error:
             raise RuntimeError(
-                f"nothing was saved: the folder for the files could not be made or read ({error.strerror}); make room "
-                "or choose another filename_prefix and run again"
+                f"nothing was saved: the folder for the files could not be made or read ({error.strerror}); free some "
+                "space or choose another filename_prefix, and run again"
             ) from error
         suffix = FILE_FORMATS[format].suffix
         saved = []
@@ -246,9 +247,9 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                 number = save_numbered(Path(folder), own_stem, number, suffix, picture, written)
             except OSError as error:
                 raise RuntimeError(
-                    f"image {index + 1} of {len(images)} was not saved ({error.strerror}): nothing of it is left, "
-                    f"{index} before it {'is' if index == 1 else 'are'} saved; make room or choose another "
-                    "filename_prefix and run again"
+                    f"image {index + 1} of {len(images)} was not saved ({error.strerror}): no part of it is left, and "
+                    f"{index} before it {'is' if index == 1 else 'are'} saved; free some space or choose another "
+                    "filename_prefix, and run again"
                 ) from error
             saved.append(ui.SavedResult(f"{numbered(own_stem, number)}{suffix}", subfolder, io.FolderType.output))
             number += 1
@@ -257,7 +258,7 @@ class ReverseIdentitySaveImage(io.ComfyNode):
 
 
 def _check_proof(prove_original: bool, report: bool) -> bytes | None:
-    """The secret that the original's digest is keyed with, None if no digest is asked for.
+    """The secret that keys the original's digest, or None if no digest is wanted.
 
     Raises:
         ValueError: there is no secret or no report.
@@ -266,22 +267,22 @@ def _check_proof(prove_original: bool, report: bool) -> bytes | None:
         return None
     if not report:
         raise ValueError(
-            "prove_original is on, but report is off, and the report is what would hold the digest; turn report on or "
+            "prove_original is on, but report is off, so there is nowhere to put the digest; turn report on or "
             "prove_original off"
         )
     return read_secret()
 
 
 def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:
-    """Refuse whatever may not leave.
+    """Refuse faces and pictures that must not be saved.
 
     Raises:
-        ValueError: nobody checked, a face is not safe, or a picture has no face and that is not allowed.
+        ValueError: there was no check, a face is not safe, or a picture has no face and that is not allowed.
     """
     if verdict.checker == NO_CHECKER:
         raise ValueError(
-            "the verdict is of Cover Faces without a check: nobody looked whether there are other faces. Put Identity "
-            "Check after it, and Cover Faces once more after that, with its verdict"
+            "the verdict comes from Cover Faces without a check: nothing has searched for other faces. Put Identity "
+            "Check after it and then Cover Faces again, with the verdict of that check"
         )
 
     def blocks(face: FaceVerdict) -> bool:
@@ -292,16 +293,16 @@ def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:
     unsafe = name_faces(verdict, blocks)
     if unsafe:
         raise ValueError(
-            f"not saved, nothing of the batch: {unsafe}. Put Cover Faces between Identity Check and this node, or "
-            "change these faces again with a lower scale (cfg); to keep people who were found and not chosen set "
-            'unhandled to "save"'
+            f"nothing of the batch was saved: {unsafe}. Put Cover Faces between Identity Check and this node, or "
+            "change these faces again at a more negative scale (cfg); to keep people who were found but not chosen, "
+            'set unhandled to "save"'
         )
     empty = [str(number) for number, faces in enumerate(verdict.images, start=1) if not faces]
     if empty and no_face == "block":
         raise ValueError(
-            f"not saved, nothing of the batch: no face was found in image {', '.join(empty)} of {len(verdict.images)}, "
-            "neither before nor after, so nothing was checked there. Look for faces that were missed (a lower "
-            'threshold, a higher det_size); if there is none, set no_face to "save"'
+            f"nothing of the batch was saved: no face was found in image {', '.join(empty)} of {len(verdict.images)}, "
+            "before or after the change, so nothing was checked there. Look for faces that were missed (a lower "
+            'threshold, a higher det_size); if there are none, set no_face to "save"'
         )
 
 
@@ -314,12 +315,12 @@ def _check_format(images: Tensor, file_format: str) -> None:
         )
     if max(height, width) > limits.longest:
         raise ValueError(
-            f"the images are {width}x{height}, but {file_format} ends at {limits.longest} pixels a side; choose png"
+            f"the images are {width}x{height}, but {file_format} allows {limits.longest} pixels a side; choose png"
         )
 
 
 def _made_with(prompt: Mapping[str, Any]) -> dict[str, Any]:
-    """What all reports of a batch say of its making: arguments of `build_report`."""
+    """What all reports of a batch have in common: arguments of `build_report`."""
     project = _PROJECT_FILE.read_text(encoding="utf-8")
     return {
         "created_by": {key: _project_value(project, key) for key in ("name", "version")},

@@ -1,4 +1,4 @@
-"""The pack's own wire types as V3 sockets, and what all its nodes share in the menu."""
+"""The pack's own wire types as V3 sockets, and the categories and search words of its nodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from comfy_api.latest import io
 CATEGORY = "reverse personalization"
 
 COMPOSE_CATEGORY = f"{CATEGORY}/compose"
-"""Of the sampler's parts, for the host's SamplerCustomAdvanced."""
+"""Category of the sampler's parts, for the host's SamplerCustomAdvanced."""
 
 SEARCH_ALIASES = [
     "anonymize",

@@ -69,9 +69,9 @@ def test_faces_of_another_picture_of_the_same_size_are_refused(check, node, pack
     inputs = {"checker": "judge", "provider": "CPU", "det_size": DET_SIZE, "result": images(BEFORE, elsewhere)}
     execute = pack.node_classes["ReverseIdentityCheck"].execute
     assert statuses(execute(original=images(BEFORE, elsewhere), faces=faces, **inputs)) == [["recognisable"]] * 2
-    with pytest.raises(ValueError, match="faces of image 2 of 2 were found in another picture than the original"):
+    with pytest.raises(ValueError, match="faces of image 2 of 2 were found in a different picture than the original"):
         execute(original=images(BEFORE, BEFORE), faces=faces, **inputs)
-    with pytest.raises(ValueError, match="name 0 pictures in which they were found, but there are 2"):
+    with pytest.raises(ValueError, match="found in 0 pictures, but there are 2"):
         execute(original=images(BEFORE, elsewhere), faces=replace(faces, pictures=()), **inputs)
 
 

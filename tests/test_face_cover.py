@@ -216,14 +216,14 @@ def test_a_verdict_over_other_pictures_is_refused(picture):
     verdict = verdict_over(picture, ("recognisable",))
     touched = picture.clone()
     touched[0, 0, 0, 0] += 2 / 255
-    with pytest.raises(ValueError, match="image 1 of 1 is not the one the verdict is over"):
+    with pytest.raises(ValueError, match="image 1 of 1 is not the one that was checked"):
         run_node("ReverseIdentityFaceCover", touched, verdict)
-    with pytest.raises(ValueError, match="the verdict is over 1 pictures, but 2 are connected"):
+    with pytest.raises(ValueError, match="the verdict is on 1 pictures, but 2 are connected"):
         run_node("ReverseIdentityFaceCover", picture.repeat(2, 1, 1, 1), verdict)
 
 
 def test_faces_of_other_pictures_are_refused(picture):
-    with pytest.raises(ValueError, match="but the image has 1 of 60 and 250"):
+    with pytest.raises(ValueError, match="but the image input holds 1 of height 60 and width 250"):
         run_node("ReverseIdentityFaceCover", picture, faces=faces_at((10.0,), ()))
     with pytest.raises(ValueError, match="height 60 and width 100"):
         run_node("ReverseIdentityFaceCover", picture, faces=faces_at((10.0,), width=100))

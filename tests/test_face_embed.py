@@ -180,7 +180,7 @@ def test_a_full_disk_for_the_editors_pictures_is_one_clear_error(node, fake_pack
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(RuntimeError, match=r"temporary files \(No space left on device\); make room there"):
+    with pytest.raises(RuntimeError, match=r"temporary folder \(No space left on device\); free some space there"):
         run(node, images(fake_insight.scene(200, 200, cyan=(50, 50, 100))))
 
 
@@ -260,7 +260,10 @@ def test_aligned_crop_does_not_take_a_neighbour_for_a_face_that_is_not_seen(node
     assert face.score == 0
     assert np.array(face.landmarks) == pytest.approx(FFHQ_LANDMARKS * 256)
     said = report_of(node, picture, detect=False)
-    assert "at the standard places (none of 1 found is there; is it no aligned crop, turn detect on), 1 chosen" in said
+    assert (
+        "standard places (none of the 1 found is there; if this is not an aligned crop, turn detect on), 1 chosen"
+        in said
+    )
 
 
 def test_aligned_crop_that_the_detector_does_not_see_uses_the_standard_places(node, fake_pack):

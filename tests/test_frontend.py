@@ -209,7 +209,7 @@ def test_a_cfg_that_is_not_negative_is_warned_of(editor, shots, request):
     panel = editor.panel("guidance")
     assert panel.locator("polyline").count() == 2
     assert "nobody is anonymised" not in panel.inner_text()
-    for value, what in (("0", "gives the photograph back"), ("2", "towards the person")):
+    for value, what in (("0", "reproduces the photograph"), ("2", "towards the person")):
         type_cfg(editor, value)
         panel.get_by_text(what).wait_for()
     assert "nobody is anonymised" in panel.inner_text()

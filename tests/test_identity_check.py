@@ -77,7 +77,7 @@ def test_every_face_gets_what_became_of_it(check):
     assert unknown.boxes[0] == pytest.approx((150, 60, 230, 140), abs=2)
     assert unknown.similarity is None
     lines = report.splitlines()
-    assert lines[0] == "judge on CPUExecutionProvider, recognisable from 0.20"
+    assert lines[0] == "judge on CPUExecutionProvider, recognisable at or above 0.20"
     assert lines[1].startswith("image 1 face 1: anonymised, similarity -0.")
     assert lines[2].startswith("image 2 face 1: recognisable (at or above the threshold), similarity 1.00, box")
     assert lines[3] == "image 3 face 1: unmeasurable (not found in the result)"
@@ -104,7 +104,7 @@ def test_attempts_go_with_their_faces_and_only_with_them(check, node):
 def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
     checking = part("reverse_personalization.assurance.checking")
     monkeypatch.setattr(checking.Checker, "check", lambda *given: checking.CheckedPicture((), (), ()))
-    with pytest.raises(RuntimeError, match="of image 2 says something of 0 faces, but 1 were to be changed"):
+    with pytest.raises(RuntimeError, match="of image 2 gave results for 0 faces, but 1 should have been changed"):
         check(images(NOBODY, BEFORE), images(NOBODY, AFTER))
 
 
@@ -295,7 +295,7 @@ def test_what_is_no_recogniser_is_refused(check, packs_folder):
     onnx.save(fake_insight.detector(), str(packs_folder / "detector.onnx"))
     (packs_folder / "text.onnx").write_text("not a model")
     picture, faces = images(NOBODY), nobody_of(1)
-    with pytest.raises(ValueError, match=r"detector\.onnx is no recogniser that can check \(face detector\)"):
+    with pytest.raises(ValueError, match=r"detector\.onnx is not a recogniser that can check \(face detector\)"):
         check(picture, picture, faces, checker="detector.onnx")
     with pytest.raises(RuntimeError, match=r"text\.onnx cannot be used"):
         check(picture, picture, faces, checker="text.onnx")

@@ -362,7 +362,7 @@ def test_what_does_not_fit_is_refused(small: SmallModel, vae: Any, packs: Path, 
 
 def test_every_crop_needs_its_one_face(small: SmallModel, vae: Any, packs: Path) -> None:
     faces = faces_in_crops(small, 2)
-    with pytest.raises(ValueError, match="2 crops, and by crop 2 faces"):
+    with pytest.raises(ValueError, match="2 crops, with 2 faces in them"):
         run(small, vae, 2, faces=replace(faces, images=(tuple(faces),)))
     with pytest.raises(ValueError, match="decodes to 64x64"):
         run(small, vae, 2, faces=replace(faces, height=72, width=72), crops=torch.zeros(2, 72, 72, 3))

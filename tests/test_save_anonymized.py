@@ -133,7 +133,7 @@ def test_report_can_be_left_out(output, picture):
 def test_one_unsafe_face_stops_the_whole_batch(output, picture, status):
     batch = picture.repeat(3, 1, 1, 1)
     verdict = verdict_over(batch, ("anonymised",), ("covered", status), ("anonymised",))
-    with pytest.raises(ValueError, match=f"nothing of the batch: image 2 face 2 is {status}"):
+    with pytest.raises(ValueError, match=f"nothing of the batch was saved: image 2 face 2 is {status}"):
         save(batch, verdict)
     assert files(output) == []
 
@@ -246,7 +246,7 @@ def test_a_full_disk_before_the_first_file_is_one_clear_error(output, picture, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "makedirs", full)
-    with pytest.raises(RuntimeError, match=r"nothing was saved: the folder .* \(No space left on device\); make room"):
+    with pytest.raises(RuntimeError, match=r"nothing was saved: .* \(No space left on device\); free some space"):
         save(picture, safe(picture), filename_prefix="new folder/picture")
     assert files(output) == []
 
@@ -257,7 +257,7 @@ def test_a_write_that_breaks_off_leaves_nothing_of_its_picture(output, picture):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(RuntimeError, match=r"image 2 of 2 was not saved .*: nothing of it is left, 1 before it is"):
+        with pytest.raises(RuntimeError, match=r"image 2 of 2 was not saved .*: no part of it is left, and 1 before"):
             save(batch, safe(batch))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -324,7 +324,7 @@ def test_formats_that_cannot_hold_the_picture_are_refused(output, picture):
     with pytest.raises(ValueError, match="alpha channel, which jpeg cannot store"):
         save(alpha, safe(alpha), format="jpeg")
     long = torch.zeros(1, 1, 16384, 3)
-    with pytest.raises(ValueError, match="the images are 16384x1, but webp ends at 16383"):
+    with pytest.raises(ValueError, match="the images are 16384x1, but webp allows 16383"):
         save(long, safe(long), format="webp")
 
 

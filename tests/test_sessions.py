@@ -180,7 +180,7 @@ def test_a_file_that_changes_in_the_middle_stops_the_run(insight, fake_pack):
     pack = insight.load_pack("fake", "CPU", 0.1)
     (face,) = pack.search(bgr(PICTURE), DET_SIZE)
     os.utime(fake_pack / "recognition.onnx", ns=(1, 1))
-    with pytest.raises(RuntimeError, match=r"recognition\.onnx has changed while it was in use; run again"):
+    with pytest.raises(RuntimeError, match=r"recognition\.onnx changed while it was in use; run again"):
         pack.embedding(bgr(PICTURE), face)
 
 
