@@ -3,7 +3,7 @@
     python -m scripts.thumbnails SCREENSHOTS           write workflows/NAME.jpg for every NAME-done.png in a folder
     python -m scripts.thumbnails SCREENSHOTS NAME ...  write only these
 
-tests/test_frontend.py takes the screenshots, below pytest's --basetemp.
+tests/editor/test_frontend.py takes the screenshots, below pytest's --basetemp.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.editor_pictures
 
-writes them into docs. It needs what tests/test_frontend.py needs, and takes some minutes.
+writes them into docs. It needs what tests/editor/test_frontend.py needs, and takes some minutes.
 """
 
 from __future__ import annotations
