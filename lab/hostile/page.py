@@ -39,7 +39,7 @@ def as_page(figures: Figures, command: str) -> str:
         f"    {command}",
         "",
         "made this page. The photographs come from the miniature's renderer, with every defect of users' pictures,",
-        "and show people no model was trained on. Each ran through the whole graph in the host's executor, in few steps.",
+        "and show people no model has seen. Each ran through the whole graph in the host's executor, in few steps.",
         "The saved files are judged at the face positions the renderer knows, by a recogniser at its threshold for one",
         f"false match in a thousand: `{figures['judge']}` at {figures['threshold']:.4g}. The miniature has two trained",
         "recognisers, and one of them guides. So the judge is also the checker, but it is told where the faces are",
