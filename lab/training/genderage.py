@@ -79,7 +79,10 @@ SMOKE = replace(
 
 
 def build(plan: GenderAgePlan) -> nn.Sequential:
-    """Build an untrained network, always the same: [N, 3, S, S] in [-1, 1] to female, male, age [N, 3]."""
+    """Build an untrained network, always the same.
+
+    It maps [N, 3, S, S] in [-1, 1] to [N, 3]: female, male and standardised age.
+    """
     torch.manual_seed(plan.seed)
     body = residual_network(plan.widths, plan.depths, CELLS, plan.hidden)
     return nn.Sequential(*body, nn.ReLU(), nn.Linear(plan.hidden, 3)).to(memory_format=torch.channels_last)
