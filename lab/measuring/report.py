@@ -179,7 +179,7 @@ def _rest(figures: Figures) -> str:
     lines: list[tuple[str, Any]] = [
         (f"judge's threshold at a false-match rate of {rate:g}", number(judge["threshold"], 3)),
         ("the same in grey", number(judge["threshold_grey"], 3)),
-        ("people whom it knows again in another picture", percent(judge["known_again"])),
+        ("people recognised in another picture", percent(judge["known_again"])),
         ("the same in grey", percent(judge["known_again_grey"])),
         ("cosine of two pictures of one person", number(judge["genuine"])),
         ("cosine of different people", number(judge["impostor"])),

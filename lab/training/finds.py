@@ -33,7 +33,7 @@ FOREIGN = 0.3
 """Intersection over union below which a find belongs to no face. From this up to `FACE` it does not count."""
 
 FACE = 0.5
-"""The same from which on it is to be called a face."""
+"""Least intersection over union at which a find must be called a face."""
 
 
 @dataclass(frozen=True)
