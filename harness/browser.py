@@ -8,7 +8,7 @@ import shutil
 from .environment import SetupError, run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-"""Commands that start it on various systems."""
+"""Commands that start Chromium on various systems."""
 
 
 def find_browser() -> str | None:

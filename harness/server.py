@@ -256,7 +256,7 @@ class ComfyServer:
     def free(self) -> None:
         """Make the server unload its models and drop its cached results before it runs anything else."""
         self._post("/free", {"unload_models": True, "free_memory": True})
-        # It does so after the next workflow that it takes, or before if it wakes up in time.
+        # The server does so after the next workflow it takes, or before it if it wakes up in time.
         self.run(NO_WORK)
 
     def object_info(self) -> dict[str, Any]:
@@ -284,7 +284,7 @@ class ComfyServer:
             http_no_proxy=["127.0.0.1"],
         )
         try:
-            # This makes previews come with the id of their node.
+            # This makes the server send previews with their node's id.
             flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
             connection.send(json.dumps(flags))
             prompt_id = self.queue(workflow, client_id)
@@ -355,7 +355,7 @@ def parse_event(message: str | bytes) -> Event | None:
         return Event(parsed["type"], parsed["data"])
     kind, length = struct.unpack(">II", message[:8])
     if kind == PREVIEW_IMAGE:
-        # Here the second number is the encoding, which the picture itself tells as well.
+        # The second number is the encoding, which the picture itself also states.
         return Event("preview", {}, message[8:])
     if kind == PREVIEW_IMAGE_WITH_METADATA:
         return Event("preview", json.loads(message[8 : 8 + length]), message[8 + length :])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def intersection_over_union(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
-    """How much each two boxes have in common.
+    """Return the intersection over union of each pair of boxes.
 
     Args:
         first: [M, 4].

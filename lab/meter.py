@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 METER_FILE = Path("meter", "meter.onnx")
-"""Its path below a models folder."""
+"""Path of the meter below a models folder."""
 
 SIDE = 128
-"""Pixels of a portrait."""
+"""Side of a portrait in pixels."""
 
 POSE_NAMES = ("yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")
 FLAG_NAMES = ("smile", "open_mouth", "glasses", "beard", "male")
 CLASS_COUNTS = {"ethnicity": 3, "expression": 7, "hair_colour": 5}
-"""Outputs that are one class of several, in the order of the tuples in `training.portraits`."""
+"""Number of classes of each class output, in the order of the tuples in `training.portraits`."""
 
 Values = NDArray[np.float32]
 
@@ -58,7 +58,7 @@ class Readings:
 
 
 class Meter:
-    """Reads portraits, with a file that `training.meter` wrote."""
+    """Reads portraits with a file that `training.meter` wrote."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Open the file.
@@ -68,7 +68,7 @@ class Meter:
             threads: for ONNX Runtime; 0 lets it choose.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         import onnxruntime
 
@@ -79,7 +79,7 @@ class Meter:
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def read(self, images: NDArray[np.uint8], at_once: int = 64) -> Readings:
-        """Read portraits that are framed as FFHQ frames them.
+        """Read portraits in FFHQ's framing.
 
         Args:
             images: uint8 [N, SIDE, SIDE, 3], RGB, N at least 1.

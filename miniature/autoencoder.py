@@ -1,7 +1,7 @@
 """A light autoencoder with random weights that keeps colours, so that a pixelated picture survives.
 
 With random weights alone, nothing of the original would be left in a decoded picture, and no face could be found in it.
-Therefore the first three channels carry red, green and blue unchanged from end to end. Latent channels 0 to 2 are the
+So the first three channels carry red, green and blue unchanged from end to end. Latent channels 0 to 2 are the
 means of 8 x 8 pixels; everything else is random and adds a faint texture.
 """
 
@@ -60,7 +60,7 @@ def _kernel(layer: str) -> Tensor:
     """The kernel [3, 3] of a layer for each colour."""
     kernel = torch.zeros(3, 3)
     if layer.startswith("taesd_encoder") and layer not in ENCODER_ENDS:
-        kernel[1:, 1:] = 0.25  # With stride 2 and padding 1 these are the two by two pixels of the output pixel.
+        kernel[1:, 1:] = 0.25  # With stride 2 and padding 1, these are the output pixel's two by two pixels.
     elif layer == ENCODER_ENDS[1]:
         kernel[1, 1] = LATENT_SPREAD
     elif layer == DECODER_ENDS[0]:

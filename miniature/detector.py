@@ -1,7 +1,7 @@
-"""A face detector in SCRFD's form with weights set by hand: a placeholder until a trained one replaces it.
+"""A face detector in SCRFD's format with weights set by hand: a placeholder until a trained one replaces it.
 
 It finds upright ovals of skin colour in surroundings of another colour and knows nothing else about faces: any such
-oval is a face to it, a picture of skin colour all over is one too. Boxes come in six sizes half an octave apart, from
+oval is a face to it, and so is a picture filled with skin colour. Boxes come in six sizes half an octave apart, from
 80 to 448 pixels high in the picture as the detector gets it; a face much higher than that falls apart.
 Landmarks stand where they would in an average face that fills the box.
 
@@ -50,13 +50,13 @@ OCTAVE_BONUS = 1.2
 """Added to the logit for each doubling of the size: a whole face then beats its parts."""
 
 REACH = 1.0
-"""Two boxes compete where their centres are nearer than half of this times the larger height, in x and in y."""
+"""Two boxes compete if their centres are nearer than half of this times the larger height, in x and in y."""
 
 LANDMARKS = ((0.33, 0.32), (0.67, 0.32), (0.50, 0.54), (0.37, 0.73), (0.63, 0.73))
-"""Eyes, nose and mouth corners in a face box, as parts of its width and height."""
+"""Eyes, nose and mouth corners in a face box, as fractions of its width and height."""
 
 SUBSAMPLES = 8
-"""Points a side at which a template cell is tested for lying inside the oval."""
+"""Points per side at which a template cell is tested for lying inside the oval."""
 
 
 def template(height: int, side: int) -> NDArray[np.float64]:
@@ -125,7 +125,7 @@ def _best_within(graph: Graph, logits: str, height: int) -> str:
 
 
 def _compete(graph: Graph, logits: dict[int, str]) -> dict[int, str]:
-    """For each box height in pixels the best rival's logit, a box being its own rival; on the finest grid."""
+    """For each box height in pixels, the logit of the best rival, which may be the box itself; on the finest grid."""
     heights = sorted(logits)
     own = {height: _best_within(graph, logits[height], height) for height in heights}
     rivals = {}

@@ -12,7 +12,7 @@ WEIGHTS = FOLDER / "weights"
 EXTENSION = FOLDER / "host_extension"
 """The custom node package by which ComfyUI recognises the miniature's checkpoint."""
 
-# All below a models folder.
+# All paths are below a models folder.
 CHECKPOINT = Path("checkpoints") / "miniature.safetensors"
 ADAPTER = Path("ipadapter") / "ip-adapter-faceid_miniature.bin"
 FACE_PACK = Path("insightface") / "models" / "miniature"

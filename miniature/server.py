@@ -31,14 +31,14 @@ def prepare() -> tuple[Path, Path, Path]:
 
 
 def running_server(models: Path | None = None, cpu: bool = True) -> ComfyServer:
-    """Set everything up and return a server, which runs inside a `with` block.
+    """Set everything up and return a server that runs inside a `with` block.
 
     Args:
         models: another ComfyUI models folder to search.
         cpu: whether to run on the CPU; otherwise ComfyUI chooses the device.
 
     Raises:
-        SetupError: `models` is not a folder, or see `prepare`.
+        SetupError: `models` is not a folder, or something is missing that only the user can provide.
     """
     python, code, workspace = prepare()
     # Save Image would write the workflow, which names the photograph, into the picture.

@@ -29,7 +29,7 @@ TITLES = {
     "attribute": f"Before, after, and after with {ATTRIBUTE_WORDS} asked for",
     "sweep": f"Before, and at the scales {', '.join(f'{scale:g}' for scale in SWEEP)}",
 }
-"""What each picture shows, by its file's name."""
+"""What each picture shows, by file name."""
 
 
 def showcase(workflow: Workflow) -> Workflow:
@@ -53,7 +53,7 @@ def showcase(workflow: Workflow) -> Workflow:
     )
     encoder, finder = node_of(workflow, "VAEEncode"), node_of(workflow, "FaceEmbed")
     graph.nodes[encoder]["inputs"]["pixels"] = graph.nodes[finder]["inputs"]["image"] = photograph
-    # The face fills the picture, so the standard places are right even if the detector is not sure.
+    # The face fills the picture, so standard landmarks are right even if the detector is unsure.
     graph.nodes[finder]["inputs"]["detect"] = False
     prompt = node_of(workflow, "AttributePrompt")
     decoder = graph.nodes[node_of(workflow, "VAEDecode")]
@@ -75,7 +75,7 @@ def showcase(workflow: Workflow) -> Workflow:
 
 
 def title(path: Path) -> str:
-    """What a picture shows that a workflow of `showcase` saved."""
+    """Return what a picture saved by a workflow of `showcase` shows."""
     # The host appends an underscore and a number.
     return TITLES[path.name.partition("_")[0]]
 

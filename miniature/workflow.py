@@ -18,16 +18,16 @@ SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -3.0, -4.0, DEFAULT_SCALE}, reverse
 """Guidance scales from "the picture comes back" to far beyond the default."""
 
 STEPS = 12
-"""Of inversion and generation each."""
+"""Steps of inversion and generation each."""
 
 DENOISE = 0.5
 """How far back towards noise the inversion goes."""
 
 FOUND_SCORE = 0.5
-"""Detection score that makes a find a face. The miniature's detector is surer than real ones of what is no face."""
+"""Least detection score of a face. The miniature's detector rejects other things more surely than real ones do."""
 
 SIDE = 128
-"""Pixels of a portrait, the size that the miniature was trained on."""
+"""Side of a portrait in pixels, the size that the miniature was trained on."""
 
 MINIATURE = {
     "checkpoint": CHECKPOINT.name,

@@ -17,7 +17,7 @@ from .layout import EXTENSION, WEIGHTS
 WORKSPACE = ROOT / ".comfyui" / "workspace"
 
 PACK_LINKS = {"reverse-personalization": ROOT, "miniature-host-extension": EXTENSION}
-"""Folders below custom_nodes, and where they lead."""
+"""Links below custom_nodes, and their targets."""
 
 
 def provide_workspace(workspace: Path = WORKSPACE) -> Path:

@@ -1,7 +1,7 @@
 """Runs the shipped workflow once at SDXL's full size, on the CPU: `python3 scripts/full_size.py`.
 
 Writes a checkpoint in the exact layout of SDXL's and a FaceID file in the shapes of the real one, both with random
-weights (8 GB on the disk, kept for the next time), loads them through the shipped workflow and runs a few steps at
+weights (8 GB on disk, kept for the next run), loads them through the shipped workflow and runs a few steps at
 256 px. Prints the server's peak memory and the time of an evaluation. It takes 22 GiB of memory and about ten minutes;
 it is not part of the tests.
 """

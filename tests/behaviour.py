@@ -1,6 +1,6 @@
-"""People run through the shipped nodes on the trained miniature, and what was promised of that.
+"""Runs people through the shipped nodes on the trained miniature, and checks what the method promises.
 
-COMFYUI=... python -m tests.behaviour        # records what came out, after new weights
+COMFYUI=... python -m tests.behaviour        # records the result, after new weights
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE
 PEOPLE = 8
 STEPS = 10
 FIRST_PERSON = 700_000
-"""Of the people in the split "test", whom no training saw."""
+"""Indices of the people in the split "test", whom no training saw."""
 
 RECORD = Path(__file__).parent / "data" / "behaviour.png"
-"""What came out at the default scale, side by side."""
+"""Recorded results at the default scale, side by side."""
 
 LIMITS = {"comes back": 2.0, "stays recognisable": 0.908, "becomes somebody else": 0.5, "as recorded": 0.5}
 """Levels of 255, cosine, cosine, mean levels of 255. Measured: 1, 0.915, 0.369, 0.
 
-Of what tests/test_behaviour.py breaks the least is a cosine of 0.900, where the scale multiplies the wrong branch.
+The mildest defect in tests/test_behaviour.py, a scale on the wrong branch, gives a cosine of 0.900.
 """
 
 Pictures = NDArray[np.uint8]
@@ -43,7 +43,7 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What came out of a run. All are [PEOPLE, side, side, 3].
+    """The results of a run, each [PEOPLE, side, side, 3].
 
     Attributes:
         round_trip: the photographs through the VAE alone.
@@ -57,18 +57,18 @@ class Run:
 
 
 def people() -> list[Portrait]:
-    """Always the same."""
+    """Draw the people, always the same."""
     seeds = [identity_seed("test", FIRST_PERSON + number) for number in range(PEOPLE)]
     return [portrait(seed, seed) for seed in seeds]
 
 
 def pictures(shown: list[Portrait]) -> Pictures:
-    """Their photographs, [PEOPLE, side, side, 3]."""
+    """Return their photographs, [PEOPLE, side, side, 3]."""
     return np.stack([person.image for person in shown])
 
 
 def trained_models() -> tuple[Any, Any, Any]:
-    """The trained MODEL, CLIP and VAE from the host's own loader; the host knows the other weights from now on."""
+    """Load the trained MODEL, CLIP and VAE with the host's own loader, and register the other weights with the host."""
     load_pack()
     add_miniature(WEIGHTS)
     nodes = importlib.import_module("nodes")
@@ -77,7 +77,7 @@ def trained_models() -> tuple[Any, Any, Any]:
 
 
 def run(shown: list[Portrait], models: tuple[Any, Any, Any]) -> Run:
-    """The shipped workflow's nodes on all people at once."""
+    """Run the shipped workflow's nodes on all people at once."""
     nodes = importlib.import_module("nodes")
     model, clip, vae = models
     image = torch.from_numpy(pictures(shown)).float() / 255
@@ -102,7 +102,7 @@ def run(shown: list[Portrait], models: tuple[Any, Any, Any]) -> Run:
 
 
 def similarity_to(shown: list[Portrait], made: Pictures) -> float:
-    """Mean cosine by the judge between the photographs and what was made of them."""
+    """Return the judge's mean cosine between the photographs and the results."""
     maps = similarity(np.stack([person.truth.landmarks for person in shown]) - 0.5)
     judge = WEIGHTS / JUDGE_PACK / "recognition.onnx"
     before, after = (embed_crops(judge, warp(images, maps, RECOGNITION_SIDE)) for images in (pictures(shown), made))
@@ -111,18 +111,18 @@ def similarity_to(shown: list[Portrait], made: Pictures) -> float:
 
 
 def difference(one: Pictures, other: Pictures) -> NDArray[np.int64]:
-    """Absolute, in levels of 255."""
+    """Return the absolute difference in levels of 255."""
     return np.abs(one.astype(np.int64) - other)
 
 
 def recorded() -> Pictures:
-    """What came out when the weights were shipped."""
+    """Load the results recorded when the weights were shipped."""
     with Image.open(RECORD) as image:
         return np.stack(np.split(np.array(image.convert("RGB")), PEOPLE, axis=1))
 
 
 def broken_promises(shown: list[Portrait], made: Run) -> set[str]:
-    """Names of the promises that a run breaks."""
+    """Return the names of the promises that a run breaks."""
     kept = {
         "comes back": difference(made.back, made.round_trip).max() <= LIMITS["comes back"],
         "stays recognisable": similarity_to(shown, made.back) >= LIMITS["stays recognisable"],

@@ -1,4 +1,4 @@
-"""The editor in a real Chromium, before a real server whose models are the miniature's under the names of SDXL's."""
+"""Drives the editor in a real Chromium, with a real server whose miniature models have the names of SDXL's."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from miniature.workflow import GUIDED, MINIATURE, MINIATURE_INPUTS, SCALED
 from tests.workspace import make_workspace
 
 PACK_FOLDER = "some-folder-1.0"
-"""The host's web server does not find scripts in folders with a space in their names."""
+"""Folder name without spaces, because the host's web server finds no scripts in folders with a space."""
 
 PATIENCE = 100_000
-"""Milliseconds until something that does not happen is an error."""
+"""Milliseconds to wait for an event before it counts as missing."""
 
 VIEW = {"width": 1600, "height": 1000}
 
@@ -60,7 +60,7 @@ class Editor:
 
     Attributes:
         page: the tab.
-        pack_folder: under whose name the editor offers the pack's templates.
+        pack_folder: folder name under which the editor offers the pack's templates.
         problems: errors on the console since `problems` was last cleared.
     """
 
@@ -84,12 +84,12 @@ class Editor:
             self.problems.append(message.text)
 
     def _response(self, response: Response) -> None:
-        # The editor asks for files of the user's that need not be there.
+        # The editor requests user files that may not exist.
         if response.status >= 400 and "/userdata" not in response.url:
             self.problems.append(f"{response.status} {response.url}")
 
     def draw_as(self, look: Look) -> None:
-        """Choose renderer and theme, as the user does in the settings."""
+        """Choose renderer and theme as in the settings."""
         self.page.evaluate(
             """async ({ vue, palette }) => {
               await app.extensionManager.setting.set("Comfy.VueNodes.Enabled", vue)
@@ -99,10 +99,10 @@ class Editor:
         )
 
     def open_template(self, name: str) -> None:
-        """Open a workflow of the pack's from the template browser."""
+        """Open one of the pack's workflows from the template browser."""
         self.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
         templates = self.page.get_by_test_id("template-workflows-content")
-        # Nodes on the canvas say the pack's name as well.
+        # Nodes on the canvas show the pack's name as well.
         self.page.get_by_role("dialog").get_by_text(self.pack_folder, exact=True).first.click()
         self.page.get_by_test_id(f"template-workflow-{name}").click()
         templates.wait_for(state="hidden")
@@ -111,14 +111,14 @@ class Editor:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until what was asked for is drawn: views move for a third of a second."""
+        """Wait until everything is drawn: views move for a third of a second."""
         self.page.wait_for_timeout(600)
         self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def set_values(self, values: dict[str, dict[str, Any]]) -> None:
-        """Set widgets, by node class and name, in subgraphs as well; who listens to them hears of it.
+        """Set widgets by node class and name, also in subgraphs, and call their callbacks.
 
-        What is not named gets the miniature's values, scales of guidance each its own, once.
+        Other widgets get the miniature's values; each guidance scale is multiplied once.
         """
         self.page.evaluate(
             """([values, guided, scaled]) => {
@@ -149,7 +149,7 @@ class Editor:
         )
 
     def run(self) -> str:
-        """Queue by the button; how the run ended."""
+        """Queue with the button; return how the run ended."""
         self.page.evaluate(
             """() => {
               window.ended = null
@@ -189,14 +189,14 @@ class Editor:
         )
 
     def element(self, panel: str, selector: str) -> ElementHandle:
-        """An element inside a panel, which is kept also when it leaves the page."""
+        """Return an element inside a panel; the handle stays valid after the element leaves the page."""
         found = self.panel(panel).locator(selector).first.element_handle()
         assert found is not None
         return found
 
 
 def borrowed_names(folder: Path) -> Path:
-    """A models folder in which the miniature's files also have the names that the shipped workflows ask for."""
+    """Make a models folder in which the miniature's files also have the names that the shipped workflows use."""
     for option, name in MINIATURE.items():
         [source] = WEIGHTS.rglob(name)
         for other in (name, SHIPPED_FILES[option]):
@@ -215,7 +215,7 @@ def running_editor(
     for name, picture in pictures.items():
         (base / "input" / name).parent.mkdir(exist_ok=True)
         picture.save(base / "input" / name)
-    # No offers, tours or news over the canvas.
+    # Keep offers, tours and news off the canvas.
     settings = {"Comfy.TutorialCompleted": True, "Comfy.Release.Status": "skipped", "Comfy.Workflow.Persist": False}
     user = base / "user" / "default"
     user.mkdir(parents=True)

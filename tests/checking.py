@@ -1,4 +1,4 @@
-"""Pictures with squares for faces, before and after, and what Identity Check says of them; see `conftest.check`."""
+"""Pictures before and after with squares for faces, and what Identity Check says about them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# Networks this small are done before a second thread has woken up; servers that tests start inherit it.
+# Networks this small finish before a second thread wakes up; servers that tests start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
@@ -27,7 +27,7 @@ from tests import fake_insight
 from tests.checking import DET_SIZE
 from tests.face_embedding import run
 
-# A busy machine is no failure.
+# A busy machine must not fail tests.
 hypothesis.settings.register_profile("pack", deadline=None)
 hypothesis.settings.load_profile("pack")
 
@@ -43,7 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A models folder with the miniature, written by its command line in a process of its own."""
     directory = tmp_path_factory.mktemp("models")
     command = [sys.executable, "-m", "miniature.build", str(directory), "--seed", "0"]
-    # Another hash seed than this process has: nothing in the files may depend on it.
+    # A hash seed other than this process's: nothing in the files may depend on it.
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
     subprocess.run(command, cwd=ROOT, check=True, env=environment)
     return directory
@@ -83,7 +83,7 @@ def node(pack: ModuleType) -> Any:
 
 @pytest.fixture
 def packs_folder(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The only registered InsightFace folder, its `models` subfolder, empty; what is opened in it is closed after."""
+    """The empty `models` subfolder of the only registered InsightFace folder; its sessions are closed afterwards."""
     import comfy.model_management
     import folder_paths
 
@@ -104,7 +104,7 @@ def fake_pack(packs_folder: Path) -> Path:
 
 @pytest.fixture
 def judge_pack(packs_folder, fake_pack):
-    """Beside the guide "fake" a pack with the same answers from another file."""
+    """A checker's pack beside the guide "fake", with the same answers from another file."""
     return fake_insight.write(
         packs_folder / "judge", detection=fake_insight.detector(), recognition=fake_insight.recogniser(other=True)
     )
@@ -112,7 +112,7 @@ def judge_pack(packs_folder, fake_pack):
 
 @pytest.fixture
 def check(pack, node, judge_pack):
-    """Find faces in the originals, unless they are said to be theirs, and check the results."""
+    """A function that checks results; it finds the originals' faces unless they are given."""
 
     def checked(original, result, faces=None, **inputs):
         if faces is None:
@@ -129,7 +129,7 @@ def check(pack, node, judge_pack):
 
 @pytest.fixture
 def output(pack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The host's output folder; its input folder has the picture in it; the pack's nodes are known to the host."""
+    """The host's output folder, with the picture in its input folder and the pack's nodes registered."""
     import folder_paths
 
     import nodes

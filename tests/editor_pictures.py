@@ -29,7 +29,7 @@ PLACES = [(150.0, 150.0, 130.0), (330.0, 170.0, 120.0), (510.0, 140.0, 140.0)]
 HEIGHT, LENGTH = 400, 640
 
 WIDEST = 10.0
-"""Degrees that nobody turns further."""
+"""Largest yaw in degrees."""
 
 VALUES: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": MINIATURE["checkpoint"]},
@@ -38,7 +38,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "ReverseIdentityRetrySampler": {"checker": MINIATURE["checker"]},
     "ReverseIdentityCheck": {"checker": MINIATURE["checker"]},
 }
-"""Beside the miniature's usual settings: the files' own names are to be read in the pictures."""
+"""Replaces some of the miniature's settings, so that the pictures show the real file names."""
 
 WINDOW = {"width": 2400, "height": 1400}
 """Pixels: enough for a whole graph in readable letters."""
@@ -64,7 +64,7 @@ AROUND = """(kinds) => {
 
 
 def photograph() -> Image.Image:
-    """The people whom the pictures show."""
+    """Draw the people that the pictures show."""
     pixels = Painter(SEED, 0).scene(PLACES, HEIGHT, LENGTH, widest=WIDEST).pixels
     return Image.fromarray((pixels * 255).round().astype(np.uint8))
 
@@ -74,12 +74,12 @@ def finished(editor: Editor, name: str) -> None:
     editor.open_template(name)
     editor.set_values(VALUES)
     if (ending := editor.run()) != "execution_success" or editor.problems:
-        raise SystemExit(f"{name}: {ending}; expected a run without a word on the console, not {editor.problems}")
+        raise SystemExit(f"{name}: {ending}; expected a run without console messages, not {editor.problems}")
     editor.page.locator(".lg-node").get_by_text("Loading...").first.wait_for(state="hidden")
 
 
 def without_surroundings(editor: Editor) -> None:
-    """Leave only the nodes on the canvas: beside one another their links and groups would lead nowhere."""
+    """Leave only the nodes on the canvas: links and groups would lead nowhere in the picture."""
     editor.page.evaluate(
         """async () => {
           await app.extensionManager.setting.set("Comfy.LinkRenderMode", LiteGraph.HIDDEN_LINK)
@@ -89,14 +89,14 @@ def without_surroundings(editor: Editor) -> None:
 
 
 def taken(editor: Editor, *kinds: str) -> Image.Image:
-    """What the window shows of the nodes of some classes, or of all groups."""
+    """Take a picture of the nodes of some classes, or of all groups."""
     left, top, right, bottom = editor.page.evaluate(AROUND, kinds)
     with Image.open(io.BytesIO(editor.page.screenshot())) as shot:
         return shot.convert("RGB").crop((left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN))
 
 
 def beside(pictures: list[Image.Image]) -> Image.Image:
-    """Pictures from left to right, their upper edges in a line, on the colour of the first one's corner."""
+    """Put pictures side by side with aligned upper edges, on the colour of the first one's corner."""
     size = (sum(picture.width for picture in pictures), max(picture.height for picture in pictures))
     joined = Image.new("RGB", size, pictures[0].getpixel((0, 0)))
     left = 0
@@ -107,7 +107,7 @@ def beside(pictures: list[Image.Image]) -> Image.Image:
 
 
 def save(name: str, picture: Image.Image) -> None:
-    """Write one, no wider than a page shows it."""
+    """Write a picture, no wider than a page shows it."""
     picture.thumbnail((WIDEST_PICTURE, WIDEST_PICTURE), Image.Resampling.LANCZOS)
     partial = FOLDER / f"{name}.partial"
     picture.save(partial, "JPEG", quality=QUALITY, optimize=True)
@@ -115,7 +115,7 @@ def save(name: str, picture: Image.Image) -> None:
 
 
 def main() -> None:
-    """Make all of them."""
+    """Make all pictures."""
     with Image.open(PORTRAIT) as image:
         pictures = {"photograph.png": photograph(), "portrait.png": image.convert("RGB")}
     with (

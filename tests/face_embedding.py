@@ -1,4 +1,4 @@
-"""Running Embed Faces on pictures and packs whose answers are known."""
+"""Runs Embed Faces on pictures and packs whose answers are known."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def expected_identity(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 
 
 def check_preview(file: Mapping[str, Any], expected: np.ndarray) -> None:
-    """A temporary PNG of the host's that holds a picture, float [H, W, 3], and nothing else."""
+    """Check that one of the host's temporary PNGs holds a picture, float [H, W, 3], and nothing else."""
     import folder_paths
 
     assert file["type"] == "temp"

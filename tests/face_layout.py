@@ -1,4 +1,4 @@
-"""Faces laid out at will, and photographs that are known between their pixels."""
+"""Lays out faces freely, and makes photographs that are defined between their pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def landmarks_at(x: float, y: float, frame: float, degrees: float = 0.0) -> np.ndarray:
-    """Of an average face whose FFHQ crop has its middle at (x, y) and a side of `frame` pixels, turned clockwise."""
+    """Return landmarks of an average face with an FFHQ crop around (x, y) of `frame` pixels, turned clockwise."""
     turn = np.exp(1j * np.radians(degrees))
     points = (FFHQ_LANDMARKS - 0.5) @ (1, 1j) * frame * turn + (x + 1j * y)
     return np.stack([points.real, points.imag], axis=1)
@@ -39,7 +39,7 @@ def faces_of(height: int, width: int, *images: Sequence[Face]) -> Faces:
 
 
 def waves(period: float, seed: int = 0) -> Field:
-    """A smooth picture of any size in colour, no wave shorter than `period`; x and y in pixels' middles."""
+    """Make a smooth colour picture of any size with no wave shorter than `period`; x and y count from pixel middles."""
     random = np.random.default_rng(seed)
     angles, phases = random.uniform(0, 2 * np.pi, (2, 3, 3))
     lengths = period * random.uniform(1, 3, (3, 3))
@@ -58,7 +58,7 @@ def photograph(field: Field, height: int, width: int) -> torch.Tensor:
 
 
 def owners(areas: Sequence[FaceArea], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of every pixel of a photograph the number of the nearest face, -1 for nobody's, and the distance from it."""
+    """Return the nearest face of every pixel of a photograph, -1 for none, and the distance from it."""
     whole = Window(0, 0, width, height)
     distances = np.stack([area.distance(whole) for area in areas] or [np.full((height, width), np.inf)])
     nearest = distances.min(axis=0)

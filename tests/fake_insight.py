@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from reverse_personalization.geometry.template import ARCFACE_LANDMARKS, ARCFACE_SIDE
 
 COLOURS = {"magenta": (1.0, 0.0, 1.0), "cyan": (0.0, 1.0, 1.0), "yellow": (1.0, 1.0, 0.0)}
-"""What the detector takes for a face: one of each at most."""
+"""What the detector takes for a face, at most one of each."""
 
 SMALLEST = 12
 LARGEST = 0.8
-"""It sees squares from `SMALLEST` pixels to this part of its frame, as real detectors have a window of sizes."""
+"""It sees squares from `SMALLEST` pixels to this share of its frame, because real detectors have a size window."""
 
 SUREST = 0.4
-"""A square of this part of the frame gets the score 0.9, others less by as much as they differ."""
+"""A square with this share of the frame scores 0.9; others score less by their difference."""
 
 LANDMARKS = ARCFACE_LANDMARKS / ARCFACE_SIDE
-"""[5, 2]: where a square has its landmarks, as fractions of its side."""
+"""[5, 2], landmarks of a square as fractions of its side."""
 
 
 def _row(values: NDArray[np.float64]) -> str:
@@ -222,14 +222,14 @@ def recogniser(side: int = 112, gain: float = 1.0, other: bool = False) -> onnx.
 
 
 def identity_of(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What `recogniser` makes of an aligned crop, uint8 [112, 112, 3] in BGR, at unit length."""
+    """Return what `recogniser` gives for an aligned crop, uint8 [112, 112, 3] in BGR, at unit length."""
     planes = (crop[..., ::-1].astype(np.float64) - 127.5) / 127.5
     blocks = planes.reshape(14, 8, 14, 8, 3).mean((1, 3)).transpose(2, 0, 1).ravel()[:512]
     return blocks / np.linalg.norm(blocks)
 
 
 def constant(side: int, values: NDArray[np.float32]) -> onnx.ModelProto:
-    """Gives the same values for every [1, 3, side, side] crop."""
+    """Make a model that gives the same values for every [1, 3, side, side] crop."""
     value = onnx.numpy_helper.from_array(values[None].astype(np.float32))
     crop = onnx.helper.make_tensor_value_info("crop", onnx.TensorProto.FLOAT, [1, 3, side, side])
     answer = onnx.helper.make_tensor_value_info("answer", onnx.TensorProto.FLOAT, [1, len(values)])
@@ -267,7 +267,7 @@ def write(folder: Path, **models: onnx.ModelProto) -> Path:
 
 
 def with_mark(face: NDArray[np.float32], turns: int = 0, mirrored: bool = False) -> NDArray[np.float32]:
-    """A square [side, side, 3] with a white mark that tells where its upper left is, turned as in `View`."""
+    """Add a white mark at the upper left of a square [side, side, 3], then turn it as in `View`."""
     marked = face.copy()
     side = len(face)
     marked[side // 16 : side // 6, side // 4 : side * 3 // 8] = 1

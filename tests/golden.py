@@ -3,7 +3,7 @@
     python -m tests.golden DIR
 
 reads a folder in the golden format (tests/golden_set/FORMAT.md), runs the pack's nodes on it and exits with
-0 where every number is within its tolerance, with 1 where one is not.
+0 if every number is within its tolerance, otherwise with 1.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TOKENS = {"tokens_null": 0.0, "tokens_id": 1.0, "tokens_id_x09": 0.9}
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number: how far from the golden one, and how far it may be."""
+    """The difference of a number from the golden one, and its tolerance."""
 
     name: str
     difference: float
@@ -113,7 +113,7 @@ def conditioning(embeds: np.ndarray, pooled: np.ndarray | None, time_ids: np.nda
 
 
 def faces_of(embeddings: Tensor, height: int, width: int) -> Any:
-    """FACES with given unit embeddings, one an image."""
+    """Make FACES with given unit embeddings, one per image."""
     faces = part("reverse_personalization.geometry.faces")
     box, landmarks = (0.0, 0.0, float(width), float(height)), ((0.0, 0.0),) * 5
     images = tuple((faces.Face(box, landmarks, 1.0, embedding),) for embedding in embeddings)
@@ -121,7 +121,7 @@ def faces_of(embeddings: Tensor, height: int, width: int) -> Any:
 
 
 def predict_eps(model: Any, text: Any, identity: Tensor | None, x: Tensor, timesteps: list[int]) -> Tensor:
-    """The network's output at noisy latents x (model space, variance preserving), one a timestep."""
+    """Return the network's output at noisy latents x (model space, variance preserving), one per timestep."""
     import comfy.samplers
     from comfy.patcher_extension import WrappersMP
 

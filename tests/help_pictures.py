@@ -33,7 +33,7 @@ PLACES = [(110.0, 150.0, 130.0), (300.0, 160.0, 150.0)]
 """Middle x, middle y and height of each face, pixels."""
 HEIGHT, LENGTH = 320, 420
 WIDEST = 10.0
-"""Degrees that nobody turns further."""
+"""Largest yaw in degrees."""
 
 FREEDOM = [(STEPS, denoise) for denoise in (0.2, 0.4, 0.6, 0.8)]
 PRECISION = [(steps, DENOISE) for steps in (2, 4, 12, 30)]
@@ -43,7 +43,7 @@ FRAME = (255, 176, 0)
 
 
 def save(name: str, pictures: Iterable[Tensor | Image.Image], height: int = 200) -> None:
-    """Write pictures beside one another, as high as asked for and no wider than the help panel needs."""
+    """Write pictures side by side, `height` pixels high and no wider than the help panel needs."""
     scaled = []
     for picture in pictures:
         if isinstance(picture, Tensor):
@@ -60,7 +60,7 @@ def save(name: str, pictures: Iterable[Tensor | Image.Image], height: int = 200)
 
 
 def numbered(photo: Tensor, faces: Any) -> Image.Image:
-    """A photograph with its faces framed and numbered."""
+    """Frame and number the faces in a photograph."""
     picture = Image.fromarray((photo * 255).round().to(torch.uint8).numpy())
     draw = ImageDraw.Draw(picture)
     for number, face in enumerate(faces, start=1):
@@ -70,7 +70,7 @@ def numbered(photo: Tensor, faces: Any) -> Image.Image:
 
 
 def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> list[Tensor]:
-    """The crops as somebody else, by the miniature, for each choice of steps and denoise."""
+    """Anonymise the crops with the miniature for each choice of steps and denoise."""
     nodes = importlib.import_module("nodes")
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint("miniature.safetensors")
     model = run_node("ReverseIdentityAdapterLoader", model, "ip-adapter-faceid_miniature.bin", 1.0)
@@ -85,7 +85,7 @@ def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> 
 
 
 def main() -> None:
-    """Make all of them."""
+    """Make all pictures."""
     start_host()
     add_miniature(WEIGHTS)
     for name in DEMO:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Networks this small are done before a second thread has woken up; several workers share the cores.
+# Networks this small finish before a second thread wakes up, and several workers share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns 1 if a face was left unprotected or another promise was broken."""
+    """Run the command line; return 1 if a face was left unprotected or another promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m lab.hostile", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="seed of people and pictures (default: %(default)s)")
     parser.add_argument("--photos", type=int, default=20, help="number of photographs (default: %(default)s)")
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, help="models folder in ComfyUI's layout (default: the shipped weights)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
     parser.add_argument("--report", type=Path, help="Markdown file to write the figures into")
-    parser.add_argument("--journal", type=Path, help="file that records every photograph, to continue a stopped run")
+    parser.add_argument("--journal", type=Path, help="file that records every photograph, to resume a stopped run")
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="start no further photograph after this time"
     )

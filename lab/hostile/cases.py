@@ -1,6 +1,6 @@
-"""Hostile photographs: rendered pictures, spoilt in every way in which users' pictures are, with the truth kept.
+"""Hostile photographs: rendered pictures with every defect that users' pictures have, and their ground truth.
 
-The people are of the split "hostile" of `lab.render.seeds`, whom no training and no other measurement sees.
+The people come from the split "hostile" of `lab.render.seeds`, which no training and no other measurement uses.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from lab.render.seeds import identity_seed
 from .photographs import Photograph, deeper, grey, photograph_of
 
 Format = Literal["png", "grey png", "rgba png", "16-bit png", "16-bit grey png", "jpeg", "tensor"]
-"""How a picture reaches the graph: as a file for the host's Load Image, or directly, as from another pack's node."""
+"""How a picture reaches the graph: as a file for the host's Load Image, or as a tensor from another pack's node."""
 
 SHORTEST, LONGEST = 384, 1024
-"""Sides of a usual photograph, in pixels."""
+"""Sides of a typical photograph, in pixels."""
 
 SMALLEST_FACE = 16.0
 WIDEST_YAW, WIDEST_ROLL = 45.0, 30.0
-"""Angles within which everybody is promised to be found; some people are turned further."""
+"""Angles within which every face must be found; some people are turned further."""
 
 FURTHER = 0.15
-"""Share of the people who are turned further than that."""
+"""Share of the people who are turned further than those angles."""
 
 MOST_OVERLAP = 0.45
 """Share of a face that a person in front may hide where overlaps are wanted; elsewhere it is half."""
 
 CROWD_EVERY = 3
-"""One of so many rounds through the schedule has a class photograph."""
+"""Every how many rounds through the schedule there is a class photograph."""
 
 HUGE = 8
 """Factor by which the rare huge photograph is enlarged from 1000 x 750 pixels."""
 
 HUGE_EVERY = 240
-"""One of so many cases is huge and takes minutes; never in the first half of them, so that short runs stay short."""
+"""Every how many cases one is huge and takes minutes; it comes in the second half, so that short runs stay short."""
 
 FAR, FAR_EVERY, FAR_PLACE = (4000, 6000), 60, 43
-"""Height and width of the pictures of people far away; and one of so many cases is such a picture."""
+"""Height and width of pictures of people far away, and every how many cases one is such a picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +52,12 @@ class Case:
     """The input of one run of the graph.
 
     Attributes:
-        number: the case's number within its seed.
-        kind: see `SCHEDULE`.
-        photographs: one, or several as a batch (of one size) or a list.
+        number: number of the case within its seed.
+        kind: a key of `SCHEDULE` or `RARE`.
+        photographs: one, or several as a batch of one size or as a list.
         form: how they reach the graph.
         listed: whether several photographs are a list instead of a batch.
-        refused: whether the right answer is an error.
+        refused: whether an error is expected.
     """
 
     number: int
@@ -69,13 +69,13 @@ class Case:
 
 
 class Painter:
-    """Draws the photographs of one case; they depend on the seed and the case's number alone."""
+    """Draws the photographs of one case, which depend only on the seed and the number of the case."""
 
     def __init__(self, seed: int, number: int) -> None:
         self.rng = np.random.default_rng([seed, number])
 
     def size(self) -> tuple[int, int]:
-        """Height and width of a usual photograph; half of them are no larger than the detector's own size."""
+        """Return height and width of a typical photograph; half of them are no larger than the detector's input."""
         long = int(SHORTEST * 1.25 * (LONGEST / SHORTEST / 1.25) ** (self.rng.random() ** 1.5))
         short = max(int(long * self.rng.uniform(0.62, 1.0)), SHORTEST)
         return (short, long) if self.rng.random() < 0.7 else (long, short)
@@ -86,10 +86,10 @@ class Painter:
         """Draw people at given places.
 
         Args:
-            places: for each person middle x, middle y, and height of the face from hairline to chin, in pixels.
+            places: for each person, x and y of the face's middle and its height from hairline to chin, in pixels.
             height: pixels.
             width: pixels.
-            widest: largest yaw and roll in degrees; by default a share FURTHER of the people exceeds what is promised.
+            widest: largest yaw and roll in degrees; by default a share FURTHER of the people exceeds the promised ones.
         """
         rng = self.rng
         empty = draw_scene_spec(int(rng.integers(1 << 40)), height, width, split="hostile", people=0)
@@ -111,7 +111,7 @@ class Painter:
     def places(
         self, count: int, height: int, width: int, smallest: float, largest: float
     ) -> list[tuple[float, float, float]]:
-        """Up to `count` places whose faces hide at most half of one another; log sizes are uniform."""
+        """Choose up to `count` places whose faces hide at most half of one another, with uniform log sizes."""
         rng = self.rng
         places: list[tuple[float, float, float]] = []
         for _ in range(count):
@@ -126,18 +126,18 @@ class Painter:
         return places
 
     def group(self, smallest: float = 40.0, most: int = 8) -> Photograph:
-        """One to eight people."""
+        """Draw one to eight people."""
         height, width = self.size()
         count = int(self.rng.integers(1, most + 1))
         largest = max(min(height, width) * 0.75 / np.sqrt(count), smallest * 1.3)
         return self.scene(self.places(count, height, width, smallest, largest), height, width)
 
     def turned(self, quarters: Sequence[int]) -> Photograph:
-        """People who lie, or hang upside down."""
+        """Draw people who lie or hang upside down."""
         return self.group(smallest=56.0, most=4).turned(int(self.rng.choice(list(quarters))))
 
     def border(self) -> Photograph:
-        """Somebody cut by an edge of the picture."""
+        """Draw a person cut off by an edge of the picture."""
         whole = self.group(smallest=80.0, most=3)
         height, width = whole.pixels.shape[:2]
         x0, y0, x1, y1 = whole.faces[-1].box
@@ -151,23 +151,23 @@ class Painter:
         return whole.cut(*window)
 
     def close_up(self) -> Photograph:
-        """A face larger than the picture."""
+        """Draw a face larger than the picture."""
         height, width = self.size()
         face = max(height, width) * self.rng.uniform(1.05, 1.5)
         middle = (width * self.rng.uniform(0.4, 0.6), height * self.rng.uniform(0.4, 0.6), face)
         return self.scene([middle], height, width, widest=20.0)
 
     def tiny(self) -> Photograph:
-        """Faces of 16 to 40 pixels, and somebody nearer."""
+        """Draw faces of 16 to 40 pixels, and one nearer person."""
         height, width = self.size()
         places = self.places(int(self.rng.integers(4, 9)), height, width, SMALLEST_FACE, 40.0)
         return self.scene(places, height, width)
 
     def thirty(self) -> Photograph:
-        """A class photograph."""
+        """Draw a class photograph."""
         height, width, rows, columns = 768, 1024, 5, 6
         cell_y, cell_x = height / (rows + 0.6), width / (columns + 0.5)
-        # Whoever stands lower is nearer and therefore larger, so that nobody's body hides a face.
+        # People lower in the picture are nearer and so larger: no body hides a face.
         places = [
             (
                 cell_x * (column + 0.5 + 0.5 * (row % 2)),
@@ -180,7 +180,7 @@ class Painter:
         return self.scene(places, height, width)
 
     def overlap(self) -> Photograph:
-        """Two heads, one partly in front of the other."""
+        """Draw two heads, one partly in front of the other."""
         height, width = self.size()
         near = min(height, width) * self.rng.uniform(0.3, 0.45)
         far = near * self.rng.uniform(0.7, 0.95)
@@ -199,13 +199,13 @@ class Painter:
         return self.scene([], *self.size())
 
     def with_alpha(self, photograph: Photograph) -> Photograph:
-        """The photograph with an alpha channel of different values."""
+        """Return the photograph with an alpha channel of varying values."""
         height, width = photograph.pixels.shape[:2]
         wave = np.linspace(0, 1, width, dtype=np.float32)[None] * np.linspace(1, 0.2, height, dtype=np.float32)[:, None]
         return replace(photograph, pixels=np.dstack([photograph.pixels, np.round(wave * 255) / 255]))
 
     def not_finite(self, photograph: Photograph) -> Photograph:
-        """The photograph with a few pixels that are NaN or infinite."""
+        """Return the photograph with a few pixels that are NaN or infinite."""
         pixels = photograph.pixels.copy()
         rows, columns = (self.rng.integers(0, limit, 5) for limit in pixels.shape[:2])
         pixels[rows, columns] = self.rng.choice([np.nan, np.inf, -np.inf])
@@ -220,7 +220,7 @@ def _one(paint: Callable[[Painter], Photograph], form: Format = "png", **facts: 
 
 
 def _in_turn(*kinds: tuple[Callable[[Painter], Photograph], Format]) -> Callable[..., Case]:
-    """One of these in every round through the schedule, in turn."""
+    """Use one of these kinds per round through the schedule, in turn."""
 
     def make(kind: str, number: int, painter: Painter, left: int) -> Case:
         paint, form = kinds[number // len(SCHEDULE) % len(kinds)]
@@ -238,7 +238,7 @@ def _several(listed: bool) -> Callable[..., Case]:
         first = painter.group(most=3)
         others = [painter.group(most=3)] if left > 1 else []
         if not listed:
-            # A batch has one size, so the same people appear again, mirrored.
+            # Pictures in a batch have the same size, so the second is the first, mirrored.
             others = [first.moved(first.pixels * np.float32(0.9), np.eye(2, 3), 0.0, np.copy)] if left > 1 else []
         return Case(number, kind, (first, *others), "tensor", listed)
 
@@ -253,7 +253,7 @@ def _broken(kind: str, number: int, painter: Painter, left: int) -> Case:
 
 
 def _crowd(kind: str, number: int, painter: Painter, left: int) -> Case:
-    # Thirty people take as long as ten groups do.
+    # Thirty people take as long as ten groups.
     if number // len(SCHEDULE) % CROWD_EVERY:
         return Case(number, "group", (painter.group(),))
     return Case(number, kind, (painter.thirty(),))
@@ -298,21 +298,21 @@ SCHEDULE: dict[str, Callable[..., Case]] = {
     "grey file": _one(lambda painter: grey(painter.group(most=4)), "grey png"),
     "batch": _several(False),
 }
-"""Kinds in their order, repeated; one round has 20 pictures."""
+"""Kinds in order, repeated; one round has 20 pictures."""
 
 RARE: dict[str, Callable[[Painter], Photograph]] = {HUGE_KIND: _huge, FAR_KIND: _far_away}
-"""Kinds that sometimes take the place of one of these; see `kind_of`."""
+"""Kinds that occasionally replace a scheduled one; `kind_of` says when."""
 
 
 def kind_of(number: int) -> str:
-    """The kind of the case with this number."""
+    """Return the kind of the case with this number."""
     if number % FAR_EVERY == FAR_PLACE:
         return FAR_KIND
     return HUGE_KIND if number % HUGE_EVERY == HUGE_EVERY // 2 else list(SCHEDULE)[number % len(SCHEDULE)]
 
 
 def cases(photographs: int) -> Iterator[tuple[int, int]]:
-    """The cases that make up so many photographs: each one's number, and how many photographs are left for it."""
+    """Yield the cases that make up so many photographs: number of the case, and how many photographs it may draw."""
     left, number = photographs, 0
     while left > 0:
         yield number, left

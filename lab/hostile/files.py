@@ -1,4 +1,4 @@
-"""Writes pictures as users have them: files full of things that must not come out again."""
+"""Writes input files like those of users: full of metadata that must not reach the output."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .cases import Case
 from .photographs import Pixels
 
 PERSON = "Ada-Quillfeather"
-"""A part of every input file's name."""
+"""Part of the name of every input file."""
 
 EXIF_NOTE, XMP_NOTE, COMMENT, PROMPT = "exif-Brontallo-17", "xmp-Vexmoor-23", "comment-Tullagh-31", "prompt-Ogmore-47"
-"""What else is in the inputs and in the graph. None of these words may be in a saved file."""
+"""Secrets in the inputs and in the graph. A saved file must contain none of these words."""
 
 SECRETS = (PERSON, EXIF_NOTE, XMP_NOTE, COMMENT, PROMPT)
 
 ORIENTATIONS = {1: 0, 3: 2, 6: 1, 8: 3}
-"""EXIF orientation -> quarters of a circle, clockwise, by which a viewer turns the stored picture."""
+"""EXIF orientation -> clockwise quarter turns by which a viewer rotates the stored picture."""
 
 EXIF_ORIENTATION, EXIF_DESCRIPTION, EXIF_ARTIST = 0x0112, 0x010E, 0x013B
 
@@ -30,7 +30,7 @@ TENSORS = ".npz"
 
 
 def write_input(case: Case, folder: Path) -> str:
-    """Write a case's pictures into the host's input folder; returns the file's name."""
+    """Write a case's pictures into the host's input folder and return the file's name."""
     name = f"{PERSON}-{case.number:05d}{_suffix(case)}"
     path, pixels = folder / name, case.photographs[0].pixels
     if case.form == "tensor":
@@ -49,20 +49,20 @@ def write_input(case: Case, folder: Path) -> str:
 
 
 def read_tensors(path: Path) -> tuple[list[Pixels], bool]:
-    """Read tensors that `write_input` wrote, and whether they are a list."""
+    """Read the tensors that `write_input` wrote; also return whether they form a list."""
     with np.load(path) as stored:
         return [stored[name] for name in sorted(stored.files) if name != "listed"], bool(stored["listed"])
 
 
 def read_saved(path: Path) -> NDArray[np.uint8]:
-    """A saved picture's levels, [H, W, C]."""
+    """Return the levels of a saved picture, [H, W, C]."""
     with Image.open(path) as image:
         levels = np.asarray(image)
     return levels[..., None] if levels.ndim == 2 else levels
 
 
 def leaks(path: Path) -> list[str]:
-    """The secrets that a file holds in any usual encoding, and all chunks of a PNG that are not pixels."""
+    """Return the secrets that a file contains in any common encoding, and all chunks of a PNG that are not pixels."""
     content = path.read_bytes()
     found = [
         word

@@ -1,4 +1,4 @@
-"""A file of what has been judged so far, with a line for every case, so that a stopped run can be continued."""
+"""Records the judged cases in a file, one line each, so that a stopped run can continue."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .judging import PhotoRecord
 
 @dataclass(frozen=True)
 class Journal:
-    """A file of JSON lines: the first says what is run, every other one holds the records of a case.
+    """A file of JSON lines: the first identifies the run, every other one holds the records of a case.
 
     Attributes:
-        file: its path.
-        run: seed, settings, and digests of code and models. A file of another run is refused.
+        file: path of the journal.
+        run: seed, settings, and digests of code and models; a journal with other values is refused.
     """
 
     file: Path
     run: dict[str, Any]
 
     def records(self) -> dict[int, list[PhotoRecord]]:
-        """Read the records by case; starts the file if there is none.
+        """Read the records by case; create the file if it does not exist.
 
         Raises:
             ValueError: the file belongs to another run.
@@ -38,13 +38,13 @@ class Journal:
         content = self.file.read_text(encoding="utf-8")
         whole = content[: content.rfind("\n") + 1]
         if whole != content:
-            # The run was stopped in the middle of a line: that case is run again.
+            # The run stopped in the middle of a line, so that case runs again.
             write_whole(self.file, whole)
         first, *lines = whole.splitlines()
         if json.loads(first) != self.run:
             raise ValueError(
                 f"{self.file} belongs to another run ({first}); expected {json.dumps(self.run)}. Name another file, or "
-                "remove this one"
+                "remove this one."
             )
         cases = [[PhotoRecord.of_json(record) for record in json.loads(line)] for line in lines]
         return {records[0].case: records for records in cases}
@@ -57,7 +57,7 @@ class Journal:
 
 
 def files_digest(files: Iterable[Path]) -> str:
-    """SHA-256 of the contents of all files together, in hexadecimal."""
+    """Return the SHA-256 of the contents of all files together, in hexadecimal."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -65,6 +65,6 @@ def files_digest(files: Iterable[Path]) -> str:
 
 
 def code_files() -> list[Path]:
-    """The files whose code a run depends on: the pack, what draws, and what judges."""
+    """Return the source files that a run depends on: the pack, the renderer and the judge."""
     folders = ("nodes", "host", "reverse_personalization", "lab/render", "lab/hostile")
     return sorted([*(ROOT / "lab").glob("*.py"), *(file for name in folders for file in (ROOT / name).rglob("*.py"))])

@@ -1,4 +1,4 @@
-"""Judges what became of every face that was drawn, from the saved file and from what the renderer knows."""
+"""Judges the result for every face that was drawn, from the saved file and the renderer's ground truth."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from .photographs import Photograph, TrueFace
 from .pipeline import Item, Run
 
 GALLERY_SIDE = 256
-"""Side in pixels of the other picture that is drawn of everybody."""
+"""Side in pixels of the second picture drawn of each person."""
 
 MATCHED = 0.4
-"""Least intersection over union of a found box and a face that belong together, as in the pack
-(`face_search.SAME_FACE_IOU`): a box below it may show hair or a neighbour."""
+"""Least intersection over union at which a found box matches a face, as in the pack
+(`face_search.SAME_FACE_IOU`); a box with less may show hair or a neighbour."""
 
 ALIKE = 0.15
 """Largest mean distance between the landmarks of a find and its face, in units of the face's longer side.
 
-If half of a face is hidden, the box of its visible part cannot share more than half with the true one."""
+A box around the visible half of a face overlaps the true box by half at most, so boxes alone would not match."""
 
 COVERED = 0.9
-"""Least share of a face's visible part under a cover for it to count as covered."""
+"""Least share of a face's visible part that a cover must hide for the face to count as covered."""
 
 SEEN = 0.5
-"""Least share of a face, hidden by nobody and no border, for which it must be found."""
+"""Least share of a face that must be visible, not hidden by a person or cut off by the border, for it to be due."""
 
 DETECTION_THRESHOLD = 0.1
 
 
 class Cosines(NamedTuple):
-    """Cosines of one picture of a person with what was made of them; None where there is nothing.
+    """Cosines between a picture of a person and the results; None where there is no result.
 
     Attributes:
-        first: after the first scale alone.
-        retried: after the retry, before any cover.
-        saved: in the file.
+        first: result of the first scale alone.
+        retried: result after retries, before any cover.
+        saved: saved file.
     """
 
     first: float | None = None
@@ -66,14 +66,14 @@ class FaceRecord:
         size: pixels.
         yaw: degrees.
         roll: degrees.
-        seen: share of it that nobody and no border hides.
-        found: which search found it, "first", "second" or "".
-        status: in the verdict; "" if the face is not in it.
-        hidden: share of it under a cover.
+        seen: share that is visible, not hidden by a person or cut off by the border.
+        found: the search that found it, "first" or "second"; "" if both missed it.
+        status: its status in the verdict; "" if the verdict does not list it.
+        hidden: share under a cover.
         before: cosine of the original and another picture of the person; None if nothing was saved.
-        same: cosines of the results and the same place in the original.
-        other: cosines of the results and that other picture.
-        recognisable: whether `same.saved` reaches the judge's threshold.
+        same: cosines between the results and the same place in the original.
+        other: cosines between the results and that other picture.
+        recognisable: whether `same.saved` is at or above the judge's threshold.
     """
 
     size: float
@@ -90,12 +90,12 @@ class FaceRecord:
 
     @property
     def unprotected(self) -> bool:
-        """Whether it was found, was saved without a cover, and is still recognisable."""
+        """Whether the face was found, saved without a cover, and is still recognisable."""
         return bool(self.found) and self.recognisable and self.hidden < COVERED
 
     @property
     def unhandled(self) -> bool:
-        """Whether it was saved and both searches had missed it, although enough of it was visible."""
+        """Whether the face was saved after both searches missed it, although enough of it was visible."""
         return not self.found and self.same.saved is not None and self.seen >= SEEN
 
 
@@ -104,19 +104,19 @@ class PhotoRecord:
     """One photograph.
 
     Attributes:
-        case: its number.
+        case: number of the case.
         kind: of the case.
-        outcome: "saved", "blocked" (an error, nothing saved), "refused" (an error that was right), "accepted" (saved
-            where an error would have been right) or "lost" (neither a file nor an error).
-        error: of the run.
-        faces: everybody who was drawn.
-        false_finds: faces in the verdict that nobody drew.
-        outside: pixels that changed outside of both masks.
-        rim: pixels just inside the mask's rim.
-        seam: sum over these of the mean absolute change at scale 0, in 1/255.
-        leaks: secrets in what was saved.
-        seconds: of the run.
-        processor_seconds: that the process computed for it, drawing and judging included.
+        outcome: "saved", "blocked" (an error, nothing saved), "refused" (an error, as expected), "accepted" (saved
+            despite an expected error) or "lost" (neither a file nor an error).
+        error: error of the run.
+        faces: every face that was drawn.
+        false_finds: faces in the verdict that were not drawn.
+        outside: pixels that changed outside both masks.
+        rim: number of pixels just inside the mask's rim.
+        seam: sum over the rim of the mean absolute change at scale 0, in 1/255.
+        leaks: secrets in the saved file.
+        seconds: duration of the run.
+        processor_seconds: CPU time of the process, drawing and judging included.
     """
 
     case: int
@@ -133,12 +133,12 @@ class PhotoRecord:
     processor_seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """The record in types that `json` can write."""
+        """Convert the record to types that `json` can write."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, stored: dict[str, Any]) -> PhotoRecord:
-        """The record that `as_json` returned `stored` for."""
+        """Restore a record from the output of `as_json`."""
         faces = tuple(
             FaceRecord(**{**face, "same": Cosines(*face["same"]), "other": Cosines(*face["other"])})
             for face in stored["faces"]
@@ -148,10 +148,10 @@ class PhotoRecord:
 
 @dataclass(eq=False)
 class Judge:
-    """A recogniser that knows from the renderer where the faces are.
+    """A recogniser that is told by the renderer where the faces are.
 
     Attributes:
-        name: its pack's name.
+        name: name of its pack.
     """
 
     name: str
@@ -165,7 +165,7 @@ class Judge:
         self._detection = part("reverse_personalization.geometry.faces").Detection
 
     def judge(self, case: Case, run: Run) -> list[PhotoRecord]:
-        """Records of a case's photographs, without the times."""
+        """Return the records of a case's photographs, without times."""
         leaked = tuple(sorted({word for file in run.files for word in leaks(file)}))
         common: dict[str, Any] = {"case": case.number, "kind": case.kind, "error": run.error, "leaks": leaked}
         if case.refused:
@@ -186,7 +186,7 @@ class Judge:
 
     def _saved(self, photograph: Photograph, item: Item, row: int) -> dict[str, Any]:
         if item.changed is None or item.cover is None:
-            raise ValueError("a picture was saved whose masks the host did not keep")
+            raise ValueError("a picture was saved, but the host did not keep its masks")
         original = levels(item.original[row])
         saved = read_saved(item.saved[row])
         changed, cover = item.changed[row].numpy() > 0, item.cover[row].numpy() > 0
@@ -229,11 +229,11 @@ class Judge:
         }
 
     def similarity(self, before: NDArray[np.uint8], after: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> float:
-        """Cosine of the same place in two pictures [H, W, C]."""
+        """Return the cosine between the same place in two pictures [H, W, C]."""
         return float(self._unit(before, landmarks) @ self._unit(after, landmarks))
 
     def _known(self, identity: int) -> NDArray[np.float64]:
-        """The embedding of another picture of a person, in another light and pose."""
+        """Embed another picture of the person, in another light and pose."""
         if identity not in self._gallery:
             other = portrait(identity, identity, GALLERY_SIDE)
             self._gallery[identity] = self._unit(other.image, other.truth.landmarks - 0.5)
@@ -252,12 +252,12 @@ class Judge:
 
 
 def levels(image: torch.Tensor) -> NDArray[np.uint8]:
-    """A picture [H, W, C] in [0, 1] as the 8-bit levels in which it would be saved."""
+    """Convert a picture [H, W, C] in [0, 1] to the 8-bit levels it would be saved with."""
     return (image.float().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
 
 def outside(original: NDArray[np.uint8], saved: NDArray[np.uint8], changed: NDArray[np.bool_]) -> int:
-    """Number of pixels that differ outside the mask, or differ in alpha."""
+    """Count the pixels that differ outside the mask, or differ in alpha anywhere."""
     if original.shape != saved.shape:
         return int(np.prod(original.shape[:2]))
     differs = original != saved
@@ -266,12 +266,12 @@ def outside(original: NDArray[np.uint8], saved: NDArray[np.uint8], changed: NDAr
 
 
 def at_the_rim(mask: NDArray[np.bool_], original: torch.Tensor, unchanged: torch.Tensor) -> tuple[int, float]:
-    """Look for a seam where a pasted face ends.
+    """Measure the seam around pasted faces.
 
     Args:
-        mask: [H, W], of Paste Faces.
+        mask: [H, W], mask of Paste Faces.
         original: [H, W, C] in [0, 1].
-        unchanged: the result of scale 0, likewise.
+        unchanged: result of scale 0, [H, W, C] in [0, 1].
 
     Returns:
         Pixels just inside the mask's rim, and the sum of their changes in 1/255.
@@ -284,16 +284,16 @@ def at_the_rim(mask: NDArray[np.bool_], original: torch.Tensor, unchanged: torch
 
 
 class Find(NamedTuple):
-    """A find in a photograph: x0, y0, x1, y1, and landmarks [5, 2], pixels."""
+    """A find in a photograph: box x0, y0, x1, y1 and landmarks [5, 2], in pixels."""
 
     box: tuple[float, ...]
     landmarks: NDArray[np.float64]
 
 
 def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
-    """Match finds with faces one to one, the best first; returns the number of each face's find, or None.
+    """Match finds with faces one to one, best matches first; return the index of each face's find, or None.
 
-    A find belongs to a face if their boxes overlap enough (MATCHED), or if their landmarks agree (ALIKE).
+    A find matches a face if their boxes overlap enough (MATCHED) or their landmarks agree (ALIKE).
     """
     matches: list[int | None] = [None] * len(true)
     if not true or not found:
@@ -311,7 +311,7 @@ def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
 
 
 def match_in_turn(true: Sequence[TrueFace], found: Sequence[Find], handled: int) -> list[int | None]:
-    """`match` everybody with the first `handled` finds, and whoever is left with the others."""
+    """Match all faces with the first `handled` finds, then the remaining faces with the other finds."""
     matches = match(true, found[:handled])
     left = [face for face, number in enumerate(matches) if number is None]
     for face, number in zip(left, match([true[face] for face in left], found[handled:]), strict=True):

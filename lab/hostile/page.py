@@ -15,35 +15,35 @@ COUNTED = {
     "faces": "faces drawn",
     "found_first": "faces that the first search found",
     "found_second": "faces that only the second search found",
-    "false_finds": "finds where nobody was drawn",
-    "anonymised": "faces anonymised, says the check",
+    "false_finds": "finds where no face was drawn",
+    "anonymised": "faces anonymised according to the check",
     "covered": "faces covered",
-    "anonymised_under_others_covers": "faces anonymised, but under the cover of another find",
-    "unhandled_of_all_seen": "faces that both searches missed, of any size and angle",
-    "missed_mostly_hidden": "faces that both missed and of which less than half was to be seen: not counted above",
-    "processor_seconds_a_photo": "seconds of one processor core for a photograph",
+    "anonymised_under_others_covers": "faces anonymised but hidden by another find's cover",
+    "unhandled_of_all_seen": "faces of any size and angle that both searches missed",
+    "missed_mostly_hidden": "faces that both searches missed with less than half visible: not counted above",
+    "processor_seconds_a_photo": "core seconds per photograph",
 }
-"""Figures about which nothing is promised, with their names."""
+"""Names of the figures that no promise covers."""
 
 
 def as_page(figures: Figures, command: str) -> str:
-    """All figures of `summarise`.
+    """Render all figures of `summarise` as Markdown.
 
     Args:
-        figures: the run's.
-        command: the command that repeats the run.
+        figures: figures of the run.
+        command: command that repeats the run.
     """
     lines = [
         "# Hostile photographs",
         "",
         f"    {command}",
         "",
-        "made this page: photographs from the miniature's renderer with everything that users' pictures have and do,",
-        "of people whom no training saw. Each went through the whole graph in the host's own executor, with few steps.",
-        "What was saved is judged with the places that the renderer knows, by a recogniser at its threshold for one",
+        "made this page. The photographs come from the miniature's renderer, with every defect of users' pictures,",
+        "and show people no model has seen. Each ran through the whole graph in the host's executor, in few steps.",
+        "The saved files are judged at the face positions the renderer knows, by a recogniser at its threshold for one",
         f"false match in a thousand: `{figures['judge']}` at {figures['threshold']:.4g}. The miniature has two trained",
-        "recognisers, and one of them guides: the judge is also the checker, told where the faces are instead of",
-        "having to find them.",
+        "recognisers, and one of them guides. So the judge is also the checker, but it is told where the faces are",
+        "instead of having to find them.",
         "",
         "## Promises",
         "",
@@ -51,8 +51,8 @@ def as_page(figures: Figures, command: str) -> str:
         "|---|---|---|",
         *_promises(figures),
         "",
-        f"Counted as missed are faces within {WIDEST_YAW:g} degrees of yaw and {WIDEST_ROLL:g} of roll of which at",
-        f"least {SEEN:.0%} is to be seen. Covered is a face of which a cover hides {COVERED:.0%} or more.",
+        f"A missed face counts if it is within {WIDEST_YAW:g} degrees of yaw and {WIDEST_ROLL:g} of roll and at least",
+        f"{SEEN:.0%} of it is visible. A face is covered if a cover hides {COVERED:.0%} of it or more.",
         "",
         "## Counts",
         "",
@@ -62,8 +62,8 @@ def as_page(figures: Figures, command: str) -> str:
         "",
         "## Similarity",
         "",
-        f"Cosines, by the judge, of faces of {PROMISED_SIZE:g} px or more that were found. *Recognised* is the part at",
-        "the threshold or above. *Another picture* shows the same person in another light and pose.",
+        f"The judge's cosines for found faces of {PROMISED_SIZE:g} px or more. *Recognised*: the share at or above the",
+        "threshold. *Another picture* shows the same person in another light and pose.",
         "",
         "| | faces | median | 95th percentile | recognised |",
         "|---|---|---|---|---|",
@@ -74,14 +74,14 @@ def as_page(figures: Figures, command: str) -> str:
         "",
         "## Misses",
         "",
-        "Faces that both searches missed, of all of which half or more was to be seen, by size (longer side of the",
+        "Faces that both searches missed, out of all faces with half or more visible, by size (longer side of the",
         "box) and by the larger of yaw and roll in degrees:",
         "",
         "| size | " + " | ".join(class_names(ANGLES)) + " |",
         "|---" * len(ANGLES) + "|",
         *(_size_row(figures, size) for size in figures["seen"]),
         "",
-        "Each of them:",
+        "Each missed face:",
         "",
         "| case | kind | pixels | yaw | roll | seen, % |",
         "|---|---|---|---|---|---|",
@@ -108,14 +108,14 @@ def _promises(figures: Figures) -> list[str]:
             f"{figures['unhandled_small_faces']} of {figures['faces_promised_small']}",
             f"{SMALL_MISSES:.1%}",
         ),
-        ("pixels changed outside of all masks", figures["outside_pixels_changed"], 0),
+        ("pixels changed outside all masks", figures["outside_pixels_changed"], 0),
         (
-            f"mean change at the masks' rim at scale 0, in 1/255 ({figures['seam_photos']} photographs)",
+            f"mean change at the rim of the masks at scale 0, in 1/255 ({figures['seam_photos']} photographs)",
             f"{shown(figures['seam'])}, worst photograph {shown(figures['seam_worst_photo'])}",
             "below 1",
         ),
-        ("words of the inputs, their names and the graph in saved files", shown(figures["leaks"]), "none"),
-        ("photographs neither saved nor answered with an error", figures["lost"], 0),
+        ("words from the inputs, their names or the graph in saved files", shown(figures["leaks"]), "none"),
+        ("photographs that were neither saved nor stopped with an error", figures["lost"], 0),
         ("broken photographs saved", figures["accepted"], 0),
     ]
     return [f"| {name} | {measured} | {allowed} |" for name, measured, allowed in rows]
@@ -128,7 +128,7 @@ def _size_row(figures: Figures, size: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A figure in a form for people."""
+    """Format a figure for reading."""
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A photograph and everybody in it; whatever is done to the pixels, the truth follows."""
+"""A photograph and the faces in it. Operations on the pixels update the truth as well."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lab.render.scene import Scene
 
 Pixels = NDArray[np.float32]
-"""[H, W, C] in [0, 1]; some are not finite in pictures that are broken on purpose."""
+"""[H, W, C] in [0, 1]; pictures that are broken on purpose contain values that are not finite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +22,11 @@ class TrueFace:
     Attributes:
         identity: seed of the person.
         box: x0, y0, x1, y1 around the face's skin, clipped to the picture.
-        landmarks: [5, 2] float64 in InsightFace's order, anatomically: an upside-down face has the first on the right.
+        landmarks: [5, 2] float64 in InsightFace's order, by anatomy: in an upside-down face the first is on the right.
         mask: [H, W] bool, where the face is visible.
         yaw: degrees.
         roll: degrees in the picture, in (-180, 180].
-        visible: share of the face inside the picture that nobody hides.
+        visible: share of the face inside the picture that no other person hides.
         inside: share of the box that is inside the picture.
     """
 
@@ -48,7 +48,7 @@ class TrueFace:
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
-    """A picture and everybody in it."""
+    """A picture and the faces in it."""
 
     pixels: Pixels
     faces: tuple[TrueFace, ...]
@@ -56,13 +56,13 @@ class Photograph:
     def moved(
         self, pixels: Pixels, matrix: NDArray[np.float64], roll: float, masks: Callable[..., NDArray]
     ) -> Photograph:
-        """The same people in another picture.
+        """Return the same people in another picture.
 
         Args:
-            pixels: the new picture's.
-            matrix: [2, 3], maps the old picture's pixels to the new one's.
-            roll: degrees by which they turn clockwise.
-            masks: turns an old mask into a new one.
+            pixels: pixels of the new picture.
+            matrix: [2, 3], maps pixel coordinates of the old picture to the new one.
+            roll: degrees by which the people turn clockwise.
+            masks: converts an old mask to a new one.
         """
         height, width = pixels.shape[:2]
         limits = np.array([width, height]) - 0.5
@@ -88,7 +88,7 @@ class Photograph:
         return Photograph(pixels, tuple(faces))
 
     def turned(self, quarters: int) -> Photograph:
-        """The photograph, turned clockwise by quarters of a circle."""
+        """Return the photograph turned clockwise by quarters of a circle."""
         height, width = self.pixels.shape[:2]
         matrices = {
             1: [[0, -1, height - 1], [1, 0, 0]],
@@ -102,7 +102,7 @@ class Photograph:
         return self.moved(turn(self.pixels), np.array(matrices[quarters], float), 90.0 * quarters, turn)
 
     def cut(self, x0: int, y0: int, x1: int, y1: int) -> Photograph:
-        """The part from (x0, y0) to (x1, y1), which is excluded."""
+        """Return the part from (x0, y0) up to but excluding (x1, y1)."""
         window = np.s_[y0:y1, x0:x1]
         return self.moved(
             np.ascontiguousarray(self.pixels[window]),
@@ -112,7 +112,7 @@ class Photograph:
         )
 
     def enlarged(self, factor: int) -> Photograph:
-        """The photograph with `factor` times as many pixels a side."""
+        """Return the photograph with `factor` times as many pixels per side."""
         height, width = self.pixels.shape[:2]
         size = (width * factor, height * factor)
         matrix = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2]], float)
@@ -125,12 +125,12 @@ class Photograph:
 
 
 def photograph_of(scene: Scene) -> Photograph:
-    """A rendered scene as a photograph."""
+    """Convert a rendered scene to a photograph."""
     faces = []
     for truth in scene.truths:
         if not truth.mask.any():
             continue
-        # The renderer counts from the corner of the top left pixel.
+        # The renderer's origin is the corner of the top left pixel, not its middle.
         x0, y0, x1, y1 = truth.box
         faces.append(
             TrueFace(
@@ -148,14 +148,14 @@ def photograph_of(scene: Scene) -> Photograph:
 
 
 def grey(photograph: Photograph) -> Photograph:
-    """The photograph with one channel."""
+    """Return the photograph with a single channel."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     levels = np.round((photograph.pixels @ weights)[..., None] * 255)
     return replace(photograph, pixels=(levels / np.float32(255)).astype(np.float32))
 
 
 def deeper(photograph: Photograph, rng: np.random.Generator) -> Photograph:
-    """The photograph with 16 bits a channel, all of them in use."""
+    """Return the photograph with 16 bits per channel, all of them in use."""
     noise = rng.uniform(-0.5, 0.5, photograph.pixels.shape) / 255
     levels = np.round(np.clip(photograph.pixels + noise, 0, 1) * 65535)
     return replace(photograph, pixels=(levels / 65535).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Runs the pack's whole graph in the host's own executor: with its caches, lazy inputs, blockers and errors."""
+"""Runs the pack's whole graph in the host's own executor, with its caches, lazy inputs, blockers and errors."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ Graph = dict[str, dict[str, Any]]
 """A workflow in the host's API form."""
 
 STEPS = 4
-"""Steps of the inversion and of each attempt: few, so that a photograph takes seconds."""
+"""Steps of the inversion and of each generation: few, so that a photograph takes seconds."""
 
 SECOND_SCORE = 0.4
-"""Lowest score of a find in the result. What only the check finds is covered, so it may be less than FOUND_SCORE.
+"""Least score of a find in the result. A face found only by the check is covered, so this may be below FOUND_SCORE.
 
-Of 248 promised faces in 118 photographs of the hardest kinds (seed 8) none scored less than 0.58; there were
-1.7 wrong finds a photograph at 0.35, 1.2 at 0.4 and 0.44 at 0.5.
+Of 248 promised faces in 118 photographs of the hardest kinds (seed 8), none scored below 0.58; there were
+1.7 false finds per photograph at 0.35, 1.2 at 0.4 and 0.44 at 0.5.
 """
 
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
-"""Scales of the retry, the cheapest first."""
+"""Scales of the retries, the weakest first."""
 
 GUIDING = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
 PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
-"""Inputs shared by every way from the inversion to a picture."""
+"""Inputs shared by all branches from the inversion to a picture."""
 
 DETECTOR, RECOGNISER = "detection.onnx", "recognition.onnx"
 NEEDED = (CHECKPOINT, ADAPTER, FACE_PACK / DETECTOR, JUDGE_PACK / DETECTOR)
@@ -56,12 +56,12 @@ class Options:
     """How the graph is built.
 
     Attributes:
-        steps: of the inversion and of each attempt.
-        scales: of the retry.
-        first: whether to keep what came of the first scale alone, too.
-        unchanged: whether to keep what comes of scale 0, too.
-        no_face: input of Save Anonymized Image, for pictures in which nobody was found.
-        checker: the pack that checks.
+        steps: steps of the inversion and of each generation.
+        scales: guidance scales of the retries.
+        first: whether to also keep the result of the first scale alone.
+        unchanged: whether to also keep the result of scale 0.
+        no_face: input of Save Anonymized Image for pictures without a find.
+        checker: name of the checker's pack.
     """
 
     steps: int = STEPS
@@ -74,18 +74,18 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """What the graph made of one item of the input, a batch of B pictures.
+    """Results of the graph for one item of the input, a batch of B pictures.
 
     Attributes:
-        original: as it entered, [B, H, W, C].
-        faces: FACES of it.
+        original: the input, [B, H, W, C].
+        faces: FACES of the original.
         verdict: REVERSE_IDENTITY_VERDICT after the covers.
         changed: mask [B, H, W] of Paste Faces.
         cover: mask [B, H, W] of Cover Faces.
-        retried: the result of the retry, before any cover.
-        report: of the retry.
-        first: the result of the first scale alone, before any cover, or None.
-        unchanged: the result of scale 0, or None.
+        retried: result after retries, before any cover.
+        report: report of the retry sampler.
+        first: result of the first scale alone, before any cover, or None.
+        unchanged: result of scale 0, or None.
         saved: one file for each picture; empty if nothing was saved.
     """
 
@@ -106,7 +106,7 @@ class Run:
     """One run of the graph.
 
     Attributes:
-        items: one for each item of the input, which has several only if it is a list.
+        items: one for each item of the input; there are several only for a list.
         files: all new files in the output folder.
         error: "NODE: TYPE: message" of the error that stopped the run, or "".
     """
@@ -118,28 +118,28 @@ class Run:
 
 @dataclass
 class _Quiet:
-    """A server to which nobody is connected, as far as the executor needs one."""
+    """A server without clients, with the methods that the executor calls."""
 
     client_id: str | None = None
     last_node_id: str | None = None
     sockets_metadata: dict[str, Any] = field(default_factory=dict)
 
     def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
-        """Drop a message: nobody listens."""
+        """Drop the message."""
 
 
 class TensorSource:
-    """A node that outputs any pictures, as nodes of other packs do."""
+    """A node that outputs arbitrary pictures, as nodes of other packs do."""
 
     CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_IS_LIST = "tests", "run", ("IMAGE",), (True,)
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
-        """The node's inputs, as the host asks for them: a file's name."""
+        """Declare the node's input, a file name."""
         return {"required": {"name": ("STRING", {})}}
 
     def run(self, name: str) -> tuple[list[Tensor]]:
-        """Return the pictures in a file of the input folder."""
+        """Load the pictures in a file of the input folder."""
         pictures, listed = read_tensors(Path(_paths().get_input_directory(), name))
         tensors = [torch.from_numpy(one) for one in pictures]
         batches = [one if one.ndim == 4 else one[None] for one in tensors]
@@ -147,13 +147,13 @@ class TensorSource:
 
 
 class Keep:
-    """A node that asks for a picture, so that the host makes it and keeps it in its cache."""
+    """A node that requests a picture, so that the host computes and caches it."""
 
     CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_NODE = "tests", "run", (), True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
-        """The node's inputs, as the host asks for them: a picture."""
+        """Declare the node's input, a picture."""
         return {"required": {"image": ("IMAGE", {})}}
 
     def run(self, image: Tensor) -> dict[str, Any]:
@@ -166,23 +166,23 @@ def _paths() -> Any:
 
 
 def provide_models(folder: Path) -> Path:
-    """The folder of the shipped weights; if some are missing, a copy in `folder` with random ones in their place."""
+    """Return the shipped weights' folder; if weights are missing, a copy in `folder` with random ones instead."""
     if all((WEIGHTS / file).exists() for file in NEEDED):
         return WEIGHTS
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-m", "miniature.build", str(folder)], cwd=ROOT, check=True, env=environment)
     shutil.copytree(WEIGHTS, folder, dirs_exist_ok=True)
-    # Both packs have the same detector.
+    # Both packs use the same detector.
     shutil.copyfile(folder / FACE_PACK / DETECTOR, folder / JUDGE_PACK / DETECTOR)
     return folder
 
 
 @contextmanager
 def known_models(models: Path) -> Iterator[None]:
-    """Let the host find the models of a folder before all others, as long as the `with` block lasts.
+    """Make the host search a models folder before all others while the `with` block lasts.
 
     Raises:
-        FileNotFoundError: one is missing.
+        FileNotFoundError: a model is missing.
     """
     missing = [str(file) for file in NEEDED if not (models / file).exists()]
     if missing:
@@ -204,7 +204,7 @@ class Pipeline:
         pack = load_pack()
         nodes: Any = importlib.import_module("nodes")
         for name, node in pack.node_classes.items():
-            # The host asks every class for its finished schema when it registers it.
+            # The host requests the finished schema of every class when it registers it.
             node.GET_SCHEMA()
             nodes.NODE_CLASS_MAPPINGS[name] = node
         nodes.NODE_CLASS_MAPPINGS |= {"HostileTensorSource": TensorSource, "HostileKeep": Keep}
@@ -229,13 +229,13 @@ class Pipeline:
         return Path(_paths().get_output_directory())
 
     def run(self, case: Case, options: Options) -> Run:
-        """Run the graph on a case, and remove the input's file."""
+        """Run the graph on a case, then remove its input file."""
         name = write_input(case, self.input)
         try:
             run = self.run_graph(graph(name, case.number, options))
             if not options.first:
                 return run
-            # If nobody was tried again, the retry's result is the first scale's.
+            # Without a retry, the result is already that of the first scale.
             firsts = [item.retried for item in run.items]
             if any(f" {options.scales[1]:g}:" in item.report for item in run.items):
                 again = self.run_graph(first_scale_graph(name, case.number, options))
@@ -246,7 +246,7 @@ class Pipeline:
             (self.input / name).unlink()
 
     def run_graph(self, workflow: Graph) -> Run:
-        """Run a graph as the host's queue does, after its validation.
+        """Validate and run a graph as the host's queue does.
 
         Raises:
             ValueError: the host refuses the graph.
@@ -293,7 +293,7 @@ class Pipeline:
         return tuple(items)
 
     def _output(self, workflow: Graph, node: str, slot: int) -> list[Any]:
-        """The values of a node's output, one for each item; none if it did not run."""
+        """Return the values of a node's output, one for each item, or none if the node did not run."""
         if node not in workflow:
             return []
         entry = asyncio.run(self._executor.caches.outputs.get(node))
@@ -305,7 +305,7 @@ class Pipeline:
 
 
 def graph(name: str, seed: int, options: Options) -> Graph:
-    """The workflow for a file in the input folder."""
+    """Build the workflow for a file in the input folder."""
     source = ("HostileTensorSource", {"name": name}) if name.endswith(TENSORS) else ("LoadImage", {"image": name})
     checking = {"checker": options.checker, "provider": "CPU"}
     parts: dict[str, tuple[str, dict[str, Any]]] = {
@@ -316,7 +316,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
             {"model": ["checkpoint", 0], "adapter_name": ADAPTER.name, "weight": 1.0},
         ),
         "text": ("CLIPTextEncode", {"clip": ["checkpoint", 1], "text": ""}),
-        # Connected to nothing, like a note in a user's graph, but still a part of the prompt.
+        # Connected to nothing, like a note in a user's graph, but still part of the prompt.
         "note": ("CLIPTextEncode", {"clip": ["checkpoint", 1], "text": PROMPT}),
         "faces": (
             "FaceEmbed",
@@ -381,14 +381,14 @@ def graph(name: str, seed: int, options: Options) -> Graph:
 
 
 def first_scale_graph(name: str, seed: int, options: Options) -> Graph:
-    """The part of the workflow that leads to the first scale's result; the host has most of it in its cache."""
+    """Build the part of the workflow that leads to the first scale's result; the host has cached most of it."""
     whole = graph(name, seed, options)
     shared = {key: whole[key] for key in ("source", "checkpoint", "adapter", "text", "faces", "crops", "latent")}
     return {**shared, "inversion": whole["inversion"], **_one_scale("first", options.scales[0])}
 
 
 def _one_scale(key: str, scale: float) -> Graph:
-    """The nodes that regenerate everybody at one scale, from the workflow's own trajectory."""
+    """Build the nodes that regenerate all faces at one scale from the workflow's own trajectory."""
     parts: dict[str, tuple[str, dict[str, Any]]] = {
         key: ("ReverseIdentityKSampler", {**GUIDING, "cfg": scale}),
         f"{key} decoded": ("VAEDecode", {"samples": [key, 0], "vae": ["checkpoint", 2]}),

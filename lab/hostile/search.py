@@ -1,7 +1,7 @@
 """Runs the search for faces alone: `python -m lab.hostile.search --seed 2 --photos 1000 --workers 2`.
 
-Whether both searches of the graph miss somebody depends on the original alone: a face that was missed is in the result
-as it was. This command leaves everything else out, takes a third of the time, and can be limited to the hardest kinds.
+Whether both searches of the graph miss a person depends on the original alone: a missed face is unchanged in the
+result. This command leaves out everything else, takes a third of the time, and can be limited to the hardest kinds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DETECTOR_SIZE = 640
 
 KINDS = tuple(kind for kind in (*SCHEDULE, *RARE) if kind not in ("one pixel", "not finite"))
 USUAL = tuple(kind for kind in KINDS if kind != HUGE_KIND)
-"""The kinds that do not take minutes."""
+"""The kinds that are searched in seconds."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Row:
     """What the search found in one photograph.
 
     Attributes:
-        case: its number.
+        case: number of the case.
         kind: of the case.
-        faces: everybody who was drawn, without anything about results.
-        false_finds: finds that belong to nobody.
+        faces: every face that was drawn, without results.
+        false_finds: number of finds that match no face.
     """
 
     case: int
@@ -58,7 +58,7 @@ class Row:
 
 
 class Searcher(Worker[Row]):
-    """The second search of the graph. It sees what the first one sees, so its surer finds count as the first one's."""
+    """Runs the graph's second search. Both searches see the same picture, so its surer finds count for the first."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         super().__init__(seed, models, deadline)
@@ -71,10 +71,10 @@ class Searcher(Worker[Row]):
         return [Row(case.number, case.kind, *self.search(photograph)) for photograph in case.photographs]
 
     def search(self, photograph: Photograph) -> tuple[tuple[FaceRecord, ...], int]:
-        """Records of everybody who was drawn, and the number of finds that belong to nobody."""
+        """Return a record of every face that was drawn, and the number of finds that match none."""
         levels = np.round(np.clip(photograph.pixels, 0, 1) * 255).astype(np.uint8)[..., :3]
         picture = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3))[..., ::-1])
-        # The surest come first.
+        # Finds are sorted by score, the highest first.
         finds = self._pack.search(picture, DETECTOR_SIZE, self._plan)
         sure = sum(find.score >= FOUND_SCORE for find in finds)
         places = [Find(find.box, np.array(find.landmarks)) for find in finds]
@@ -93,12 +93,12 @@ class Searcher(Worker[Row]):
 
 
 def wanted(photographs: int, kinds: Sequence[str]) -> list[tuple[int, int]]:
-    """Those of `cases` that are of these kinds."""
+    """Return the entries of `cases` that are of these kinds."""
     return [(number, left) for number, left in cases(photographs) if kind_of(number) in kinds]
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Any]:
-    """Counts, and a list of those who were missed: case, kind, pixels, yaw, roll, percent seen."""
+    """Return counts and a list of the missed faces: case, kind, pixels, yaw, roll, percent visible."""
     faces = [(row, face) for row in rows for face in row.faces]
     kinds = {"": PROMISED_SIZE, "_small": SMALL_SIZE}
     result: dict[str, Any] = {"photos": len(rows), "faces": len(faces)}
@@ -121,7 +121,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns 1 if somebody was missed who is promised to be found."""
+    """Run the command line; return 1 if a face that must be found was missed."""
     parser = argparse.ArgumentParser(prog="python -m lab.hostile.search", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="seed of people and pictures (default: %(default)s)")
     parser.add_argument("--photos", type=int, default=100, help="number of photographs (default: %(default)s)")

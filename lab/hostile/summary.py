@@ -1,4 +1,4 @@
-"""Sums up the records of all photographs."""
+"""Summarises the records of all photographs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .cases import WIDEST_ROLL, WIDEST_YAW
 from .judging import COVERED, SEEN, FaceRecord, PhotoRecord
 
 PROMISED_SIZE, SMALL_SIZE = 48.0, 24.0
-"""Least sizes in pixels of faces of which none may be missed, and of which one in two hundred may."""
+"""Least face sizes in pixels: from the first no face may be missed, from the second one in two hundred."""
 
 SMALL_MISSES = 1 / 200
 """Share of the smaller promised faces that may be missed."""
 
 SIZES = (0, 16, 24, 48, 96, 192, 100_000)
 ANGLES = (0, 15, 30, 45, 60, 90, 180)
-"""Limits of the classes by which misses are counted: pixels, and the larger of yaw and roll in degrees."""
+"""Limits of the classes that misses are counted by: size in pixels, and the larger of yaw and roll in degrees."""
 
 Figures = dict[str, Any]
 
 
 def promised(face: FaceRecord, smallest: float, largest: float = np.inf) -> bool:
-    """Whether a face must be found: it is large enough, visible enough, and not turned too far."""
+    """Whether a face must be found: large enough, visible enough and not turned too far."""
     return (
         smallest <= face.size < largest
         and face.seen >= SEEN
@@ -36,12 +36,12 @@ def promised(face: FaceRecord, smallest: float, largest: float = np.inf) -> bool
 
 
 def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> Figures:
-    """All figures.
+    """Compute all figures.
 
     Args:
         records: one for each photograph.
-        threshold: the judge's.
-        judge: the name of its pack.
+        threshold: threshold of the judge.
+        judge: name of the judge's pack.
     """
     outcomes = Counter(record.outcome for record in records)
     saved = [face for record in records if record.outcome == "saved" for face in record.faces]
@@ -104,10 +104,10 @@ def failed(figures: Figures) -> bool:
 
 
 def similarities(saved: Sequence[FaceRecord], threshold: float) -> Figures:
-    """Median, 95th percentile and share at or above the threshold, by what was compared.
+    """Return median, 95th percentile and share at or above the threshold for each comparison.
 
-    Counted are all visible faces of PROMISED_SIZE that were found; for the retry, those in pictures whose result at the
-    first scale was kept. Only the last two rows are about pictures with covers, and they leave covered faces out, so
+    All visible faces of PROMISED_SIZE or more that were found count; the retry rows use only pictures whose result at
+    the first scale was kept. Only the last two rows measure pictures with covers. They leave out covered faces, so
     that a cover does not count as a success of the method.
     """
     faces = [face for face in saved if face.seen >= SEEN and face.size >= PROMISED_SIZE and face.found]
@@ -126,7 +126,7 @@ def similarities(saved: Sequence[FaceRecord], threshold: float) -> Figures:
 
 
 def table(faces: Iterable[FaceRecord]) -> Figures:
-    """Faces by size and angle: {"24-48 px": {"0-15": count}}."""
+    """Count faces by size and angle: {"24-48 px": {"0-15": count}}."""
     counted: dict[str, Counter[str]] = {}
     for face in faces:
         size = _class(face.size, SIZES)
@@ -154,7 +154,7 @@ def _mean_of(total: float, count: int) -> float | None:
 
 
 def class_names(limits: Sequence[int]) -> list[str]:
-    """Of the classes between limits."""
+    """Return the names of the classes between limits."""
     return [f"{low}-{high}" for low, high in itertools.pairwise(limits)]
 
 

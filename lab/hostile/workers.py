@@ -1,4 +1,4 @@
-"""One process or several that run cases; a process of a pool cannot see what is in `__main__`."""
+"""Runs cases in one or more processes. This is a module of its own because pool processes cannot see `__main__`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .judging import Judge, PhotoRecord
 from .pipeline import Options, Pipeline, known_models
 
 COMPARED_EVERY = 4
-"""One of so many cases is also run at scale 0, to measure the seam."""
+"""Every how many cases one is also run at scale 0, to measure the seam."""
 
 Work = tuple[int, int]
-"""A case's number, and how many photographs are left for it."""
+"""Number of a case, and how many photographs it may still draw."""
 
 Record = TypeVar("Record")
 
 
 class Worker(ABC, Generic[Record]):
-    """Runs cases one after the other. The host of its process knows the models from then on."""
+    """Runs cases one after the other. Creating one registers the models with the host of its process."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         torch.set_num_threads(1)
@@ -37,16 +37,16 @@ class Worker(ABC, Generic[Record]):
         self._seed, self._deadline = seed, deadline
 
     def __call__(self, work: Work) -> list[Record]:
-        """Records of a case's photographs; none if there is no time left."""
+        """Return the records of a case's photographs, or none if time is up."""
         return [] if time.time() > self._deadline else self.records(self._seed, *work)
 
     @abstractmethod
     def records(self, seed: int, number: int, left: int) -> list[Record]:
-        """Records of a case; the arguments are those of `draw_case`."""
+        """Return the records of a case; takes the arguments of `draw_case`."""
 
 
 class Runner(Worker[PhotoRecord]):
-    """Runs cases through the whole graph, and judges them."""
+    """Runs cases through the whole graph and judges them."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         super().__init__(seed, models, deadline)
@@ -58,7 +58,7 @@ class Runner(Worker[PhotoRecord]):
         clocks = (time.perf_counter, time.process_time)
         started = [clock() for clock in clocks]
         case = draw_case(seed, number, left)
-        # Every copy of a huge photograph is half a gigabyte, and a crowd would take another minute.
+        # A copy of a huge photograph takes half a gigabyte, and a crowd would take another minute.
         usual = case.kind not in SLOW_KINDS
         options = replace(self._options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
         run = self._pipeline.run(case, options)
@@ -82,11 +82,11 @@ def _run(work: Work) -> list[Any]:
 
 
 def run_all(make: Callable[[], Worker[Record]], works: Sequence[Work], workers: int) -> Iterator[list[Record]]:
-    """Yield the records of each case as soon as it is done, as long as there is time.
+    """Yield the records of each case as soon as it is done, until time is up.
 
     Args:
-        make: makes the worker of a process; it must be picklable.
-        works: in the order in which they are started.
+        make: picklable; makes the worker of a process.
+        works: cases in the order in which they start.
         workers: number of processes.
     """
     if workers == 1:

@@ -1,1 +1,1 @@
-"""Measures what the method does, on the miniature, to people whom no training saw: `python -m lab.measuring`."""
+"""Measures the method on the miniature, with people that no training saw: `python -m lab.measuring`."""

@@ -1,7 +1,7 @@
-"""Measures the method on people whom no training saw: `python -m lab.measuring --seed S --faces N`.
+"""Measures the method on people that no training saw: `python -m lab.measuring --seed S --faces N`.
 
 Runs the real workflow on the CPU, with ComfyUI's own loaders, the pack's own nodes and the miniature's models, and
-scores the results with a recogniser and a meter that had no part in them.
+scores the results with a recogniser and a meter that did not contribute to them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     """Run the command line.
 
     Args:
-        arguments: those of the process by default.
+        arguments: the arguments; by default those of the process.
         meter_of: opens the meter of a models folder.
     """
     parser = argparse.ArgumentParser(prog="python -m lab.measuring", description=__doc__)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
         "--scale",
         type=float,
         default=DEFAULT_SCALE,
-        help="guidance scale of the attributes and the conclusions (default: %(default)s)",
+        help="guidance scale for the attributes and the targets (default: %(default)s)",
     )
     parser.add_argument(
         "--models",
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
         help="models folder in ComfyUI's layout (default: the shipped weights)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="PyTorch's threads (default: one for each core)")
-    parser.add_argument("--smoke", action="store_true", help="measure little of everything, in seconds")
+    parser.add_argument("--smoke", action="store_true", help="test the whole measurement in seconds, on few pictures")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON in the last line")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots and pictures into this folder (PNG)")
     parser.add_argument("--document", type=Path, metavar="FILE", help="write the tables into this Markdown file")
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.plots is not None:
-        # Only plots need Matplotlib. If it is missing, this should be said before the long part.
+        # Only plots need Matplotlib. If it is missing, fail before the long part.
         importlib.import_module("matplotlib")
     measured = measure(settings.smoke() if options.smoke else settings, options.models, meter_of(options.models))
     print(json.dumps(measured.figures, allow_nan=False) if options.json else tables(measured.figures), flush=True)

@@ -39,10 +39,10 @@ class Measured:
     """A measurement.
 
     Attributes:
-        figures: see `measure`.
+        figures: the figures that `measure` lists.
         people: the people who were measured.
-        anonymised: their new pictures.
-        asked: pictures for which attributes were asked.
+        anonymised: their anonymised pictures.
+        asked: pictures with requested attributes.
         generated: pictures from noise and text alone.
     """
 
@@ -58,15 +58,14 @@ def measure(settings: Settings, models: Path, meter: FaceMeter) -> Measured:
 
     Args:
         settings: all numbers of the measurement.
-        models: folder in ComfyUI's layout, with the packs `miniature` and `miniature-judge`.
-        meter: reads portraits of SIDE pixels.
+        models: models folder in ComfyUI's layout, with the packs `miniature` and `miniature-judge`.
+        meter: reads portraits of side SIDE.
 
     Returns:
-        Pictures and figures. These are `seed`, `faces`, `steps`, `denoise`, `default_scale`, `seconds`; `judge` (see
+        Pictures and figures: `seed`, `faces`, `steps`, `denoise`, `default_scale`, `seconds`; `judge` (see
         `_Scorer.judge_figures`), `before` (colours of the originals), `guidance` and `control` (by scale, see
         `_Scorer.results` and `_Scorer.recognised`), `pasted` (the results at the default scale, pasted over the
-        originals), `monotone`, `attributes`, `keep`, `reconstruction`, `generation`,
-        `vae` and `targets`.
+        originals), `monotone`, `attributes`, `keep`, `reconstruction`, `generation`, `vae` and `targets`.
 
     Raises:
         FileNotFoundError: a model is missing.
@@ -147,8 +146,8 @@ class _Scorer:
         """Measure the judge itself, on two pictures of each person.
 
         Returns:
-            Thresholds at the false-match rate, the shares of people whom it recognises at them, and mean cosines of two
-            pictures of the same and of different people.
+            Thresholds at the false-match rate, shares of people recognised at these thresholds, and mean cosines
+            between two pictures of the same person and of different people.
         """
         genuine = similarities(self._originals.judge, self._gallery.judge)
         genuine_grey = similarities(self._originals.judge_grey, self._gallery.judge_grey)
@@ -183,9 +182,9 @@ class _Scorer:
             unchanged: the results at scale 0.
 
         Returns:
-            `recognised`, and `background` and `outside_person` (levels of 255, outside the dilated mask of the face
-            and of the whole person), `colour`; and for what is read from the pictures `change` and `agreement` with
-            the original, the same with the results at scale 0 (`_from_zero`), and with the truth (`_of_truth`).
+            `recognised`; `background` and `outside_person` (levels of 255, outside the dilated mask of the face and of
+            the whole person); `colour`; and, for what is read from the pictures, `change` and `agreement` relative to
+            the original, to the results at scale 0 (`_from_zero`) and to the truth (`_of_truth`).
         """
         reading = self._meter.read(pictures)
         compared = {"": self._read, "_from_zero": self._meter.read(unchanged), "_of_truth": self._people.known}
@@ -200,7 +199,7 @@ class _Scorer:
         }
 
     def attributes(self, asked: Asked, anonymised: Anonymised) -> Figures:
-        """Shares of faces by request: `before`, `unasked` and `asked` (anonymised), `text_only` (asked at scale 0)."""
+        """Return shares of faces by request: `before`, `unasked`, `asked` (both anonymised), `text_only` (scale 0)."""
         count = self._settings.asked
         before = self._meter.read(self._people.pictures[:count])
         unasked = self._meter.read(anonymised.own[self._settings.default_scale][:count])
@@ -225,8 +224,8 @@ class _Scorer:
         """Compare sex and age of the same people: at scale 0, anonymised, and anonymised with both kept.
 
         Returns:
-            by case `sex_agreement` with the original and `age_change` in years from it, both as read; and
-            `sex_agreement_of_truth` and `age_error`, against the truth.
+            By case, `sex_agreement` with the original and `age_change` from it in years, both as read; and
+            `sex_agreement_of_truth` and `age_error` in years, against the truth.
         """
         count = self._settings.asked
         before = self._meter.read(self._people.pictures[:count])
@@ -248,7 +247,7 @@ class _Scorer:
         }
 
     def round_trip(self, before: Pictures, after: Pictures) -> Figures:
-        """`psnr` and the judge's `similarity` of pictures before and after the VAE."""
+        """Return `psnr` and the judge's `similarity` between pictures before and after the VAE."""
         cosines = similarities(self._recognisers.see(before).judge, self._recognisers.see(after).judge)
         return {"pictures": len(before), "psnr": psnr(before, after), "similarity": mean(cosines)}
 

@@ -51,36 +51,36 @@ class Workflow:
             return self._pack[name].execute(*args, **kwargs).result[0]
 
     def text(self, inputs: Mapping[str, str], faces: Any = None) -> Any:
-        """CONDITIONING from AttributePrompt, or without inputs from CLIPTextEncode for an empty text."""
+        """Return CONDITIONING from AttributePrompt or, without inputs, from CLIPTextEncode for an empty text."""
         if inputs:
             return self._node("AttributePrompt", self._clip, **inputs, faces=faces)
         with torch.inference_mode():
             return self._host.CLIPTextEncode().encode(self._clip, "")[0]
 
     def embed(self, pictures: Pictures) -> Any:
-        """FACES with one face for each picture, which is taken for an aligned crop."""
+        """Embed pictures that are aligned crops; return FACES with one face each."""
         return self._node(
             "FaceEmbed", _as_image(pictures), FACE_PACK.name, provider="CPU", detect=False, threshold=FOUND_SCORE
         )
 
     def encode(self, pictures: Pictures) -> Latent:
-        """Pictures as a LATENT."""
+        """Encode pictures as a LATENT."""
         with torch.inference_mode():
             latent: Latent = self._host.VAEEncode().encode(self._vae, _as_image(pictures))[0]
         return latent
 
     def decode(self, latent: Latent) -> Pictures:
-        """A LATENT as pictures, with the levels that SaveImage writes."""
+        """Decode a LATENT to pictures with the levels that SaveImage writes."""
         with torch.inference_mode():
             image = self._host.VAEDecode().decode(self._vae, latent)[0]
         return _as_pictures(image)
 
     def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
-        """REVERSE_IDENTITY_TRAJECTORY of a LATENT, under the null identity and an empty text."""
+        """Invert a LATENT under the null identity and an empty text; return a REVERSE_IDENTITY_TRAJECTORY."""
         return self._node("DPMSolverInversion", self._with_adapter, latent, self._no_text, steps, denoise, seed)
 
     def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
-        """LATENT that shows somebody else."""
+        """Generate a LATENT that shows another person."""
         latent: Latent = self._node(
             "ReverseIdentityKSampler", self._with_adapter, trajectory, faces, scale, attributes=text
         )
@@ -92,7 +92,7 @@ class Workflow:
         Args:
             pictures: the originals, each an aligned crop of itself.
             faces: their FACES.
-            results: what was made of them.
+            results: the regenerated pictures.
         """
         placement = part("reverse_personalization.geometry.placement")
         crops = tuple(placement.Placement(number, 0, np.eye(2, 3)) for number in range(len(pictures)))
@@ -101,7 +101,7 @@ class Workflow:
         return _as_pictures(pasted)
 
     def generate(self, inputs: Mapping[str, str], count: int, side: int, steps: int, cfg: float, seed: int) -> Pictures:
-        """Pictures from noise and a text alone, by the host's sampler on the checkpoint without an adapter."""
+        """Generate pictures from noise and text with the host's sampler, on the checkpoint without an adapter."""
         with torch.inference_mode():
             empty = self._host.EmptyLatentImage().generate(side, side, count)[0]
             sampled = self._host.KSampler().sample(
@@ -113,7 +113,7 @@ class Workflow:
         """Open an InsightFace pack as the pack's nodes do (`host.insight.FacePack`).
 
         Raises:
-            FileNotFoundError: it is not among the models.
+            FileNotFoundError: the models do not include it.
         """
         insight = part("host.insight")
         lowest_score = part("nodes.inputs").DEFAULT_THRESHOLD
@@ -121,7 +121,7 @@ class Workflow:
 
 
 def chosen(faces: Any, rows: Iterable[int]) -> Any:
-    """FACES of the pictures with these numbers, in this order."""
+    """Select the FACES of some pictures by index, in this order."""
     return replace(faces, images=tuple(faces.images[row] for row in rows))
 
 

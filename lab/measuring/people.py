@@ -1,4 +1,4 @@
-"""The people of a measurement: drawn anew from the test split, with everything that is known of them."""
+"""Draws the people of a measurement from the test split, with their ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..render.seeds import identity_seed
 from ..render.truth import FaceTruth
 
 FIRST_VALIDATED = 900_000
-"""First person of the test split whom trainings used to choose their recipes; no measurement draws those."""
+"""First of the people in the test split that recipes were tuned on; no measurement draws them."""
 
 PICTURES_OF_ONE = 64
 """Nuisance seeds reserved for each person."""
@@ -28,13 +28,13 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """Everybody who is measured.
+    """The people who are measured.
 
     Attributes:
         pictures: the pictures to anonymise.
-        gallery: another picture of each, in another pose and light, with other hair and clothes.
-        truths: what is known of `pictures`.
-        present: [N, side, side] bool, where `pictures` show the person, with hair and clothes.
+        gallery: another picture of each person, in another pose and light, with other hair and clothes.
+        truths: ground truth of `pictures`.
+        present: [N, side, side] bool, where `pictures` show the person, including hair and clothes.
     """
 
     pictures: Pictures
@@ -49,7 +49,7 @@ class People:
 
     @property
     def known(self) -> Readings:
-        """What a perfect meter would read from `pictures`."""
+        """The readings of a perfect meter on `pictures`."""
         truths, looks = self.truths, [truth.attributes for truth in self.truths]
         side = self.pictures.shape[1]
         colours, expressions = tuple(HAIR_COLOURS), tuple(EXPRESSIONS)
@@ -76,7 +76,7 @@ class People:
 
 
 def person_seed(seed: int, number: int) -> int:
-    """Identity seed of a person of a measurement; up to 1000 people, different seeds have nobody in common."""
+    """Return the identity seed of a person; seeds of measurements with up to 1000 people share nobody."""
     return identity_seed("test", (seed * 1000 + number) % FIRST_VALIDATED)
 
 
@@ -84,9 +84,9 @@ def draw_people(seed: int, count: int, side: int) -> People:
     """Draw the people of a seed.
 
     Args:
-        seed: the measurement's.
+        seed: seed of the measurement.
         count: number of people.
-        side: of a picture in pixels.
+        side: side of a picture in pixels.
     """
     pictures, gallery, truths, present = [], [], [], []
     for number in range(count):
@@ -104,6 +104,6 @@ def draw_people(seed: int, count: int, side: int) -> People:
 
 
 def draw_large(seed: int, count: int, side: int) -> Pictures:
-    """Other, larger pictures of the first `count` people of a seed."""
+    """Draw other, larger pictures of the first `count` people of a seed."""
     seeds = [person_seed(seed, number) for number in range(count)]
     return np.stack([portrait(who, who * PICTURES_OF_ONE + 2, side).image for who in seeds])

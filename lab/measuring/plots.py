@@ -1,4 +1,4 @@
-"""Plots the figures, and puts the pictures on sheets."""
+"""Plots the figures and arranges the pictures on contact sheets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT = {
 def write_plots(measured: Measured, directory: Path) -> None:
     """Write plots and sheets.
 
-    The plots are `recognition.png`, `kept.png` and `attributes.png`; the sheets are `sweep.png` (a person a row: the
+    The plots are `recognition.png`, `kept.png` and `attributes.png`; the sheets are `sweep.png` (a row per person: the
     original, then the scales from 0 down), `attribute-faces.png` (the original, then the requests) and
     `generated.png`.
 
@@ -37,7 +37,7 @@ def write_plots(measured: Measured, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     plots = {"recognition": _recognition(measured), "kept": _kept(measured), "attributes": _attributes(measured)}
     for name, figure in plots.items():
-        # Without Matplotlib's version in the file, the same figures give the same bytes.
+        # Leave out Matplotlib's version, so that the same figures give the same bytes.
         figure.savefig(directory / f"{name}.png", dpi=110, metadata={"Software": None})
     sweep = [measured.people.pictures, *measured.anonymised.own.values()]
     save(_side_by_side(sweep, SHEET_PEOPLE), directory / "sweep.png")
@@ -49,7 +49,7 @@ def write_plots(measured: Measured, directory: Path) -> None:
 
 
 def _side_by_side(columns: list[Pictures], people: int) -> Pictures:
-    """A sheet with a row for each of the first people and a column for each kind of picture."""
+    """Make a sheet with a row for each of the first people and a column for each kind of picture."""
     count = min(people, *(len(column) for column in columns))
     return tiled([column[row] for row in range(count) for column in columns], len(columns))
 
@@ -79,7 +79,7 @@ def _recognition(measured: Measured) -> Figure:
 
 
 def _series(by_scale: dict[str, dict[str, float | None]], name: str) -> tuple[list[float], list[float]]:
-    """Scales and values, with NaN, which is not drawn, for what could not be measured."""
+    """Return scales and values; NaN, which is not drawn, stands for what could not be measured."""
     values = [entry[name] for entry in by_scale.values()]
     return [float(scale) for scale in by_scale], [np.nan if value is None else value for value in values]
 

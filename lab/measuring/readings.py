@@ -1,4 +1,4 @@
-"""Compares what is read from pictures of faces, by a meter or from the truth."""
+"""Compares readings of faces, taken by a meter or from the truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FaceMeter(Protocol):
 
 
 def shows(name: str, reading: Readings) -> NDArray[np.bool_]:
-    """Whether each picture shows what a request of `settings.REQUESTS` asks for.
+    """Return whether each picture shows what a request of `settings.REQUESTS` asks for.
 
     Returns:
         [N] bool.
@@ -54,7 +54,7 @@ def shows(name: str, reading: Readings) -> NDArray[np.bool_]:
 
 
 def agreement(before: Readings, after: Readings) -> dict[str, float]:
-    """Shares in [0, 1] of faces with the same reading, by attribute."""
+    """Return the shares in [0, 1] of faces with the same reading, by attribute."""
     yes_or_no = {
         "sex": (before.male, after.male),
         "glasses": (before.glasses, after.glasses),
@@ -71,13 +71,13 @@ def agreement(before: Readings, after: Readings) -> dict[str, float]:
 
 
 def angle_change(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-    """Difference of angles in degrees, in [0, 180]: 179 and -179 differ by 2."""
+    """Return the difference of angles in degrees, in [0, 180]: 179 and -179 differ by 2."""
     change: NDArray[Any] = np.abs((after - before + 180) % 360 - 180)
     return change
 
 
 def changes(before: Readings, after: Readings) -> dict[str, float]:
-    """Mean changes of the readings that are numbers.
+    """Return the mean changes of the numeric readings.
 
     Returns:
         `yaw`, `pitch`, `roll`, `gaze` in degrees, `landmarks` in distances between the eyes, `age` in years.

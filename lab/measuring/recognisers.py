@@ -1,4 +1,4 @@
-"""Embeds faces with two recognisers: the one that guides the method, and the judge, with which nothing was trained."""
+"""Embeds faces with two recognisers: the guide of the method, and the judge, which no training used."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Seen:
     """Embeddings of N pictures, [N, 512] each: rows of unit length, or of NaN if no face was found.
 
     Attributes:
-        judge: by the judge.
-        judge_grey: by the judge, from the picture in grey.
-        guide: by the recogniser that guides.
+        judge: embeddings by the judge.
+        judge_grey: embeddings by the judge, from the picture in grey.
+        guide: embeddings by the recogniser that guides.
     """
 
     judge: Embeddings
@@ -35,10 +35,10 @@ class Recognisers:
     """The two recognisers, as `host.insight.FacePack`.
 
     Attributes:
-        guide: finds the faces for both.
+        guide: guides the method, and finds the faces for both.
         judge: the other recogniser.
-        size: pixels at which faces are searched.
-        score: least detection score of a face.
+        size: detector size in pixels.
+        score: least detection score that counts as a face.
     """
 
     guide: Any
@@ -47,7 +47,7 @@ class Recognisers:
     score: float
 
     def find(self, picture: NDArray[np.uint8]) -> Any | None:
-        """The largest face of a picture [H, W, 3], RGB, whose score is high enough, or None."""
+        """Find the largest face with a high enough score in an RGB picture [H, W, 3], or None."""
         found = [face for face in self.guide.search(_bgr(picture), self.size) if face.score >= self.score]
         return max(found, key=lambda face: face.area, default=None)
 
@@ -70,7 +70,7 @@ class Recognisers:
         return Seen(judge, judge_grey, guide)
 
     def found(self, pictures: Pictures) -> NDArray[np.bool_]:
-        """[N] bool, whether a face was found."""
+        """Return whether a face was found in each picture, bool [N]."""
         return np.array([self.find(picture) is not None for picture in pictures])
 
 

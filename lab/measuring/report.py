@@ -1,4 +1,4 @@
-"""Writes the figures as tables in Markdown, into a document."""
+"""Writes the figures into a document as Markdown tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from miniature.files import whole_file
 from .targets import Figures, scale_key
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-"""Lines of a document between which the tables are written."""
+"""Lines that enclose the tables in a document."""
 
 RECOGNITION = {
     "similarity": "cosine",
@@ -45,17 +45,17 @@ AGREEMENT = {
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number as text, or a dash for what could not be measured."""
+    """Format a number; a dash stands for what could not be measured."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def percent(value: float | None) -> str:
-    """A share as text in percent, or a dash for what could not be measured."""
+    """Format a share in percent; a dash stands for what could not be measured."""
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, with padded columns."""
+    """Return a Markdown table with padded columns."""
     every = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in every) for column in range(len(header))]
     lines = [
@@ -66,7 +66,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def tables(figures: Figures) -> str:
-    """All figures as tables in Markdown, each under a heading."""
+    """Return all figures as Markdown tables, each under a heading."""
     parts = {
         "Whether the person is still recognised": _recognition(figures["guidance"]),
         "Control: guided by somebody else's embedding": _recognition(figures["control"]),
@@ -90,7 +90,7 @@ def write_tables(document: Path, content: str) -> None:
     """Replace the tables between BEGIN and END in a document; a missing document is created.
 
     Raises:
-        ValueError: the document does not have each of the two lines once, in this order.
+        ValueError: the document does not contain both lines exactly once, in this order.
     """
     text = document.read_text(encoding="utf-8") if document.exists() else f"{BEGIN}\n{END}\n"
     before, begin, rest = text.partition(BEGIN)
@@ -179,7 +179,7 @@ def _rest(figures: Figures) -> str:
     lines: list[tuple[str, Any]] = [
         (f"judge's threshold at a false-match rate of {rate:g}", number(judge["threshold"], 3)),
         ("the same in grey", number(judge["threshold_grey"], 3)),
-        ("people whom it knows again in another picture", percent(judge["known_again"])),
+        ("people recognised in another picture", percent(judge["known_again"])),
         ("the same in grey", percent(judge["known_again_grey"])),
         ("cosine of two pictures of one person", number(judge["genuine"])),
         ("cosine of different people", number(judge["impostor"])),

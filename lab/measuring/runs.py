@@ -1,4 +1,4 @@
-"""Generates everything for a measurement, in batches; all scales of a batch share one trajectory."""
+"""Generates all pictures of a measurement in batches; all scales of a batch share one trajectory."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Anonymised:
 
     Attributes:
         own: pictures by guidance scale, guided by the person's own embedding.
-        pasted: those at scale 0 and at the default scale, pasted over the originals as in a photograph.
-        stranger: the same, guided by somebody else's embedding.
+        pasted: results at scale 0 and at the default scale, pasted over the originals as in a photograph.
+        stranger: pictures by guidance scale, guided by another person's embedding.
         round_trip: the originals after the VAE alone.
         latent_difference: largest absolute difference between a latent and its reconstruction at scale 0.
-        missed: number of people in whose picture the detector found no face, so that standard landmarks were used.
+        missed: number of pictures without a detected face, for which standard landmarks were used.
     """
 
     own: dict[float, Pictures]
@@ -44,12 +44,12 @@ class Anonymised:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Results for the first people, with attributes asked for.
+    """Results for the first people, with requested attributes.
 
     Attributes:
         anonymised: pictures at the default scale by request.
         text_only: pictures at scale 0 by request.
-        kept: pictures at the default scale, asked to keep age and sex.
+        kept: pictures at the default scale that keep age and sex.
     """
 
     anonymised: dict[str, Pictures]
@@ -63,7 +63,7 @@ def note(text: str) -> None:
 
 
 def anonymise(workflow: Workflow, people: People, settings: Settings) -> Anonymised:
-    """Run the sweep with everybody's own embedding, and the control with that of the person half the list away."""
+    """Run the sweep with each person's own embedding, and the control with that of the person half the list away."""
     count = len(people.pictures)
     faces = _embed_all(workflow, people.pictures, settings.batch)
     missed = sum(face.score == 0 for face in faces)
@@ -127,7 +127,7 @@ def generate(workflow: Workflow, settings: Settings) -> Pictures:
 
 
 def large_round_trip(workflow: Workflow, settings: Settings) -> tuple[Pictures, Pictures]:
-    """Draw large portraits; returns them before and after the VAE."""
+    """Draw large portraits; return them before and after the VAE."""
     before = draw_large(settings.seed, settings.large, LARGE_SIDE)
     after = [workflow.decode(workflow.encode(before[rows])) for rows in _batches(len(before), settings.batch)]
     note(f"VAE: {len(before)} pictures of {LARGE_SIDE} px")
@@ -135,7 +135,7 @@ def large_round_trip(workflow: Workflow, settings: Settings) -> tuple[Pictures, 
 
 
 def _embed_all(workflow: Workflow, pictures: Pictures, batch: int) -> Any:
-    """FACES of all pictures."""
+    """Embed all pictures; return their FACES."""
     parts = [workflow.embed(pictures[rows]) for rows in _batches(len(pictures), batch)]
     return replace(parts[0], images=tuple(image for part in parts for image in part.images))
 

@@ -1,4 +1,4 @@
-"""All numbers of a measurement. `miniature.workflow` has those for using the miniature."""
+"""All numbers of a measurement; those for using the miniature are in `miniature.workflow`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, STEPS, SWEEP
 
 LARGE_SIDE = 256
-"""Side in pixels of larger portraits on which the VAE is measured, too."""
+"""Side in pixels of the larger portraits that the VAE is also measured on."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Request:
 
     Attributes:
         name: used in reports.
-        inputs: inputs of the node AttributePrompt.
+        inputs: inputs of the AttributePrompt node.
     """
 
     name: str
@@ -44,7 +44,7 @@ REQUESTS = (
 )
 
 KEEP_AGE_AND_SEX = {"age": "keep the original's", "sex": "keep the original's"}
-"""Inputs of AttributePrompt that keep what the analyser found."""
+"""Inputs of AttributePrompt that keep the age and sex that the analyser found."""
 
 GENERATED_PEOPLE = (
     {"age": "a young adult", "sex": "female", "ethnicity": "Asian"},
@@ -54,7 +54,7 @@ GENERATED_PEOPLE = (
     {"age": "middle-aged", "sex": "male", "ethnicity": "Asian", "text": "wearing glasses"},
     {"age": "elderly", "sex": "female", "ethnicity": "Caucasian", "hair": "grey"},
 )
-"""Inputs of AttributePrompt for pictures from noise and text alone, in turn."""
+"""Inputs of AttributePrompt for pictures from noise and text alone, used in turn."""
 
 
 @dataclass(frozen=True)
@@ -62,22 +62,22 @@ class Settings:
     """The settings of a measurement.
 
     Attributes:
-        seed: of the people, see `people.person_seed`, and of all noise.
+        seed: seed of the people and of all noise.
         faces: number of people, at least 2.
-        steps: of inversion and generation each.
-        denoise: of the inversion, in (0, 1].
-        default_scale: guidance scale of the attributes and of the conclusions.
-        sweep: guidance scales; 0 and the default are always measured.
-        stranger_scales: further guidance scales of the control, in which somebody else's embedding guides.
+        steps: steps of inversion and generation each.
+        denoise: denoise of the inversion, in (0, 1].
+        default_scale: guidance scale for the attributes and the targets.
+        sweep: guidance scales, besides 0 and the default, which are always measured.
+        stranger_scales: further guidance scales of the control, which is guided by another person's embedding.
         batch: faces in one run of the network.
-        false_match_rate: the judge's, at which people count as recognised.
-        most_asked: most people for whom attributes are asked.
-        most_generated: most pictures that are made from noise.
-        most_large: most large portraits on which the VAE is measured.
-        generation_steps: steps of the host's sampler from noise.
-        generation_cfg: its guidance by the text.
-        found_score: least detection score of a face.
-        search_size: detector size in pixels for the search in results.
+        false_match_rate: the judge's false-match rate at the threshold for recognition.
+        most_asked: most people for whom attributes are requested.
+        most_generated: most pictures generated from noise.
+        most_large: most large portraits that the VAE is measured on.
+        generation_steps: steps of the host's sampler for these pictures.
+        generation_cfg: CFG scale of the host's sampler.
+        found_score: least detection score that counts as a face.
+        search_size: detector size in pixels for finding faces in results.
         requests: the requests for attributes.
     """
 
@@ -101,10 +101,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.faces < 2:
-            raise ValueError(f"{self.faces} faces were asked for; at least 2 are needed to tell people apart")
+            raise ValueError(f"faces is {self.faces}; at least 2 are needed to tell people apart")
 
     def smoke(self) -> Settings:
-        """The same with little of everything, to see in seconds that everything fits together."""
+        """Return reduced settings that test the whole measurement in seconds."""
         return replace(
             self,
             sweep=(0.0, self.default_scale),
@@ -118,25 +118,25 @@ class Settings:
 
     @property
     def scales(self) -> tuple[float, ...]:
-        """All guidance scales, from 0 downwards."""
+        """All guidance scales, from 0 down."""
         return tuple(sorted({0.0, self.default_scale, *self.sweep}, reverse=True))
 
     @property
     def control_scales(self) -> tuple[float, ...]:
-        """All guidance scales of the control, from 0 downwards."""
+        """All guidance scales of the control, from 0 down."""
         return tuple(sorted({self.default_scale, *self.stranger_scales}, reverse=True))
 
     @property
     def asked(self) -> int:
-        """Number of people for whom attributes are asked: a small part, so that a short run stays short."""
+        """Number of people for whom attributes are requested: a small share, so that short runs stay short."""
         return min(self.most_asked, max(1, self.faces // 6))
 
     @property
     def generated(self) -> int:
-        """Number of pictures that are made from noise."""
+        """Number of pictures generated from noise."""
         return min(self.most_generated, self.faces)
 
     @property
     def large(self) -> int:
-        """Number of large portraits on which the VAE is measured."""
+        """Number of large portraits that the VAE is measured on."""
         return min(self.most_large, max(1, self.faces // 4))

@@ -8,20 +8,20 @@ from typing import Any, Literal, NamedTuple
 from .settings import LARGE_SIDE
 
 Figures = dict[str, Any]
-"""Figures as JSON can hold them; None is what could not be measured."""
+"""Figures as JSON objects; None stands for what could not be measured."""
 
 CLEARLY = 0.1
-"""How much further, in cosine, a person's own embedding must lower the similarity than a stranger's."""
+"""By how much more, in cosine, a person's own embedding must lower the similarity than a stranger's."""
 
 
 class Target(NamedTuple):
     """A target.
 
     Attributes:
-        name: what is asked, in words.
-        value: what was measured, or None if it could not be; None does not meet the target.
-        bound: the right side of the limit.
-        limit: is itself allowed.
+        name: description of the target.
+        value: measured value, or None if it could not be measured, which does not meet the target.
+        bound: side of the limit that meets the target.
+        limit: limit, which itself meets the target.
     """
 
     name: str
@@ -38,15 +38,15 @@ class Target(NamedTuple):
 
 
 def scale_key(scale: float) -> str:
-    """A guidance scale as a JSON key, such as "-2.5" or "-10"."""
+    """Format a guidance scale as a JSON key, such as "-2.5" or "-10"."""
     return f"{scale:g}"
 
 
 def targets(figures: Figures) -> Figures:
-    """`value`, `bound`, `limit` and `met` of every target, by its name.
+    """Return `value`, `bound`, `limit` and `met` of every target by name.
 
     Args:
-        figures: all other figures of `figures.measure`.
+        figures: all other figures from `figures.measure`.
     """
     return {
         target.name: {"value": target.value, "bound": target.bound, "limit": target.limit, "met": target.met}

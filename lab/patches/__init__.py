@@ -1,1 +1,1 @@
-"""Every patch that the host ships, applied to the method: what holds, what stops the run, what to leave alone."""
+"""Every patch that the host ships, applied to the method: which work, which stop the run, which to avoid."""

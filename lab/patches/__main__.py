@@ -1,10 +1,10 @@
-"""Apply every patch that the host ships to the method and write the table: `python -m lab.patches`."""
+"""Applies every patch that the host ships to the method and writes the table: `python -m lab.patches`."""
 
 from __future__ import annotations
 
 import os
 
-# Networks this small are done before a second thread has woken up.
+# Networks this small finish before a second thread wakes up.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -20,12 +20,12 @@ from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 1 if a row breaks a promise."""
+    """Run the command line; return 1 if a row breaks a promise."""
     parser = argparse.ArgumentParser(prog="python -m lab.patches", description=__doc__)
-    parser.add_argument("--people", type=int, default=2, help="how many faces")
-    parser.add_argument("--steps", type=int, default=6, help="of inversion and generation each")
-    parser.add_argument("--only", default="", help="nodes whose id matches this regular expression")
-    parser.add_argument("--json", action="store_true", help="print the rows as one last line of JSON")
+    parser.add_argument("--people", type=int, default=2, help="number of faces (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=6, help="steps of inversion and generation (default: %(default)s)")
+    parser.add_argument("--only", default="", help="only nodes whose id matches this regular expression")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON in the last line")
     parser.add_argument("--document", type=Path, help="Markdown file to write the table to")
     options = parser.parse_args(arguments)
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _finite(value: Any) -> Any:
-    """The same without NaN, which JSON does not have."""
+    """Replace NaN, which JSON lacks, with None."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

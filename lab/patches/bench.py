@@ -1,4 +1,4 @@
-"""The method on the miniature with a patch on it: what comes back at scale 0, and what becomes of the face."""
+"""Runs the method on the miniature with a patch: what scale 0 restores, and what becomes of the face."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ MODELS = ROOT / "miniature" / "weights"
 SEARCH_SIZE = 256
 
 SOURCE = {"age": "middle-aged"}
-"""Text of the photograph, for what acts on texts."""
+"""Text of the photograph, for patches that act on texts."""
 
 OTHER = {"age": "elderly", "sex": "male"}
-"""Another text, for nodes that take two."""
+"""Second text, for nodes that take two."""
 
 OTHER_RATIO = 0.5
-"""How much of the small LoRA is in the other model that merges are made with."""
+"""Strength of the small LoRA in the second model that merges need."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured.
+    """Size of the measurement.
 
     Attributes:
-        people: at least 1.
-        steps: of inversion and generation each.
-        denoise: of the inversion.
-        scale: guidance scale beside 0.
-        seed: of people and noise.
+        people: number of people, at least 1.
+        steps: steps of inversion and generation each.
+        denoise: denoise of the inversion.
+        scale: guidance scale measured besides 0.
+        seed: seed of people and noise.
     """
 
     people: int = 2
@@ -68,9 +68,9 @@ class Failure:
     """What ended a run.
 
     Attributes:
-        kind: name of the error's class.
-        message: its text on one line.
-        ours: whether a `raise` of the pack ended it, with a ValueError or a RuntimeError.
+        kind: class name of the error.
+        message: text of the error on one line.
+        ours: whether the pack raised it, as a ValueError or a RuntimeError.
     """
 
     kind: str
@@ -86,10 +86,10 @@ class Look:
     """What became of the pictures.
 
     Attributes:
-        similarity: mean cosine of the judge between result and original; NaN where a face was not found.
-        faces: whether every picture has a face.
+        similarity: the judge's mean cosine between result and original; NaN if a face was not found.
+        faces: whether a face was found in every picture.
         background: mean change outside the person, in 1/255.
-        passed: whether Identity Check takes everybody for anonymised; None if it was not asked.
+        passed: whether Identity Check reports every face as anonymised; None if it was not run.
     """
 
     similarity: float
@@ -99,11 +99,11 @@ class Look:
 
 
 def attempt(action: Callable[[], Any]) -> tuple[Any, Failure | None]:
-    """What an action returns, or what it ended with."""
+    """Run an action; return its result, or the error that ended it."""
     try:
         with torch.inference_mode():
             return action(), None
-    except Exception as error:  # noqa: BLE001 - whatever a node of the host raises is what the row has to say
+    except Exception as error:  # noqa: BLE001 - the row reports whatever a node of the host raises
         frames = traceback.extract_tb(error.__traceback__)
         place, said = Path(frames[-1].filename).resolve(), (frames[-1].line or "").startswith("raise ")
         others = (comfyui_folder().resolve(), ROOT / "lab", ROOT / "miniature", ROOT / ".venv")
@@ -114,7 +114,7 @@ def attempt(action: Callable[[], Any]) -> tuple[Any, Failure | None]:
 
 @contextlib.contextmanager
 def pack_warnings() -> Iterator[list[str]]:
-    """What the pack logs as a warning or an error in the meantime."""
+    """Collect the pack's warnings and errors logged inside the block."""
     messages: list[str] = []
     host = comfyui_folder().resolve()
 
@@ -133,15 +133,15 @@ def pack_warnings() -> Iterator[list[str]]:
 
 
 class Bench:
-    """The real workflow with people ready to be inverted, the host's nodes, and small files for their loaders.
+    """The real workflow, people to invert, the host's nodes, and small files for their loaders.
 
     Attributes:
-        plain: MODEL of the checkpoint.
-        model: the same with the identity adapter.
+        plain: MODEL of the checkpoint alone.
+        model: MODEL with the identity adapter.
         text: CONDITIONING of `SOURCE`; `other_text` of `OTHER`, `no_text` of nothing.
         latent: LATENT of the people; `faces` are their FACES, `images` their IMAGE.
-        nodes: the host's, by id.
-        supplies: for their inputs.
+        nodes: the host's nodes by id.
+        supplies: values for the inputs of these nodes.
     """
 
     def __init__(self, size: Size) -> None:
@@ -187,26 +187,26 @@ class Bench:
         return ready
 
     def node(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """First output of one of the pack's nodes."""
+        """Run one of the pack's nodes and return its first output."""
         return self._pack[name].execute(*args, **kwargs).result[0]
 
     def adapted(self, model: Any) -> Any:
-        """A model with the identity adapter."""
+        """Add the identity adapter to a model."""
         return self.node("ReverseIdentityAdapterLoader", model, ADAPTER.name, 1.0)
 
     def invert(self, model: Any, text: Any) -> Any:
-        """REVERSE_IDENTITY_TRAJECTORY of the people."""
+        """Invert the people; return a REVERSE_IDENTITY_TRAJECTORY."""
         size = self.size
         return self.node("DPMSolverInversion", model, self.latent, text, size.steps, size.denoise, size.seed)
 
     def replay(self, model: Any, trajectory: Any, scale: float, **options: Any) -> Tensor:
-        """Latents [N, C, h, w] that a trajectory gives at a scale."""
+        """Generate latents [N, C, h, w] from a trajectory at a guidance scale."""
         made = self.node("ReverseIdentityKSampler", model, trajectory, self.faces, scale, **options)
         samples: Tensor = made["samples"]
         return samples
 
     def sample(self, guider: Any, sampler: Any, sigmas: Any, noise: str) -> Tensor:
-        """Latents that the host's SamplerCustomAdvanced makes of the parts."""
+        """Generate latents with the host's SamplerCustomAdvanced."""
         source = self.supplies.run(self.nodes[noise], "NOISE", {}, {})
         outputs = self.nodes["SamplerCustomAdvanced"].run(
             {"noise": source, "guider": guider, "sampler": sampler, "sigmas": sigmas, "latent_image": self.latent}
@@ -215,7 +215,7 @@ class Bench:
         return samples
 
     def host_alone(self, model: Any, text: Any) -> None:
-        """A short run of the host's own KSampler, without anything of the pack.
+        """Run the host's own KSampler briefly, without the pack.
 
         Args:
             model: MODEL without the identity adapter.
@@ -234,15 +234,15 @@ class Bench:
         self.nodes["KSampler"].run({**inputs, **texts, "latent_image": self.latent, "denoise": self.size.denoise})
 
     def error(self, samples: Tensor) -> float:
-        """Largest difference of latents from those that were inverted; NaN if they hold one."""
+        """Return the largest difference from the inverted latents, or NaN if the samples contain one."""
         return float((samples - self.latent["samples"]).abs().max())
 
     def look(self, samples: Tensor, *, ask_check: bool = False) -> Look:
-        """What became of the pictures.
+        """Decode and measure the pictures.
 
         Args:
             samples: finite latents [N, C, h, w].
-            ask_check: also ask Identity Check.
+            ask_check: also run Identity Check.
         """
         pictures = self.workflow.decode({"samples": samples})
         seen = self._recognisers.see(pictures).judge
@@ -261,17 +261,17 @@ class Bench:
 
     @cached_property
     def _found(self) -> Any:
-        """FACES of the pictures as the check wants them: found in these very pictures."""
+        """Find the FACES that the check needs, in the original pictures."""
         return self.node(
             "FaceEmbed", self.images, FACE_PACK.name, provider="CPU", det_size=SEARCH_SIZE, threshold=FOUND_SCORE
         )
 
     def part(self, name: str) -> Any:
-        """A module of the pack."""
+        """Return a module of the pack."""
         return importlib.import_module(f"{PACK}.{name}")
 
 
 def processor_seconds(action: Callable[[], Any]) -> tuple[Any, float]:
-    """What an action returns, and the time that it took on a core."""
+    """Run an action; return its result and the CPU time it took."""
     start = time.process_time()
     return action(), time.process_time() - start

@@ -1,4 +1,4 @@
-"""Which nodes of the host are patches, and with which inputs each is tried where the schema's defaults do nothing."""
+"""Lists the host's nodes that are patches, with inputs for those whose schema defaults do nothing."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Kind = Literal["model", "text", "clip", "hooks", "guider", "sampler", "sigmas"]
 
 @dataclass(frozen=True)
 class Case:
-    """A node with the inputs that it is tried with.
+    """A node and the inputs to try it with.
 
     Attributes:
-        node: its id.
+        node: id of the node.
         kind: what it acts on.
-        label: which of several ways to use it; "" if there is one.
-        inputs: where the schema's defaults are not taken.
-        rest: whether a text without limits stands beside the one that it made, for the rest of picture and schedule.
-        alike: whether it does the same as another case, for another family's layout.
+        label: which of several ways to use it; "" if there is only one.
+        inputs: inputs that differ from the schema's defaults.
+        rest: whether an unlimited text accompanies the node's output, for the rest of picture and schedule.
+        alike: whether it does the same as another case, for another model family.
         slow: whether it takes minutes.
     """
 
@@ -37,7 +37,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to use a node; see `Case`."""
+    """One way to use a node, with the fields of `Case`."""
 
     label: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -57,12 +57,12 @@ _MASKED = Via("ConditioningSetMask")
 
 
 def _parts(part: Mapping[str, Any], name: str) -> tuple[Variant, Variant]:
-    """A text for a part only, and the same with another text for the rest."""
+    """Use a text for a part only, alone and with another text for the rest."""
     return Variant(name, part), Variant(f"{name}, and a text for the rest", part, rest=True)
 
 
 def _properties(mask: Mapping[str, Any]) -> tuple[Variant, ...]:
-    """What the host's nodes for hooks can set on a text."""
+    """List the ways in which the host's hook nodes set a text's properties."""
     return (
         *_parts(mask, "mask"),
         *_parts({"timesteps": _RANGE}, "timesteps"),
@@ -73,7 +73,7 @@ def _properties(mask: Mapping[str, Any]) -> tuple[Variant, ...]:
 _MASK = {"mask": AtHand()}
 
 VARIANTS: Mapping[str, tuple[Variant, ...]] = {
-    # Models: strengths of 1 that do nothing, sizes made for large pictures, and choices that differ in kind.
+    # Models whose defaults are neutral strengths, sizes for large pictures, or one of several modes.
     "UNetSelfAttentionMultiply": (Variant("", _BY),),
     "UNetCrossAttentionMultiply": (Variant("", _BY),),
     "UNetTemporalAttentionMultiply": (
@@ -162,14 +162,14 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "ExtendIntermediateSigmas": (Variant("", {"end_at_sigma": 0.0}),),
     "SetFirstSigma": (Variant("", {"sigma": 3.0}),),
 }
-"""Ways to use a node, by its id; every other node is tried once with the schema's defaults."""
+"""Ways to use a node, by its id; all other nodes are tried once, with the schema's defaults."""
 
 
 def cases(nodes: Mapping[str, HostNode]) -> Iterator[Case]:
-    """Every patch of the host in every way to use it.
+    """Yield every patch of the host, once for each way to use it.
 
     Args:
-        nodes: of the host, by id.
+        nodes: the host's nodes by id.
     """
     for node in nodes.values():
         kind = kind_of(node)
@@ -185,7 +185,7 @@ def cases(nodes: Mapping[str, HostNode]) -> Iterator[Case]:
 
 
 def kind_of(node: HostNode) -> Kind | None:
-    """What a node acts on, None if it is no patch."""
+    """Return what a node acts on, or None if it is not a patch."""
     if node.takes("MODEL") and node.gives("MODEL"):
         return "model"
     if node.takes("CONDITIONING") and node.gives("CONDITIONING"):

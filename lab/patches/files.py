@@ -1,6 +1,6 @@
-"""Small model files in the miniature's widths for the host's loaders: a LoRA, a ControlNet, a hypernetwork, a GLIGEN.
+"""Small model files in the miniature's widths for the host's loaders: LoRA, ControlNet, hypernetwork and GLIGEN.
 
-The weights are random: what they make of a picture does not matter, only that they change it.
+The weights are random, because it only matters that they change the picture.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ State = dict[str, Tensor]
 
 LORA_RANK = 4
 LORA_STRENGTH = 0.15
-"""Length of a LoRA's change, relative to the weight that it changes."""
+"""Norm of a LoRA's change relative to the weight it changes."""
 
 CONTROL_STRENGTH = 0.3
-"""Standard deviation of the random layers that hand a ControlNet's hints over."""
+"""Standard deviation of the random output layers of a ControlNet."""
 
 HYPERNETWORK_STRENGTH = 0.02
 GLIGEN_GATE = 0.3
 
 
 def write_files(folder: Path, model: Any, clip: Any) -> None:
-    """Write one file of each kind and tell the host where they are.
+    """Write one file of each kind and register the folders with the host.
 
     Args:
-        folder: that exists.
+        folder: existing folder.
         model: MODEL of the miniature.
         clip: CLIP of the miniature.
     """
@@ -53,7 +53,7 @@ def write_files(folder: Path, model: Any, clip: Any) -> None:
 
 
 def lora(random: torch.Generator, network: State, texts: State) -> State:
-    """A LoRA on every second weight of the attention, in the network and in both text encoders."""
+    """Make a LoRA on every second attention weight of the network and both text encoders."""
     state: State = {}
     names = [name for name in network if ".attn" in name and name.endswith("weight")]
     text_names = [name for name in texts if "self_attn" in name and name.endswith("proj.weight")]
@@ -68,7 +68,7 @@ def lora(random: torch.Generator, network: State, texts: State) -> State:
 
 
 def controlnet(random: torch.Generator, model: Any) -> State:
-    """A ControlNet as its authors' training starts it, a copy of the network, but with layers that hand over."""
+    """Make a ControlNet as its training starts, a copy of the network, but with output layers that are not zero."""
     cldm: Any = importlib.import_module("comfy.cldm.cldm")
     ops: Any = importlib.import_module("comfy.ops")
     unused = ("out_channels", "transformer_depth_output", "disable_self_attentions")
@@ -87,7 +87,7 @@ def controlnet(random: torch.Generator, model: Any) -> State:
 
 
 def hypernetwork(random: torch.Generator, model: Any) -> dict[int, list[State]]:
-    """Linear layers on keys and values, by the width of what they are made from."""
+    """Make linear layers on keys and values, by the width of their input."""
     unet = model.model.model_config.unet_config
     widths = {unet["context_dim"], *(unet["model_channels"] * times for times in unet["channel_mult"])}
 
@@ -99,7 +99,7 @@ def hypernetwork(random: torch.Generator, model: Any) -> dict[int, list[State]]:
 
 
 def gligen(random: torch.Generator, network: State, clip: Any) -> State:
-    """Gated attention in every transformer block, and the network that places a text in a box."""
+    """Make gated attention for every transformer block, and the network that places a text in a box."""
     module: Any = importlib.import_module("comfy.gligen")
     tokens = clip.tokenize("a face")
     width = clip.encode_from_tokens(tokens, return_pooled="unprojected")[1].shape[-1]
@@ -114,7 +114,7 @@ def gligen(random: torch.Generator, network: State, clip: Any) -> State:
 
 
 def _random(random: torch.Generator, module: Any, prefix: str) -> State:
-    """A module's state with random weights of a usual size."""
+    """Return a module's state with random weights of typical size."""
     state: State = {}
     for name, weight in module.state_dict().items():
         if name.startswith("alpha"):

@@ -1,4 +1,4 @@
-"""The nodes that the host itself ships, asked of the host: which there are, what they take and what they give."""
+"""Lists the nodes that the host ships, with their inputs and outputs, from the running host."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from types import ModuleType
 from typing import Any
 
 Specification = tuple[Any, Mapping[str, Any]]
-"""An input's type, or the choices of a list, and its options."""
+"""Type or list of choices of an input, and its options."""
 
 
 @dataclass(frozen=True, eq=False)
 class HostNode:
-    """A node class of the host, of either of its two kinds.
+    """A node class of the host, written for its V1 or V3 interface.
 
     Attributes:
-        id: under which it is registered.
-        kind: the class.
-        required: inputs that must be given, by name.
-        optional: the others.
-        outputs: types.
+        id: id under which the host registers it.
+        kind: node class.
+        required: required inputs by name.
+        optional: optional inputs by name.
+        outputs: types of the outputs.
     """
 
     id: str
@@ -35,7 +35,7 @@ class HostNode:
 
     @property
     def module(self) -> str:
-        """Name of the host's file."""
+        """Name of the host's file that defines the node."""
         return Path(inspect.getfile(self.kind)).stem
 
     def takes(self, wanted: str) -> bool:
@@ -44,11 +44,11 @@ class HostNode:
         return any(isinstance(of_type, str) and wanted in of_type.split(",") for of_type, _ in given)
 
     def gives(self, wanted: str) -> bool:
-        """Whether an output is of a type."""
+        """Whether an output has a type."""
         return wanted in self.outputs
 
     def run(self, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Outputs; of one that is a list, its first item."""
+        """Run the node and return its outputs as the executor would see them."""
         if hasattr(self.kind, "define_schema"):
             answer = self.kind.execute(**inputs)  # type: ignore[attr-defined]
         else:
@@ -66,18 +66,18 @@ async def _awaited(answer: Any) -> Any:
 
 
 def host_nodes(nodes: ModuleType) -> dict[str, HostNode]:
-    """All nodes of the host's `nodes.py` and of its folder `comfy_extras`, by id.
+    """Return all nodes of the host's `nodes.py` and `comfy_extras` folder by id.
 
     Args:
-        nodes: the host's module of that name.
+        nodes: the host's `nodes` module.
 
     Raises:
-        RuntimeError: a file of the extras that defines nodes does not load, so that its nodes would be left out.
+        RuntimeError: an extras file that defines nodes does not load, so its nodes would be missed.
     """
     failed = asyncio.run(nodes.init_builtin_extra_nodes())
     main = Path(inspect.getfile(nodes))
     folder = main.parent / "comfy_extras"
-    # The host's file of replacements wants a running server, and holds no node.
+    # The host's file of node replacements needs a running server and defines no node.
     lost = [file for file in failed if _DEFINES_NODES.search((folder / file).read_text(encoding="utf-8"))]
     if lost:
         raise RuntimeError(f"the host cannot load {', '.join(lost)}; expected every file of {folder.name} to load")

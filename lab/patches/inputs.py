@@ -1,4 +1,4 @@
-"""Values for the inputs of a node that nobody has seen before, from what its schema says."""
+"""Chooses values for the inputs of any node from its schema alone."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from .host_nodes import HostNode, Specification
 
 SIDE = 128
-"""Pixels: for every input that is a width or a height."""
+"""Pixels, for every input that is a width or a height."""
 
 _PLAIN = {"INT": 0, "FLOAT": 0.0, "BOOLEAN": False, "STRING": ""}
 _SIZES = ("width", "height", "target_width", "target_height")
 
 
 class UnavailableError(Exception):
-    """There is no value for an input.
+    """No value is available for an input.
 
     Attributes:
-        needs: ids of the loaders that have no file to load, or types that no node gives.
+        needs: ids of loaders without a file to load, or types that no node provides.
     """
 
     def __init__(self, needs: frozenset[str]) -> None:
@@ -29,11 +29,11 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Via:
-    """An override: the value that a certain node of the host gives.
+    """An override: the output of a certain node of the host.
 
     Attributes:
-        node: its id.
-        inputs: overrides of its inputs.
+        node: id of the node.
+        inputs: overrides of the node's inputs.
     """
 
     node: str
@@ -42,36 +42,36 @@ class Via:
 
 @dataclass(frozen=True)
 class AtHand:
-    """An override: what is at hand for the input's type, where it would be left open."""
+    """An override: fill an optional input with the value at hand for its type."""
 
 
 @dataclass(frozen=True, eq=False)
 class Supplies:
-    """What inputs are filled from.
+    """The values that inputs are filled from.
 
     Attributes:
-        nodes: of the host, by id; those that give a type are asked for it where `ready` has none.
-        ready: a value for each of some types.
+        nodes: the host's nodes by id; they provide the types that `ready` lacks.
+        ready: values by type.
     """
 
     nodes: Mapping[str, HostNode]
     ready: Mapping[str, Any]
 
     def arguments(self, node: HostNode, given: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """Values for all required inputs of a node, and for those optional ones that are overridden.
+        """Choose values for all required inputs of a node and for its overridden optional inputs.
 
         Args:
-            node: to be run.
-            given: a value by type for the first input of that type.
-            overrides: values by name of the input, or `Via` or `AtHand`.
+            node: node to run.
+            given: by type, the value for the first input of that type.
+            overrides: by input name, a value, `Via` or `AtHand`.
 
         Raises:
-            UnavailableError: an input can have none.
+            UnavailableError: no value is available for an input.
         """
         return self._arguments(node, dict(given), overrides, ())
 
     def run(self, node: HostNode, wanted: str, given: Mapping[str, Any], overrides: Mapping[str, Any]) -> Any:
-        """A node's first output of a type; see `arguments`."""
+        """Run a node with values for its inputs and return its first output of the type `wanted`."""
         outputs = node.run(self.arguments(node, given, overrides))
         return outputs[node.outputs.index(wanted)]
 
@@ -142,7 +142,7 @@ class Supplies:
                     needs.add(provider.id)
                 except UnavailableError as error:
                     needs |= error.needs
-                except Exception:  # noqa: BLE001 - whatever a node of the host raises, it gives no value
+                except Exception:  # noqa: BLE001 - a node that raises provides no value
                     needs.add(provider.id)
         raise UnavailableError(frozenset(needs or {of_type}))
 

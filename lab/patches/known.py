@@ -1,4 +1,4 @@
-"""What is known of patches that do not simply hold: why, with which figures, and what to do with them."""
+"""Known patches that do not simply hold: why, within which limits, and what to do about them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Known:
     """One node, or one way to use it.
 
     Attributes:
-        verdict: what the sweep must find.
-        why: for the table: the reason, and what to do.
-        message: regular expression that the host's own error must match, where the host stops the run.
-        error: largest error of scale 0 that is right for a guidance of its own.
-        similarity: largest similarity at the default scale; None for the usual one.
-        late: whether it changes nothing in few steps.
+        verdict: verdict that the sweep must reach.
+        why: reason and advice, for the table.
+        message: regular expression that the host's error must match if the host stops the run.
+        error: largest error allowed at scale 0 if the patch adds guidance of its own.
+        similarity: largest similarity allowed at the default scale; None for the usual limit.
+        late: whether it changes nothing in a run of few steps.
     """
 
     verdict: Literal["holds", "own guidance", "destroys", "stops", "changes nothing", "cannot be applied"]
@@ -41,7 +41,7 @@ FILES: Mapping[str, str] = {
     "unCLIPCheckpointLoader": "needs a checkpoint with a CLIP vision model, 2 GB and more",
     "StyleModelLoader": "needs a style model for SD1.5 or Flux, which comes in their widths only",
 }
-"""Loaders without a file here, and why there is none; the small files of `files` serve the others."""
+"""Loaders without a file here, and what they need; `files` provides small files for the others."""
 
 _OTHER_MODELS = Known("changes nothing", "for models of another family; SDXL does not read what it sets")
 _ONE_DEVICE = Known("changes nothing", "for several devices; here is one")
@@ -207,8 +207,8 @@ KNOWN: Mapping[str, Known] = {
 KINDS: Mapping[str, Known] = {
     "sampler": Known(
         "own guidance",
-        "draws noise of its own instead of replaying the record: scale 0 is another picture",
+        "draws its own noise instead of replaying the trajectory, so scale 0 is another picture",
         error=math.inf,
     )
 }
-"""What is known of all nodes of a kind."""
+"""Known facts about all nodes of a kind."""

@@ -1,4 +1,4 @@
-"""What must hold for every patch, and which rows of a sweep break it."""
+"""The promises that must hold for every patch, and the rows of a sweep that break them."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from .known import FILES, KINDS, KNOWN, Known
 from .sweep import Row
 
 ALLOWED = 1e-4
-"""Largest error of scale 0 at which the picture counts as given back."""
+"""Largest error of scale 0 at which the picture counts as restored."""
 
 SIMILARITY_MARGIN = 0.3
-"""A patch may leave faces this much more alike than no patch does; more has to be known."""
+"""How much more similar faces may stay with a patch than without one, unless `known` allows more."""
 
 BACKGROUND_TIMES = 4.0
-"""A background that changed this many times more than without a patch counts as destroyed."""
+"""A background that changes this many times as much as without a patch counts as destroyed."""
 
 Verdict = Literal["holds", "stops", "own guidance", "changes nothing", "cannot be applied", "destroys"]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A row and what is to be said of it.
+    """A row and its verdict.
 
     Attributes:
-        row: what was measured.
-        verdict: in a word.
-        broken: promises that it breaks, empty if it is as it should be.
-        known: what the table of known patches says of it.
+        row: the measurement.
+        verdict: the conclusion.
+        broken: descriptions of the promises that the row breaks.
+        known: its entry in the table of known patches, if any.
     """
 
     row: Row
@@ -44,9 +44,9 @@ def judge(rows: Iterable[Row], models: Row, texts: Row) -> Iterator[Judged]:
     """Judge every row.
 
     Args:
-        rows: of a sweep.
+        rows: rows of a sweep.
         models: the row without a patch.
-        texts: the same with the text that patches of texts act on.
+        texts: the unpatched row with the text that text patches act on.
     """
     for row in rows:
         known = KNOWN.get(row.name, KNOWN.get(row.node, KINDS.get(row.kind)))
@@ -56,7 +56,7 @@ def judge(rows: Iterable[Row], models: Row, texts: Row) -> Iterator[Judged]:
 
 
 def is_destroyed(look: Look, baseline: Row) -> bool:
-    """Whether pictures lost a face or their background."""
+    """Whether the pictures lost a face or their background."""
     assert baseline.look is not None
     return not look.faces or look.background > BACKGROUND_TIMES * baseline.look.background
 
@@ -64,7 +64,7 @@ def is_destroyed(look: Look, baseline: Row) -> bool:
 def _judged(row: Row, known: Known | None, baseline: Row) -> tuple[Verdict, list[str]]:
     if row.needs:
         unlisted = [need for need in row.needs if need not in FILES]
-        return "cannot be applied", [f"needs {need}, of which nothing is known" for need in unlisted]
+        return "cannot be applied", [f"needs {need}, which `known.FILES` does not list" for need in unlisted]
     expected = known.verdict if known else "holds"
     if row.failure:
         if row.stage == "apply" and expected == "cannot be applied":
@@ -73,10 +73,10 @@ def _judged(row: Row, known: Known | None, baseline: Row) -> tuple[Verdict, list
     broken = [*_passed_on(row), *_sides(row), *_parts(row)]
     if not row.changes:
         if expected != "changes nothing" and not (known and known.late):
-            broken.append("changes no prediction: choose stronger inputs, or say why it cannot")
+            broken.append("changes no prediction: choose stronger inputs, or explain in `known` why it cannot")
         return "changes nothing", broken + _not_back(row, ALLOWED)
     if expected == "changes nothing":
-        broken.append("is said to change nothing, but changes predictions")
+        broken.append("is listed as changing nothing, but changes predictions")
     if expected == "own guidance":
         assert known is not None
         return "own guidance", broken + _not_back(row, known.error) + _still_alike(row, known, baseline)
@@ -91,7 +91,7 @@ def _unclear(failure: Failure, known: Known | None, where: str) -> Iterator[str]
     if failure.ours:
         return
     if known is None or known.verdict != "stops" or not re.search(known.message, str(failure)):
-        yield f"stops ({where}) with an error that is neither ours nor known to be clear: {failure}"
+        yield f"stops ({where}) with an error that is neither the pack's nor known to be clear: {failure}"
 
 
 def _not_back(row: Row, allowed: float) -> list[str]:
@@ -116,30 +116,30 @@ def _still_alike(row: Row, known: Known | None, baseline: Row) -> list[str]:
 
 
 def _passed_on(row: Row) -> list[str]:
-    """Results that nobody may get."""
+    """Find results that must never be passed on."""
     broken = [] if row.finite else ["a result that is not finite"]
     if isinstance(row.as_attributes, Failure):
         broken += [f"as attributes: {said}" for said in _unclear(row.as_attributes, None, "scale")]
     for look in (row.look, row.as_attributes):
         if isinstance(look, Look) and not look.faces and look.passed:
-            broken.append("Identity Check takes a destroyed face for an anonymised one")
+            broken.append("Identity Check reports a destroyed face as anonymised")
     return broken
 
 
 def _parts(row: Row) -> list[str]:
-    """What must not go together with the pack's own guider or sampler without a word."""
+    """Find combinations with the pack's guider or sampler that need a warning and give none."""
     if row.kind == "guider" and not row.warned:
-        return ["a guider that knows of no identity replays a record, and nobody is told"]
+        return ["a guider without an identity replays a trajectory, and no warning says so"]
     if row.kind == "sigmas" and row.changes and not row.warned:
-        return ["a record is replayed at other noise levels, and nobody is told"]
+        return ["a trajectory is replayed at other noise levels, and no warning says so"]
     return []
 
 
 def _sides(row: Row) -> list[str]:
-    """What nobody was told of."""
+    """Find errors of a patch on one side that no warning reports."""
     names = ("on the inversion only", "on the sampler only")
     return [
-        f"{name}: nobody is told that scale 0 misses the latent by {side.error:.2g}"
+        f"{name}: no warning says that scale 0 misses the latent by {side.error:.2g}"
         for name, side in zip(names, row.sides, strict=False)
         if not side.noticed(ALLOWED)
     ]

@@ -1,4 +1,4 @@
-"""One row for every patch of the host: on both sides of the method, on one, before and after the adapter."""
+"""Measures one row for every patch of the host: on both sides of the method or one, before and after the adapter."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .cases import Case, Kind, cases
 from .inputs import AtHand, UnavailableError
 
 SAME = 1e-4
-"""Largest difference, relative to the largest value, of results that count as the same: the order of sums differs."""
+"""Largest difference, relative to the largest value, at which results count as equal; the order of sums differs."""
 
 
 @dataclass(frozen=True)
 class OneSide:
-    """A patch that only the inversion or only the sampler has.
+    """The result of a patch on the inversion or the sampler alone.
 
     Attributes:
-        stopped: the error, "" if there was none.
+        stopped: the error, or "" if there was none.
         warned: whether the pack logged a warning.
-        error: of scale 0, NaN if it was stopped.
+        error: error of scale 0, NaN if the run stopped.
     """
 
     stopped: str
@@ -34,34 +34,34 @@ class OneSide:
     error: float
 
     def noticed(self, allowed: float) -> bool:
-        """Whether nothing wrong came of it, or somebody was told."""
+        """Whether the result is right, or an error or a warning says that it is not."""
         return bool(self.stopped) or self.warned or self.error <= allowed
 
 
 @dataclass(frozen=True)
 class Row:
-    """One patch.
+    """The measurement of one patch.
 
     Attributes:
-        node: id of the host's node.
-        label: which of several ways to use it; "" if there is one.
+        node: id of the node.
+        label: which of several ways to use it; "" if there is only one.
         kind: what it acts on.
-        module: the host's file.
-        inputs: that were chosen, beside the schema's defaults.
-        needs: what is missing to apply it, see `UnavailableError`.
-        stage: in which it stopped: "apply", "invert", "scale 0", "scale"; "" if it did not.
-        failure: how it stopped.
-        host_stops: whether the host's own KSampler, without anything of the pack, ends with the same error.
+        module: the host's file that defines it.
+        inputs: inputs that differ from the schema's defaults.
+        needs: loaders or types missing to apply it, as in `UnavailableError`.
+        stage: where it stopped: "apply", "invert", "scale 0" or "scale"; "" if it did not.
+        failure: the error that stopped it.
+        host_stops: whether the host's own KSampler stops with the same error without the pack.
         changes: whether it changes what the network or the guidance predicts.
-        error: of scale 0: largest difference from the inverted latent.
-        before: the same with the patch before the adapter's loader; None where there is no such place.
-        before_failure: how that stopped.
-        finite: whether every result is.
-        look: at the default scale.
-        time: of the sampler, as a multiple of the time without the patch.
-        sides: what became of it on the inversion alone, and on the sampler alone.
-        warned: whether the pack logged a warning, where a guider, a sampler or noise levels are the host's.
-        as_attributes: a text on the sampler's attributes: the pictures, or how it stopped.
+        error: largest difference between scale 0 and the inverted latent.
+        before: the same with the patch before the adapter's loader; None if it cannot go there.
+        before_failure: the error that stopped that.
+        finite: whether every result is finite.
+        look: pictures at the default scale.
+        time: sampling time as a multiple of the time without the patch.
+        sides: results on the inversion alone and on the sampler alone.
+        warned: whether the pack logged a warning about the host's guider, sampler or noise levels.
+        as_attributes: for a text used as the sampler's attributes, the pictures or the error.
     """
 
     node: str
@@ -86,16 +86,16 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The node and the way to use it."""
+        """Node, and the way to use it."""
         return f"{self.node} ({self.label})" if self.label else self.node
 
 
 class Sweep:
-    """All rows.
+    """Measures all rows.
 
     Args:
-        bench: what is patched.
-        thorough: also what takes long: all of those merges that are alike.
+        bench: what the patches are applied to.
+        thorough: also run what takes long: pictures for every one of many similar merges.
     """
 
     def __init__(self, bench: Bench, *, thorough: bool) -> None:
@@ -103,7 +103,7 @@ class Sweep:
         self.thorough = thorough
 
     def rows(self, wanted: Callable[[Case], bool] = lambda case: True) -> Iterator[Row]:
-        """Row by row."""
+        """Measure the cases wanted, row by row."""
         measures: Mapping[str, Callable[[Case], Row]] = {
             "model": self._model,
             "text": self._text,
@@ -119,13 +119,13 @@ class Sweep:
 
     @cached_property
     def baseline(self) -> Row:
-        """Nothing applied."""
+        """Measure without a patch."""
         row = Row("no patch", "", "model", "")
         return self._measured(row, self.bench.model, self.bench.no_text, self._unpatched)[0]
 
     @cached_property
     def text_baseline(self) -> Row:
-        """Nothing applied, with the text that texts' patches act on."""
+        """Measure without a patch, with the text that text patches act on."""
         row, _ = self._measured(
             Row("no patch", "", "text", ""), self.bench.model, self.bench.text, self._unpatched_text
         )
@@ -140,11 +140,11 @@ class Sweep:
         return self._unpatched_with(self.bench.text)
 
     def _unpatched_with(self, text: Any) -> tuple[Any, Tensor, float]:
-        """Trajectory, latents at the default scale, and the sampler's time."""
+        """Return the trajectory, the latents at the default scale and the sampling time."""
         bench = self.bench
         trajectory = bench.invert(bench.model, text)
         action = lambda: bench.replay(bench.model, trajectory, bench.size.scale)  # noqa: E731
-        action()  # what is computed only once is not counted
+        action()  # exclude what is computed only once
         samples, seconds = processor_seconds(action)
         return trajectory, samples, seconds
 
@@ -153,7 +153,7 @@ class Sweep:
         return Row(case.node, case.label, case.kind, node.module, tuple(map(_shown, case.inputs.items())))
 
     def _applied(self, case: Case, wanted: str, given: Mapping[str, Any]) -> tuple[Any, Row]:
-        """What the node gives, and a row that says so if it cannot be."""
+        """Apply the patch; return the node's output and a row, which says why if that failed."""
         row, node = self._row(case), self.bench.nodes[case.node]
         try:
             with torch.inference_mode():
@@ -179,14 +179,14 @@ class Sweep:
         return self._before(row, case) if pictures else row
 
     def _host_alone(self, row: Row, model: Any, text: Any) -> Row:
-        """The row with what the host itself does where something of its own stops the run."""
+        """Complete a stopped row with whether the host alone stops with the same error."""
         if row.failure is None or row.failure.ours:
             return row
         _, failure = attempt(lambda: self.bench.host_alone(model, text))
         return replace(row, host_stops=failure == row.failure)
 
     def _before(self, row: Row, case: Case) -> Row:
-        """The row with what the patch does before the adapter's loader."""
+        """Complete the row with the patch before the adapter's loader."""
         bench = self.bench
 
         def come_back() -> float:
@@ -208,7 +208,7 @@ class Sweep:
         return sides[0], sides[1]
 
     def _text(self, case: Case) -> Row:
-        # What stands beside a text for the rest has to differ from it.
+        # The text for the rest must differ from the one for the part.
         given = self.bench.other_text if case.rest else self.bench.text
         text, row = self._applied(case, "CONDITIONING", {"CONDITIONING": given})
         return row if text is None else self._with_text(row, case, text)
@@ -233,7 +233,7 @@ class Sweep:
         return self._with_text(row, case, text)
 
     def _with_text(self, row: Row, case: Case, text: Any) -> Row:
-        """A text as the inversion's source, and as the sampler's attributes."""
+        """Use a text as the inversion's source and as the sampler's attributes."""
         bench = self.bench
         if case.rest:
             text = [*text, *bench.text]
@@ -250,7 +250,7 @@ class Sweep:
     def _measured(
         self, row: Row, model: Any, text: Any, unpatched: tuple[Any, Tensor, float], *, pictures: bool = True
     ) -> tuple[Row, Any]:
-        """The row with scale 0 and the default scale, and the trajectory if there is one."""
+        """Complete the row with scale 0 and the default scale; return it with the trajectory, if any."""
         bench = self.bench
         trajectory, failure = attempt(lambda: bench.invert(model, text))
         if failure:
@@ -268,7 +268,7 @@ class Sweep:
         return replace(row, error=bench.error(back), finite=finite), trajectory
 
     def _replayed(self, row: Row, model: Any, trajectory: Any, seconds: float, unpatched: Tensor) -> Row:
-        """The row with what the default scale makes."""
+        """Complete the row with the default scale."""
         bench = self.bench
         timed, failure = attempt(lambda: processor_seconds(lambda: bench.replay(model, trajectory, bench.size.scale)))
         if failure:
@@ -284,12 +284,12 @@ class Sweep:
         )
 
     def _seen(self, samples: Tensor) -> Look:
-        """The pictures; whether the check is content is asked where there is no face."""
+        """Measure the pictures; run Identity Check on those without a face."""
         look = self.bench.look(samples)
         return look if look.faces else self.bench.look(samples, ask_check=True)
 
     def _guider(self, case: Case) -> Row:
-        """A guider of the host's own around our sampler: it knows of no identity."""
+        """Try one of the host's guiders, which has no identity, with our sampler."""
         bench = self.bench
         guider, row = self._applied(case, "GUIDER", {"MODEL": bench.model, "CONDITIONING": bench.no_text})
         if guider is None:
@@ -299,7 +299,7 @@ class Sweep:
         return self._sampled(row, guider, sampler, trajectory.sigmas, "DisableNoise")
 
     def _sampler(self, case: Case) -> Row:
-        """A sampler of the host's own under our guider: it generates with noise of its own."""
+        """Try one of the host's samplers, which draws its own noise, with our guider."""
         bench = self.bench
         sampler, row = self._applied(case, "SAMPLER", {"MODEL": bench.model})
         if sampler is None:
@@ -312,7 +312,7 @@ class Sweep:
         return replace(row, error=math.nan if failure else bench.error(back), failure=failure)
 
     def _sigmas(self, case: Case) -> Row:
-        """Other noise levels than the recorded ones."""
+        """Try noise levels other than the recorded ones."""
         bench, trajectory = self.bench, self._unpatched[0]
         sigmas, row = self._applied(case, "SIGMAS", {"SIGMAS": trajectory.sigmas, "MODEL": bench.model})
         if sigmas is None:

@@ -1,4 +1,4 @@
-"""Draw a contact sheet: `python -m lab.render OUT.png --seed S`."""
+"""Draws a contact sheet: `python -m lab.render OUT.png --seed S`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .sheet import people_sheet, save, scene_sheet
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Draw a contact sheet of rendered people.")
     parser.add_argument("out", type=Path, metavar="OUT.png")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--split", choices=SPLITS, default="test", help="whose people (see lab.render.seeds)")
-    parser.add_argument("--grid", type=int, default=8, help="pictures a row and a column")
-    parser.add_argument("--side", type=int, default=128, help="pixels of a portrait, or of a scene's height")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="split of the people (default: %(default)s)")
+    parser.add_argument("--grid", type=int, default=8, help="pictures per row and column (default: %(default)s)")
+    parser.add_argument("--side", type=int, default=128, help="side of a portrait or height of a scene, in pixels")
     parser.add_argument("--person-a-row", action="store_true", help="each row shows one person")
-    parser.add_argument("--scene", action="store_true", help="whole scenes, half as many a row")
-    parser.add_argument("--marks", action="store_true", help="show masks, boxes and landmarks on scenes")
+    parser.add_argument("--scene", action="store_true", help="draw whole scenes, half as many per row")
+    parser.add_argument("--marks", action="store_true", help="mark masks, boxes and landmarks on scenes")
     given = parser.parse_args()
     grid, side = given.grid, given.side
-    portrait(0, 0, 16)  # Compiles, if nobody did before.
+    portrait(0, 0, 16)  # Compiles the kernels before the time is taken.
     start = time.perf_counter()
     if given.scene:
         columns = max(grid // 2, 1)

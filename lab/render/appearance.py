@@ -1,8 +1,8 @@
-"""Colours, hair, make-up and what is worn: what may differ between photos of one person.
+"""Colours, hair, make-up, glasses and clothes: what may differ between photos of one person.
 
-It is drawn for an identity, because nobody would believe a bearded woman or expect blond hair on most Asian heads,
-but of the identity only sex, ethnicity and age are used. So two people of one sex, ethnicity and age have the same
-distribution of colours and styles, and colour says nothing more about who they are.
+The appearance depends on the identity, because beards are implausible on women and blond hair on most Asian people,
+but only through sex, ethnicity and age. Two people of the same sex, ethnicity and age have the same distribution of
+colours and styles, so colour says nothing more about who they are.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ SKIN_TONES: tuple[Rgb, ...] = (
     (0.78, 0.60, 0.48),
     (0.90, 0.735, 0.64),
 )
-"""From the darkest to the lightest."""
+"""Skin colours from the darkest to the lightest."""
 
 LIGHTNESS = {"african": (0.22, 0.13), "asian": (0.72, 0.10), "caucasian": (0.84, 0.10)}
-"""Mean and standard deviation of the place in SKIN_TONES as a fraction: far wider than between a person's photos in
-life, so that the tone tells the group and not the person."""
+"""Mean and standard deviation of the place in SKIN_TONES as a fraction. They vary far more than between real photos of
+a person, so that the tone reveals the group and not the person."""
 
 IRISES: tuple[Rgb, ...] = (
     (0.17, 0.10, 0.06),
@@ -52,31 +52,31 @@ IRISES: tuple[Rgb, ...] = (
     (0.33, 0.40, 0.48),
     (0.33, 0.37, 0.22),
 )
-"""Dark brown, brown, blue grey, green."""
+"""Dark brown, brown, blue grey and green."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """Colours, hair, make-up and what is worn.
+    """Colours, hair, make-up, glasses and clothes.
 
     Attributes:
-        age: years shown, near the person's usual age unless it was asked for.
-        skin: colour before light.
-        redness: in [0, 1], of cheeks and nose.
-        gloss: in [0, 1], of the skin.
-        iris: colour.
+        age: apparent age in years, near the person's usual age unless requested.
+        skin: colour before lighting.
+        redness: in [0, 1], redness of cheeks and nose.
+        gloss: in [0, 1], gloss of the skin.
+        iris: colour of the irises.
         hair_style: one of HAIR_STYLES.
         hair_colour: one of HAIR_COLOURS, the named class of `hair`.
-        hair: colour.
+        hair: colour of the hair.
         hairline: metres that the hairline is moved up (negative: down).
         parting: metres of the parting (or whorl) from the middle to the person's left.
         volume: factor on the thickness of the hair.
         beard: one of BEARDS.
         glasses: one of GLASSES.
         frame: colour of the glasses.
-        make_up: in [0, 1], how much of it, 0 for most.
-        lipstick: its colour.
-        clothes: colour.
+        make_up: in [0, 1], amount of make-up, 0 for most people.
+        lipstick: colour of the lipstick.
+        clothes: colour of the clothes.
         pattern: 0 plain, 1 heather, 2 stripes.
         grain: seed of the noise in skin, hair and cloth.
     """
@@ -108,13 +108,13 @@ def _rgb(values: np.ndarray) -> Rgb:
 
 
 def skin_tone(lightness: float) -> np.ndarray:
-    """Colour [3] between SKIN_TONES at a place in [0, 1]."""
+    """Interpolate a colour [3] between SKIN_TONES at a place in [0, 1]."""
     places = np.linspace(0, 1, len(SKIN_TONES))
     return np.array([np.interp(lightness, places, channel) for channel in np.array(SKIN_TONES).T])
 
 
 def hair_colour_odds(identity: Identity, age: float) -> np.ndarray:
-    """Probabilities [5] of HAIR_COLOURS. Dyed hair is common here, so that colour does not give the group away."""
+    """Return probabilities [5] of HAIR_COLOURS. Dyed hair is common, so that colour does not reveal the group."""
     pale = identity.ethnicity == "caucasian"
     odds = np.array([0.22, 0.34, 0.28, 0.16, 0.0]) if pale else np.array([0.62, 0.22, 0.08, 0.08, 0.0])
     grey = float(np.clip((age - 38) / 40, 0.02, 0.85))
@@ -124,7 +124,7 @@ def hair_colour_odds(identity: Identity, age: float) -> np.ndarray:
 
 
 def hair_style_odds(identity: Identity, age: float) -> np.ndarray:
-    """Probabilities [11] of HAIR_STYLES."""
+    """Return probabilities [11] of HAIR_STYLES."""
     if identity.sex == "male":
         odds = np.array([0.10, 0.16, 0.24, 0.22, 0.10, 0.08, 0.02, 0.01, 0.04, 0.02, 0.01])
         odds[0] += 0.20 * np.clip((age - 40) / 40, 0, 1)
@@ -138,7 +138,7 @@ def hair_style_odds(identity: Identity, age: float) -> np.ndarray:
 
 
 def draw_appearance(rng: np.random.Generator, identity: Identity, age: float | None = None) -> Appearance:
-    """Looks of a person of this sex, ethnicity and age.
+    """Draw the appearance of a person of this sex, ethnicity and age.
 
     Args:
         rng: to draw from.

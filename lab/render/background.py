@@ -1,4 +1,4 @@
-"""Places behind people: muted, soft, without faces."""
+"""Draws the places behind people: muted, soft, without faces."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Kind = Literal["studio", "wall", "room", "garden", "street", "lights"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 SHARPEST = 768
-"""Pixels of the shorter side that a background is composed with at most, before it is enlarged."""
+"""Most pixels of the shorter side at which a background is composed, before it is enlarged."""
 
 
 def muted(rng: np.random.Generator, low: float, high: float, saturation: float = 0.11) -> F32:
-    """A colour [3] between two brightnesses that is nowhere near as strong as a face's."""
+    """Draw a colour [3] between two brightnesses, far less saturated than a face."""
     hue = rng.random() * 2 * np.pi
     tint = np.cos(hue + np.array([0, 2.1, 4.2])) * saturation * rng.random()
     colour: F32 = (rng.uniform(low, high) * (1 + tint)).astype(np.float32)
@@ -27,7 +27,7 @@ def muted(rng: np.random.Generator, low: float, high: float, saturation: float =
 
 
 def cloudy(rng: np.random.Generator, height: int, width: int, features: int, octaves: int = 3) -> F32:
-    """[height, width] smooth noise around 0, within about [-1, 1], with `features` along the shorter side."""
+    """Draw smooth noise [height, width] around 0, in about [-1, 1], with `features` along the shorter side."""
     total = np.zeros((height, width), np.float32)
     weight = 1.0
     for octave in range(octaves):
@@ -44,7 +44,7 @@ def _edge(distance: NDArray[np.floating], softness: float) -> F32:
 
 
 class Canvas:
-    """A picture in the making: `colour` [H, W, 3]; x runs from 0 to `aspect`, y from 0 to 1 downwards."""
+    """A picture under construction: `colour` [H, W, 3]; x runs from 0 to `aspect`, y from 0 down to 1."""
 
     def __init__(self, height: int, width: int) -> None:
         self.aspect = width / height
@@ -56,7 +56,7 @@ class Canvas:
         self.colour = np.zeros((height, width, 3), np.float32)
 
     def paint(self, colour: F32, cover: F32) -> None:
-        """Lay a colour [3] or [H, W, 3] over the picture where `cover` [H, W] in [0, 1] says."""
+        """Blend a colour [3] or [H, W, 3] over the picture with opacity `cover` [H, W] in [0, 1]."""
         self.colour += (colour - self.colour) * cover[..., None]
 
     def rectangle(self, colour: F32, x: float, y: float, width: float, height: float) -> None:
@@ -161,14 +161,14 @@ PAINTERS = {
 def draw_background(
     seed: int, height: int, width: int, *, kind: Kind | None = None, blur: float = 0.02, horizon: float = 0.5
 ) -> F32:
-    """A place without people.
+    """Draw a place without people.
 
     Args:
         seed: not negative.
         height: pixels.
         width: pixels.
-        kind: of place; by default the seed's.
-        blur: radius of the lens's blur as a fraction of the shorter side.
+        kind: kind of place; by default drawn from the seed.
+        blur: radius of the lens blur as a fraction of the shorter side.
         horizon: height of the camera's eye as a fraction of the picture's, from the top.
 
     Returns:
@@ -176,7 +176,7 @@ def draw_background(
     """
     rng = generator("background", seed)
     drawn = KINDS[rng.choice(len(KINDS), p=[0.2, 0.2, 0.2, 0.16, 0.14, 0.1])]
-    # What the blur leaves can be composed small.
+    # A blurred picture can be composed small.
     scale = min(1.0, min(SHARPEST, 1.5 / max(blur, 1e-4)) / min(height, width))
     canvas = Canvas(max(round(height * scale), 2), max(round(width * scale), 2))
     PAINTERS[kind or drawn](rng, canvas, horizon)

@@ -1,7 +1,7 @@
-"""How the renderer's loops are compiled: once, and again after any change.
+"""Compiles the renderer's loops once, and again after any change.
 
-numba keeps what it compiled beside the source, and compiles a function again when its own file changes - but not when
-that of a function it calls does. So whatever was compiled before the newest source here is thrown away first.
+numba caches compiled code beside the source. It recompiles a function when its own file changes, but not when the file
+of a function it calls does. So whatever was compiled before the newest source here is deleted first.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ def forget_stale(folder: Path) -> None:
         try:
             if index.stat().st_mtime <= newest:
                 index.unlink()
-        except FileNotFoundError:  # Another process was faster.
+        except FileNotFoundError:  # Another process deleted it first.
             continue
 
 
 forget_stale(Path(__file__).parent)
 
 kernel = nb.njit(cache=True, fastmath=True)
-"""Decorator of a compiled function."""
+"""Decorator for compiled functions."""

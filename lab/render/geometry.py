@@ -15,7 +15,7 @@ I32 = NDArray[np.int32]
 
 @kernel
 def vertex_normals(vertices: F32, triangles: I32) -> F32:
-    """Area-weighted unit normals [V, 3] of vertices [V, 3] with triangles [T, 3]."""
+    """Return area-weighted unit normals [V, 3] of vertices [V, 3] with triangles [T, 3]."""
     normals = np.zeros_like(vertices)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
@@ -42,7 +42,7 @@ def vertex_normals(vertices: F32, triangles: I32) -> F32:
 
 
 def head_rotation(yaw: float, pitch: float, roll: float) -> F32:
-    """Rotation matrix [3, 3] of the head; x is image right, y away from the camera, z up.
+    """Return the head's rotation matrix [3, 3]; x is image right, y away from the camera, z up.
 
     Args:
         yaw: degrees, positive turns the nose to image right.
@@ -58,7 +58,7 @@ def head_rotation(yaw: float, pitch: float, roll: float) -> F32:
 
 
 def tube(path: F32, radii: F32, segments: int, *, closed: bool = False) -> tuple[F32, I32]:
-    """Surface around a path that runs mostly along one direction in each piece.
+    """Build a tube around a path that runs mostly along one direction in each piece.
 
     Args:
         path: [N, 3] points.
@@ -73,7 +73,7 @@ def tube(path: F32, radii: F32, segments: int, *, closed: bool = False) -> tuple
     n = len(path)
     along = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
     along = along / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9)
-    # The helper direction must not be parallel to the path anywhere: x for upright tubes, y for rims.
+    # The helper direction must nowhere be parallel to the path: x for upright tubes, y for rims.
     helper = np.array([1.0, 0, 0]) if np.abs(along[:, 0]).max() < 0.9 else np.array([0, 1.0, 0])
     second = np.cross(along, helper)
     second /= np.linalg.norm(second, axis=1, keepdims=True)
@@ -89,7 +89,7 @@ def tube(path: F32, radii: F32, segments: int, *, closed: bool = False) -> tuple
 
 @cache
 def grid_triangles(rows: int, columns: int, *, wrap_rows: bool = False, wrap_columns: bool = False) -> I32:
-    """Triangles [T, 3] of a grid of vertices in row-major order, optionally joined at its borders."""
+    """Return triangles [T, 3] of a grid of vertices in row-major order, optionally joined at its borders."""
     i, j = np.meshgrid(
         np.arange(rows if wrap_rows else rows - 1), np.arange(columns if wrap_columns else columns - 1), indexing="ij"
     )

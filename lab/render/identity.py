@@ -1,7 +1,7 @@
-"""Who somebody is: the shape of the head, drawn from a seed.
+"""A person's identity: the shape of the head, drawn from a seed.
 
-Identity is shape. Nothing here has a colour: skin, hair, eyes, make-up, beard and glasses belong to the nuisance
-(`appearance.draw_appearance`), which knows sex and ethnicity but not the person.
+Identity is shape alone. All colours, hair, make-up, beard and glasses belong to the nuisance
+(`appearance.draw_appearance`), which depends on sex, ethnicity and age but not on the person.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ SPREAD = {
     "nose-trans-out": 0.10,
     "nose-compression": 0.30,
 }
-"""Standard deviation of the morphs whose names begin so; the longest beginning counts."""
+"""Standard deviation of morphs by the prefix of their names; the longest matching prefix counts."""
 
 LIMIT = 1.7
-"""Standard deviations at which a morph is cut off: beyond, faces become caricatures."""
+"""Standard deviations at which a morph is clipped: beyond them, faces become caricatures."""
 
 
 class Brows(NamedTuple):
-    """Form of the eyebrows in canonical metres (tilt: slope)."""
+    """Form of the eyebrows in canonical metres; `tilt` is a slope."""
 
     thickness: float
     arch: float
@@ -74,12 +74,12 @@ class Identity:
     """One person.
 
     Attributes:
-        seed: see `seeds`.
+        seed: identity seed from one of the splits in `seeds`.
         sex: of the person.
         ethnicity: the largest part of `mixture`.
-        age: years in [20, 80], at which the person is usually seen; a photo may show another (`Appearance.age`).
-        masculinity: in [0, 1], where between the female and the male mesh; near its end.
-        mixture: parts of ETHNICITIES, sum 1.
+        age: usual age in years, in [20, 80]; a photo may show another (`Appearance.age`).
+        masculinity: in [0, 1], position between the female and the male mesh, near the end of the person's sex.
+        mixture: shares of ETHNICITIES, sum 1.
         weight: -1 lean to 1 heavy.
         morphs: one in [-1, 1] for each of `HeadModel.local_names`.
         brows: form of the eyebrows.
@@ -96,10 +96,10 @@ class Identity:
     brows: Brows
 
     def vertices(self, age: float | None = None) -> F32:
-        """The head [V, 3] without expression and pose, at `age` years (default: the usual age)."""
+        """Return the head [V, 3] without expression and pose, at `age` years (default: the usual age)."""
         age = self.age if age is None else age
         morphs = np.array(self.morphs)
-        # Morphs that are the mark of years, not of the person.
+        # These morphs show age, not the person.
         names = head_model().local_names
         years = np.clip((age - 35) / 45, -0.4, 1)
         morphs[names.index("head-age-incr")] = years
@@ -111,22 +111,22 @@ class Identity:
 
 
 def spread(name: str) -> float:
-    """Standard deviation of a morph."""
+    """Return the standard deviation of a morph."""
     fitting = [beginning for beginning in SPREAD if name.startswith(beginning)]
     return SPREAD[max(fitting, key=len)]
 
 
 @cache
 def spreads() -> NDArray[np.float64]:
-    """[N] standard deviations of the morphs of the head's model."""
+    """Return standard deviations [N] of all morphs of the head model."""
     return np.array([spread(name) for name in head_model().local_names])
 
 
 def draw_identity(seed: int) -> Identity:
-    """The person of a seed, always the same.
+    """Draw the person of a seed, always the same.
 
     Raises:
-        ValueError: the seed belongs to no split (see `seeds`).
+        ValueError: the seed belongs to no split.
     """
     split_of(seed)
     rng = generator("identity", seed)

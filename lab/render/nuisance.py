@@ -1,6 +1,6 @@
-"""How somebody is seen: everything in a picture of a face that is not the person.
+"""How a person appears: everything in a picture of a face except the person.
 
-Of an identity only sex, ethnicity and age are used (see `appearance`), so that nothing here can tell who it is.
+Only sex, ethnicity and age of an identity are used here, so nothing reveals who it is.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ EXPRESSIONS: dict[ExpressionName, dict[str, float]] = {
     },
     "pout": {"mouthPucker": 0.45, "browInnerUp": 0.3},
 }
-"""Weights of the mesh's actions at intensity 1."""
+"""Weights of the mesh's expressions at intensity 1."""
 
 SMILES: tuple[ExpressionName, ...] = ("smile", "laugh")
 OPEN_MOUTHS: tuple[ExpressionName, ...] = ("open mouth", "laugh", "surprise")
@@ -60,7 +60,7 @@ OPEN_MOUTHS: tuple[ExpressionName, ...] = ("open mouth", "laugh", "surprise")
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face does.
+    """A facial expression.
 
     Attributes:
         name: one of EXPRESSIONS.
@@ -72,29 +72,29 @@ class Expression:
 
     @property
     def smile(self) -> bool:
-        """Whether the mouth's corners are raised for all to see."""
+        """Whether the corners of the mouth are visibly raised."""
         return self.name in SMILES and self.intensity >= 0.4
 
     @property
     def open_mouth(self) -> bool:
-        """Whether there is a gap between the lips for all to see."""
+        """Whether there is a visible gap between the lips."""
         return self.name in OPEN_MOUTHS and self.intensity >= 0.4
 
     def actions(self) -> dict[str, float]:
-        """Weights of the mesh's actions."""
+        """Weights of the mesh's expressions."""
         return {name: weight * self.intensity for name, weight in EXPRESSIONS[self.name].items()}
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where head and eyes are turned, in degrees.
+    """Direction of head and eyes, in degrees.
 
     Attributes:
         yaw: positive turns the nose to image right.
         pitch: positive lifts the nose.
         roll: positive turns the face clockwise in the image.
-        gaze_yaw: of the eyes in the head, positive to image right.
-        gaze_pitch: of the eyes in the head, positive up.
+        gaze_yaw: yaw of the eyes in the head, positive to image right.
+        gaze_pitch: pitch of the eyes in the head, positive up.
     """
 
     yaw: float = 0.0
@@ -105,7 +105,7 @@ class Pose:
 
     @property
     def extreme(self) -> bool:
-        """Whether the yaw is beyond the 45 degrees that detectors are asked for."""
+        """Whether the yaw is beyond the 45 degrees that detectors must handle."""
         return abs(self.yaw) > 45
 
 
@@ -118,7 +118,7 @@ class Lighting:
         elevation: degrees above the horizon.
         key: strength of the main light.
         ambient: strength of the surroundings.
-        warmth: -1 blue to 1 orange, of the main light against the surroundings.
+        warmth: -1 blue to 1 orange, main light relative to surroundings.
         balance: gains of red, green and blue in the camera.
         exposure: factor on everything.
     """
@@ -138,11 +138,11 @@ class Framing:
 
     Attributes:
         kind: "ffhq", the crop rule of FFHQ with jitter; or "free", the head upright in the picture.
-        distance: metres from camera to head: near ones bulge.
-        shift_x: of the face to image right, as a fraction of the side.
-        shift_y: of the face downwards, as a fraction of the side.
-        scale: factor on the size of the face.
-        turn: degrees that the picture is turned clockwise.
+        distance: metres from camera to head; near heads bulge.
+        shift_x: shift of the face to image right, as a fraction of the side.
+        shift_y: shift of the face downwards, as a fraction of the side.
+        scale: factor on the face's size.
+        turn: clockwise rotation of the picture in degrees.
     """
 
     kind: Literal["ffhq", "free"] = "ffhq"
@@ -155,7 +155,7 @@ class Framing:
 
 @dataclass(frozen=True)
 class Nuisance:
-    """Everything but the person and the background's place; `seed` also draws a portrait's background."""
+    """Everything except the person and the background; `seed` also draws a portrait's background."""
 
     seed: int
     appearance: Appearance
@@ -166,18 +166,18 @@ class Nuisance:
 
 
 def draw_expression(rng: np.random.Generator) -> Expression:
-    """A face at rest in a third of all cases."""
+    """Draw an expression; a third of the faces are at rest."""
     names = list(EXPRESSIONS)
     name = names[rng.choice(len(names), p=[0.33, 0.24, 0.12, 0.12, 0.08, 0.06, 0.05])]
     return Expression(name=name, intensity=float(rng.uniform(0.55, 1.0)))
 
 
 def draw_pose(rng: np.random.Generator, widest: float = 30.0) -> Pose:
-    """A pose around the frontal one.
+    """Draw a pose around the frontal one.
 
     Args:
         rng: to draw from.
-        widest: degrees that the yaw does not leave; the spread is 0.45 of it.
+        widest: largest yaw in degrees; the spread is 0.45 times it.
     """
     return Pose(
         yaw=float(np.clip(0.45 * widest * rng.normal(), -widest, widest)),
@@ -189,7 +189,7 @@ def draw_pose(rng: np.random.Generator, widest: float = 30.0) -> Pose:
 
 
 def draw_lighting(rng: np.random.Generator) -> Lighting:
-    """Daylight or lamps, from the front half."""
+    """Draw daylight or lamps, from the front half."""
     key = rng.uniform(0.45, 1.15)
     return Lighting(
         azimuth=float(rng.uniform(-65, 65)),
@@ -208,13 +208,13 @@ def _rgb_gain(values: np.ndarray) -> Rgb:
 
 
 def draw_nuisance(seed: int, identity: Identity, *, age: float | None = None, widest: float = 30.0) -> Nuisance:
-    """The nuisance of a seed for this person.
+    """Draw the nuisance of a seed for this person.
 
     Args:
-        seed: not negative, from any range.
+        seed: any number that is not negative.
         identity: read for sex, ethnicity and age only.
-        age: see `draw_appearance`.
-        widest: see `draw_pose`.
+        age: years to show; by default near the usual age.
+        widest: largest yaw in degrees.
     """
     rng = generator("nuisance", seed)
     framing = Framing(
@@ -235,7 +235,7 @@ def draw_nuisance(seed: int, identity: Identity, *, age: float | None = None, wi
 
 
 def without_pose(nuisance: Nuisance) -> Nuisance:
-    """The same looks and light, seen from the front, at rest and without jitter."""
+    """Keep looks and light, but face the camera, at rest and without jitter."""
     return replace(
         nuisance,
         expression=Expression("neutral", 0.0),

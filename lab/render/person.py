@@ -1,4 +1,4 @@
-"""One person, posed and lit, ready to be drawn at any size."""
+"""Poses and lights a person, ready to be drawn at any size."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from .soup import (
 from .wear import add_body, add_glasses
 
 PIVOT = np.array([0.0, -0.06, 0.845], np.float32)
-"""Where the head turns on the neck, metres; the origin of posed coordinates."""
+"""Point where the head turns on the neck, metres; the origin of posed coordinates."""
 
 STUBBLE = {"none": 0.06, "stubble": 0.38, "moustache": 0.22, "goatee": 0.25, "full": 0.35}
 """How much the roots of the beard darken a man's skin."""
@@ -63,13 +63,13 @@ class Person:
     Attributes:
         posed: [V, 3] metres around PIVOT: x image right, y away, z up.
         normals: [V, 3].
-        attributes: [V, ATTRIBUTES], see `soup`.
+        attributes: [V, ATTRIBUTES], with the columns of `soup`.
         triangles: [T, 3].
         parts: [T].
         look: colours.
-        form: of the hair.
+        form: form of the hair.
         lights: the light.
-        shadow: [SHADOW_SIDE, SHADOW_SIDE].
+        shadow: [SHADOW_SIDE, SHADOW_SIDE], shadow map.
         landmarks: [5, 3] posed metres: image-left eye, image-right eye, nose tip, image-left mouth corner,
             image-right mouth corner.
         pupils: [2, 3] posed metres, image-left and image-right.
@@ -92,7 +92,7 @@ class Person:
     distance: float
 
     def projected(self, places: F32) -> F32:
-        """[N, 2] metres in the plane of PIVOT, x image right and y down, of posed places [N, 3]."""
+        """Project posed places [N, 3] to metres [N, 2] in the plane of PIVOT, x image right and y down."""
         nearness = self.distance / (self.distance + places[:, 1:2])
         flat: F32 = places[:, [0, 2]] * nearness * np.array([1, -1], np.float32)
         return flat
@@ -104,10 +104,10 @@ class Person:
             view: [2, 3] affine map from `projected` metres to pixels.
             height: pixels.
             width: pixels.
-            samples: of a pixel's side.
+            samples: samples per side of a pixel.
 
         Returns:
-            [height, width, 5], see `shading.CHANNELS`.
+            [height, width, 5], the channels of `shading.CHANNELS`.
         """
         screen = np.empty_like(self.posed)
         screen[:, :2] = (self.projected(self.posed) @ view[:, :2].T + view[:, 2]) * samples
@@ -134,19 +134,19 @@ class Person:
 
 
 def linear(colour: object) -> NDArray[np.float64]:
-    """Linear light of an sRGB colour."""
+    """Convert an sRGB colour to linear light."""
     value = np.asarray(colour, np.float64)
     return np.where(value < 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def gaze_direction(pose: Pose) -> NDArray[np.float64]:
-    """Unit vector [3] along which the eyes look, in the head's frame."""
+    """Return the unit vector [3] of the gaze in the head's frame."""
     yaw, pitch = np.radians([pose.gaze_yaw, pose.gaze_pitch])
     return np.array([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
 
 
 def inside_face(places: F32) -> F32:
-    """[N] metres that canonical places [N, 3] of the skin are inside the face, negative outside.
+    """Return how many metres [N] canonical places [N, 3] of the skin are inside the face, negative outside.
 
     The face ends at the hairline, at the jaw and in front of the ears.
     """
@@ -159,10 +159,10 @@ def inside_face(places: F32) -> F32:
 
 @cache
 def face_points(model: HeadModel) -> tuple[NDArray[np.int64], NDArray[np.int64], F32]:
-    """Places of the face's skin: its vertices, and where the mesh's edges cross its border.
+    """Return places on the face's skin: its vertices, and where the mesh's edges cross its border.
 
     Returns:
-        [N] and [N] vertices, and [N, 1] the part of the way from the first to the second.
+        Vertices [N] and [N], and the fraction [N, 1] of the way from the first to the second.
     """
     inside = inside_face(model.mean)
     skin = (model.vertex_parts == SKIN) & (model.masks[3] < 0.1)
@@ -176,7 +176,7 @@ def face_points(model: HeadModel) -> tuple[NDArray[np.int64], NDArray[np.int64],
 
 @cache
 def bare_triangles(model: HeadModel) -> tuple[I32, NDArray[np.uint8]]:
-    """Triangles and parts of the head without the shoulders' skin, which clothes hide."""
+    """Return triangles and parts of the head without the shoulders, which clothes hide."""
     hidden = np.array([below_neckline(*place) > 0.04 for place in model.mean.tolist()])
     kept = ~hidden[model.triangles].all(1)
     return model.triangles[kept], model.parts[kept]
@@ -184,7 +184,7 @@ def bare_triangles(model: HeadModel) -> tuple[I32, NDArray[np.uint8]]:
 
 @cache
 def skin_attributes(model: HeadModel) -> F32:
-    """[V, ATTRIBUTES] of the head's own vertices."""
+    """Return the attributes [V, ATTRIBUTES] of the head's vertices."""
     attributes = np.zeros((len(model.mean), ATTRIBUTES), np.float32)
     attributes[:, REST : REST + 3] = model.mean
     attributes[:, OPEN] = model.occlusion
@@ -196,7 +196,7 @@ def skin_attributes(model: HeadModel) -> F32:
 
 
 def make_look(identity: Identity, appearance: Appearance, pose: Pose) -> Look:
-    """Colours of a person."""
+    """Convert a person's colours to what the kernels need."""
     skin = linear(appearance.skin)
     natural = skin * np.array([0.86, 0.52, 0.52])
     paint = appearance.make_up
@@ -228,7 +228,7 @@ def make_look(identity: Identity, appearance: Appearance, pose: Pose) -> Look:
 
 
 def make_lights(lighting: Lighting) -> Lights:
-    """Light as kernels take it."""
+    """Convert lighting to what the kernels need."""
     azimuth, elevation = np.radians([lighting.azimuth, lighting.elevation])
     direction = np.array([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
     across = np.cross(direction, [0, 0, 1.0])
@@ -246,7 +246,7 @@ def make_lights(lighting: Lighting) -> Lights:
 
 
 def build_person(identity: Identity, nuisance: Nuisance) -> Person:
-    """Everything about a person that does not depend on the picture's size."""
+    """Build everything about a person that does not depend on the picture's size."""
     model, appearance, pose = head_model(), nuisance.appearance, nuisance.pose
     vertices = model.express(identity.vertices(appearance.age), nuisance.expression.actions())
     normals = vertex_normals(vertices, model.triangles)
@@ -277,7 +277,7 @@ def build_person(identity: Identity, nuisance: Nuisance) -> Person:
     to_pixels = (lights.to_map.T * np.array([scale, scale, 1])).astype(np.float32)
     in_map: F32 = everything @ to_pixels
     in_map[:, :2] += SHADOW_SIDE / 2
-    # Beards and inner shells would only shade their own roots, and clothes are far from the face.
+    # No shadows from beards and inner shells, which shade only their own roots, or from clothes, far from the face.
     attributes_of_all = np.concatenate(soup.attributes)
     outer = (attributes_of_all[triangles[:, 0], LAYER] > 0.99) | (parts < CAP) | (parts == GLASSES)
     casting = triangles[outer & (parts != BEARD) & (parts != CLOTH) & (parts != LIMB)]

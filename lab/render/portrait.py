@@ -1,4 +1,4 @@
-"""One person in a square picture."""
+"""Draws one person in a square picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .person import Person, build_person
 from .truth import FaceTruth, face_truth
 
 FREE_FACE = 0.5
-"""Height of a face as a fraction of the picture's in the framing "free" at scale 1."""
+"""Height of a face as a fraction of the picture's, in the framing "free" at scale 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +27,12 @@ class Portrait:
 
 
 def similarity(factor: complex, shift: complex) -> NDArray[np.float64]:
-    """[2, 3] affine map of z -> factor * z + shift, z = x + iy."""
+    """Return the affine map [2, 3] of z -> factor * z + shift, where z = x + iy."""
     return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
 def portrait_view(person: Person, framing: Framing, side: int) -> NDArray[np.float64]:
-    """[2, 3] from the person's projected metres to pixels of a picture of `side` pixels.
+    """Return the map [2, 3] from the person's projected metres to a picture of `side` pixels.
 
     "ffhq" is the rule of the FFHQ data set, as in `reverse_personalization.geometry.template.ffhq_fractions`.
     """
@@ -56,7 +56,7 @@ def portrait_view(person: Person, framing: Framing, side: int) -> NDArray[np.flo
 
 
 def to_bytes(image: F32) -> NDArray[np.uint8]:
-    """Colours in [0, 1] as uint8."""
+    """Convert colours in [0, 1] to uint8."""
     return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
@@ -66,11 +66,11 @@ def draw_portrait(
     """Draw a person.
 
     Args:
-        identity: who.
-        nuisance: how.
-        side: pixels of the picture, up to 512 or so (the mesh shows beyond).
-        background: [side, side, 3] in [0, 1]; by default the place that belongs to the nuisance's seed.
-        samples: of a pixel's side, for smooth edges.
+        identity: the person.
+        nuisance: how the person appears.
+        side: side of the picture in pixels, up to about 512; beyond that, the mesh shows.
+        background: [side, side, 3] in [0, 1]; by default drawn from the nuisance's seed.
+        samples: samples per side of a pixel, for smooth edges.
     """
     person = build_person(identity, nuisance)
     view = portrait_view(person, nuisance.framing, side)
@@ -84,6 +84,6 @@ def draw_portrait(
 
 
 def portrait(identity: int, nuisance: int, side: int = 128, *, widest: float = 30.0) -> Portrait:
-    """The portrait of two seeds: who (see `seeds`) and how. See `nuisance.draw_pose` for `widest`."""
+    """Draw the portrait of two seeds, who and how; `widest` is the largest yaw in degrees."""
     person = draw_identity(identity)
     return draw_portrait(person, draw_nuisance(nuisance, person, widest=widest), side)

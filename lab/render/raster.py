@@ -1,4 +1,4 @@
-"""Which triangle is seen where: z-buffers over pixels, compiled."""
+"""Finds the visible triangle at each sample, with compiled z-buffers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .soup import BEARD, CAP, EARS, LAYER, LIPS, MARGIN, REST
 
 @kernel
 def depth_map(points: F32, triangles: I32, side: int) -> F32:
-    """Nearness seen by a parallel light.
+    """Compute the depth map of a parallel light.
 
     Args:
         points: [V, 3] x and y in pixels, z larger for nearer to the light (any unit).
         triangles: [T, 3].
-        side: of the map, pixels.
+        side: side of the map, pixels.
 
     Returns:
-        [side, side] the largest z at each pixel, -1e9 where there is nothing.
+        [side, side] largest z at each pixel, -1e9 where there is nothing.
     """
     depth = np.full((side, side), np.float32(-1e9), np.float32)
     for t in range(triangles.shape[0]):
@@ -55,16 +55,16 @@ def rasterise(
     height: int,
     width: int,
 ) -> tuple[I32, F32]:
-    """Find the nearest triangle at every sample; hair is only where its grain leaves some.
+    """Find the nearest triangle at every sample; hair counts only where its grain leaves some.
 
     Args:
         screen: [V, 3] x and y in samples (y down), and the inverse of the distance to the camera.
         triangles: [T, 3].
         parts: [T].
-        attributes: [V, ATTRIBUTES], see `soup`.
-        form: of the hair.
-        height: samples.
-        width: samples.
+        attributes: [V, ATTRIBUTES], with the columns of `soup`.
+        form: form of the hair.
+        height: height in samples.
+        width: width in samples.
 
     Returns:
         [height, width] triangle numbers, -1 for none, and [height, width, 3] perspective-correct weights of the
@@ -84,7 +84,7 @@ def rasterise(
             continue
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         part = parts[t]
-        # Skin, what is inside it and what grows close to it are only seen from outside; the rest has two sides.
+        # Skin, what is inside it and what grows close to it are visible only from outside; the rest has two sides.
         if abs(area) < 1e-9 or (area > 0 and (part <= CAP or part == BEARD)):
             continue
         x0, x1 = max(int(np.floor(min(ax, bx, cx))), 0), min(int(np.ceil(max(ax, bx, cx))), width - 1)

@@ -1,4 +1,4 @@
-"""Several people, or none, in one picture."""
+"""Draws several people, or none, in one picture."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .truth import FaceTruth, face_truth
 
 MOST_PEOPLE = 8
 SMALLEST_FACE = 24
-"""Pixels from hairline to chin."""
+"""Face heights from hairline to chin, pixels."""
 
 EMPTY = 0.12
-"""Part of the scenes that nobody is in."""
+"""Share of the scenes without people."""
 
 MOST_COVERED = 0.5
-"""About the part of a face that one nearer person may cover."""
+"""Approximate share of a face that one nearer person may cover."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where somebody is.
+    """Position of a person.
 
     Attributes:
-        identity: who.
-        nuisance: how.
-        x: pixels, middle of the face.
-        y: pixels, middle of the face.
-        face_height: pixels from hairline to chin; who has more of it is nearer.
+        identity: the person.
+        nuisance: how the person appears.
+        x: middle of the face, pixels.
+        y: middle of the face, pixels.
+        face_height: pixels from hairline to chin; larger faces are nearer.
     """
 
     identity: Identity
@@ -47,15 +47,15 @@ class Placement:
 
 @dataclass(frozen=True)
 class SceneSpec:
-    """What is in a picture.
+    """Layout of a scene.
 
     Attributes:
-        seed: that it was drawn from.
-        height: pixels.
-        width: pixels.
+        seed: seed of the layout and the background.
+        height: height of the picture, pixels.
+        width: width of the picture, pixels.
         horizon: height of the camera's eye as a fraction of the picture's, from the top.
-        blur: of the background, see `background.draw_background`.
-        balance: gains of the camera.
+        blur: radius of the background's blur as a fraction of the shorter side.
+        balance: gains of red, green and blue in the camera.
         people: from the farthest to the nearest.
     """
 
@@ -77,7 +77,7 @@ class Scene:
 
 
 def covered(far: tuple[float, float, float], near: tuple[float, float, float]) -> float:
-    """About the part of a face (x, y, height) that the head and body of a nearer one cover, in [0, 1]."""
+    """Estimate the share in [0, 1] of a face (x, y, height) covered by the head and body of a nearer person."""
     (fx, fy, fh), (nx, ny, nh) = far, near
     left, right, top, bottom = fx - 0.4 * fh, fx + 0.4 * fh, fy - 0.5 * fh, fy + 0.5 * fh
     parts = [(0.55 * nh, ny - 0.75 * nh, ny + 0.7 * nh), (1.15 * nh, ny + 0.7 * nh, np.inf)]
@@ -91,10 +91,10 @@ def covered(far: tuple[float, float, float], near: tuple[float, float, float]) -
 def draw_places(
     rng: np.random.Generator, count: int, height: int, width: int, horizon: float
 ) -> list[tuple[float, float, float]]:
-    """Middle and height in pixels of up to `count` faces, from the farthest to the nearest.
+    """Draw middle and height in pixels of up to `count` faces, from the farthest to the nearest.
 
-    Heads are near the horizon, as they are when everybody stands; sizes are even in their logarithm. A place that
-    would cover too much of another is tried again a few times, then left out.
+    Heads are near the horizon, as when everybody stands; sizes are uniform in their logarithm. A place that would
+    cover too much of another face is redrawn a few times, then left out.
     """
     shorter = min(height, width)
     largest = max(shorter * (0.85 if count <= 1 else 0.75 / np.sqrt(count)), 1.35 * SMALLEST_FACE)
@@ -126,9 +126,9 @@ def draw_scene_spec(
         seed: not negative.
         height: pixels, up to 1536.
         width: pixels, up to 1536.
-        split: that the people come from.
-        people: how many at most; by default the seed's number, 0 in EMPTY of the seeds.
-        widest: see `nuisance.draw_pose`; beyond 45 the truth is flagged extreme.
+        split: split of the people.
+        people: most people; by default drawn from the seed, 0 for a share EMPTY of the seeds.
+        widest: largest yaw in degrees; beyond 45 the truth is flagged extreme.
     """
     rng = generator("scene", seed)
     drawn = 0 if rng.random() < EMPTY else int(rng.integers(1, MOST_PEOPLE + 1))
@@ -144,12 +144,12 @@ def draw_scene_spec(
 
 
 def _nearby(light: Lighting, rng: np.random.Generator) -> Lighting:
-    """The scene's light as it reaches one person."""
+    """Vary the scene's light as it reaches one person."""
     return replace(light, azimuth=light.azimuth + 6 * rng.normal(), key=light.key * rng.uniform(0.85, 1.1))
 
 
 def scene_view(person: Person, place: Placement) -> NDArray[np.float64]:
-    """[2, 3] from the person's projected metres to the picture's pixels."""
+    """Return the map [2, 3] from the person's projected metres to the picture's pixels."""
     outline = person.projected(person.outline)
     low, high = outline.min(0).tolist(), outline.max(0).tolist()
     factor = place.face_height / (high[1] - low[1])
@@ -161,8 +161,8 @@ def draw_scene(spec: SceneSpec, *, samples: int = 2) -> Scene:
     """Draw a scene; nearer people are in front of farther ones.
 
     Args:
-        spec: what is in it.
-        samples: of a pixel's side, for smooth edges.
+        spec: layout of the scene.
+        samples: samples per side of a pixel, for smooth edges.
     """
     height, width = spec.height, spec.width
     image = draw_background(spec.seed, height, width, blur=spec.blur, horizon=spec.horizon)
@@ -198,5 +198,5 @@ def draw_scene(spec: SceneSpec, *, samples: int = 2) -> Scene:
 
 
 def scene(seed: int, height: int = 512, width: int = 768, *, split: Split = "train") -> Scene:
-    """The scene of a seed."""
+    """Draw the scene of a seed."""
     return draw_scene(draw_scene_spec(seed, height, width, split=split))

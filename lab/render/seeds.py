@@ -1,14 +1,14 @@
-"""Which numbers may be drawn for what: the rule that keeps people apart.
+"""The rule that keeps people apart: which identity seeds may be used for what.
 
-An identity's seed says who may see that person:
+An identity's seed determines what may use that person:
 
-- `train`: 0 to 999,999, everything that is trained, apart from the judge;
-- `judge`: 1,000,000 to 1,999,999, only the judge's training;
-- `test`: 2,000,000 to 2,999,999, no training at all: measurements and examples;
-- `hostile`: 3,000,000 to 3,999,999, neither: only the photographs of `lab.hostile`.
+- `train`: 0 to 999,999, all training except the judge's;
+- `judge`: 1,000,000 to 1,999,999, the judge's training only;
+- `test`: 2,000,000 to 2,999,999, measurements and examples, no training;
+- `hostile`: 3,000,000 to 3,999,999, the photographs of `lab.hostile` only.
 
-Seeds of nuisances and scenes are free: another light on the same person is no leak. Each kind of thing has its own
-stream, so the identity, the nuisance and the scene of one number have nothing in common.
+Seeds of nuisances and scenes are unrestricted: another light on the same person is not a leak. Each kind of seed has
+its own random stream, so the identity, nuisance and scene of one number have nothing in common.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 Split = Literal["train", "judge", "test", "hostile"]
 
 SPLIT_SIZE = 1_000_000
-"""People in each split."""
+"""Number of people in each split."""
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -29,21 +29,21 @@ STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 
 def identity_seed(split: Split, index: int) -> int:
-    """Seed of the `index`-th person of a split, which wraps around after SPLIT_SIZE people."""
+    """Return the seed of the `index`-th person of a split; indices wrap around after SPLIT_SIZE people."""
     return SPLITS.index(split) * SPLIT_SIZE + index % SPLIT_SIZE
 
 
 def split_of(seed: int) -> Split:
-    """The split an identity's seed belongs to.
+    """Return the split that an identity's seed belongs to.
 
     Raises:
-        ValueError: it belongs to none.
+        ValueError: the seed belongs to none.
     """
     if not 0 <= seed < SPLIT_SIZE * len(SPLITS):
-        raise ValueError(f"{seed} is not an identity's seed: wanted 0 to {SPLIT_SIZE * len(SPLITS) - 1}")
+        raise ValueError(f"{seed} is not an identity's seed; expected 0 to {SPLIT_SIZE * len(SPLITS) - 1}")
     return SPLITS[seed // SPLIT_SIZE]
 
 
 def generator(stream: Stream, seed: int) -> np.random.Generator:
-    """The random numbers of one thing; `seed` must not be negative."""
+    """Return the random generator of a stream and seed; `seed` must not be negative."""
     return np.random.default_rng([STREAMS.index(stream), seed])

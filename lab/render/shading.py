@@ -1,4 +1,4 @@
-"""From triangles to light: the colour of every sample, averaged to pixels; compiled."""
+"""Colours every sample and averages samples to pixels, with compiled kernels."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from .skin import F64, Look, below_neckline, cloth_colour, eye_colour, scaled, s
 from .soup import BEARD, CAP, CLOTH, CURTAIN, FACE, GLASSES, LAYER, LIPS, OPEN
 
 CHANNELS = 5
-"""Of the drawing: red, green, blue (sRGB in [0, 1], times cover), cover, and cover by the face."""
+"""Channels of a drawing: red, green, blue (sRGB in [0, 1], times cover), cover, and cover by the face."""
 
 SHADOW_SIDE = 144
-"""Pixels of the shadow map."""
+"""Side of the shadow map in pixels."""
 
 SHADOW_REACH = 0.44
-"""Metres around the head that it shows."""
+"""Metres around the head that the shadow map spans."""
 
 
 class Lights(NamedTuple):
-    """Light as kernels take it.
+    """Lights as the kernels take them.
 
     Attributes:
-        direction: [3] unit vector to the main light.
-        key: [3] its strength in red, green and blue.
+        direction: [3] unit vector towards the main light.
+        key: [3] strength of the main light in red, green and blue.
         sky: [3] light from above.
         ground: [3] light from below.
-        gain: [3] of the camera.
-        to_map: [3, 3] posed metres to the shadow map's axes: x, y, nearness to the light.
+        gain: [3] gains of the camera.
+        to_map: [3, 3], maps posed metres to the shadow map's axes: x, y, nearness to the light.
     """
 
     direction: F64
@@ -50,9 +50,9 @@ TONE_TOP = 4.0
 
 
 def tone_curve() -> F32:
-    """Values of sRGB in [0, 1] for linear light from 0 to TONE_TOP, highlights rolled off as by a camera.
+    """Tabulate sRGB values in [0, 1] for linear light from 0 to TONE_TOP, with a camera's roll-off of highlights.
 
-    The steps are even in the square root of the light, because eyes are.
+    The steps are even in the square root of the light, as perception is.
     """
     light = np.linspace(0, np.sqrt(TONE_TOP), TONE_STEPS) ** 2
     light = np.where(light > 0.6, 0.6 + 0.4 * (1 - np.exp(-(light - 0.6) / 0.4)), light)
@@ -64,14 +64,14 @@ TONES = tone_curve()
 
 @kernel
 def display(light: float) -> float:
-    """Value of sRGB in [0, 1] of linear light, by `tone_curve`."""
+    """Convert linear light to an sRGB value in [0, 1] by `tone_curve`."""
     light = min(max(light, 0.0), TONE_TOP)
     return float(TONES[int(np.sqrt(light / TONE_TOP) * (TONE_STEPS - 1) + 0.5)])
 
 
 @kernel
 def lit(x: float, y: float, z: float, slope: float, lights: Lights, shadow: F32) -> float:
-    """Part in [0, 1] of the main light that reaches a posed place, with soft borders.
+    """Return the share in [0, 1] of the main light that reaches a posed place, with soft shadow edges.
 
     Args:
         x: posed, metres.
@@ -79,14 +79,14 @@ def lit(x: float, y: float, z: float, slope: float, lights: Lights, shadow: F32)
         z: posed, metres.
         slope: cosine between the surface's normal and the light.
         lights: the light.
-        shadow: [SHADOW_SIDE, SHADOW_SIDE].
+        shadow: [SHADOW_SIDE, SHADOW_SIDE], shadow map.
     """
     scale = SHADOW_SIDE / SHADOW_REACH
     m = lights.to_map
     mx = (m[0, 0] * x + m[0, 1] * y + m[0, 2] * z) * scale + SHADOW_SIDE / 2
     my = (m[1, 0] * x + m[1, 1] * y + m[1, 2] * z) * scale + SHADOW_SIDE / 2
     mz = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z
-    # A pixel of the map holds one depth: the more the surface slants, the more lies behind that depth without shade.
+    # A pixel of the map holds a single depth, so a slanting surface needs a larger tolerance to not shade itself.
     free = 0.004 + 0.012 * (1 - max(slope, 0.0))
     total = 0.0
     for dx, dy in ((0.0, 0.0), (1.3, 0.5), (-0.5, 1.3), (-1.3, -0.5), (0.5, -1.3), (2.2, -2.2), (-2.2, 2.2)):
@@ -115,22 +115,22 @@ def shade(
     eye: F64,
     samples: int,
 ) -> F32:
-    """Colour what `raster.rasterise` saw.
+    """Colour the samples of `raster.rasterise`.
 
     Args:
         seen: [H * samples, W * samples] triangle numbers.
-        weights: [H * samples, W * samples, 3] of the corners.
+        weights: [H * samples, W * samples, 3] weights of the corners.
         triangles: [T, 3].
         parts: [T].
         posed: [V, 3] metres.
         normals: [V, 3].
         attributes: [V, ATTRIBUTES].
         look: colours.
-        form: of the hair.
+        form: form of the hair.
         lights: the light.
         shadow: [SHADOW_SIDE, SHADOW_SIDE] metres of nearness to the light.
-        eye: [3] the camera's place, metres.
-        samples: a pixel's side.
+        eye: [3] position of the camera, metres.
+        samples: samples per side of a pixel.
 
     Returns:
         [H, W, CHANNELS].
@@ -149,7 +149,7 @@ def shade(
             part = parts[t]
             share = one
             if paired and part in (SKIN, CLOTH, CAP, CURTAIN):
-                # These are large: of two samples side by side in a pixel one stands for both.
+                # These areas are large, so one of two adjacent samples in a pixel stands for both.
                 other = seen[row, column ^ 1]
                 if other >= 0 and parts[other] == part:
                     if (row + column) % 2:
@@ -194,7 +194,7 @@ def shade(
                 colour = eye_colour(x, y, z, part - EYE_LEFT, look)
                 face, gloss, tight = True, 16.0, 250.0
             elif part == TEETH:
-                # The mouth is a cave: the further in, the darker.
+                # The mouth is a cave, darker further in.
                 colour = scaled((0.60, 0.55, 0.47), 1 - 0.85 * step(0.008, 0.024, abs(x)))
                 sky *= 0.6
                 face = True
@@ -209,7 +209,7 @@ def shade(
                 colour = scaled((look.hair[0], look.hair[1], look.hair[2]), tone)
                 face = part == BEARD and attributes[a, FACE] > 0
                 wrap = red_wrap = 0.4
-                # Light glides off strands, which run down the surface, in a band across them.
+                # Strands run down the surface, so their highlight is a band across them.
                 down = nz
                 tx, ty, tz = -nx * down, -ny * down, 1 - nz * down
                 length = np.sqrt(tx * tx + ty * ty + tz * tz) + 1e-6

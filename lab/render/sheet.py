@@ -1,4 +1,4 @@
-"""Contact sheets, for looking at."""
+"""Draws contact sheets for inspection."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .truth import FaceTruth
 
 
 def tiled(images: list[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
-    """Pictures of one size as a table, row by row."""
+    """Tile pictures of one size row by row."""
     rows = [np.hstack(images[i : i + columns]) for i in range(0, len(images), columns)]
     return np.vstack(rows)
 
 
 def people_sheet(seed: int, rows: int, columns: int, side: int, split: Split, *, alike: bool) -> NDArray[np.uint8]:
-    """Portraits of `side` pixels: with `alike` one person a row, else everybody another."""
+    """Draw portraits of `side` pixels; one person per row with `alike`, otherwise all different."""
     images = []
     for i in range(rows * columns):
         who = identity_seed(split, seed * 1000 + (i // columns if alike else i))
@@ -32,7 +32,7 @@ def people_sheet(seed: int, rows: int, columns: int, side: int, split: Split, *,
 
 
 def marked(image: NDArray[np.uint8], truths: tuple[FaceTruth, ...]) -> NDArray[np.uint8]:
-    """A picture with masks tinted, boxes and landmarks drawn."""
+    """Tint masks and draw boxes and landmarks on a picture."""
     tinted = image.astype(np.float32)
     for truth in truths:
         tinted[truth.mask] = tinted[truth.mask] * 0.7 + np.array([0, 76, 0], np.float32)
@@ -46,7 +46,7 @@ def marked(image: NDArray[np.uint8], truths: tuple[FaceTruth, ...]) -> NDArray[n
 
 
 def scene_sheet(seed: int, count: int, columns: int, height: int, width: int, *, marks: bool) -> NDArray[np.uint8]:
-    """`count` scenes of seeds from `seed` on; `marks` shows what is known of the faces."""
+    """Draw `count` scenes with seeds from `seed` on; `marks` shows the ground truth of the faces."""
     drawn = [scene(seed + i, height, width) for i in range(count)]
     return tiled([marked(s.image, s.truths) if marks else s.image for s in drawn], columns)
 

@@ -16,27 +16,27 @@ F64 = NDArray[np.float64]
 
 
 class Look(NamedTuple):
-    """What the kernels know of colours. All colours are [3], linear light.
+    """Colours as the kernels take them, each [3] in linear light.
 
     Attributes:
         skin: colour of the skin.
         lips: colour of the lips.
-        lip_cover: in [0, 1], how much the lips differ from the skin.
-        lid: colour on the eyelids.
-        lid_cover: in [0, 1].
-        blush: in [0, 1].
+        lip_cover: in [0, 1], strength of the lips' own colour.
+        lid: colour of the eye shadow.
+        lid_cover: in [0, 1], strength of the eye shadow.
+        blush: in [0, 1], strength of the blush.
         liner: in [0, 1], darkness of the eyelids' rims.
         age: 0 at 36 years, 1 at 80.
-        gloss: of the skin, in [0, 1].
-        stubble: in [0, 1], of the hair under the skin.
+        gloss: in [0, 1], gloss of the skin.
+        stubble: in [0, 1], darkness of hair under the skin.
         hair: colour of the hair.
         iris: colour of the irises.
-        brows: [6], see `identity.Brows`.
-        gaze: [3] unit vector of the eyes' direction before the head's pose.
+        brows: [6], the fields of `identity.Brows`.
+        gaze: [3] unit vector along the eyes' direction, before the head's pose.
         eyes: [2, 3] canonical centres of the eyeballs.
-        clothes: colour of the upper part.
-        trousers: colour of the lower part.
-        pattern: of the clothes, see `appearance.Appearance`.
+        clothes: colour of the upper garment.
+        trousers: colour of the lower garment.
+        pattern: pattern of the clothes, as in `appearance.Appearance`.
         frame: colour of the glasses.
         seed: shifts the noise.
     """
@@ -65,26 +65,26 @@ class Look(NamedTuple):
 
 @kernel
 def mixed(colour: Colour, other: F64, tone: float, part: float) -> Colour:
-    """`colour` with `part` of it replaced by `other` times `tone`."""
+    """Return `colour` with a share `part` replaced by `other` times `tone`."""
     rest, part = 1 - part, part * tone
     return colour[0] * rest + other[0] * part, colour[1] * rest + other[1] * part, colour[2] * rest + other[2] * part
 
 
 @kernel
 def scaled(colour: Colour, factor: float) -> Colour:
-    """`colour` times `factor`."""
+    """Return `colour` times `factor`."""
     return colour[0] * factor, colour[1] * factor, colour[2] * factor
 
 
 @kernel
 def below_neckline(x: float, y: float, z: float) -> float:
-    """Metres that a canonical place of the skin is below the neckline of a shirt, negative above."""
+    """Return how many metres a canonical place of the skin is below a shirt's neckline, negative above."""
     return 0.722 + 0.30 * min(abs(x), 0.075) + 0.25 * max(y + 0.06, 0.0) - z
 
 
 @kernel
 def brow(x: float, y: float, z: float, form: F64, seed: float) -> float:
-    """How much eyebrow there is at a canonical place, in [0, 1]."""
+    """Return the density of the eyebrows at a canonical place, in [0, 1]."""
     if y > -0.08 or abs(z - 0.908) > 0.022:
         return 0.0
     ax = abs(x)
@@ -101,7 +101,7 @@ def brow(x: float, y: float, z: float, form: F64, seed: float) -> float:
 
 @kernel
 def wrinkles(x: float, y: float, z: float, seed: float) -> float:
-    """Depth of wrinkles of an old face at a canonical place, in [0, 1]."""
+    """Return the depth of an old face's wrinkles at a canonical place, in [0, 1]."""
     if y > -0.07:
         return 0.0
     ax = abs(x)
@@ -125,7 +125,7 @@ def wrinkles(x: float, y: float, z: float, seed: float) -> float:
 def skin_colour(
     x: float, y: float, z: float, masks: F64, look: Look, form: HairForm
 ) -> tuple[float, float, float, float]:
-    """Colour and gloss of the skin with all that is on it.
+    """Return colour and gloss of the skin, with everything on it.
 
     Args:
         x: canonical, metres.
@@ -134,21 +134,21 @@ def skin_colour(
         masks: [6], lips, eyelids, ears, inside of the mouth in [0, 1]; metres above the hairline; rims of the eyelids
             in [0, 1]: the columns of a vertex's attributes from `soup.LIPS` on.
         look: colours.
-        form: of the hair.
+        form: form of the hair.
     """
     ax, seed = abs(x), look.seed
     lips, lids, ears, inner, rims = masks[0], masks[1], masks[2], masks[3], masks[5]
     colour = (look.skin[0], look.skin[1], look.skin[2])
     gloss = 0.25 + 0.75 * look.gloss
     blotch = noise3(x * 55, y * 55, z * 55 + seed) + 0.6 * noise3(x * 140 + seed, y * 140, z * 140) - 0.8
-    # Turned against the axes, or the flat forehead would show the lattice.
+    # Turn the noise against the axes, or the flat forehead would show its lattice.
     pores = noise3(x * 520 + y * 310 + z * 270, z * 560 - x * 290 + seed, y * 540 + x * 260 - z * 300)
     colour = scaled(colour, 1 + 0.12 * blotch + 0.08 * (pores - 0.5))
     warm = bump(ax - 0.043, 0.022) * bump(z - 0.852, 0.020) * step(-0.07, -0.10, y)
     warm += 0.8 * bump(x, 0.016) * bump(z - 0.853, 0.015) * step(-0.13, -0.15, y) + 0.5 * ears
     warm *= 0.35 + 0.65 * look.blush
     colour = colour[0] * (1 - 0.03 * warm), colour[1] * (1 - 0.24 * warm), colour[2] * (1 - 0.22 * warm)
-    # Skin is thin and darker around the eyes.
+    # Skin around the eyes is thin and therefore darker.
     socket = bump(ax - 0.029, 0.016) * bump(z - 0.884, 0.011) * step(-0.09, -0.11, y)
     colour = colour[0] * (1 - 0.16 * socket), colour[1] * (1 - 0.22 * socket), colour[2] * (1 - 0.18 * socket)
     if look.age > 0.05:
@@ -184,7 +184,7 @@ def skin_colour(
 
 @kernel
 def eye_colour(x: float, y: float, z: float, right: int, look: Look) -> Colour:
-    """Colour of an eyeball at a canonical place; `right` is 1 for the person's right eye."""
+    """Return the colour of an eyeball at a canonical place; `right` is 1 for the person's right eye."""
     px, py, pz = x - look.eyes[right, 0], y - look.eyes[right, 1], z - look.eyes[right, 2]
     length = np.sqrt(px * px + py * py + pz * pz) + 1e-9
     px, py, pz = px / length, py / length, pz / length
@@ -199,13 +199,13 @@ def eye_colour(x: float, y: float, z: float, right: int, look: Look) -> Colour:
         ring = 1 - 0.65 * step(0.36, 0.47, angle)
         colour = mixed(colour, look.iris, fibres * ring, step(0.50, 0.45, angle))
         colour = mixed(colour, look.iris, 0.02, step(0.215, 0.185, angle))
-    # The upper lid shades the ball.
+    # The upper lid shades the eyeball.
     return scaled(colour, 1 - 0.62 * step(0.10, 0.42, pz) - 0.15 * step(0.0, -0.4, pz))
 
 
 @kernel
 def cloth_colour(x: float, y: float, z: float, layer: float, look: Look) -> Colour:
-    """Colour of the clothes; `layer` is 1 on legs, 2 on shoes, else 0."""
+    """Return the colour of the clothes; `layer` is 1 on legs, 2 on shoes, else 0."""
     if layer > 1.5:
         return scaled((look.trousers[0], look.trousers[1], look.trousers[2]), 0.4)
     if layer > 0.5 or z < -0.01:

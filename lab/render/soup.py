@@ -1,4 +1,4 @@
-"""A person as triangles: skin, hair, clothes and glasses gathered in one list."""
+"""Gathers a person's skin, hair, clothes and glasses in one list of triangles."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from numpy.typing import NDArray
 from .geometry import F32, I32
 
 CAP, CURTAIN, BEARD, GLASSES, CLOTH, LIMB = range(5, 11)
-"""Part numbers beyond those of `head_mesh`: hair that follows the skull, hair that hangs, beard, glasses, clothes,
-hands."""
+"""Part numbers beyond those of `head_mesh`: hair on the skull, hanging hair, beard, glasses, clothes and hands."""
 
 REST, LAYER, OPEN, LIPS, LIDS, EARS, INNER, MARGIN, LASHES, FACE, ATTRIBUTES = 0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
-"""Columns of a vertex's attributes: place on the mean head or before pose (3 columns, metres), layer of a hair
-(0 root to 1 tip), open part of the sky, masks of `HeadModel`, how far inside the hair (skin and hair on the skull:
-metres above the hairline; hanging hair: 0 edge to 1 inside), rims of the eyelids, metres inside the face; and their
-number."""
+"""Columns of a vertex's attributes, and their number: place on the mean head or before pose (3 columns, metres);
+layer of the hair (0 root to 1 tip); open share of the sky; masks of `HeadModel`; how far inside the hair (skin and hair
+on the skull: metres above the hairline; hanging hair: 0 edge to 1 inside); rims of the eyelids; metres inside the
+face."""
 
 
 @dataclass
 class Soup:
-    """Growing lists of vertices [V, 3], attributes [V, ATTRIBUTES], following of the head [V], triangles, parts."""
+    """Growing lists of vertices [V, 3], attributes [V, ATTRIBUTES], `follow` [V], triangles and parts."""
 
     vertices: list[F32] = field(default_factory=list)
     attributes: list[F32] = field(default_factory=list)
@@ -37,9 +36,9 @@ class Soup:
         Args:
             vertices: [V, 3] metres, before pose.
             attributes: [V, ATTRIBUTES].
-            triangles: [T, 3], counted from 0.
+            triangles: [T, 3], indices into `vertices`.
             parts: [T], or one number for all.
-            follow: [V], how far each vertex turns with the head, 0 to 1.
+            follow: [V] in [0, 1], how far each vertex turns with the head.
         """
         self.vertices.append(vertices.astype(np.float32))
         self.attributes.append(attributes.astype(np.float32))
@@ -50,7 +49,7 @@ class Soup:
 
 
 def plain_attributes(vertices: F32, *, layer: float = 1.0, sky: float = 0.9) -> F32:
-    """Attributes [V, ATTRIBUTES] of a mesh that is its own place of rest."""
+    """Return attributes [V, ATTRIBUTES] of a mesh that is its own place of rest."""
     attributes = np.zeros((len(vertices), ATTRIBUTES), np.float32)
     attributes[:, REST : REST + 3] = vertices
     attributes[:, LAYER] = layer
@@ -61,7 +60,7 @@ def plain_attributes(vertices: F32, *, layer: float = 1.0, sky: float = 0.9) -> 
 
 
 def neck_follow(z: F32, low: float = 0.70, high: float = 0.78) -> F32:
-    """[V]: 1 above `high` metres, 0 below `low`, between them the neck bends."""
+    """Return `follow` [V]: 1 above `high` metres, 0 below `low`; the neck bends in between."""
     t = np.clip((z - low) / (high - low), 0, 1)
     result: F32 = (t * t * (3 - 2 * t)).astype(np.float32)
     return result

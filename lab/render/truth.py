@@ -1,4 +1,4 @@
-"""What is known of a drawn face."""
+"""The ground truth of a drawn face."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .person import Person
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a caption would say.
+    """The attributes that a caption describes.
 
     Attributes:
         sex: of the person.
-        ethnicity: main one of the person.
-        age: years shown.
-        smile: whether the mouth's corners are clearly raised.
-        open_mouth: whether there is a clear gap between the lips.
+        ethnicity: main ethnicity of the person.
+        age: apparent age in years.
+        smile: whether the corners of the mouth are visibly raised.
+        open_mouth: whether there is a visible gap between the lips.
         glasses: kind, or "none".
         beard: kind, or "none".
-        hair_style: see `appearance.HAIR_STYLES`.
-        hair_colour: see `appearance.HAIR_COLOURS`; hardly seen if the style is "bald".
-        make_up: in [0, 1].
+        hair_style: one of `appearance.HAIR_STYLES`.
+        hair_colour: one of `appearance.HAIR_COLOURS`; barely visible if the style is "bald".
+        make_up: in [0, 1], amount of make-up.
     """
 
     sex: Sex
@@ -49,23 +49,23 @@ class FaceTruth:
     Attributes:
         identity: seed of the person.
         nuisance: seed of the nuisance.
-        box: x0, y0, x1, y1 around the face's skin from hairline to chin and cheek to cheek, as if nothing were in
-            front of it, cut off at the picture's border.
+        box: x0, y0, x1, y1 around the face's skin from hairline to chin and cheek to cheek, clipped to the picture;
+            whatever is in front of the face is ignored.
         landmarks: [5, 2] float64 in InsightFace's order: image-left eye, image-right eye, nose tip, image-left mouth
             corner, image-right mouth corner.
         pupils: [2, 2] float64, image-left and image-right.
-        mask: [H, W] bool, the visible skin and features of the face, beard and glasses on it included, without hair
-            over it, ears and neck.
+        mask: [H, W] bool, the visible skin and features of the face, including beard and glasses, without hair over
+            it, ears and neck.
         yaw: degrees, positive: the nose points to image right.
         pitch: degrees, positive: the nose points up.
         roll: degrees in the picture, positive: turned clockwise.
         gaze_yaw: degrees in the head, positive: to image right.
         gaze_pitch: degrees in the head, positive: up.
-        expression: its name.
-        intensity: of the expression, in [0, 1].
-        attributes: see there.
-        visible: fraction in [0, 1] of the face inside the picture that no other person covers.
-        inside: fraction in [0, 1] of the box that is inside the picture.
+        expression: name of the expression.
+        intensity: intensity of the expression, in [0, 1].
+        attributes: what a caption describes.
+        visible: share in [0, 1] of the face inside the picture that no other person covers.
+        inside: share in [0, 1] of the box that is inside the picture.
         extreme: whether the yaw is beyond 45 degrees.
     """
 
@@ -88,13 +88,13 @@ class FaceTruth:
     extreme: bool
 
     def as_json(self) -> dict[str, object]:
-        """Everything but the mask, in types that `json` can write."""
+        """Convert everything but the mask to types that `json` can write."""
         plain = {k: v for k, v in asdict(self).items() if k != "mask"}
         return plain | {"landmarks": self.landmarks.tolist(), "pupils": self.pupils.tolist()}
 
 
 def attributes_of(identity: Identity, nuisance: Nuisance) -> Attributes:
-    """The attributes that a picture of them shows."""
+    """Return the attributes that a picture shows."""
     looks, expression = nuisance.appearance, nuisance.expression
     return Attributes(
         sex=identity.sex,
@@ -111,7 +111,7 @@ def attributes_of(identity: Identity, nuisance: Nuisance) -> Attributes:
 
 
 def in_pixels(person: Person, places: NDArray[np.float32], view: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[N, 2] pixels of posed places [N, 3] in a view [2, 3]."""
+    """Convert posed places [N, 3] to pixels [N, 2] in a view [2, 3]."""
     points: NDArray[np.float64] = person.projected(places).astype(np.float64) @ view[:, :2].T + view[:, 2]
     return points
 
@@ -124,15 +124,15 @@ def face_truth(
     mask: NDArray[np.bool_],
     visible: float = 1.0,
 ) -> FaceTruth:
-    """What is known of a person drawn in a view.
+    """Return the ground truth of a person drawn in a view.
 
     Args:
-        identity: who.
-        nuisance: how.
-        person: built of the two.
-        view: [2, 3] from projected metres to pixels.
-        mask: [H, W].
-        visible: see `FaceTruth`.
+        identity: the person.
+        nuisance: how the person appears.
+        person: the two, built for drawing.
+        view: [2, 3], maps projected metres to pixels.
+        mask: [H, W], where the face is visible.
+        visible: share in [0, 1] of the face inside the picture that no other person covers.
     """
     height, width = mask.shape
     outline = in_pixels(person, person.outline, view)

@@ -1,4 +1,4 @@
-"""What is worn: a body in clothes, and glasses."""
+"""Builds a body in clothes, and glasses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TORSO = np.array(
         [-0.080, 0.168, 0.110, -0.010],
     ]
 )
-"""Height, half width, half depth and middle (y), metres, of a standing body's cross-sections."""
+"""Height, half width, half depth and middle (y) of a standing body's cross-sections, metres."""
 
 ARM = np.array(
     [
@@ -56,7 +56,7 @@ SHOE = np.array([[0.098, 0.030, -0.825, 0.040], [0.100, -0.030, -0.835, 0.045], 
 """Points and radius of the person's left limbs, metres."""
 
 GROUND = -0.86
-"""Height in metres at which a person stands."""
+"""Height of the ground in metres."""
 
 RIMS = {"round": (0.0235, 0.0225, 2.0), "rectangle": (0.0270, 0.0165, 4.5), "oval": (0.0265, 0.0190, 2.6)}
 """Half width, half height (metres) and exponent of the outline of a lens."""
@@ -64,7 +64,7 @@ RIMS = {"round": (0.0235, 0.0225, 2.0), "rectangle": (0.0270, 0.0165, 4.5), "ova
 
 @cache
 def body_mesh() -> tuple[F32, F32, F32, I32, NDArray[np.uint8], NDArray[np.bool_]]:
-    """The average body.
+    """Build the average body.
 
     Returns:
         The middle of the cross-section of each vertex [V, 3], the offset from it [V, 3], attributes
@@ -91,16 +91,16 @@ def body_mesh() -> tuple[F32, F32, F32, I32, NDArray[np.uint8], NDArray[np.bool_
 
 
 def add_body(soup: Soup, weight: float, masculinity: float) -> None:
-    """A clothed body below the neck.
+    """Add a clothed body below the neck.
 
     Args:
         soup: to add to.
         weight: -1 lean to 1 heavy.
-        masculinity: 0 narrow shoulders, 1 wide ones.
+        masculinity: 0 for narrow shoulders, 1 for wide ones.
     """
     middles, offsets, attributes, triangles, parts, torso = body_mesh()
     girth = np.float32(1 + 0.10 * weight) * np.ones(len(middles), np.float32)
-    # The collar belongs to the neck, whose girth is the mesh's own.
+    # The collar follows the neck, whose girth comes from the head's mesh.
     girth[torso & (middles[:, 2] > 0.66)] = 1
     vertices = middles + offsets * girth[:, None]
     vertices[torso, 0] *= np.float32(0.94 + 0.06 * masculinity)
@@ -108,7 +108,7 @@ def add_body(soup: Soup, weight: float, masculinity: float) -> None:
 
 
 def add_glasses(soup: Soup, model: HeadModel, vertices: F32, appearance: Appearance) -> None:
-    """Glasses on a head [V, 3], if they are worn."""
+    """Add glasses to a head [V, 3], if the person wears any."""
     if appearance.glasses == "none":
         return
     half_width, half_height, power = RIMS[appearance.glasses]
@@ -126,7 +126,7 @@ def add_glasses(soup: Soup, model: HeadModel, vertices: F32, appearance: Appeara
     for side in (-1.0, 1.0):
         middle = side * max(float(np.abs(centres[:, 0]).mean()) + 0.001, half_width + 0.0075)
         x = middle + half_width * outline[0]
-        # Frames bend around the face.
+        # Frames curve around the face.
         y = front + 0.35 * np.maximum(np.abs(x) - 0.03, 0) ** 1.3
         rim = np.stack([x, y, height + half_height * outline[1]], 1)
         pieces.append(tube(rim.astype(np.float32), np.full((40, 2), 0.0014, np.float32), 6, closed=True))

@@ -1,1 +1,1 @@
-"""Trains the miniature: `python -m lab.training`. Every part's module has a recipe with all its numbers."""
+"""Trains the miniature: `python -m lab.training`. The module of each part has a recipe with all its numbers."""

@@ -1,7 +1,7 @@
-"""What the detector's outputs mean, and which of them is to find which face.
+"""What the detector's outputs mean, and which of them must find which face.
 
-The network knows faces of about one size. It looks at the picture at several scales, so that whatever it learns serves
-faces of all sizes. At each scale there is one output for each cell of a grid, in units of SIDE. Coordinates are pixels
+The network knows faces of about one size. It looks at the picture at several scales, so what it learns serves faces of
+all sizes. At each scale there is one output for each cell of a grid, in units of SIDE. Coordinates are pixels
 of the scaled picture, with (0, 0) at its top left corner. A cell's point is its top left corner, as InsightFace has it.
 """
 
@@ -20,25 +20,25 @@ STRIDE = 8
 """Side of a cell in pixels."""
 
 SIDE = 28.0
-"""The face size that the network knows best: the square root of the box's area, in pixels."""
+"""Face size that the network knows best: the square root of the box's area, in pixels."""
 
 SCALES = (1, 2, 4, 8, 16)
 """Factors by which the picture is shrunk."""
 
 HALF = 0.5
-"""Distance of a box's sides from the point for an output of 0, in units of SIDE."""
+"""Distance of a box's edges from the point at output 0, in units of SIDE."""
 
 LANDMARKS = ((-0.19, -0.08), (0.19, -0.08), (0.0, 0.18), (-0.15, 0.34), (0.15, 0.34))
-"""Landmarks for an output of 0, from the point and in units of SIDE."""
+"""Landmarks at output 0, relative to the point, in units of SIDE."""
 
 FITTING = 0.6
-"""Octaves by which the size of a face that is to be found may differ from SIDE."""
+"""Octaves by which the size of a face that must be found may differ from SIDE."""
 
 UNDECIDED = 0.25
 """Further octaves within which it may or may not be found."""
 
 NEAR = 0.9
-"""Strides from the middle of a face within which points are to find it."""
+"""Strides from the middle of a face within which points must find it."""
 
 AROUND = 0.6
 """Further strides within which a point may or may not find it."""
@@ -48,7 +48,7 @@ NEGATIVE, EITHER = -1, -2
 
 
 def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Intersection over union, in [0, 1], and GIoU, in [-1, 1], of pairs of boxes [P, 4]."""
+    """Return intersection over union, in [0, 1], and GIoU, in [-1, 1], of pairs of boxes [P, 4]."""
     low, high = torch.maximum(first, second), torch.minimum(first, second)
     shared = (high[:, 2:] - low[:, :2]).clamp(min=0).prod(1)
     areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) for boxes in (first, second)]
@@ -60,13 +60,13 @@ def overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=16)
 def points_of(height: int, width: int) -> F32:
-    """The points [N, 2] of a picture, row by row. A part of a cell at the border counts as a cell."""
+    """Return the points [N, 2] of a picture, row by row. Partial cells at the border count as cells."""
     y, x = np.mgrid[: -(-height // STRIDE), : -(-width // STRIDE)]
     return (np.stack([x, y], axis=-1).reshape(-1, 2) * STRIDE).astype(np.float32)
 
 
 def assign(points: F32, boxes: F32, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Assign to each point the face that it is to find.
+    """Assign to each point the face that it must find.
 
     Args:
         points: [N, 2].
@@ -74,7 +74,7 @@ def assign(points: F32, boxes: F32, counted: NDArray[np.bool_]) -> NDArray[np.in
         counted: [F]; the other faces may or may not be found.
 
     Returns:
-        [N]: number of the face, NEGATIVE or EITHER.
+        [N]: index of the face, NEGATIVE or EITHER.
     """
     result = np.full(len(points), NEGATIVE, np.int64)
     if len(boxes) == 0:
@@ -94,12 +94,12 @@ def assign(points: F32, boxes: F32, counted: NDArray[np.bool_]) -> NDArray[np.in
 
 
 def decode_boxes(raw: Tensor, points: Tensor) -> Tensor:
-    """Boxes [..., 4] from outputs [..., 4] at `points` [..., 2]."""
+    """Decode outputs [..., 4] at `points` [..., 2] to boxes [..., 4]."""
     distances = (raw + HALF) * SIDE
     return torch.cat([points - distances[..., :2], points + distances[..., 2:]], dim=-1)
 
 
 def decode_landmarks(raw: Tensor, points: Tensor) -> Tensor:
-    """Landmarks [..., 5, 2] from outputs [..., 10] at `points` [..., 2]."""
+    """Decode outputs [..., 10] at `points` [..., 2] to landmarks [..., 5, 2]."""
     places = raw.unflatten(-1, (5, 2)) + torch.tensor(LANDMARKS, dtype=raw.dtype)
     return points[..., None, :] + places * SIDE

@@ -1,4 +1,4 @@
-"""Spoils pictures of faces as a camera, a codec, an autoencoder and another white balance do."""
+"""Spoils pictures of faces as cameras, codecs, autoencoders and other white balances do."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Augmentation:
     Attributes:
         grey: probability of a picture without colour.
         hue: largest rotation of the hues, in radians.
-        saturation: largest deviation of the saturation's factor from 1.
+        saturation: largest deviation of the saturation factor from 1.
         gain: standard deviation of the logarithm of each channel's gain.
         brightness: largest shift, in [0, 1].
-        contrast: largest deviation of the contrast's factor from 1.
+        contrast: largest deviation of the contrast factor from 1.
         gamma: largest logarithm of the gamma.
         noise: largest standard deviation of the noise, in [0, 1].
-        blur: probability of a blur, of one of three kinds.
+        blur: probability of one of three kinds of blur.
         codec: probability of JPEG artefacts.
     """
 
@@ -45,13 +45,13 @@ class Augmentation:
 
 
 def grey_images(images: Images) -> Images:
-    """The images [N, H, W, 3] without colour."""
+    """Return the images [N, H, W, 3] without colour."""
     luma = (images @ np.array(LUMA, np.float32)).round().astype(np.uint8)
     return np.repeat(luma[..., None], 3, axis=3)
 
 
 def spoil(image: Images, plan: Augmentation, rng: np.random.Generator) -> Images:
-    """Perhaps blur an image [H, W, 3], or compress it."""
+    """Randomly blur or compress an image [H, W, 3]."""
     side = image.shape[0]
     if rng.random() < plan.blur:
         way = rng.integers(3)
@@ -69,7 +69,7 @@ def spoil(image: Images, plan: Augmentation, rng: np.random.Generator) -> Images
 
 
 def colour_maps(count: int, plan: Augmentation, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Random linear maps [count, 3, 3] of RGB and shifts [count, 3, 1], including brightness and contrast."""
+    """Draw linear maps [count, 3, 3] of RGB and shifts [count, 3, 1], including brightness and contrast."""
     angle = rng.uniform(-plan.hue, plan.hue, count)
     cross = HUE_PLANE * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     turn = np.cos(angle)[:, None, None] * np.eye(3) + np.sin(angle)[:, None, None] * cross
@@ -88,7 +88,7 @@ def colour_maps(count: int, plan: Augmentation, rng: np.random.Generator) -> tup
 
 
 def augmented(images: Images, plan: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Spoil images [N, S, S, 3]; returns [N, 3, S, S] float32 in [0, 1].
+    """Spoil images [N, S, S, 3]; return [N, 3, S, S] float32 in [0, 1].
 
     Noise comes from torch's generator, everything else from `rng`.
     """
@@ -105,5 +105,5 @@ def augmented(images: Images, plan: Augmentation, rng: np.random.Generator) -> T
 
 
 def as_input(images: Images) -> Tensor:
-    """Images [N, H, W, 3] as [N, 3, H, W] float32 in [0, 1]."""
+    """Convert images [N, H, W, 3] to [N, 3, H, W] float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255

@@ -1,4 +1,4 @@
-"""Trains the light autoencoder: encoder and decoder together, then the decoder alone, so that latents stay the same."""
+"""Trains the light autoencoder: encoder and decoder together, then the decoder alone, which keeps latents fixed."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from .loop import Workshop, train
 from .portraits import PortraitSet
 
 FILE = "autoencoder.safetensors"
-"""File of the finished autoencoder in the workshop, from which it goes into the checkpoint."""
+"""File of the finished autoencoder in the workshop, for the checkpoint."""
 
 GRADIENT_WEIGHT = 0.5
-"""Weight of the error of differences between neighbours (edges), against that of values."""
+"""Weight of the error in differences between neighbours (edges), relative to the error in values."""
 
 IDENTITY_WEIGHT = 0.05
-"""Weight of the angle between the embeddings of the face before and after."""
+"""Weight of the angle between the face's embeddings before and after."""
 
 SHARPNESS = 1e-3
-"""Error, of values in [0, 1], below which the loss is quadratic; above it, it is absolute."""
+"""Error of values in [0, 1] below which the loss is quadratic; above, it is absolute."""
 
 FACE_WEIGHT = 2.0
-"""Weight of the face's pixels against all others."""
+"""Weight of the face's pixels relative to all others."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class AutoencoderRecipe:
     """All numbers of the training.
 
     Attributes:
-        portraits: to learn from.
-        held_out: to measure on.
-        together: steps of encoder and decoder.
-        alone: steps of the decoder while the encoder is frozen.
-        batch: portraits in a step.
-        rate: learning rate.
+        portraits: number of portraits to learn from.
+        held_out: number of portraits to measure on.
+        together: steps that train encoder and decoder.
+        alone: steps that train the decoder with a frozen encoder.
+        batch: portraits per step.
+        rate: peak of the learning rate.
         noise: standard deviation of the noise added to latents before decoding.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
     """
 
     portraits: PortraitSet
@@ -67,29 +67,29 @@ SMOKE = AutoencoderRecipe(PortraitSet("train", 0, 2, 4), PortraitSet("test", 900
 
 
 def as_images(pixels: NDArray[np.uint8]) -> Tensor:
-    """[N, H, W, 3] uint8 to [N, 3, H, W] float32 in [0, 1]."""
+    """Convert [N, H, W, 3] uint8 to [N, 3, H, W] float32 in [0, 1]."""
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
 
 def face_weights(mask: NDArray[np.uint8]) -> Tensor:
-    """[N, H, W / 8] packed masks to [N, 1, H, W] weights with mean near 1."""
+    """Convert packed masks [N, H, W / 8] to weights [N, 1, H, W] with mean near 1."""
     faces = torch.from_numpy(np.unpackbits(mask, axis=2)).float()[:, None]
     weights = 1 + (FACE_WEIGHT - 1) * F.avg_pool2d(faces, 9, 1, 4)
     return weights / weights.mean()
 
 
 def opponent(image: Tensor) -> Tensor:
-    """Brightness and two colour differences of [N, 3, H, W] RGB."""
+    """Convert RGB [N, 3, H, W] to brightness and two colour differences."""
     return torch.einsum("oc,nchw->nohw", torch.tensor(OPPONENT), image)
 
 
 def smooth_absolute(error: Tensor) -> Tensor:
-    """Absolute value, rounded off at 0."""
+    """Return the absolute value, smoothed at 0."""
     return (error.square() + SHARPNESS**2).sqrt()
 
 
 def picture_loss(made: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
-    """The error of pictures: of values and edges, and squared for large errors."""
+    """Return the loss of pictures: errors of values and edges, and squared for large errors."""
     error = opponent(made - wanted)
     across = smooth_absolute(error[..., 1:] - error[..., :-1]) * weights[..., 1:]
     down = smooth_absolute(error[..., 1:, :] - error[..., :-1, :]) * weights[..., 1:, :]
@@ -98,19 +98,19 @@ def picture_loss(made: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
 
 
 def psnr(made: Tensor, wanted: Tensor) -> float:
-    """Peak signal-to-noise ratio in dB of images in [0, 1], from their common mean squared error."""
+    """Return the peak signal-to-noise ratio in dB of images in [0, 1], from their pooled mean squared error."""
     return float(-10 * torch.log10((made.clamp(0, 1) - wanted).square().mean()))
 
 
 @torch.no_grad()
 def held_out_psnr(model: LeanTAESD, pixels: NDArray[np.uint8], batch: int = 16) -> float:
-    """PSNR of portraits [N, H, W, 3]."""
+    """Return the PSNR in dB of reconstructed portraits [N, H, W, 3]."""
     made = [model.decode(model.encode(as_images(pixels[i : i + batch]))) for i in range(0, len(pixels), batch)]
     return psnr(torch.cat(made), as_images(pixels))
 
 
 def trained_autoencoder(shop: Workshop) -> tuple[LeanTAESD, dict[str, Any]]:
-    """Train both phases, or load the finished autoencoder; returns it with its figures."""
+    """Run both phases, or load the finished autoencoder; return it with its figures."""
     recipe = SMOKE if shop.smoke else RECIPE
     model, seconds = both_trained(shop)
     for parameter in model.encoder.parameters():
@@ -147,7 +147,7 @@ def trained_autoencoder(shop: Workshop) -> tuple[LeanTAESD, dict[str, Any]]:
 
 
 def both_trained(shop: Workshop) -> tuple[LeanTAESD, float]:
-    """Run the first phase; returns the model, whose encoder is final, and the seconds that it took."""
+    """Run the first phase; return the model, whose encoder is final, and the seconds it took."""
     recipe = SMOKE if shop.smoke else RECIPE
     recipe.portraits.render(shop.data, shop.threads)
     arrays = recipe.portraits.load(shop.data)

@@ -1,8 +1,7 @@
 """Composes the pictures that the detector learns from: faces of all sizes and angles, from rendered pictures.
 
-A canvas is a piece of a scene, portraits on top of a scene, or one picture in a black frame as the pack shows it to
-the detector, at one of the detector's scales. Coordinates are pixels, (0, 0) the top left corner of
-the top left pixel.
+A canvas is a piece of a scene, portraits on top of a scene, or one picture in a black frame as the pack shows it to the
+detector, at one of the detector's scales. Coordinates are pixels, (0, 0) the top left corner of the top left pixel.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 SEEN = 0.42
-"""Least visible share of a face that counts; with less it may or may not be found. It is below
-one half because faces of which half is visible must be found."""
+"""Least visible share of a face that counts; with less, it may or may not be found. It is below one half because half
+visible faces must be found."""
 
 HIDDEN = 0.15
 """Largest visible share of a face that cannot be found."""
 
 CUT = 0.25
-"""Share of the pictures that are cut off through a face."""
+"""Share of the pictures that are cropped through a face."""
 
 LEFT = (0.42, 0.9)
-"""Least and largest share of that face that is left."""
+"""Least and largest share of that face that remains."""
 
 MIN_SIZE = 15.0
 """Least longer side of a face that counts, in pixels."""
@@ -42,13 +41,13 @@ STEEPEST = 55.0
 """Largest roll of a face that counts, in degrees."""
 
 USUAL_FACE = (17.0, 52.0)
-"""Heights of most faces in pixels: about those that the network is to find at one scale."""
+"""Heights of most faces in pixels: about those that the network must find at one scale."""
 
 USUAL = 0.75
-"""Share of the faces of such a height; the others are larger, for the network to ignore."""
+"""Share of the faces with such a height; the others are larger, and the network must ignore them."""
 
 BORDERS = (0.0, 0.25, 0.75)
-"""Black frames in which the pack shows pictures, see `reverse_personalization.geometry.face_search`."""
+"""Black frames in which the pack's face search (`reverse_personalization.geometry.face_search`) shows pictures."""
 
 
 class Source(NamedTuple):
@@ -58,8 +57,8 @@ class Source(NamedTuple):
         image: [H, W, 3].
         boxes: [F, 4].
         landmarks: [F, 5, 2].
-        visible: [F] in [0, 1], of the whole face.
-        rolls: [F] degrees.
+        visible: [F] in [0, 1], visible share of the whole face.
+        rolls: [F], roll in degrees.
     """
 
     image: Picture
@@ -87,13 +86,13 @@ class Canvas(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Stock:
-    """Rendered pictures to choose from: loaded sets, see `SceneSet.load` and `PortraitSet.load`."""
+    """Rendered pictures to choose from, as loaded sets of scenes and portraits."""
 
     scenes: Arrays
     portraits: Arrays
 
     def scene(self, rng: np.random.Generator) -> Source:
-        """Any scene."""
+        """Choose a scene."""
         number = int(rng.integers(len(self.scenes["image"])))
         count = int(self.scenes["people"][number])
         rows = {name: self.scenes[name][number, :count] for name in ("box", "landmarks", "visible", "angles")}
@@ -106,7 +105,7 @@ class Stock:
         )
 
     def portrait(self, rng: np.random.Generator) -> Source:
-        """Any portrait."""
+        """Choose a portrait."""
         number = int(rng.integers(len(self.portraits["image"])))
         row = slice(number, number + 1)
         return Source(
@@ -119,7 +118,7 @@ class Stock:
 
 
 def mirrored(source: Source) -> Source:
-    """The picture with left and right exchanged."""
+    """Mirror the picture horizontally."""
     width = source.image.shape[1]
     boxes = source.boxes.copy()
     boxes[:, [0, 2]] = width - source.boxes[:, [2, 0]]
@@ -129,7 +128,7 @@ def mirrored(source: Source) -> Source:
 
 
 def cut(source: Source, rng: np.random.Generator) -> Source:
-    """Cut a picture off through one of its faces, if any is visible enough."""
+    """Crop a picture through one of its faces, if any is visible enough."""
     whole = np.flatnonzero(source.visible >= LEFT[1])
     if not len(whole):
         return source
@@ -156,9 +155,9 @@ def cut(source: Source, rng: np.random.Generator) -> Source:
 
 
 def turned_boxes(boxes: F32, rolls: F32, view: F64) -> F32:
-    """Boxes [F, 4] of faces that stood at `rolls` [F] degrees, after a similarity [2, 3].
+    """Transform boxes [F, 4] of faces with `rolls` [F] in degrees by a similarity [2, 3].
 
-    A face is taken for an ellipse; if the view does not turn, that makes no difference.
+    Faces are modelled as ellipses, which makes no difference unless the view turns.
     """
     turn = np.degrees(np.arctan2(view[1, 0], view[0, 0]))
     factor = np.hypot(view[0, 0], view[1, 0])
@@ -173,7 +172,7 @@ def turned_boxes(boxes: F32, rolls: F32, view: F64) -> F32:
 
 
 class Easel:
-    """A canvas in the making."""
+    """A canvas under construction."""
 
     def __init__(self, side: int, colour: NDArray[np.uint8]) -> None:
         self.side = side
@@ -184,17 +183,17 @@ class Easel:
         self.faces: list[tuple[F32, F32, F32, F32, int]] = []
 
     def paste(self, source: Source, view: F64, rng: np.random.Generator) -> None:
-        """Draw a picture onto the canvas; `view` [2, 3] is a similarity from its pixels to the canvas's."""
+        """Draw a picture onto the canvas; the similarity `view` [2, 3] maps its pixels to the canvas's."""
         self.layers += 1
         factor = float(np.hypot(view[0, 0], view[1, 0]))
         image, inner = source.image, view.copy()
         if factor < 0.8 and rng.random() < 0.85:
-            # As the pack and the detector shrink pictures; otherwise as InsightFace does.
+            # Shrink as the pack and the detector do; otherwise resample as InsightFace does.
             size = np.maximum(np.round(np.array(image.shape[1::-1]) * factor), 2).astype(int)
             inner[:, :2] = view[:, :2] * (np.array(image.shape[1::-1]) / size)
             image = np.asarray(cv2.resize(image, size.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
         window, shape, corner = self._reached(image.shape[:2], inner)
-        # OpenCV counts from the middle of the first pixel.
+        # OpenCV's origin is the middle of the first pixel.
         inner[:, 2] += inner[:, :2] @ [0.5, 0.5] - 0.5 - corner
         way = cv2.INTER_CUBIC if factor > 1.2 and rng.random() < 0.3 else cv2.INTER_LINEAR
         warped = cv2.warpAffine(image, inner, shape, flags=way)
@@ -208,7 +207,7 @@ class Easel:
         self.faces.append((boxes, landmarks, source.visible, source.rolls + np.float32(turn), self.layers))
 
     def _reached(self, shape: tuple[int, ...], view: F64) -> tuple[tuple[slice, slice], tuple[int, int], F64]:
-        """The part of the canvas that a picture of a shape can reach: window, (width, height) and corner (x, y)."""
+        """Return the part of the canvas that a picture of a shape can reach: window, (width, height), corner (x, y)."""
         height, width = shape
         corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ view[:, :2].T + view[:, 2]
         x0, y0 = np.clip(np.floor(corners.min(0)).astype(int), 0, self.side - 1).tolist()
@@ -216,7 +215,7 @@ class Easel:
         return (slice(y0, y1), slice(x0, x1)), (x1 - x0, y1 - y0), np.array([x0, y0], float)
 
     def canvas(self) -> Canvas:
-        """The picture and its faces, with boxes clipped to it; faces that are hidden or outside are left out."""
+        """Return the finished canvas, with boxes clipped to it and without faces that are hidden or outside."""
         boxes, landmarks, counted = [], [], []
         for layer_boxes, layer_landmarks, visible, rolls, layer in self.faces:
             for box, points, seen, roll in zip(layer_boxes, layer_landmarks, visible, rolls, strict=True):
@@ -245,7 +244,7 @@ class Easel:
 
 
 def _height(rng: np.random.Generator, side: int) -> float:
-    """Height in pixels of a face on a canvas."""
+    """Draw the height in pixels of a face on a canvas."""
     if rng.random() < USUAL:
         return _log_uniform(rng, *USUAL_FACE)
     return _log_uniform(rng, USUAL_FACE[1], 2 * side)
@@ -256,7 +255,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _view(factor: float, degrees: float, middle: F64, place: F64) -> F64:
-    """Similarity [2, 3] that takes `middle` to `place`."""
+    """Return the similarity [2, 3] that maps `middle` to `place`."""
     turn = factor * np.exp(1j * np.radians(degrees))
     view = np.array([[turn.real, -turn.imag, 0.0], [turn.imag, turn.real, 0.0]])
     view[:, 2] = place - view[:, :2] @ middle
@@ -264,14 +263,14 @@ def _view(factor: float, degrees: float, middle: F64, place: F64) -> F64:
 
 
 def _place(face: float, side: int, rng: np.random.Generator) -> F64:
-    """Where the middle of a face of a height may be: the canvas holds most of it, or cuts it off."""
+    """Place the middle of a face of a given height, mostly inside the canvas or cut off by it."""
     within = 0.0 if rng.random() < CUT else 0.45
     reach = max(side / 2 - within * face, 0)
     return side / 2 + rng.uniform(-reach, reach, 2)
 
 
 def _scene_view(source: Source, side: int, rng: np.random.Generator) -> F64:
-    """A piece of a scene around one of its faces, or any piece."""
+    """View a piece of a scene around one of its faces, or any piece."""
     height, width = source.image.shape[:2]
     degrees = float(rng.uniform(-18, 18)) if rng.random() < 0.35 else 0.0
     seen = np.flatnonzero(source.visible >= SEEN)
@@ -286,7 +285,7 @@ def _scene_view(source: Source, side: int, rng: np.random.Generator) -> F64:
 
 
 def _wide_view(source: Source, side: int, rng: np.random.Generator) -> F64:
-    """A scene, or a piece of it, that fills the canvas."""
+    """View a scene or a piece of it that fills the canvas."""
     height, width = source.image.shape[:2]
     factor = side / min(height, width) * float(np.exp(rng.uniform(0, 0.9)))
     low = np.array([side - width * factor, side - height * factor])
@@ -295,7 +294,7 @@ def _wide_view(source: Source, side: int, rng: np.random.Generator) -> F64:
 
 
 def _framed_view(source: Source, side: int, rng: np.random.Generator) -> F64:
-    """The whole picture in a frame, as the pack or InsightFace shows it."""
+    """View the whole picture in a frame, as the pack or InsightFace shows it."""
     border = float(rng.choice(BORDERS)) if rng.random() < 0.7 else float(rng.uniform(0, 0.8))
     tallest = float((source.boxes[:, 3] - source.boxes[:, 1]).max(initial=24.0))
     factor = _log_uniform(rng, *USUAL_FACE) / tallest
@@ -304,7 +303,7 @@ def _framed_view(source: Source, side: int, rng: np.random.Generator) -> F64:
 
 
 def _portrait_view(source: Source, side: int, rng: np.random.Generator) -> F64:
-    """A portrait anywhere."""
+    """View a portrait anywhere on the canvas."""
     box = source.boxes[0]
     face = float(box[3] - box[1])
     factor = _height(rng, side) / face
@@ -314,13 +313,13 @@ def _portrait_view(source: Source, side: int, rng: np.random.Generator) -> F64:
 
 
 def _varied(rng: np.random.Generator, source: Source) -> Source:
-    """Sometimes mirrored, sometimes cut off."""
+    """Sometimes mirror and sometimes crop the picture."""
     source = cut(source, rng) if rng.random() < CUT else source
     return mirrored(source) if rng.random() < 0.5 else source
 
 
 def _worn(rng: np.random.Generator, source: Source) -> Source:
-    """Sometimes mirrored or cut off, sometimes spoiled before its size changes."""
+    """Sometimes mirror or crop the picture, and sometimes spoil it before its size changes."""
     source = _varied(rng, source)
     if rng.random() < 0.25:
         source = source._replace(image=blurred(source.image, rng, 1.6))
@@ -330,7 +329,7 @@ def _worn(rng: np.random.Generator, source: Source) -> Source:
 
 
 def draw_canvas(stock: Stock, side: int, rng: np.random.Generator) -> Canvas:
-    """A new picture of `side` pixels from the stock."""
+    """Compose a new canvas of `side` pixels from the stock."""
     black = rng.random() < 0.6
     easel = Easel(side, np.zeros(3, np.uint8) if black else rng.integers(0, 255, 3).astype(np.uint8))
     kind = rng.random()
@@ -354,6 +353,6 @@ def draw_canvas(stock: Stock, side: int, rng: np.random.Generator) -> Canvas:
     canvas = easel.canvas()
     image = spoiled(canvas.image, rng, strongest_blur=0.8)
     if black:
-        # A frame that is put around the picture last is not spoilt.
+        # The pack adds a frame last, so the frame is not spoilt.
         image[easel.owner == 0] = 0
     return canvas._replace(image=image)

@@ -1,6 +1,6 @@
-"""Captions of portraits: sentences of the pack's own Attribute Prompt, with gaps, followed by free words.
+"""Captions portraits with sentences of the pack's own Attribute Prompt, with gaps, followed by free words.
 
-Users' prompts come from the same function, so that training and use share their words.
+Users' prompts come from the same function, so training and use share their vocabulary.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..render.identity import ETHNICITIES
 from .portraits import EXPRESSION_NAMES, HAIR_COLOUR_NAMES, Arrays
 
 YOUNG, OLD = 36.0, 56.0
-"""The ages below which a person is called young, and at or above which elderly."""
+"""Ages below which a person is called young, and at or above which elderly."""
 
 _EXPRESSION_WORDS = {
     "neutral": ("neutral", "neutral", "serious"),
@@ -36,15 +36,15 @@ _BEARD_WORDS = {
     "full": ("a full beard", "a beard", "a beard"),
 }
 _WORDY = 0.55
-"""Chance of naming each attribute."""
+"""Probability of mentioning an attribute."""
 
 
 def caption(facts: Mapping[str, Any], rng: np.random.Generator) -> str:
-    """A caption of one portrait, in which each attribute may be missing.
+    """Compose a caption of one portrait that may leave out any attribute.
 
     Args:
-        facts: numbers of one portrait, see `portraits.facts`.
-        rng: chooses what is said, and how.
+        facts: numbers of one portrait, as from `portraits.facts`.
+        rng: chooses what the caption says, and how.
     """
 
     def said() -> bool:
@@ -71,7 +71,7 @@ def caption(facts: Mapping[str, Any], rng: np.random.Generator) -> str:
     )
     text = sentence(attributes)
     if attributes.age != UNCHANGED and rng.random() < 0.5:
-        # The form that "keep the original's" takes.
+        # As "keep the original's" phrases it.
         for word in ("young", "middle-aged", "elderly"):
             text = text.replace(f" an {word} ", f" a {word} ").replace(f" {word} ", f" {round(year)}-year-old ", 1)
     return text
@@ -93,6 +93,6 @@ def _free_words(facts: Mapping[str, Any], rng: np.random.Generator) -> list[str]
 
 
 def captions(arrays: Arrays, rows: NDArray[np.int64], rng: np.random.Generator) -> list[str]:
-    """Captions of some of the portraits of a set."""
+    """Compose captions of some portraits of a set."""
     names = ("expression", "hair_style", "hair_colour", "ethnicity", "age", "sex", "glasses", "beard")
     return [caption({name: arrays[name][row] for name in names}, rng) for row in rows]

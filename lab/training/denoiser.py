@@ -1,8 +1,8 @@
 """The network to train: the host's UNet and text encoders, with a FaceID adapter and its LoRA built in.
 
 The host's loaders add adapter and LoRA to the UNet from outside. For training they must be ordinary parameters, so here
-every attention is wrapped; `adapter_groups` and `checkpoint_tensors` take the network apart again into the two files. A
-test holds that both give the same prediction.
+every attention is wrapped; `adapter_groups` and `checkpoint_tensors` split the network into the two files again. A
+test checks that both give the same prediction.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from reverse_personalization.method.adapter import IdentityProjection
 from reverse_personalization.method.attention_layout import LORA_TARGETS, transformer_sites
 
 PREDICTING = ("out_layers.3", "proj_out", "out.2", "to_out.0", "ff.net.2")
-"""Layers at the end of a branch. They start near zero, and therefore so does every branch."""
+"""Layers at the end of a branch. They start near zero, and so does every branch."""
 
 BRANCH_START = 0.1
 """Factor for the random weights of `PREDICTING`."""
 
 TOKEN_START = 0.02
-"""Initial standard deviation of embeddings; words that never occur in training stay this small."""
+"""Initial standard deviation of embeddings; words absent from training stay this small."""
 
 SIZE_FEATURES = 256
 
 
 class Shared:
-    """What all attentions share during an evaluation: the identity's tokens, or None for no adapter."""
+    """Identity tokens that all attentions share during an evaluation, or None without adapter."""
 
     tokens: Tensor | None = None
 
@@ -65,7 +65,7 @@ class AdaptedAttention(nn.Module):
         layer = self.base.get_submodule(LORA_TARGETS[name])
         weight = layer.weight
         if self.shared.tokens is not None:
-            # Adding the weights takes much less work than running every token through two thin layers.
+            # Adding the weights costs far less than running every token through two thin layers.
             pair = self.lora[name]
             weight = weight + pair.get_parameter("1.weight") @ pair.get_parameter("0.weight")
         return F.linear(x, weight, layer.bias)
@@ -78,7 +78,7 @@ class AdaptedAttention(nn.Module):
         mask: Tensor | None = None,
         transformer_options: Any = None,
     ) -> Tensor:
-        """Compute like the host's `CrossAttention`; `value`, `mask` and the options are ignored."""
+        """Compute what the host's `CrossAttention` does; `value`, `mask` and the options are ignored."""
         context = x if context is None else context
         q = self._linear("to_q", x)
         heads = self.base.heads
@@ -156,13 +156,13 @@ class Denoiser(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
-    """Multi-head attention of [N, tokens, width]; `mask` is added to the scores."""
+    """Compute multi-head attention of [N, tokens, width]; `mask` is added to the scores."""
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
 
 
 def encoded(encoder: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states [N, 77, width] of the last layer but one, and the projected state [N, width] at the text's end.
+    """Return hidden states [N, 77, width] of the last layer but one, and the projected state [N, width] at the end.
 
     The same as the host's `SDClipModel`, whose layers add in place and so cannot be differentiated.
     """
@@ -181,7 +181,7 @@ def encoded(encoder: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def frequencies(values: Tensor) -> Tensor:
-    """Features [N, 256] of numbers [N], by the host's own function."""
+    """Embed numbers [N] as features [N, 256] with the host's own function."""
     network = host.module("comfy.ldm.modules.diffusionmodules.util")
     features: Tensor = network.timestep_embedding(values, SIZE_FEATURES)
     return features
@@ -194,14 +194,14 @@ def _tokenizer() -> Any:
 
 @cache
 def token_numbers(text: str) -> tuple[list[int], list[int]]:
-    """The host's tokens of a text for the two encoders, 77 each."""
+    """Tokenize a text with the host's tokenizer, 77 tokens for each of the two encoders."""
     batches = _tokenizer().tokenize_with_weights(text)
     first, second = ([token for token, _ in batches[name][0]] for name in ("l", "g"))
     return first, second
 
 
 def checkpoint_tensors(model: Denoiser) -> dict[str, Tensor]:
-    """UNet and text encoders under the keys of the checkpoint's file, float16."""
+    """Return UNet and text encoders under the checkpoint's keys, float16."""
     sdxl = host.module("comfy.supported_models").SDXL
     unet = {
         UNET_PREFIX + name.replace(".base.", "."): tensor
@@ -216,7 +216,7 @@ def checkpoint_tensors(model: Denoiser) -> dict[str, Tensor]:
 
 
 def adapter_groups(model: Denoiser) -> dict[str, dict[str, Tensor]]:
-    """The two groups of a FaceID file, float16."""
+    """Return the two groups of a FaceID file, float16."""
     layers: dict[str, Tensor] = {}
     sites = transformer_sites(name.replace(".base.", ".") for name in model.unet.state_dict())
     for i, site in enumerate(sites):

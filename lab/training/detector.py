@@ -1,8 +1,8 @@
-"""Training of the face detector: `train_detector` makes `insightface/models/miniature/detection.onnx`.
+"""Trains the face detector, `insightface/models/miniature/detection.onnx`.
 
-What is here trains its first stage, which finds faces; `second_look_training` trains the second, which looks at every
-find again. The first learns from canvases (see `canvases`) put together anew in every step. They stand for pictures at
-any of the scales at which the finished detector looks at them, so they can be small.
+This module trains the first stage, which finds faces; `second_look_training` trains the second, which looks at every
+find again. The first stage learns from `canvases`, composed anew in every step. A canvas stands for a picture at any of
+the scales at which the finished detector looks at it, so canvases can be small.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from .second_look_file import second_look_file
 from .second_look_training import SecondLookRecipe, trained_second_look
 
 FILE = Path("insightface/models/miniature/detection.onnx")
-"""Of the models folder."""
+"""Paths below the models folder."""
 
 NAME = "detector"
-"""Of the training's state."""
+"""Name of the training's state."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,24 @@ class DetectorRecipe:
     """All numbers of the training.
 
     Attributes:
-        scenes: that are learned from.
-        crowds: scenes that are learned from, too.
-        portraits: that are learned from, the first `portrait_shards` shards of them.
-        portrait_shards: see there.
-        test_scenes: that are measured.
-        large_test_scenes: that are measured, larger ones.
-        test_portraits: that are measured, of which the first `tested` people.
-        tested: see there.
+        scenes: scenes to learn from.
+        crowds: crowded scenes to learn from.
+        portraits: portraits to learn from.
+        portrait_shards: how many of their first shards to use.
+        test_scenes: scenes to measure on.
+        large_test_scenes: larger scenes to measure on.
+        test_portraits: portraits to measure on.
+        tested: how many of their first people to use.
         second: training of the second look.
-        steps: of training.
-        settled: part of the steps after which the normalisation's statistics stay as they are, so that the network
-            is trained in the form in which it is used.
+        steps: number of training steps.
+        settled: share of the steps after which normalisations keep their statistics, so that the network is trained
+            the way it is used.
         rate: peak of the learning rate.
-        seed: of weights and canvases.
-        side: pixels of a canvas.
-        batch: canvases in a step.
-        box_weight: of the boxes' loss against that of the scores.
-        landmark_weight: of the landmarks' loss against that of the scores.
+        seed: seed of weights and canvases.
+        side: side of a canvas in pixels.
+        batch: canvases per step.
+        box_weight: weight of the boxes' loss relative to the scores'.
+        landmark_weight: weight of the landmarks' loss relative to the scores'.
     """
 
     scenes: SceneSet
@@ -110,14 +110,14 @@ SMOKE = DetectorRecipe(
 
 
 class Targets:
-    """What the network is to say about the canvases of a step; B canvases with N points each, P of them positive."""
+    """Targets of a step's B canvases with N points each, of which P in all are positive."""
 
     def __init__(self, canvases: list[Canvas], places: F32) -> None:
         labels = [assign(places, canvas.boxes, canvas.counted) for canvas in canvases]
         self.label = torch.from_numpy(np.stack(labels))
-        """[B, N], see `anchors.assign`."""
+        """[B, N], the face of each point or a label of `anchors`."""
         self.positive = self.label >= 0
-        """[B, N] bool; everything else here is in its order."""
+        """[B, N] bool; the other targets are in the order of its true points."""
         boxes = [canvas.boxes[label[label >= 0]] for canvas, label in zip(canvases, labels, strict=True)]
         points = [canvas.landmarks[label[label >= 0]] for canvas, label in zip(canvases, labels, strict=True)]
         self.boxes = torch.from_numpy(np.concatenate(boxes))
@@ -127,7 +127,7 @@ class Targets:
 
 
 def batch_of(canvases: list[Canvas]) -> Tensor:
-    """[B, 3, side, side], as InsightFace gives pictures to a detector."""
+    """Convert canvases to InsightFace's detector input [B, 3, side, side]."""
     stacked: NDArray[np.uint8] = np.stack([canvas.image for canvas in canvases])
     return network_input(stacked).contiguous(memory_format=torch.channels_last)
 
@@ -135,9 +135,9 @@ def batch_of(canvases: list[Canvas]) -> Tensor:
 def detector_loss(
     outputs: tuple[Tensor, Tensor, Tensor], targets: Targets, places: F32, recipe: DetectorRecipe
 ) -> Tensor:
-    """Quality focal loss of the scores, GIoU of the boxes, and the landmarks' distance in sizes of the face.
+    """Return the quality focal loss of scores, plus GIoU of boxes and landmark distances in sizes of the face.
 
-    The score of a point that is to find a face goes to between a half and 1, the better its box the higher.
+    The target score of a positive point is between a half and 1, higher for a better box.
     """
     logits, boxes, marks = outputs
     count = max(len(targets.boxes), 1)
@@ -159,7 +159,7 @@ def detector_loss(
 
 
 def detector_stock(shop: Workshop, recipe: DetectorRecipe) -> Stock:
-    """What both stages' canvases are made of."""
+    """Load the pictures that both stages' canvases are made of."""
     sets = (recipe.scenes, recipe.crowds)
     for scenes in sets:
         scenes.render(shop.data)
@@ -171,7 +171,7 @@ def detector_stock(shop: Workshop, recipe: DetectorRecipe) -> Stock:
 
 
 def trained_detector(shop: Workshop, recipe: DetectorRecipe, stock: Stock) -> tuple[DetectorNetwork, float]:
-    """The first stage's trained network, in the form it is used in, and the seconds of its training."""
+    """Train the first stage; return the network, ready for use, and the seconds of training."""
     torch.manual_seed(recipe.seed)
     network = DetectorNetwork().to(memory_format=torch.channels_last)
     cv2.setNumThreads(1)
@@ -188,10 +188,10 @@ def train_detector(shop: Workshop) -> dict[str, Any]:
     """Train the detector, write its file to the models folder, and measure it through InsightFace.
 
     Returns:
-        See `detector_figures`, and of both stages together `seconds`, `parameters`, `bytes`.
+        The figures of `detector_figures`, and `seconds`, `parameters`, `bytes` of both stages together.
 
     Raises:
-        RuntimeError: the training failed, see `loop.train`.
+        RuntimeError: the loss is not finite.
         OSError: a file cannot be written.
     """
     recipe = SMOKE if shop.smoke else FULL

@@ -1,7 +1,7 @@
 """Measures a detector through InsightFace itself.
 
-A face counts if half of it or more is seen, nine tenths of its box are in the picture, it is SMALLEST pixels high or
-more as the detector sees it, and its yaw and roll are within the limits; any other face may or may not be found.
+A face counts if at least half of it is visible, nine tenths of its box are in the picture, the detector sees it at
+SMALLEST pixels high or more, and its yaw and roll are within the limits; any other face may or may not be found.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .spoiling import spoiled
 SMALLEST = 24.0
 MIN_VISIBLE, MIN_INSIDE = 0.5, 0.9
 FOUND = 0.5
-"""Least intersection over union of a find and its face."""
+"""Least intersection over union at which a find matches a face."""
 
 TOUCHED = 0.3
-"""The same for a face that does not count: a find near it is no mistake."""
+"""The same for a face that does not count: a find near it is not an error."""
 
 SIZES = (24, 36, 60, 120, 10_000)
 """Limits of face height in pixels, for the figures by size."""
@@ -38,7 +38,7 @@ LOOKS = (
     ("320", 320, 0.0),
     ("320, border 0.75", 320, 0.75),
 )
-"""Ways in which the pack shows a portrait to the detector: name, side of the square, black border around."""
+"""Ways in which the pack shows a portrait to the detector: name, side of the square, black border."""
 
 
 class Tally:
@@ -58,7 +58,7 @@ class Tally:
         true_landmarks: NDArray[Any],
         counted: NDArray[np.bool_],
     ) -> None:
-        """Count one picture: found boxes [D, 5], the surest first, and landmarks [D, 5, 2]; the truth, F faces."""
+        """Count a picture: found boxes [D, 5] by falling score and landmarks [D, 5, 2]; and the truth, F faces."""
         shared = intersection_over_union(boxes[:, :4], true_boxes)
         free = np.ones(len(true_boxes), bool)
         for row in range(len(boxes)):
@@ -79,7 +79,7 @@ class Tally:
             self.hits.append(bool(not free[face]))
 
     def figures(self) -> dict[str, Any]:
-        """Recall and precision in [0, 1], mean landmark error in eye distances."""
+        """Return recall and precision in [0, 1] and the mean landmark error in eye distances."""
         result: dict[str, Any] = {
             "faces": self.faces,
             "recall": round(self.found / max(self.faces, 1), 5),
@@ -93,7 +93,7 @@ class Tally:
 
 
 def counted_faces(scenes: Arrays, number: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
-    """Boxes [F, 4], landmarks [F, 5, 2] of a scene, and which of them count [F]."""
+    """Return boxes [F, 4] and landmarks [F, 5, 2] of a scene, and which faces count [F]."""
     people = int(scenes["people"][number])
     box, landmarks, angles = (scenes[name][number, :people] for name in ("box", "landmarks", "angles"))
     counted = (
@@ -107,13 +107,13 @@ def counted_faces(scenes: Arrays, number: int) -> tuple[NDArray[Any], NDArray[An
 
 
 def detect(detector: Any, image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Boxes with scores [D, 5] and landmarks [D, 5, 2] of an RGB picture, by InsightFace's SCRFD at (width, height)."""
+    """Return boxes with scores [D, 5] and landmarks [D, 5, 2] of an RGB picture, by SCRFD at (width, height)."""
     boxes, landmarks = detector.detect(np.ascontiguousarray(image[..., ::-1]), input_size=size)
     return boxes, landmarks
 
 
 def rounded_up(image: NDArray[np.uint8]) -> tuple[int, int]:
-    """Width and height of a picture, rounded up to what a detector takes."""
+    """Return width and height of a picture, rounded up to what a detector accepts."""
     height, width = (-(-side // 32) * 32 for side in image.shape[:2])
     return width, height
 
@@ -141,7 +141,7 @@ def _scene_figures(detector: Any, sets: list[Arrays]) -> dict[str, Any]:
 
 
 def framed(image: NDArray[np.uint8], size: int, border: float) -> tuple[NDArray[np.uint8], float, int]:
-    """A square picture in a black frame as the pack shows it, its scale and its offset in pixels."""
+    """Put a square picture in a black frame as the pack does; return it with its scale and its offset in pixels."""
     side = len(image)
     shown = round(size / (1 + 2 * border))
     offset = (size - shown) // 2
@@ -172,7 +172,7 @@ def _portrait_figures(detector: Any, portraits: Arrays) -> dict[str, Any]:
 
 
 def _milliseconds(detector: Any) -> float:
-    """Of the network on a picture of the usual size, the best of some."""
+    """Time the network on a picture of the usual size; return the best of several runs."""
     image = np.zeros((USUAL_SIZE, USUAL_SIZE, 3), np.uint8)
     spent = []
     for _ in range(6):
@@ -186,13 +186,13 @@ def detector_figures(path: Path, scenes: list[Arrays], portraits: Arrays) -> dic
     """Measure a detector's file.
 
     Args:
-        path: of the file.
-        scenes: sets of scenes, see `SceneSet.load`.
-        portraits: of people, see `PortraitSet.load`.
+        path: path of the file.
+        scenes: loaded sets of scenes.
+        portraits: loaded set of portraits.
 
     Returns:
-        `scenes`: recall, precision, landmark error in eye distances, the same by face height, wrong finds where
-        nobody is; `portraits`: for each look of the pack, also on spoiled pictures; `milliseconds` of a look at 640.
+        `scenes`: recall, precision and landmark error in eye distances, also by face height, and false finds in empty
+        scenes; `portraits`: the same for each look of the pack, also on spoilt pictures; `milliseconds` at 640.
 
     Raises:
         ImportError: insightface is not installed.

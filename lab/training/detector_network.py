@@ -1,7 +1,6 @@
-"""The detector's network, and its file in SCRFD's form.
+"""The detector's network, and its file in SCRFD's format.
 
-What is computed is written down once, in `DetectorNetwork.flow`, over operations that either torch does or a graph
-records.
+`DetectorNetwork.flow` describes the computation once, in operations that torch executes or an ONNX graph records.
 """
 
 from __future__ import annotations
@@ -17,32 +16,32 @@ from .anchors import HALF, LANDMARKS, SCALES, SIDE, STRIDE
 from .onnx_export import CompactGraph, folded
 
 STRIDES = (8, 16, 32)
-"""SCRFD's; a cell of each has two places for a face."""
+"""Strides of SCRFD's grids; each cell has two places for a face."""
 
 PLACES = {1: (8, 0), 2: (16, 0), 4: (32, 0), 8: (32, 1), 16: (16, 1)}
-"""For each of SCALES the stride and the place in which its finds are given out. Those of the smallest pictures are
-given out in a finer grid than their own, in every second or eighth cell; the second place of stride 8 stays empty."""
+"""For each of SCALES, the stride and the place that hold its finds. Finds of the smallest pictures use a finer grid
+than their own, in every second or eighth cell; the second place of stride 8 stays empty."""
 
 WIDTHS = {"score": 1, "bbox": 4, "kps": 2 * len(LANDMARKS)}
-"""Numbers of a find, by SCRFD's names of outputs."""
+"""How many numbers a find has, by SCRFD's output names."""
 
 RARE = -4.6
-"""First bias of the scores: one point in a hundred finds a face."""
+"""Initial bias of the scores: one point in a hundred finds a face."""
 
 BLACK = -127.5 / 128
-"""As InsightFace gives it to a detector."""
+"""Mean and scale with which InsightFace feeds pictures to a detector."""
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=nn.Module)
 
 
 def network_input(pictures: NDArray[np.uint8]) -> Tensor:
-    """RGB pictures [B, H, W, 3] as InsightFace gives them to a detector, [B, 3, H, W]."""
+    """Convert RGB pictures [B, H, W, 3] to InsightFace's detector input [B, 3, H, W]."""
     return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127.5) / 128
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch normalisation and, if wanted, a rectifier."""
+    """Convolution, batch normalisation and an optional rectifier."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, rectify: bool = True) -> None:
         super().__init__()
@@ -52,23 +51,23 @@ class ConvNorm(nn.Module):
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_in", nonlinearity="relu")
 
     def forward(self, value: Tensor) -> Tensor:
-        """[B, inputs, H, W] to [B, outputs, H', W']."""
+        """Map [B, inputs, H, W] to [B, outputs, H', W']."""
         value = self.norm(self.conv(value))
         return torch.relu_(value) if self.rectify else value
 
 
 class Operations(Protocol[Value]):
-    """What the network is made of."""
+    """The operations that the network consists of."""
 
     def conv(self, layer: ConvNorm | nn.Conv2d, value: Value) -> Value:
         """Apply a layer."""
 
     def add(self, first: Value, second: Value) -> Value:
-        """Sum of two maps of one size, negative values cut off."""
+        """Add two maps of one size and clip negative values."""
 
 
 class TorchOperations:
-    """Done by torch."""
+    """Operations executed by torch."""
 
     def conv(self, layer: ConvNorm | nn.Conv2d, value: Tensor) -> Tensor:
         """Apply a layer."""
@@ -81,14 +80,14 @@ class TorchOperations:
 
 
 class GraphOperations:
-    """Recorded in a graph, see `Graph.node` for what a value is; a layer's weights are stored once."""
+    """Operations recorded in a graph, where values are names; a layer's weights are stored once."""
 
     def __init__(self, graph: CompactGraph) -> None:
         self.graph = graph
         self.stored: dict[nn.Module, tuple[str, str]] = {}
 
     def conv(self, layer: ConvNorm | nn.Conv2d, value: str) -> str:
-        """Record a layer, its normalisation folded into it."""
+        """Record a layer with its normalisation folded in."""
         inner = layer.conv if isinstance(layer, ConvNorm) else layer
         if layer not in self.stored:
             weight, bias = folded(inner, layer.norm if isinstance(layer, ConvNorm) else None)
@@ -103,7 +102,7 @@ class GraphOperations:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions on top of what comes in, of little effect at first."""
+    """Two convolutions added to the input, with little effect at first."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -112,7 +111,7 @@ class ResidualBlock(nn.Module):
         nn.init.constant_(self.second.norm.weight, 0.3)
 
     def flow(self, ops: Operations[Value], value: Value) -> Value:
-        """Width and size stay."""
+        """Compute the block; width and size stay the same."""
         return ops.add(value, ops.conv(self.second, ops.conv(self.first, value)))
 
 
@@ -142,7 +141,7 @@ class DetectorNetwork(nn.Module):
             nn.init.constant_(layer.bias, rest)
 
     def flow(self, ops: Operations[Any], image: Any) -> tuple[Any, Any, Any]:
-        """The maps of scores, boxes and landmarks."""
+        """Compute the maps of scores, boxes and landmarks."""
         value = image
         for layer in _members(self.stem, ConvNorm):
             value = ops.conv(layer, value)
@@ -156,7 +155,7 @@ class DetectorNetwork(nn.Module):
         return scores, ops.conv(self.box, places), ops.conv(self.marks, places)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits [B, N], boxes [B, N, 4] and landmarks [B, N, 10], raw."""
+        """Return raw logits [B, N], boxes [B, N, 4] and landmarks [B, N, 10]."""
         scores, boxes, marks = (maps.flatten(2).transpose(1, 2) for maps in self.flow(TorchOperations(), images))
         return scores[..., 0], boxes, marks
 
@@ -166,14 +165,14 @@ def _members(modules: nn.ModuleList, kind: type[Member]) -> list[Member]:
 
 
 def settle(network: nn.Module) -> None:
-    """Let normalisations use their statistics and not change them."""
+    """Freeze the statistics of all normalisations, which then use them."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
 
 
 def detector_file(network: DetectorNetwork) -> bytes:
-    """The network, looking at a picture at all SCALES, as an ONNX file that InsightFace takes for SCRFD.
+    """Export the network, applied at all SCALES, as an ONNX file that InsightFace loads as SCRFD.
 
     Input `input.1` [1, 3, H, W], RGB as (value - 127.5) / 128, H and W multiples of 32. Nine outputs, each over the
     strides 8, 16, 32: scores [n, 1] in [0, 1], boxes [n, 4] (distances from the cell's corner) and landmarks [n, 10]
@@ -206,7 +205,7 @@ def detector_file(network: DetectorNetwork) -> bytes:
 
 
 def _scaled(graph: CompactGraph, image: str, scale: int) -> str:
-    """The picture made `scale` times smaller, with black at right and below where it does not fill the last cell."""
+    """Shrink the picture by `scale`, padded with black on the right and below to fill the last cell."""
     if scale == 1:
         return image
     missing = STRIDE * scale - max(STRIDES)
@@ -217,7 +216,7 @@ def _scaled(graph: CompactGraph, image: str, scale: int) -> str:
 
 
 def _spread(graph: CompactGraph, maps: str, width: int, step: int, grid: str) -> str:
-    """Maps [1, width, h, w] in every `step`-th cell of a grid of a size, nothing in the others."""
+    """Place maps [1, width, h, w] in every `step`-th cell of a grid, and zeros in the others."""
     if step > 1:
         corner = np.zeros((width, 1, step, step))
         corner[:, :, 0, 0] = 1

@@ -1,4 +1,4 @@
-"""How both stages of the detector are trained."""
+"""Trains either stage of the detector."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .detector_network import settle
 from .loop import train
 
 CLIP = 5.0
-"""Largest norm of the gradient."""
+"""Norm at which gradients are clipped."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class StageRecipe(Protocol):
-    """Of a stage, see `DetectorRecipe`."""
+    """Numbers that the training of every stage needs."""
 
     @property
     def steps(self) -> int:
-        """Of training."""
+        """Number of training steps."""
 
     @property
     def settled(self) -> float:
-        """Part of the steps after which normalisations keep their statistics."""
+        """Share of the steps after which normalisations keep their statistics."""
 
     @property
     def rate(self) -> float:
@@ -36,25 +36,25 @@ class StageRecipe(Protocol):
 
     @property
     def seed(self) -> int:
-        """Of all random numbers."""
+        """Seed of all random numbers."""
 
 
 def train_stage(
     state: Path, network: Network, loss_of: Callable[[int, np.random.Generator], Tensor], recipe: StageRecipe
 ) -> tuple[Network, float]:
-    """Train a stage, in its last part with the normalisations as they are in use.
+    """Train a stage; in its last part, the normalisations work as they do in use.
 
     Args:
-        state: see `loop.train`.
-        network: is trained in place.
-        loss_of: see there.
-        recipe: of the stage.
+        state: file of the training's state.
+        network: network, trained in place.
+        loss_of: loss of a step from its number and random numbers, as for `loop.train`.
+        recipe: recipe of the stage.
 
     Returns:
-        The network's average over the training, in the form in which it is used, and the seconds of the training.
+        The network's average over the training, ready for use, and the seconds of training.
 
     Raises:
-        RuntimeError: see there.
+        RuntimeError: the loss is not finite.
     """
     average = copy.deepcopy(network)
 

@@ -1,8 +1,7 @@
-"""Training of the denoiser: UNet, both text encoders, adapter and LoRA, together and from nothing.
+"""Trains the denoiser: UNet, both text encoders, adapter and LoRA, together and from scratch.
 
-Some batches run without adapter and LoRA, so that the checkpoint alone is a text-to-image model; in the others
-the identity is left out for some of the pictures, so that the null identity is known to the network, and the text for
-some.
+Some batches run without adapter and LoRA, so that the checkpoint alone is a text-to-image model. In the others, some
+pictures have no identity, so that the network learns the null identity, and some have no text.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from .traits import traits
 
 TIMESTEPS = 1000
 TURNED_FROM = 150
-"""Timestep from which words may contradict the picture: with less noise than that it is too late for a change."""
+"""Least timestep at which words may contradict the picture: with less noise, it is too late for a change."""
 
 IDENTITY_READER = ReaderRecipe(width=48, steps=1200)
 TRAIT_READER = ReaderRecipe(width=32, steps=600)
@@ -48,33 +47,33 @@ SMOKE_READER = ReaderRecipe(width=8, steps=2, batch=4, kept=0.5)
 
 @dataclass(frozen=True)
 class DiffusionRecipe:
-    """Numbers of the training.
+    """All numbers of the training.
 
     Attributes:
-        portraits: learnt from.
-        steps: in all.
-        batch: portraits in a step.
+        portraits: portraits to learn from.
+        steps: total number of steps.
+        batch: portraits per step.
         rate: learning rate.
-        bare: part of the steps without adapter.
-        no_identity: part of the portraits with the null identity.
-        no_text: part of the portraits without a caption.
-        turned: part of the noisy portraits with the null identity (TURNED_FROM) that are shown with another's words:
-            the network is to follow the words, else text could change nothing that can be seen in a noisy picture.
-        turned_loss: weight of the plain loss of those, which pulls to what the picture shows.
-        other_picture: part of the portraits with the embedding of another picture of the same person.
-        high: part of the timesteps drawn from all, the rest below KEPT_BY_STEPS.
-        other_size: part of the portraits that claim to have another size, so that nothing hangs on it.
-        jitter: standard deviation of each number of an embedding.
-        anonymous: first steps, in which nobody has an identity: noise and text are learnt before faces.
-        face: weight of the loss at the face against `rest` elsewhere; identities differ there only. About 1 on average.
-        rest: see there.
+        bare: share of the steps without adapter.
+        no_identity: share of the portraits with the null identity.
+        no_text: share of the portraits without a caption.
+        turned: share of the noisy portraits with the null identity (TURNED_FROM) that get another portrait's caption.
+            The network must follow the words, or text could change nothing visible in a noisy picture.
+        turned_loss: weight of the plain loss of those portraits, which pulls towards what the picture shows.
+        other_picture: share of the portraits with the embedding of another picture of the same person.
+        high: share of the timesteps drawn from the whole range; the rest are below KEPT_BY_STEPS.
+        other_size: share of the portraits labelled with another size, so that results do not depend on it.
+        jitter: standard deviation of the noise on each number of an embedding.
+        anonymous: number of first steps without identities, so that noise and text are learnt before faces.
+        face: weight of the loss at the face, where identities differ; with `rest`, about 1 on average.
+        rest: weight of the loss outside the face.
         likeness: weight of `Teachers.unlikeness`.
-        likeness_from: step from which it counts: before, nothing looks like a face.
-        identity_reader: training of its reader.
+        likeness_from: first step in which that loss counts; before it, guesses do not look like faces.
+        identity_reader: training of the reader of identities.
         truth: weight of `Teachers.untruth`.
-        truth_from: step from which it counts, and from which pictures are turned.
-        trait_reader: training of its reader.
-        seed: of everything random.
+        truth_from: first step in which that loss counts and portraits are turned.
+        trait_reader: training of the reader of traits.
+        seed: seed of all random numbers.
     """
 
     portraits: PortraitSet
@@ -117,17 +116,17 @@ SMOKE = DiffusionRecipe(
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """What one step of the training shows the network.
+    """The input of one training step.
 
     Attributes:
-        rows: numbers of the portraits.
-        told: numbers of the portraits that the captions speak of: the same, but of those that are turned.
-        captions: of all of them.
-        texts: the captions that the network is shown, "" for some.
-        identities: [N, 512] embeddings of all of them.
-        identity: [N, 512] those that the network is shown, 0 for some; None for a step without adapter.
+        rows: indices of the portraits.
+        told: indices of the portraits that the captions describe; they differ from `rows` for turned portraits.
+        captions: captions of all portraits.
+        texts: the captions shown to the network, "" for some.
+        identities: [N, 512] embeddings of all portraits.
+        identity: [N, 512] embeddings shown to the network, 0 for some; None for a step without adapter.
         timestep: [N] int64.
-        sizes: [N, 6], see `Denoiser.forward`.
+        sizes: [N, 6] height, width, top, left, target height and width.
     """
 
     rows: NDArray[np.int64]
@@ -141,14 +140,14 @@ class Lesson:
 
 
 def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tensor, rng: np.random.Generator) -> Lesson:
-    """Draw one step's portraits and what is said of them.
+    """Draw the portraits of a step and what the network is told about them.
 
     Args:
-        recipe: the chances.
+        recipe: shares of each kind.
         step: number of the step.
-        arrays: facts of the set.
-        identities: [N, 512] embeddings of its portraits.
-        rng: of the step.
+        arrays: facts about the set.
+        identities: [N, 512] embeddings of the set's portraits.
+        rng: random generator of the step.
     """
     n = recipe.batch
     rows = rng.choice(recipe.portraits.count, n, replace=recipe.portraits.count < n)
@@ -186,7 +185,7 @@ def lesson(recipe: DiffusionRecipe, step: int, arrays: Arrays, identities: Tenso
 
 
 def loss_weights(recipe: DiffusionRecipe, height: int, width: int) -> Tensor:
-    """[height, width] weights of a latent's places: an ellipse over the face that the portraits are framed around."""
+    """Return loss weights [height, width] of a latent: an ellipse over the face, which the framing centres."""
     (x0, y0), (x1, y1) = FFHQ_BOX
     x = ((torch.arange(width) + 0.5) / width - (x0 + x1) / 2) / (x1 - x0) * 2
     y = ((torch.arange(height) + 0.5) / height - (y0 + y1) / 2) / (y1 - y0) * 2
@@ -194,7 +193,7 @@ def loss_weights(recipe: DiffusionRecipe, height: int, width: int) -> Tensor:
 
 
 def signal_powers() -> Tensor:
-    """[1000] abar of every timestep, from the host's own schedule for SDXL."""
+    """Return abar of every timestep, [1000], from the host's own schedule for SDXL."""
     util = host.module("comfy.ldm.modules.diffusionmodules.util")
     settings = host.module("comfy.supported_models").SDXL.sampling_settings
     start, end = settings.get("linear_start", 0.00085), settings.get("linear_end", 0.012)
@@ -204,7 +203,7 @@ def signal_powers() -> Tensor:
 
 @torch.no_grad()
 def encoded_portraits(shop: Workshop, portraits: PortraitSet) -> Tensor:
-    """[N, 4, side / 8, side / 8] latents of a set, computed once for a finished encoder."""
+    """Return latents [N, 4, side / 8, side / 8] of a set, computed once for a finished encoder."""
     file = shop.directory / f"latents-{portraits.name}.pt"
     if file.exists():
         stored: Tensor = torch.load(file, weights_only=True)
@@ -218,7 +217,7 @@ def encoded_portraits(shop: Workshop, portraits: PortraitSet) -> Tensor:
 
 
 def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
-    """Train, or read what was trained; with the figures."""
+    """Train the denoiser, or load a finished one; return it with its figures."""
     recipe = SMOKE if shop.smoke else RECIPE
     latents = encoded_portraits(shop, recipe.portraits)
     identities = embedded(shop, recipe.portraits)
@@ -242,10 +241,10 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
         loss = (plain * weights * (predicted - noise).square()).mean()
         clean = (noisy - (1 - signal).sqrt() * predicted) / signal.sqrt()
         counts = signal.flatten()
-        # Taught are also those who are told nothing: else the difference that guidance lives on would be that between
-        # the taught and the untaught, whoever the person is.
+        # This loss also counts for portraits whose identity is hidden from the network. Otherwise guidance would
+        # amplify the difference between having this loss and not having it, whoever the person is.
         if step >= recipe.likeness_from:
-            # Elsewhere the reader sees the truth: it must not teach that backgrounds belong to somebody.
+            # Outside the face the reader sees the true latent: it must not teach that backgrounds belong to a person.
             face = torch.where(weights == recipe.face, clean, latent)
             unlike = teachers.unlikeness(face, shown.identities, shown.timestep, torch.where(turned, 0, counts))
             loss = loss + recipe.likeness * unlike
@@ -262,11 +261,11 @@ def trained_denoiser(shop: Workshop) -> tuple[Denoiser, dict[str, Any]]:
 
 
 def write_checkpoint(model: Denoiser, autoencoder: Path, models: Path) -> None:
-    """Write checkpoint and adapter in the files' own layouts.
+    """Write checkpoint and adapter in their file layouts.
 
     Args:
-        model: trained.
-        autoencoder: the finished autoencoder's file, see `autoencoder.FILE`.
+        model: trained denoiser.
+        autoencoder: file of the finished autoencoder.
         models: ComfyUI models folder.
     """
     tensors = checkpoint_tensors(model)

@@ -1,4 +1,4 @@
-"""What the finished recogniser says of the portraits that the denoiser learns from."""
+"""Embeds the denoiser's training portraits with the finished recogniser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SEED = 31
 
 
 def embedded(shop: Workshop, portraits: PortraitSet) -> Tensor:
-    """[N, 512] embeddings of unit length, from crops as inexact as a detector's, computed once for a recogniser.
+    """Return embeddings [N, 512] of unit length from crops as inexact as a detector's, computed once for a recogniser.
 
     Raises:
         FileNotFoundError: the recogniser has not been trained.

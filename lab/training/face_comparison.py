@@ -1,4 +1,4 @@
-"""Whether two pictures show the same face, by the recogniser that has been trained, and in which direction they do."""
+"""Compares the faces in two pictures with the trained recogniser, as a loss that can be differentiated."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .loop import Workshop
 
 
 class FaceComparison:
-    """The recogniser of the pack `miniature` as something that can be differentiated.
+    """The recogniser of the pack `miniature`, differentiable.
 
     Args:
-        shop: where it has been trained; it is trained here if not.
+        shop: workshop of the recogniser, which is trained first if necessary.
     """
 
     def __init__(self, shop: Workshop) -> None:
@@ -31,12 +31,12 @@ class FaceComparison:
         self.network = model.network.eval().requires_grad_(False)
 
     def __call__(self, made: Tensor, wanted: Tensor, landmarks: NDArray[Any]) -> Tensor:
-        """1 - cosine, averaged.
+        """Return the mean of 1 - cosine.
 
         Args:
-            made: [N, 3, H, W] in [0, 1], through which the gradient goes.
-            wanted: of the same shape.
-            landmarks: [N, 5, 2] pixels in both.
+            made: [N, 3, H, W] in [0, 1]; the gradient flows through these.
+            wanted: pictures of the same shape.
+            landmarks: [N, 5, 2] pixels, in both.
         """
         maps = similarity(landmarks - 0.5)
         before, after = (F.normalize(self.network(aligned(image, maps) * 2 - 1)) for image in (wanted, made))
@@ -44,7 +44,7 @@ class FaceComparison:
 
 
 def aligned(image: Tensor, maps: NDArray[np.float64]) -> Tensor:
-    """Crops [N, 3, S, S] of images [N, 3, H, W] under maps [N, 2, 3] in pixels, as `crops.warp` cuts them."""
+    """Cut crops [N, 3, S, S] from images [N, 3, H, W] under maps [N, 2, 3] in pixels, as `crops.warp` does."""
     whole = np.concatenate([maps, np.broadcast_to([[[0.0, 0.0, 1.0]]], (len(maps), 1, 3))], 1)
     back = torch.from_numpy(np.linalg.inv(whole)[:, :2]).float()
     places = torch.arange(RECOGNITION_SIDE, dtype=torch.float32)

@@ -1,6 +1,6 @@
-"""What the second look learns from: canvases on disk with what the detector's first stage finds in them.
+"""Training data of the second look: canvases on disk, with the finds of the detector's first stage.
 
-A set is a folder of shards like those of `portraits`, and goes on where it stopped in the same way.
+A set is a folder of shards, as in `portraits`; drawing it can be interrupted and continued.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from .portraits import Arrays, load_shards, shard_file, write_shard
 from .second_look_file import proposals_file
 
 SHARD = 200
-"""Canvases in a shard."""
+"""Canvases per shard."""
 
 MOST_FACES, MOST_FINDS = 24, 32
-"""Rows of a canvas; of more faces and finds the last are left out."""
+"""Most faces and finds of a canvas; further ones are left out."""
 
 LEARNT_SCORE = 0.05
-"""Of the first stage's finds; less than gets a second look later: there is more to learn from what is wrong."""
+"""Least score of the finds to learn from. It is below that of a second look in use, to include more wrong finds."""
 
 OWN = 0.35
-"""Part of their union from which on a find is a face's, for it to learn where the face is."""
+"""Least intersection over union at which a find belongs to a face and learns its position."""
 
 FOREIGN = 0.3
-"""The same below which it is nobody's. Between this and `FACE` it may be a face or not."""
+"""Intersection over union below which a find belongs to no face. From this up to `FACE` it does not count."""
 
 FACE = 0.5
-"""The same from which on it is to be called a face."""
+"""Least intersection over union at which a find must be called a face."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class FindSet:
     """A set of canvases.
 
     Attributes:
-        count: how many.
-        side: pixels.
-        seed: of what they show.
+        count: number of canvases.
+        side: side of a canvas in pixels.
+        seed: seed of what they show.
     """
 
     count: int
@@ -57,11 +57,11 @@ class FindSet:
 
     @property
     def shards(self) -> int:
-        """Shards in all."""
+        """Number of shards."""
         return -(-self.count // SHARD)
 
     def shard(self, number: int, stock: Stock, first: FirstStage) -> Arrays:
-        """Draw one shard: see `columns_of` for what it holds beside `image` [n, side, side, 3] uint8."""
+        """Draw one shard: `image` [n, side, side, 3] uint8 and the columns of `columns_of`."""
         canvases = [
             draw_canvas(stock, self.side, np.random.default_rng([self.seed, i]))
             for i in range(number * SHARD, min(self.count, (number + 1) * SHARD))
@@ -71,23 +71,23 @@ class FindSet:
         return {"image": np.stack([canvas.image for canvas in canvases])} | arrays
 
     def render(self, directory: Path, stock: Stock, first: bytes) -> None:
-        """Draw the shards that are not there yet; `first` is the first stage's file."""
+        """Draw the missing shards; `first` is the first stage's file."""
         stage = FirstStage(first)
         for number in range(self.shards):
             if not shard_file(directory / self.name, number).exists():
                 write_shard(directory / self.name, number, self.shard(number, stock, stage))
 
     def load(self, directory: Path) -> Arrays:
-        """All shards in one.
+        """Load all shards as one.
 
         Raises:
-            FileNotFoundError: a shard has not been drawn.
+            FileNotFoundError: a shard is missing.
         """
         return load_shards(directory / self.name, self.shards)
 
 
 class FirstStage:
-    """The first stage at work, on one core; `first` is its file, `least` the score of what it gives out."""
+    """Runs the first stage on one core; `first` is its file, `least` the least score of its finds."""
 
     def __init__(self, first: bytes, least: float = LEARNT_SCORE) -> None:
         import onnxruntime
@@ -98,18 +98,18 @@ class FirstStage:
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def boxes(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What would get a second look, [M, 4] in pixels of an RGB picture [H, W, 3], sides multiples of 32."""
+        """Return boxes [M, 4] to look at again, in pixels of an RGB picture [H, W, 3] with sides multiples of 32."""
         blob = network_input(image[None]).numpy()
         found: NDArray[np.float32] = self._session.run(["boxes"], {"input.1": np.ascontiguousarray(blob)})[0]
         return found
 
 
 def columns_of(canvas: Canvas, finds: NDArray[np.float32]) -> Arrays:
-    """A canvas's faces and finds as numbers, with rows of 0 behind them.
+    """Convert a canvas's faces and finds to arrays, padded with zeros.
 
     Returns:
         `face` [MOST_FACES, 4], `marks` [MOST_FACES, 5, 2] float32, `counted` [MOST_FACES] bool; `find` [MOST_FINDS, 4]
-        float32; `faces`, `finds` uint8, how many there are.
+        float32; `faces`, `finds` uint8, their numbers.
     """
     faces, finds = min(len(canvas.boxes), MOST_FACES), finds[:MOST_FINDS]
     arrays: Arrays = {
@@ -129,16 +129,16 @@ def columns_of(canvas: Canvas, finds: NDArray[np.float32]) -> Arrays:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """Squares to look at in some canvases, S in all, and what is to be seen there.
+    """Squares to look at in some canvases, S in all, and what they show.
 
     Attributes:
-        boxes: float32 [S, 4], pixels, around which the squares are.
-        canvas: int64 [S], which canvas.
-        face: bool [S], whether it is to be called a face.
-        decided: bool [S], False for what may be called a face or not.
-        own: bool [S], whether there is a face to be placed.
-        true_boxes: float32 [S, 4], that face's box; anything for the others.
-        true_marks: float32 [S, 5, 2], likewise.
+        boxes: float32 [S, 4], pixels, which the squares surround.
+        canvas: int64 [S], index of the canvas.
+        face: bool [S], whether it must be called a face.
+        decided: bool [S], False where either answer is right.
+        own: bool [S], whether there is a face to locate.
+        true_boxes: float32 [S, 4], box of that face; arbitrary without one.
+        true_marks: float32 [S, 5, 2], landmarks of that face; arbitrary without one.
     """
 
     boxes: NDArray[np.float32]
@@ -151,13 +151,13 @@ class Lesson:
 
 
 def draw_lesson(finds: Arrays, numbers: NDArray[np.int64], each: int, rng: np.random.Generator) -> Lesson:
-    """Squares in some canvases of a set: what the first stage found, and boxes near the faces.
+    """Draw squares in some canvases of a set, around the first stage's finds and boxes near the faces.
 
     Args:
-        finds: loaded set.
-        numbers: which canvases.
-        each: squares in each at most of either kind.
-        rng: its choices.
+        finds: a loaded set.
+        numbers: indices of the canvases.
+        each: most squares of either kind per canvas.
+        rng: random generator of the choices.
     """
     rows = []
     for place, number in enumerate(numbers.tolist()):
@@ -187,7 +187,7 @@ def draw_lesson(finds: Arrays, numbers: NDArray[np.int64], each: int, rng: np.ra
 
 
 def moved(boxes: NDArray[np.float32], by: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Boxes [N, 4] of another place and size; `by` is the deviation, in sides, and of the size's logarithm."""
+    """Move and resize boxes [N, 4]; `by` is the standard deviation, in sides, and of the log size."""
     extent = boxes[:, 2:] - boxes[:, :2]
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2 + by * extent * rng.standard_normal((len(boxes), 2))
     half = extent / 2 * np.exp(by * rng.standard_normal((len(boxes), 2)))

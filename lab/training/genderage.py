@@ -1,4 +1,4 @@
-"""Age and sex in the form of InsightFace's `genderage`, from the crops that InsightFace gives it."""
+"""Trains age and sex in the format of InsightFace's `genderage`, on crops as InsightFace cuts them."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from .portraits import Arrays, PortraitSet, batches
 from .recogniser import TRAINING, VALIDATION
 
 CELLS = 36
-"""Of the last maps: ATTRIBUTE_SIDE halved four times, squared."""
+"""Cells of the last maps: ATTRIBUTE_SIDE halved four times, squared."""
 
 MIDDLE, SPREAD = 0.45, 0.16
-"""Mean and standard deviation of the age in centuries."""
+"""Mean and standard deviation of ages in centuries."""
 
 BRIGHTEST = 127.5 / 128
-"""InsightFace feeds (value - 127.5) / 128, a little less than [-1, 1]."""
+"""InsightFace feeds (value - 127.5) / 128, slightly less than [-1, 1]."""
 
 
 @dataclass(frozen=True)
 class GenderAgePlan:
-    """Every number of the training.
+    """All numbers of the training.
 
     Attributes:
-        portraits: what is learnt from.
-        validation: portraits for the figures.
-        widths: see `networks.residual_network`.
-        depths: see there.
-        hidden: width before the outputs.
-        batch: portraits in a batch.
-        steps: in all.
+        portraits: portraits to learn from.
+        validation: portraits that the figures are measured on.
+        widths: channels of each level.
+        depths: residual blocks of each level.
+        hidden: width of the layer before the outputs.
+        batch: portraits per batch.
+        steps: total number of steps.
         rate: peak of the learning rate.
-        seed: of all random numbers.
-        by_age: weight of the age's error.
-        augmentation: see there.
-        settling: batches over which the normalisations are measured at the end.
+        seed: seed of all random numbers.
+        by_age: weight of the age error.
+        augmentation: how strongly crops are spoilt.
+        settling: batches that the normalisations are measured over at the end.
     """
 
     portraits: PortraitSet = TRAINING
@@ -79,19 +79,22 @@ SMOKE = replace(
 
 
 def build(plan: GenderAgePlan) -> nn.Sequential:
-    """An untrained network, always the same: [N, 3, S, S] in [-1, 1] to [N, 3], female, male and standardised age."""
+    """Build an untrained network, always the same.
+
+    It maps [N, 3, S, S] in [-1, 1] to [N, 3]: female, male and standardised age.
+    """
     torch.manual_seed(plan.seed)
     body = residual_network(plan.widths, plan.depths, CELLS, plan.hidden)
     return nn.Sequential(*body, nn.ReLU(), nn.Linear(plan.hidden, 3)).to(memory_format=torch.channels_last)
 
 
 def crops_of(data: Arrays, rows: NDArray[np.int64], rng: np.random.Generator) -> Images:
-    """Crops [N, S, S, 3] as InsightFace cuts them around boxes with a detector's errors."""
+    """Cut crops [N, S, S, 3] as InsightFace does, around boxes with a detector's errors."""
     return warp(data["image"][rows], centring(noisy_boxes(data["box"][rows], rng)), ATTRIBUTE_SIDE)
 
 
 def export_genderage(path: Path, network: nn.Sequential) -> None:
-    """Write the network as InsightFace reads it.
+    """Write the network in InsightFace's format.
 
     Input `data` [N, 3, 96, 96], RGB as (value - 127.5) / 128; output `fc1` [N, 3]: scores of female and male, age in
     centuries.
@@ -106,9 +109,9 @@ def export_genderage(path: Path, network: nn.Sequential) -> None:
 
 
 def measure_genderage(path: Path, data: Arrays) -> dict[str, float]:
-    """Figures of a file on portraits: `sex`, the fraction of right answers, and `age`, the mean error in years.
+    """Measure a file on portraits: `sex`, the share of right answers, and `age`, the mean error in years.
 
-    Everything but the noise of the boxes is done by InsightFace itself.
+    InsightFace itself does everything except the noise on the boxes.
     """
     import onnxruntime
     from insightface.app.common import Face
@@ -127,7 +130,7 @@ def measure_genderage(path: Path, data: Arrays) -> dict[str, float]:
 
 
 def fit(state: Path, plan: GenderAgePlan, network: nn.Sequential, data: Arrays) -> float:
-    """Train a network in place, and return the seconds that took."""
+    """Train a network in place; return the seconds it took."""
 
     def batch(rng: np.random.Generator) -> tuple[Tensor, NDArray[np.int64]]:
         rows = next(batches(len(data["image"]), plan.batch, rng))

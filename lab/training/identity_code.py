@@ -1,4 +1,4 @@
-"""Who somebody is, as a few numbers: the shape of the face, what a recogniser is to see in every picture."""
+"""Identity as a few numbers: the shape of the face, which a recogniser must see in every picture."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from ..render.identity import Brows, Identity, draw_identity
 from ..render.person import inside_face
 
 AGE = 40.0
-"""Years at which everybody's shape is compared."""
+"""Age in years at which shapes are compared."""
 
 BORDER = -0.015
-"""Metres around the face whose shape still counts."""
+"""Metres around the face within which the shape counts."""
 
 SPARSENESS = 6
-"""One of so many vertices counts: neighbours say the same."""
+"""Every how many vertices one is used; neighbours are redundant."""
 
 BROW_NUMBERS = len(Brows._fields)
-"""Of a code, behind its components: the form of the brows."""
+"""How many numbers at the end of a code describe the brows."""
 
 BROW_SPREAD = Brows(thickness=0.0006, arch=0.0016, tilt=0.045, height=0.0014, inner=0.0012, outer=0.0017)
-"""Standard deviations of the brows' form within a sex."""
+"""Standard deviations of the brows' form within one sex."""
 
 BROW_WEIGHT = 0.4
-"""Of a standard deviation of the brows' form against one of the shape's first component."""
+"""Weight of the brows' form relative to the shape's first component, each in standard deviations."""
 
 EVENNESS = 0.5
-"""Exponent of the components' standard deviations: 1 leaves the small ones small, 0 makes all equal."""
+"""Exponent of the components' standard deviations: 1 keeps small ones small, 0 makes all equal."""
 
 
 @cache
 def _seen() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every SPARSENESS-th vertex of the face's skin, and for each the vertex that is its mirror image."""
+    """Return every SPARSENESS-th vertex of the face's skin, and the mirror image of each."""
     model = head_model()
     chosen = np.flatnonzero((model.vertex_parts == SKIN) & (inside_face(model.mean) > BORDER) & (model.masks[3] < 0.1))
     mirrored = model.mean[chosen] * np.array([-1, 1, 1], np.float32)
@@ -45,7 +45,7 @@ def _seen() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def raw_shape(identity: Identity) -> tuple[F32, F32]:
-    """The face [M * 3] in metres and the face that a mirror shows, both at AGE."""
+    """Return the face [M * 3] in metres and its mirror image, both at AGE."""
     chosen, partner = _seen()
     vertices = identity.vertices(AGE)
     mirrored = vertices[partner] * np.array([-1, 1, 1], np.float32)
@@ -53,9 +53,9 @@ def raw_shape(identity: Identity) -> tuple[F32, F32]:
 
 
 def identity_codes(seeds: NDArray[np.int64], components: int) -> F32:
-    """Codes [2, P, components + BROW_NUMBERS] of people by their seeds, of themselves and of their mirror images.
+    """Return codes [2, P, components + BROW_NUMBERS] of the people with these seeds and of their mirror images.
 
-    The principal components of the people's shapes, the first of standard deviation 1, and the form of the brows.
+    A code holds the principal components of the shape, the first with standard deviation 1, and the form of the brows.
     """
     people = [draw_identity(int(seed)) for seed in seeds]
     shapes = np.stack([np.stack(raw_shape(person)) for person in people], 1)

@@ -1,8 +1,7 @@
-"""Small networks that read from a latent what it shows: teachers of the denoiser.
+"""Small networks that read what a latent shows, to teach the denoiser.
 
-To the plain loss of the denoiser a face's identity is a detail, worth well below a hundredth of it, and what a caption
-says is little more. A reader makes it a loss of its own: what the denoiser takes for the clean latent must show what
-it was told.
+A face's identity contributes well below a hundredth of the denoiser's plain loss, and what a caption says little more.
+A reader gives each a loss of its own: the denoiser's guess at the clean latent must show what it was told.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from .loop import Workshop, train
 
 @dataclass(frozen=True)
 class ReaderRecipe:
-    """Numbers of one reader's training.
+    """All numbers of one reader's training.
 
     Attributes:
-        width: see `LatentReader`.
-        steps: in all.
+        width: channels at the latent's own size.
+        steps: total number of steps.
         batch: latents in a step.
         rate: peak of the learning rate.
-        kept: part of the portraits, from the end, that are not learnt from but measured.
-        noise: largest standard deviation of the noise on a latent: a denoiser's guess is no clean latent either.
-        seed: of everything random.
+        kept: share of the portraits, at the end, to measure on instead of learning from.
+        noise: largest standard deviation of the noise on a latent, because a denoiser's guess is not clean either.
+        seed: seed of all random numbers.
     """
 
     width: int
@@ -42,10 +41,10 @@ class ReaderRecipe:
 
 
 class LatentReader(nn.Module):
-    """Latents [N, 4, h, w] to [N, outputs].
+    """Maps latents [N, 4, h, w] to [N, outputs].
 
     Args:
-        outputs: how many numbers are read.
+        outputs: how many numbers to read.
         width: channels at the latent's own size; twice and four times as many at half and a quarter of it.
     """
 
@@ -90,18 +89,18 @@ def trained_reader(
     truth: Tensor,
     error: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[LatentReader, float]:
-    """Train a reader, or read what was trained.
+    """Train a reader, or load a finished one.
 
     Args:
-        shop: where.
-        name: of the training's state.
+        shop: workshop of the training.
+        name: name of the training's state.
         recipe: numbers of the training.
-        latents: [N, 4, h, w] of portraits.
-        truth: [N, outputs], what is to be read of them.
-        error: of what was read against the truth, [n, outputs] each, to [n].
+        latents: [N, 4, h, w], portraits.
+        truth: [N, outputs], what the reader must read.
+        error: maps readings and truth, [n, outputs] each, to errors [n].
 
     Returns:
-        The reader, not to be trained on, and its mean error on the portraits that were kept.
+        The reader, frozen, and its mean error on the kept portraits.
     """
     learnt = round(len(latents) * (1 - recipe.kept))
     torch.manual_seed(recipe.seed)

@@ -1,8 +1,8 @@
-"""The light autoencoder, trained narrower than its file says.
+"""The light autoencoder, trained narrower than its file.
 
-TAESD's form has 64 channels at every size, and most of its work is done at full size, where a CPU pays the most and a
-picture gains the least. So the encoder's first two stages only gather pixels, and the decoder's last two use few of
-their channels; what is left out stands as zeros in the file (`taesd_tensors`), which the host runs as any other.
+TAESD has 64 channels at every size and does most of its work at full size, where it costs a CPU the most and gains a
+picture the least. So the encoder's first two stages only gather pixels, and the decoder's last two use few of their
+channels. Unused weights are zeros in the file (`taesd_tensors`), which the host runs like any other.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WIDTH = 64
-"""Channels of TAESD's form."""
+"""Channels of TAESD."""
 
 DECODER_WIDTHS = (64, 48, 32, 16)
-"""Channels used by the decoder at an eighth, a quarter, half and the whole of the size."""
+"""Channels that the decoder uses at an eighth, a quarter, half and full size."""
 
 ENCODER_BLOCKS = (7, 11, 12, 13)
-"""Residual blocks of the encoder that are used."""
+"""Residual blocks that the encoder uses."""
 
 GATHERED = 48
 """Values of 4 x 4 pixels of three colours."""
 
 COMPONENTS = WIDTH // 2
-"""Principal components of 8 x 8 pixels that the encoder starts from: each needs a channel for either sign."""
+"""Principal components of 8 x 8 pixels that the encoder starts from; each needs a channel for either sign."""
 
 OPPONENT = ((0.333, 0.333, 0.333), (0.8, -0.8, 0.0), (0.4, 0.4, -0.8))
-"""Brightness and two differences of red, green and blue, stronger than their share of the variance: a picture whose
-colours are off is not its original's."""
+"""Brightness and two colour differences of red, green and blue, weighted above their share of the variance, because
+wrong colours spoil the likeness."""
 
 BRANCH_GAIN = 0.3
-"""Gain of a residual branch's last layer at the start."""
+"""Initial gain of a residual branch's last layer."""
 
 
 class Clamp(nn.Module):
@@ -45,7 +45,7 @@ class Clamp(nn.Module):
 
 
 class Block(nn.Module):
-    """TAESD's residual block at a width of its own."""
+    """TAESD's residual block, of any width."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Block(nn.Module):
             convolutions[2].weight *= BRANCH_GAIN
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, width, H, W] to the same."""
+        """Map [N, width, H, W] to the same shape."""
         return F.relu(self.conv(x) + x)
 
 
@@ -79,14 +79,14 @@ def _branch_end(block: nn.Module) -> nn.Conv2d:
 
 
 def gathered(image: Tensor) -> Tensor:
-    """[N, 3, H, W] to [N, 48, H / 4, W / 4]: what the encoder's fixed stages give, before zeros to 64 channels."""
+    """Gather [N, 3, H, W] as [N, 48, H / 4, W / 4]: the encoder's fixed stages, before padding to 64 channels."""
     return F.pixel_unshuffle(F.pixel_unshuffle(image, 2), 2)
 
 
 class LeanTAESD(nn.Module):
     """Encoder and decoder; images are [N, 3, H, W] in [0, 1], sides divisible by 8, latents [N, 4, H / 8, W / 8].
 
-    Layers carry the numbers that they have in TAESD.
+    Layers have the same numbers as in TAESD.
     """
 
     def __init__(self, latent_channels: int = 4) -> None:
@@ -105,14 +105,14 @@ class LeanTAESD(nn.Module):
         self.decoder = nn.ModuleDict(layers)
 
     def encode(self, image: Tensor) -> Tensor:
-        """Image to latent."""
+        """Encode an image as a latent."""
         x = F.pad(gathered(image), (0, 0, 0, 0, 0, WIDTH - GATHERED))
         for number in (*ENCODER_BLOCKS[:1], 10, *ENCODER_BLOCKS[1:], 14):
             x = self.encoder[str(number)](x)
         return x
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Latent to image, which may leave [0, 1] a little."""
+        """Decode a latent to an image, which may exceed [0, 1] slightly."""
         x = F.relu(self.decoder["1"](Clamp()(latent)))
         for stage in range(len(DECODER_WIDTHS)):
             first = 3 + 5 * stage
@@ -125,10 +125,10 @@ class LeanTAESD(nn.Module):
 
     @torch.no_grad()
     def start_from(self, images: Tensor) -> None:
-        """Make the encoder give principal components of patches, with unit variance.
+        """Initialise the encoder to output principal components of patches with unit variance.
 
-        The last latent channel carries two at once: one that changes from patch to patch (a slope of the brightness)
-        and one that hardly does (the last of the three mean colours), which the decoder can tell apart by that.
+        The last latent channel carries two components: one that changes from patch to patch (a brightness slope) and
+        one that hardly does (the last of the three mean colours), so the decoder can tell them apart.
 
         Args:
             images: [N, 3, H, W] in [0, 1], a few hundred faces.
@@ -160,7 +160,7 @@ class LeanTAESD(nn.Module):
         self._start_decoder(torch.linalg.lstsq(latents, means - means.mean(0)).solution.T.float(), means.mean(0))
 
     def _start_decoder(self, colours: Tensor, mean: Tensor) -> None:
-        """The decoder starts as smooth interpolation of each patch's mean colour: `colours` @ latent + `mean`."""
+        """Initialise the decoder to smoothly interpolate each patch's mean colour, `colours` @ latent + `mean`."""
         count = colours.shape[1]
         smooth = torch.tensor([0.25, 0.5, 0.25])
         for number in ("1", "7", "12", "17"):
@@ -185,7 +185,7 @@ class LeanTAESD(nn.Module):
 
 
 def gathering_tensors() -> Iterator[tuple[str, Tensor]]:
-    """The layers of TAESD's encoder that are not in `LeanTAESD`, as they must be to do nothing but `gathered`."""
+    """Yield the layers of TAESD's encoder that `LeanTAESD` lacks, with weights that only compute `gathered`."""
     first = torch.zeros(WIDTH, 3, 3, 3)
     first[range(3), range(3), 1, 1] = 1
     yield "0.weight", first
@@ -199,20 +199,20 @@ def gathering_tensors() -> Iterator[tuple[str, Tensor]]:
         for c in range(channels):
             for row in range(2):
                 for column in range(2):
-                    # With stride 2 and padding 1 the last two rows and columns of the kernel see the two by two pixels.
+                    # With stride 2 and padding 1, the kernel's last two rows and columns see the two by two pixels.
                     down[c * 4 + row * 2 + column, c, 1 + row, 1 + column] = 1
         yield f"{layer}.weight", down
 
 
 def padded(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The tensor with zeros added behind, to `shape`."""
+    """Pad the tensor with trailing zeros to `shape`."""
     whole = torch.zeros(shape, dtype=tensor.dtype)
     whole[tuple(slice(size) for size in tensor.shape)] = tensor
     return whole
 
 
 def taesd_tensors(model: LeanTAESD) -> dict[str, Tensor]:
-    """The model as tensors of the host's `TAESD`, float32, without its scale and shift."""
+    """Return the model as tensors of the host's `TAESD`, float32, without its scale and shift."""
     tensors = {f"taesd_encoder.{name}": tensor for name, tensor in gathering_tensors()}
     tensors |= {f"taesd_encoder.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
     for name, tensor in model.decoder.state_dict().items():

@@ -1,4 +1,4 @@
-"""The loop around every training: it can be stopped at any point and goes on where it was."""
+"""The loop of every training, which can be stopped at any point and resumes there."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from miniature.files import whole_file
 SAVE_SECONDS = 120.0
 REPORT_STEPS = 100
 WARM_UP = 100
-"""Steps in which the learning rate rises from 0."""
+"""Steps over which the learning rate rises from 0."""
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where a training works and how large it is.
+    """Where trainings work, and at what size.
 
     Attributes:
-        directory: rendered data and states, kept until the training is done; needs about 5 GB.
-        models: models folder that the finished files are written to, in ComfyUI's layout.
-        smoke: train for seconds on a handful of pictures, to show that everything fits together.
-        threads: of torch, and processes that render.
+        directory: folder for rendered data and states, needed until the training is done; takes about 5 GB.
+        models: models folder for the finished files, in ComfyUI's layout.
+        smoke: train for seconds on a handful of pictures, to test the whole training.
+        threads: number of torch threads and of processes that render.
     """
 
     directory: Path
@@ -39,21 +39,21 @@ class Workshop:
 
     @property
     def data(self) -> Path:
-        """Rendered pictures."""
+        """Folder of rendered pictures."""
         return self.directory / "data"
 
     def state(self, name: str) -> Path:
-        """Where the training called `name` keeps what it has reached."""
+        """Return the file in which the training called `name` saves its state."""
         return self.directory / "states" / f"{name}.pt"
 
 
 def generator(seed: int, step: int) -> np.random.Generator:
-    """Random numbers of one step: a training that was stopped needs no other state of its randomness."""
+    """Return the random generator of one step, so that resuming a training needs no saved random state."""
     return np.random.default_rng([seed, step])
 
 
 def cosine_rate(peak: float, step: int, steps: int, floor: float = 0.02) -> float:
-    """Learning rate that rises for WARM_UP steps (a tenth of short trainings) and falls to `floor` of its peak."""
+    """Learning rate that rises for WARM_UP steps (a tenth of short trainings), then falls to `floor` of its peak."""
     rise = min(1.0, (step + 1) / min(WARM_UP, max(1, steps // 10)))
     return peak * rise * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
@@ -74,19 +74,19 @@ def train(
     """Train with AdamW and a cosine learning rate, from the last saved state if there is one.
 
     Args:
-        state: file of the state, see `Workshop.state`; kept at the end, so that a finished training is not repeated.
-        model: what is trained, in place; its buffers are saved as well.
-        loss_of: loss of a step, a scalar, from its number and its own random numbers (torch's are seeded, too).
-        steps: in all.
+        state: file of the state, kept at the end so that a finished training is not repeated.
+        model: trained in place; its buffers are saved as well.
+        loss_of: returns the scalar loss of a step from its number and random generator; torch is seeded, too.
+        steps: total number of steps.
         rate: peak of the learning rate.
-        seed: of all random numbers.
-        weight_decay: of AdamW, on tensors with two dimensions or more.
-        betas: of AdamW.
-        average: a copy of the model that follows it slowly, and ends as the better of the two.
-        clip: largest norm of the gradient.
+        seed: seed of all random numbers.
+        weight_decay: AdamW's, on tensors with two dimensions or more.
+        betas: AdamW's.
+        average: a copy of the model that follows it slowly and ends up better.
+        clip: norm at which gradients are clipped.
 
     Returns:
-        Seconds of training, all sittings together.
+        Seconds of training, over all runs.
 
     Raises:
         RuntimeError: the loss is not finite.
@@ -125,7 +125,7 @@ def train(
         torch.manual_seed(seed * 1_000_003 + step)
         loss = loss_of(step, generator(seed, step))
         if not torch.isfinite(loss):
-            raise RuntimeError(f"{state.stem}: the loss is {loss.item()} in step {step}; the state before is kept")
+            raise RuntimeError(f"{state.stem}: the loss is {loss.item()} in step {step}; the last saved state is kept")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(shown, clip)

@@ -1,4 +1,4 @@
-"""The training of the meter, see `lab.meter`."""
+"""Trains the meter that `lab.meter` runs."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ from .portraits import Arrays, PortraitSet, batches
 from .recogniser import TRAINING, VALIDATION
 
 POSE_SPREAD = (16.0, 6.5, 5.2, 8.5, 3.9)
-"""Standard deviations of a portrait's pose in degrees."""
+"""Standard deviations of portraits' pose in degrees."""
 
 LANDMARK_SPREAD = 0.05
-"""Standard deviation of a portrait's landmarks as parts of the side."""
+"""Standard deviation of portraits' landmarks as fractions of the side."""
 
 LANDMARK_MEAN = ((0.38, 0.48), (0.62, 0.48), (0.5, 0.62), (0.41, 0.76), (0.59, 0.76))
 
 AGE_MEAN, AGE_SPREAD = 45.0, 16.0
-"""Of the years shown."""
+"""Mean and standard deviation of the apparent age in years."""
 
 WIDTHS = {"pose": len(POSE_NAMES), "landmarks": 10, "flags": len(FLAG_NAMES), **CLASS_COUNTS, "age": 1}
-"""Numbers of each output, in the order of the network's last layer."""
+"""Width of each output, in the order of the network's last layer."""
 
 BALD = HAIR_STYLES.index("bald")
 
 
 @dataclass(frozen=True)
 class MeterPlan:
-    """Every number of the meter's training.
+    """All numbers of the meter's training.
 
     Attributes:
-        portraits: what is learnt from.
-        validation: portraits for the figures.
+        portraits: portraits to learn from.
+        validation: portraits that the figures are measured on.
         widths: channels of each level; each begins by halving the side.
         depths: residual blocks of each level.
         narrow: channels of the last maps.
-        hidden: width before the outputs.
-        batch: portraits in a batch.
-        grey: part of a batch without colour, for which no hair colour is asked.
-        steps: in all.
+        hidden: width of the layer before the outputs.
+        batch: portraits per batch.
+        grey: share of a batch without colour, for which hair colour does not count.
+        steps: total number of steps.
         rate: peak of the learning rate.
-        seed: of all random numbers.
-        weights: of the losses, by output.
-        shift: largest of a portrait as a part of its side.
-        zoom: largest logarithm of its size.
-        turn: largest in degrees.
-        augmentation: of the coloured ones; the grey ones have it as well.
-        settling: batches over which the normalisations are measured at the end.
+        seed: seed of all random numbers.
+        weights: weights of the losses by output.
+        shift: largest shift of a portrait as a fraction of its side.
+        zoom: largest logarithm of the factor on its size.
+        turn: largest rotation in degrees.
+        augmentation: how strongly portraits are spoilt, grey ones included.
+        settling: batches that the normalisations are measured over at the end.
     """
 
     portraits: PortraitSet = TRAINING
@@ -100,7 +100,7 @@ SMOKE = replace(
 
 
 def build(plan: MeterPlan) -> nn.Sequential:
-    """An untrained meter, always the same: [N, 3, SIDE, SIDE] in [0, 1] to [N, sum of WIDTHS]."""
+    """Build an untrained meter, always the same: [N, 3, SIDE, SIDE] in [0, 1] to [N, sum of WIDTHS]."""
     torch.manual_seed(plan.seed)
     layers: list[nn.Module] = [Scale()]
     inputs = 3
@@ -118,7 +118,7 @@ def build(plan: MeterPlan) -> nn.Sequential:
 def moved(
     data: Arrays, rows: NDArray[np.int64], plan: MeterPlan, rng: np.random.Generator
 ) -> tuple[Images, dict[str, Tensor]]:
-    """Portraits of `data`, moved, turned and mirrored at random, and what is true of them then.
+    """Move, turn and mirror portraits of `data` at random, and update their truth.
 
     Returns:
         Images [N, SIDE, SIDE, 3], and the targets: `pose`, `landmarks`, `age` standardised as the network gives
@@ -132,7 +132,7 @@ def moved(
     linear = np.stack([cosine, -sine, sine, cosine], 1).reshape(-1, 2, 2)
     middle = np.full((2, 1), SIDE / 2)
     shift = middle - linear @ middle + SIDE * rng.uniform(-plan.shift, plan.shift, (count, 2, 1))
-    # Truth counts from the picture's corner, OpenCV from the middle of the first pixel.
+    # The truth's origin is the picture's corner, OpenCV's the middle of the first pixel.
     maps = np.concatenate([linear, shift + linear @ np.full((2, 1), 0.5) - 0.5], 2)
     images = warp(data["image"][rows], maps, SIDE)
     landmarks = (data["landmarks"][rows] @ linear.transpose(0, 2, 1) + shift.transpose(0, 2, 1)) / SIDE
@@ -154,17 +154,17 @@ def moved(
 
 
 def parts(outputs: Tensor) -> dict[str, Tensor]:
-    """The network's outputs by name."""
+    """Split the network's output by name."""
     return dict(zip(WIDTHS, outputs.split(list(WIDTHS.values()), 1), strict=True))
 
 
 def loss_by_output(outputs: Tensor, targets: dict[str, Tensor], coloured: Tensor) -> Tensor:
-    """Losses [7] of the outputs in the order of WIDTHS.
+    """Return the losses [7] of the outputs in the order of WIDTHS.
 
     Args:
         outputs: [N, sum of WIDTHS].
-        targets: see `moved`.
-        coloured: [N], whether the hair's colour can be told.
+        targets: targets by output, from `moved`.
+        coloured: [N], whether the hair colour is visible.
     """
     seen = parts(outputs)
     losses = []
@@ -184,7 +184,7 @@ def loss_by_output(outputs: Tensor, targets: dict[str, Tensor], coloured: Tensor
 def export_meter(path: Path, network: nn.Sequential) -> None:
     """Write a meter.
 
-    Input `image` [N, 3, SIDE, SIDE], RGB in [0, 1]; outputs `pose` [N, 5] degrees, `landmarks` [N, 10] parts of the
+    Input `image` [N, 3, SIDE, SIDE], RGB in [0, 1]; outputs `pose` [N, 5] degrees, `landmarks` [N, 10] fractions of the
     side, `flags` [N, 5], `ethnicity` [N, 3], `expression` [N, 7] and `hair_colour` [N, 5] probabilities, `age` [N, 1]
     years.
     """
@@ -212,12 +212,12 @@ def export_meter(path: Path, network: nn.Sequential) -> None:
 
 
 def measure_meter(path: Path, data: Arrays) -> dict[str, float]:
-    """Figures of a meter's file on portraits.
+    """Measure a meter's file on portraits.
 
     Returns:
         Mean absolute errors of `yaw`, `pitch`, `roll`, `gaze_yaw`, `gaze_pitch` (degrees), `age` (years) and
-        `landmarks` (mean distance relative to that of the template's eyes in the mean face), and the fractions of
-        right answers of all others; `hair_colour` of those with hair.
+        `landmarks` (mean distance relative to that between the template's eyes in the mean face), and the shares of
+        right answers for all others; `hair_colour` leaves out bald people.
     """
     seen = Meter(path, torch.get_num_threads()).read(data["image"])
     figures = dict(zip(POSE_NAMES, np.abs(seen.pose - data["pose"]).mean(0).tolist(), strict=True))
@@ -235,7 +235,7 @@ def measure_meter(path: Path, data: Arrays) -> dict[str, float]:
 
 
 def fit(state: Path, plan: MeterPlan, network: nn.Sequential, data: Arrays) -> float:
-    """Train a meter in place, and return the seconds that took."""
+    """Train a meter in place; return the seconds it took."""
     pale = round(plan.batch * plan.grey)
     without_colour = replace(plan.augmentation, grey=1.0)
     weights = torch.tensor(plan.weights)

@@ -1,4 +1,4 @@
-"""Small convolutional networks, made of the few kinds of layers that `onnx_export` can write."""
+"""Small convolutional networks, built only from layers that `onnx_export` can write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Residual(nn.Module):
-    """What is inside, added to its input and rectified."""
+    """Adds the output of `inside` to its input and rectifies the sum."""
 
     def __init__(self, inside: nn.Sequential) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Residual(nn.Module):
 
 
 class Scale(nn.Module):
-    """Values in [0, 1] brought to [-1, 1]."""
+    """Maps values from [0, 1] to [-1, 1]."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as the input."""
@@ -30,23 +30,23 @@ class Scale(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, side: int, stride: int = 1) -> list[nn.Module]:
-    """A convolution that keeps the size, up to its stride, and a batch normalisation."""
+    """Return a convolution that keeps the size, apart from its stride, and a batch normalisation."""
     layer = nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False)
     return [layer, nn.BatchNorm2d(outputs)]
 
 
 def residual(width: int) -> Residual:
-    """Two convolutions around which the input goes past."""
+    """Return two convolutions with a skip connection."""
     return Residual(nn.Sequential(*convolution(width, width, 3), nn.ReLU(), *convolution(width, width, 3)))
 
 
 def residual_network(widths: tuple[int, ...], depths: tuple[int, ...], cells: int, outputs: int) -> nn.Sequential:
-    """Images [N, 3, S, S] in [-1, 1] to rows [N, outputs] of mean 0 and deviation 1 over a batch.
+    """Build a network from images [N, 3, S, S] in [-1, 1] to rows [N, outputs], standardised over a batch.
 
     Args:
         widths: channels of each level; each begins by halving the side.
         depths: residual blocks of each level.
-        cells: the last level's cells, in all.
+        cells: number of cells of the last level.
         outputs: length of a row.
     """
     layers: list[nn.Module] = []
@@ -59,16 +59,16 @@ def residual_network(widths: tuple[int, ...], depths: tuple[int, ...], cells: in
 
 
 def head(inputs: int, outputs: int) -> list[nn.Module]:
-    """From maps to rows [N, outputs] of mean 0 and deviation 1 over a batch."""
+    """Return layers from maps to rows [N, outputs], standardised over a batch."""
     return [nn.Flatten(), nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs, affine=False)]
 
 
 def plain_network(widths: tuple[int, ...], cells: int, outputs: int) -> nn.Sequential:
-    """Convolutions one after the other, without ways past them: [N, 3, S, S] to [N, outputs], as `residual_network`.
+    """Build a network like `residual_network`, [N, 3, S, S] to [N, outputs], but without skip connections.
 
     Args:
-        widths: channels of each level, a halving convolution and, from the third level on, another one.
-        cells: the last level's cells, in all.
+        widths: channels of each level: a halving convolution and, from the third level on, another one.
+        cells: number of cells of the last level.
         outputs: length of a row.
     """
     layers: list[nn.Module] = []
@@ -88,19 +88,19 @@ def settle(
     batches: int,
     seeds: tuple[int, int],
 ) -> None:
-    """Measure the batch normalisations' statistics anew, with weights that no longer change, and end the training.
+    """Measure the batch normalisations' statistics again with the final weights, and end the training.
 
     Args:
-        model: is left in the mode of evaluation.
+        model: whole model, left in evaluation mode.
         network: part of the model that takes the batches.
-        draw: input of the network, by random numbers; torch's are seeded, too.
-        batches: how many to measure over.
-        seeds: of the random numbers; the first of torch's as well.
+        draw: draws an input of the network from a random generator; torch is seeded, too.
+        batches: number of batches to measure over.
+        seeds: seeds of the random generators; the first also seeds torch.
     """
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.reset_running_stats()
-            layer.momentum = None  # The plain average of all batches.
+            layer.momentum = None  # Average all batches equally.
     rng = np.random.default_rng(seeds)
     torch.manual_seed(seeds[0])
     model.train()

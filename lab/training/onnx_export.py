@@ -1,4 +1,4 @@
-"""Trained networks as ONNX files: normalisations folded into the layers before them, weights in float16."""
+"""Exports trained networks to ONNX: normalisations folded into the layers before them, weights in float16."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .networks import Residual, Scale
 
 
 class CompactGraph(Graph):
-    """A graph whose weights take two bytes each; it calculates in float32."""
+    """A graph that stores weights as float16 and computes in float32."""
 
     def weight(self, values: NDArray[np.float32]) -> str:
         """Store values as float16 and return the name of the same values as float32."""
@@ -27,7 +27,7 @@ class CompactGraph(Graph):
 def folded(
     layer: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weight and bias of a layer with the normalisation after it."""
+    """Return weight and bias of a layer with the following normalisation folded in."""
     weight: Tensor = layer.weight.double()
     bias = torch.zeros(len(weight)).double() if layer.bias is None else layer.bias.double()
     if norm is not None:
@@ -43,7 +43,7 @@ def folded(
 
 
 Stored = dict[nn.Module, tuple[str, str]]
-"""Weight and bias of layers that are in a graph already, by their names there."""
+"""Names of weight and bias, by layer, for layers that are already in a graph."""
 
 
 def append(graph: CompactGraph, network: nn.Sequential, value: str, stored: Stored | None = None) -> str:
@@ -51,15 +51,15 @@ def append(graph: CompactGraph, network: nn.Sequential, value: str, stored: Stor
 
     Args:
         graph: under construction.
-        network: its layers are of the kinds in `networks`.
-        value: its input in the graph.
-        stored: given with every call for a network that is appended several times, so that its weights are not.
+        network: built from the kinds of layers in `networks`.
+        value: name of its input in the graph.
+        stored: shared by all calls that append the same network, so that its weights are stored once.
 
     Returns:
-        Its output in the graph.
+        Name of its output in the graph.
 
     Raises:
-        TypeError: a layer of another kind.
+        TypeError: the network has a layer of another kind.
     """
     stored = {} if stored is None else stored
     layers = list(network)

@@ -1,4 +1,4 @@
-"""The parts of the miniature: how each is trained, and the manifest that describes what came of it."""
+"""The parts of the miniature: how each is trained, and the manifest that describes its files."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Part:
     """A training that makes some of the miniature's files.
 
     Attributes:
-        train: trains, writes `files` below the workshop's models folder and returns the figures.
-        recipe: all its numbers, for the full training and for the smoke test.
-        files: what it writes, relative to the models folder.
+        train: trains, writes `files` below the workshop's models folder, and returns the figures.
+        recipe: all numbers, for the full training and for the smoke test.
+        files: files it writes, relative to the models folder.
         needs: parts that must be finished before it starts.
     """
 
@@ -50,7 +50,7 @@ def train_diffusion(shop: Workshop) -> dict[str, Any]:
 
 
 def train_autoencoder(shop: Workshop) -> dict[str, Any]:
-    """Train the light autoencoder, which becomes a part of the checkpoint."""
+    """Train the light autoencoder, which goes into the checkpoint."""
     return autoencoder.trained_autoencoder(shop)[1]
 
 
@@ -86,22 +86,22 @@ PARTS: dict[str, Part] = {
     ),
     "genderage": Part(genderage.train_genderage, (genderage.RECIPE, genderage.SMOKE), (FACE_PACK / "genderage.onnx",)),
 }
-"""All parts in the order of training: later ones need what earlier ones wrote."""
+"""All parts in training order: later ones need what earlier ones wrote."""
 
 
 def manifest_file(models: Path, name: str) -> Path:
-    """Path of a part's manifest."""
+    """Return the path of a part's manifest."""
     return models / MANIFESTS / f"{name}.json"
 
 
 def described(path: Path) -> dict[str, Any]:
-    """Hash and size of a finished file."""
+    """Return hash and size of a finished file."""
     content = path.read_bytes()
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def finished(shop: Workshop, name: str) -> bool:
-    """Whether a part's manifest has the current recipe and describes the files that are there."""
+    """Whether a part's manifest has the current recipe and describes the existing files."""
     file = manifest_file(shop.models, name)
     part = PARTS[name]
     if not file.exists():
@@ -116,7 +116,7 @@ def finished(shop: Workshop, name: str) -> bool:
 
 
 def plain(recipe: Any) -> Any:
-    """A recipe as it is read back from JSON."""
+    """Return a recipe as JSON gives it back."""
     return json.loads(json.dumps(asdict(recipe), default=str))
 
 

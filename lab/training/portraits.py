@@ -1,7 +1,7 @@
-"""Portraits on disk: what most parts of the miniature learn from, rendered once, in shards that survive a stop.
+"""Portraits on disk, from which most parts of the miniature learn: rendered once, in shards that survive a stop.
 
-A set is a folder of shards; a shard depends on nothing but the set's parameters and its own number, so that rendering
-goes on where it stopped, in any number of processes, and gives the same bytes.
+A set is a folder of shards. A shard depends only on the set's parameters and its own number, so rendering resumes
+where it stopped, in any number of processes, with the same bytes.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ..render.portrait import Portrait, portrait
 from ..render.seeds import Split, identity_seed
 
 SHARD = 400
-"""Portraits in a shard."""
+"""Portraits per shard."""
 
 WIDE, USUAL = 45.0, 30.0
-"""Degrees of yaw that a portrait does not leave: every second picture of a person, and the others."""
+"""Largest yaw in degrees of every second picture of a person, and of the others."""
 
 EXPRESSION_NAMES = tuple(EXPRESSIONS)
 HAIR_COLOUR_NAMES = tuple(HAIR_COLOURS)
@@ -40,11 +40,11 @@ class PortraitSet:
     """A set of portraits.
 
     Attributes:
-        split: of the people, see `render.seeds`.
+        split: split of the people, from `render.seeds`.
         first: number of the first person within the split.
-        people: how many.
-        each: portraits of each person, at least 1.
-        side: pixels of a portrait.
+        people: number of people.
+        each: portraits per person, at least 1.
+        side: side of a portrait in pixels.
     """
 
     split: Split
@@ -60,29 +60,29 @@ class PortraitSet:
 
     @property
     def count(self) -> int:
-        """Portraits in all."""
+        """Number of portraits."""
         return self.people * self.each
 
     @property
     def shards(self) -> int:
-        """Shards in all."""
+        """Number of shards."""
         return -(-self.count // SHARD)
 
     def shard(self, number: int) -> Arrays:
-        """Render one shard. See `facts` for what it holds beside `image` [n, side, side, 3] uint8."""
+        """Render one shard: `image` [n, side, side, 3] uint8 and the columns of `facts`."""
         rows = [self.portrait(i) for i in range(number * SHARD, min(self.count, (number + 1) * SHARD))]
         arrays = {"image": np.stack([row.image for row in rows])}
         columns = [facts(row) for row in rows]
         return arrays | {name: np.stack([column[name] for column in columns]) for name in columns[0]}
 
     def portrait(self, index: int) -> Portrait:
-        """The portrait of a number below `count`; those of one person follow each other."""
+        """Draw the portrait of an index below `count`; those of one person are consecutive."""
         person, which = divmod(index, self.each)
         seed = identity_seed(self.split, self.first + person)
         return portrait(seed, seed * 64 + which, self.side, widest=WIDE if which % 2 else USUAL)
 
     def render(self, directory: Path, processes: int = 1, shards: int | None = None) -> None:
-        """Render the shards that are not there yet, all or the first ones."""
+        """Render the missing shards, of all or of the first `shards`."""
         folder = directory / self.name
         wanted = self.shards if shards is None else min(shards, self.shards)
         missing = [n for n in range(wanted) if not shard_file(folder, n).exists()]
@@ -96,24 +96,24 @@ class PortraitSet:
                 pass
 
     def load(self, directory: Path, *, images: bool = True) -> Arrays:
-        """All shards in one: `facts` of every portrait and, if wanted, `image`.
+        """Load all shards as one: `facts` of every portrait and, if requested, `image`.
 
         Raises:
-            FileNotFoundError: a shard has not been rendered.
+            FileNotFoundError: a shard is missing.
         """
         return load_shards(directory / self.name, self.shards, images=images)
 
 
 def load_shards(folder: Path, shards: int, *, images: bool = True) -> Arrays:
-    """The first shards of a set in one.
+    """Load the first shards of a set as one.
 
     Args:
-        folder: of the set.
-        shards: how many, at least 1.
-        images: whether `image` is wanted, too.
+        folder: folder of the set.
+        shards: number of shards, at least 1.
+        images: whether to load `image`, too.
 
     Raises:
-        FileNotFoundError: a shard has not been drawn.
+        FileNotFoundError: a shard is missing.
     """
     names: list[str] = []
     parts: list[Arrays] = []
@@ -125,13 +125,13 @@ def load_shards(folder: Path, shards: int, *, images: bool = True) -> Arrays:
 
 
 def write_shard(folder: Path, number: int, arrays: Arrays) -> None:
-    """Keep a shard, whole or not at all."""
+    """Write a shard, whole or not at all."""
     with whole_file(shard_file(folder, number)) as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
 def shard_file(folder: Path, number: int) -> Path:
-    """Where a shard is kept."""
+    """Return the path of a shard."""
     return folder / f"{number:05d}.npz"
 
 
@@ -141,13 +141,13 @@ def _write(job: tuple[PortraitSet, Path, int]) -> None:
 
 
 def facts(drawn: Portrait) -> Arrays:
-    """What is known of a portrait, as numbers.
+    """Return the ground truth of a portrait as numbers.
 
     Returns:
         `identity`, `nuisance` int64; `landmarks` [5, 2], `box` [4], `pose` [5] (yaw, pitch, roll, gaze yaw, gaze
         pitch, degrees), `age` (years), `intensity`, `make_up` float32; `sex` (0 female, 1 male), `ethnicity`,
-        `smile`, `open_mouth`, `glasses`, `beard`, `hair_style`, `hair_colour`, `expression` uint8, numbers in the
-        order of this module's tuples; `mask` [side, side // 8] uint8, packed bits.
+        `smile`, `open_mouth`, `glasses`, `beard`, `hair_style`, `hair_colour`, `expression` uint8, indices into
+        this module's tuples; `mask` [side, side // 8] uint8, packed bits.
     """
     truth = drawn.truth
     looks = truth.attributes
@@ -181,7 +181,7 @@ def facts(drawn: Portrait) -> Arrays:
 
 
 def batches(count: int, size: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Numbers below `count` in random order, over and over, `size` at a time."""
+    """Yield indices below `count` in random order, `size` at a time, forever."""
     while True:
         order = generator.permutation(count)
         for start in range(0, count - size + 1, size):

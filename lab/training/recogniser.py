@@ -1,7 +1,7 @@
-"""Trains the recognisers: the one that conditions the diffusion model, and the judge, which never saw its people.
+"""Trains the recognisers: the one that conditions the diffusion model, and the judge, which never sees its people.
 
-Both learn to see the shape of a face and nothing else. That shape is known as numbers (`identity_code`), so that a
-picture is compared not only with the others in its batch but with the codes of everybody in the set.
+Both learn to see only the shape of a face. That shape is known as numbers (`identity_code`), so each picture is
+compared not only with the others in its batch but with the codes of all people in the set.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from .portraits import Arrays, PortraitSet
 from .verification import FALSE_MATCH_RATE, verification
 
 CELLS = 49
-"""Of the last maps: RECOGNITION_SIDE halved four times, squared."""
+"""Cells of the last maps: RECOGNITION_SIDE halved four times, squared."""
 
 TRAINING = PortraitSet("train", 0, 6000, 4)
-"""The portraits from which all parts but the judge learn."""
+"""The portraits that all parts but the judge learn from."""
 
 VALIDATION = PortraitSet("test", 900_000, 300, 6)
-"""People for the figures; none of them is trained on or measured later."""
+"""People for the figures; no training and no later measurement uses them."""
 
 
 @dataclass(frozen=True)
@@ -47,27 +47,27 @@ class RecogniserPlan:
     """All numbers of a recogniser's training.
 
     Attributes:
-        name: of the state, and of the pack.
-        split: of the people that are learnt.
-        people: how many.
-        each: portraits of each person.
-        validation: portraits for the figures.
-        form: of the network.
-        widths: see `networks`.
-        depths: see `networks`; of a residual network.
-        embedding: numbers that are learnt; they are then spread over IDENTITY_WIDTH.
-        components: of the shape, see `identity_code`.
-        batch: people in a batch, each with all portraits.
-        grouped: share of the batch that has one sex and ethnicity.
-        steps: in all.
+        name: name of the training's state and of the pack.
+        split: split of the people to learn.
+        people: number of people to learn.
+        each: portraits per person.
+        validation: portraits that the figures are measured on.
+        form: kind of network.
+        widths: channels of each level.
+        depths: residual blocks of each level, for a residual network.
+        embedding: length of the learnt embedding, which is then spread over IDENTITY_WIDTH.
+        components: principal components of the shape in an identity code.
+        batch: people per batch, each with all portraits.
+        grouped: share of the batch with the same sex and ethnicity.
+        steps: total number of steps.
         rate: peak of the learning rate.
-        seed: of all random numbers.
-        sharpness: of the comparisons, factor on the cosine.
-        by_code: weight of the comparison with everybody's code.
+        seed: seed of all random numbers.
+        sharpness: factor on the cosine in comparisons.
+        by_code: weight of the comparison with all people's codes.
         by_pair: weight of the comparison within the batch.
         by_value: weight of the squared error of the code.
-        augmentation: see there.
-        settling: batches over which the normalisations are measured at the end.
+        augmentation: how strongly crops are spoilt.
+        settling: batches that the normalisations are measured over at the end.
     """
 
     name: str
@@ -134,16 +134,16 @@ def _smoke(plan: RecogniserPlan) -> RecogniserPlan:
 
 
 RECIPES = {"recogniser": (RECOGNISER, _smoke(RECOGNISER)), "judge": (JUDGE, _smoke(JUDGE))}
-"""Full and smoke."""
+"""The full recipe and the one for the smoke test."""
 
 
 class RecogniserTraining(nn.Module):
-    """A recogniser, and networks that only its training needs.
+    """A recogniser, and the networks that only its training needs.
 
     Attributes:
         network: [N, 3, S, S] in [-1, 1] to [N, embedding].
-        to_code: what a code looks like as an embedding.
-        from_embedding: what an embedding says of the code.
+        to_code: maps a code to an embedding.
+        from_embedding: maps an embedding to a code.
     """
 
     def __init__(self, plan: RecogniserPlan, code_width: int) -> None:
@@ -157,13 +157,13 @@ class RecogniserTraining(nn.Module):
 
 
 def build(plan: RecogniserPlan, code_width: int) -> RecogniserTraining:
-    """An untrained recogniser, always the same."""
+    """Build an untrained recogniser, always the same."""
     torch.manual_seed(plan.seed)
     return RecogniserTraining(plan, code_width).to(memory_format=torch.channels_last)
 
 
 def choose_people(groups: NDArray[np.int64], plan: RecogniserPlan, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Numbers of a batch's people; a part of them is of one of the `groups` [P]."""
+    """Choose the indices of a batch's people; some of them share one of the `groups` [P]."""
     together = round(plan.batch * plan.grouped)
     members = np.flatnonzero(groups == groups[rng.integers(len(groups))])
     chosen = rng.choice(members, min(together, len(members)), replace=False)
@@ -172,8 +172,8 @@ def choose_people(groups: NDArray[np.int64], plan: RecogniserPlan, rng: np.rando
 
 
 def face_batch(data: Arrays, rows: NDArray[np.int64], mirrored: NDArray[np.bool_], rng: np.random.Generator) -> Images:
-    """Crops [N, S, S, 3] of portraits, with a detector's errors, mirrored where told."""
-    # Truth counts from the picture's corner, OpenCV from the middle of the first pixel; detectors do this or that.
+    """Cut crops [N, S, S, 3] from portraits with a detector's errors, mirrored where `mirrored` says."""
+    # The truth's origin is the picture's corner, OpenCV's the middle of the first pixel; detectors use either.
     maps = similarity(noisy_landmarks(data["landmarks"][rows] - 0.5 * rng.random((len(rows), 1, 1)), rng))
     crops = warp(data["image"][rows], maps, RECOGNITION_SIDE)
     crops[mirrored] = crops[mirrored, :, ::-1]
@@ -181,7 +181,7 @@ def face_batch(data: Arrays, rows: NDArray[np.int64], mirrored: NDArray[np.bool_
 
 
 def pair_loss(embeddings: Tensor, people: Tensor, sharpness: float) -> Tensor:
-    """Supervised contrastive loss of embeddings [N, D] of length 1 and their people [N]."""
+    """Return the supervised contrastive loss of embeddings [N, D] of length 1 and their people [N]."""
     alone = torch.eye(len(people), dtype=torch.bool)
     scores = (sharpness * embeddings @ embeddings.T).masked_fill(alone, -1e9)
     same = (people[:, None] == people[None, :]) & ~alone
@@ -193,8 +193,8 @@ def train_embedding(shop: Workshop, plan: RecogniserPlan) -> dict[str, Any]:
     """Train a recogniser, write it and measure it.
 
     Args:
-        shop: where.
-        plan: its numbers.
+        shop: workshop of the training.
+        plan: numbers of the training.
 
     Returns:
         `seconds` of training and the figures of `measure_embedding`.
@@ -206,7 +206,7 @@ def train_embedding(shop: Workshop, plan: RecogniserPlan) -> dict[str, Any]:
 
 
 def fit(shop: Workshop, plan: RecogniserPlan, model: RecogniserTraining) -> float:
-    """Train a model in place, and return the seconds that took."""
+    """Train a model in place; return the seconds it took."""
     data = plan.portraits.load(shop.data)
     everyone = data["identity"][:: plan.each]
     codes = torch.from_numpy(identity_codes(everyone, plan.components)).flatten(0, 1)
@@ -240,18 +240,18 @@ def fit(shop: Workshop, plan: RecogniserPlan, model: RecogniserTraining) -> floa
 
 
 def spreading(plan: RecogniserPlan) -> NDArray[np.float32]:
-    """A fixed matrix [IDENTITY_WIDTH, embedding] that preserves lengths and cosines."""
+    """Return a fixed matrix [IDENTITY_WIDTH, embedding] that preserves lengths and cosines."""
     draws = np.random.default_rng(plan.seed).normal(size=(IDENTITY_WIDTH, plan.embedding))
     return np.linalg.qr(draws)[0].astype(np.float32)
 
 
 def pack_file(shop: Workshop, plan: RecogniserPlan) -> Path:
-    """Path of the finished recogniser."""
+    """Return the path of the finished recogniser."""
     return shop.models / FACE_PACK.with_name(plan.name) / "recognition.onnx"
 
 
 def export_embedding(path: Path, plan: RecogniserPlan, network: nn.Sequential) -> None:
-    """Write a recogniser as InsightFace reads it.
+    """Write a recogniser in InsightFace's format.
 
     Input `input.1` [N, 3, 112, 112], RGB as (value - 127.5) / 127.5; output `embedding` [N, 512], any length.
     """
@@ -265,7 +265,7 @@ def export_embedding(path: Path, plan: RecogniserPlan, network: nn.Sequential) -
 
 
 def export_and_measure(shop: Workshop, plan: RecogniserPlan, model: RecogniserTraining) -> dict[str, Any]:
-    """Write a recogniser and where it decides, and return its figures in colour and in grey, see `verification`."""
+    """Write a recogniser and its operating point; return its `verification` figures in colour and in grey."""
     path = pack_file(shop, plan)
     export_embedding(path, plan, model.network)
     plan.validation.render(shop.data, shop.threads)
@@ -276,11 +276,11 @@ def export_and_measure(shop: Workshop, plan: RecogniserPlan, model: RecogniserTr
 
 
 def operating_point(figures: Mapping[str, Any], portraits: PortraitSet) -> OperatingPoint:
-    """Where a recogniser decides, whether pictures have colour or not: the larger of the two thresholds.
+    """Return a recogniser's operating point for colour and grey pictures: the larger of the two thresholds.
 
     Args:
-        figures: of `measure_embedding`.
-        portraits: that it measured.
+        figures: figures from `measure_embedding`.
+        portraits: portraits they were measured on.
     """
     return OperatingPoint(
         threshold=round(max(figures[name]["threshold"] for name in ("colour", "grey")), 4),
@@ -291,10 +291,10 @@ def operating_point(figures: Mapping[str, Any], portraits: PortraitSet) -> Opera
 
 
 def measure_embedding(path: Path, data: Arrays) -> dict[str, Any]:
-    """Figures of a recogniser's file on portraits, found with a detector's errors.
+    """Measure a recogniser's file on portraits, cropped with a detector's errors.
 
     Returns:
-        `colour` and `grey`, see `verification`.
+        `colour` and `grey`, each with the figures of `verification`.
     """
     rng = np.random.default_rng(0)
     crops = warp(data["image"], similarity(noisy_landmarks(data["landmarks"] - 0.5, rng)), RECOGNITION_SIDE)
@@ -306,7 +306,7 @@ def measure_embedding(path: Path, data: Arrays) -> dict[str, Any]:
 
 
 def embed_crops(path: Path, crops: Images, at_once: int = 100) -> NDArray[np.float32]:
-    """Embeddings [N, 512] of crops by a recogniser's file, in InsightFace's own way."""
+    """Embed crops with a recogniser's file as InsightFace does; return embeddings [N, 512]."""
     import onnxruntime
     from insightface.model_zoo.arcface_onnx import ArcFaceONNX
 
@@ -323,10 +323,10 @@ def embed_crops(path: Path, crops: Images, at_once: int = 100) -> NDArray[np.flo
 
 
 def train_recogniser(shop: Workshop) -> dict[str, Any]:
-    """Train the recogniser of the pack `miniature`, see `train_embedding`."""
+    """Train the recogniser of the pack `miniature`; return its figures."""
     return train_embedding(shop, RECIPES["recogniser"][shop.smoke])
 
 
 def train_judge(shop: Workshop) -> dict[str, Any]:
-    """Train the recogniser of the pack `miniature-judge`, see `train_embedding`."""
+    """Train the recogniser of the pack `miniature-judge`; return its figures."""
     return train_embedding(shop, RECIPES["judge"][shop.smoke])

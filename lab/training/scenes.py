@@ -19,10 +19,10 @@ from ..render.seeds import Split, identity_seed
 from .portraits import Arrays, load_shards, shard_file, write_shard
 
 SHARD = 50
-"""Scenes in a shard."""
+"""Scenes per shard."""
 
 TURNED = 0.5
-"""Share of the people whose pose is drawn uniformly from all poses that the detector must find."""
+"""Share of the people whose pose is uniform over all poses that the detector must find."""
 
 WIDEST_YAW, WIDEST_ROLL = 45.0, 30.0
 """Degrees."""
@@ -34,7 +34,7 @@ CROWDING = 8
 """First number of the seeds of `with_neighbours`."""
 
 NEIGHBOURS = 0.7
-"""Share of the people in a crowded scene of whom somebody nearer covers a part."""
+"""Share of the people in a crowded scene who are partly covered by a nearer person."""
 
 BEHIND = (0.2, 0.7)
 """About the least and largest share of a face that the neighbour covers; `render.scene.covered` overestimates it."""
@@ -45,12 +45,12 @@ class SceneSet:
     """A set of scenes.
 
     Attributes:
-        split: of the people, see `render.seeds`; scenes of different splits have different seeds, too.
+        split: split of the people, from `render.seeds`; scenes of different splits also differ in their seeds.
         first: number of the first scene within the split.
         count: number of scenes.
-        height: pixels.
-        width: pixels.
-        crowded: whether most people have somebody nearer in front of a part of their face.
+        height: height in pixels.
+        width: width in pixels.
+        crowded: whether most faces are partly covered by a nearer person.
     """
 
     split: Split
@@ -72,7 +72,7 @@ class SceneSet:
         return -(-self.count // SHARD)
 
     def spec(self, index: int) -> SceneSpec:
-        """Layout of the scene of a number below `count`: the seed's, with some of the people turned further."""
+        """Return the layout of the scene with an index below `count`, with some people turned further."""
         seed = identity_seed(self.split, self.first + index)
         spec = draw_scene_spec(seed, self.height, self.width, split=self.split, widest=WIDEST_YAW)
         rng = np.random.default_rng([TURNS, seed])
@@ -80,29 +80,29 @@ class SceneSet:
         return with_neighbours(spec, self.split) if self.crowded else spec
 
     def shard(self, number: int) -> Arrays:
-        """Draw one shard. See `facts` for what it holds beside `image` [n, height, width, 3] uint8."""
+        """Draw one shard: `image` [n, height, width, 3] uint8 and the columns of `facts`."""
         drawn = [draw_scene(self.spec(i)) for i in range(number * SHARD, min(self.count, (number + 1) * SHARD))]
         columns = [facts(scene) for scene in drawn]
         arrays = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
         return {"image": np.stack([scene.image for scene in drawn])} | arrays
 
     def render(self, directory: Path) -> None:
-        """Draw the shards that are not there yet."""
+        """Draw the missing shards."""
         for number in range(self.shards):
             if not shard_file(directory / self.name, number).exists():
                 write_shard(directory / self.name, number, self.shard(number))
 
     def load(self, directory: Path) -> Arrays:
-        """All shards in one.
+        """Load all shards as one.
 
         Raises:
-            FileNotFoundError: a shard has not been drawn.
+            FileNotFoundError: a shard is missing.
         """
         return load_shards(directory / self.name, self.shards)
 
 
 def turned(place: Placement, rng: np.random.Generator) -> Placement:
-    """The same person, with another yaw and roll in a share TURNED of all cases."""
+    """Return the same person, turned to another yaw and roll in a share TURNED of all cases."""
     further, yaw, roll = rng.random(), rng.uniform(-WIDEST_YAW, WIDEST_YAW), rng.uniform(-WIDEST_ROLL, WIDEST_ROLL)
     if further >= TURNED:
         return place
@@ -111,11 +111,11 @@ def turned(place: Placement, rng: np.random.Generator) -> Placement:
 
 
 def with_neighbours(spec: SceneSpec, split: Split) -> SceneSpec:
-    """The same scene with more people, up to MOST_PEOPLE: in front of NEIGHBOURS of those who are there, one each.
+    """Add people to a scene, up to MOST_PEOPLE: one each in front of a share NEIGHBOURS of those in it.
 
     Args:
-        spec: of the scene.
-        split: that the others come from.
+        spec: layout of the scene.
+        split: split of the added people.
     """
     rng = np.random.default_rng([CROWDING, spec.seed])
     people = list(spec.people)
@@ -128,7 +128,7 @@ def with_neighbours(spec: SceneSpec, split: Split) -> SceneSpec:
 
 
 def _neighbour(far: Placement, split: Split, rng: np.random.Generator) -> Placement:
-    """Somebody a little nearer, as far away sideways as it takes for a part of the other's face to be seen."""
+    """Place a person slightly nearer, far enough to the side to leave part of the other's face visible."""
     size = far.face_height * rng.uniform(1.05, 1.7)
     wanted = rng.uniform(*BEHIND)
     y = far.y + far.face_height * rng.uniform(-0.2, 0.9)
@@ -143,7 +143,7 @@ def _neighbour(far: Placement, split: Split, rng: np.random.Generator) -> Placem
 
 
 def facts(scene: Scene) -> dict[str, NDArray[Any]]:
-    """What is known of a scene's faces, as numbers in MOST_PEOPLE rows of which the first `people` are faces.
+    """Return the ground truth of a scene's faces in MOST_PEOPLE rows, of which the first `people` are faces.
 
     Returns:
         `people` uint8; `box` [rows, 4], `landmarks` [rows, 5, 2] (pixels), `visible` [rows], `inside` [rows] (in

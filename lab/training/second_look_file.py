@@ -1,8 +1,8 @@
-"""A detector's file with a second look at what it finds: from a file in SCRFD's form to another one in the same form.
+"""Adds a second look to a detector's file: from a file in SCRFD's format to another in the same format.
 
-Everything is in the one graph, so InsightFace does not know of it: what the first stage finds is thinned out, each
-find is cut out of the picture and looked at by the second network, and its answers take the find's place in the
-outputs. All else gets the score 0.
+Everything is in one graph, invisible to InsightFace. The first stage's finds are thinned out, each is cut out of the
+picture and passed to the second network, and that network's answer replaces the find in the outputs. Everything else
+gets the score 0.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from .onnx_export import CompactGraph, Stored, append
 from .second_look import EVEN, LOOKS, MARKS, MIDDLE, OUTPUTS, REACH, SHOWN
 
 LEAST_SCORE = 0.15
-"""Least score of the first stage that gets a second look. Lower scores would cost time and find nobody else."""
+"""Least first-stage score that gets a second look. Lower scores would cost time and find no more faces."""
 
 SAME = 0.5
-"""Of boxes that overlap more than this (intersection over union), only the best gets a second look."""
+"""Of boxes with a larger intersection over union than this, only the best gets a second look."""
 
 MOST = 100
-"""The most finds that get a second look."""
+"""Most finds that get a second look."""
 
 ANCHORS = 2
-"""Finds of a cell."""
+"""Finds per cell."""
 
 
 class Proposals(NamedTuple):
-    """Values of a graph: what the first stage found, N places in all, M of them to be looked at again.
+    """Values of a graph: the first stage's finds in N places, M of which get a second look.
 
     Attributes:
-        counts: [1] for each stride, its places; they sum to N.
-        origins: [N + 1, 2], where a place's numbers count from, pixels; the last row here and elsewhere is nobody's.
-        strides: [N + 1, 1], their unit in pixels.
+        counts: [1] for each stride, number of its places; they sum to N.
+        origins: [N + 1, 2], pixels that a place's numbers are relative to; here and below, the last row is a dummy.
+        strides: [N + 1, 1], unit of these numbers in pixels.
         boxes: [N + 1, 4], pixels.
         scores: [N, 1].
-        rows: [M], M at least 1: numbers of places; the last is N.
+        rows: [M], M at least 1, indices of places; the last is N, the dummy.
     """
 
     counts: dict[int, str]
@@ -55,13 +55,13 @@ def _numbers(*values: int) -> np.ndarray:
 
 
 def propose(graph: CompactGraph, image: str, given: dict[str, str], least: float = LEAST_SCORE) -> Proposals:
-    """Append what chooses the finds that are looked at again.
+    """Append the choice of finds that get a second look.
 
     Args:
-        graph: of the first stage.
-        image: its input.
-        given: its outputs by their names in SCRFD's form.
-        least: score of what is chosen.
+        graph: graph of the first stage.
+        image: input of the graph.
+        given: outputs of the graph by SCRFD's names.
+        least: least score of the chosen finds.
     """
     zero, one = graph.array(_numbers(0)), graph.array(_numbers(1))
     size = graph.node("Slice", graph.node("Shape", image), graph.array(_numbers(2)), graph.array(_numbers(4)))
@@ -104,20 +104,20 @@ def propose(graph: CompactGraph, image: str, given: dict[str, str], least: float
         strides=graph.node("Concat", *units, graph.array(np.ones((1, 1))), axis=0),
         boxes=boxes_of_all,
         scores=scores,
-        # Never empty, because not every runtime accepts an empty batch.
+        # Never empty, because some runtimes reject an empty batch.
         rows=graph.node("Concat", chosen, total, axis=0),
     )
 
 
 def _columns(graph: CompactGraph, rows: str, first: int, last: int) -> str:
-    """Columns `first` up to `last` of [N, ...]."""
+    """Append a slice of columns `first` up to `last` of [N, ...]."""
     return graph.node("Slice", rows, *(graph.array(_numbers(value)) for value in (first, last, 1)))
 
 
 def proposals_file(first: bytes, least: float) -> bytes:
-    """From the first stage's file one that gives out what would get a second look from a score of `least`.
+    """Make a file that outputs the first stage's finds that would get a second look at a least score of `least`.
 
-    Input as that of `first`; outputs `boxes` [M, 4] in pixels and `scores` [M, 1].
+    The input is that of `first`; the outputs are `boxes` [M, 4] in pixels and `scores` [M, 1].
     """
     graph, image, given = CompactGraph.opened(first)
     found = propose(graph, image, given, least)
@@ -129,7 +129,7 @@ def proposals_file(first: bytes, least: float) -> bytes:
 
 
 def _squares(graph: CompactGraph, boxes: str) -> tuple[str, str, str]:
-    """See `second_look.squares_around`: corners [M, 4], middles [M, 2] and sides [M, 1]."""
+    """Append the squares to look at: corners [M, 4], middles [M, 2] and sides [M, 1]."""
     low, high = _columns(graph, boxes, 0, 2), _columns(graph, boxes, 2, 4)
     middle = graph.node("Mul", graph.node("Add", low, high), graph.array(0.5))
     longer = graph.node("ReduceMax", graph.node("Sub", high, low), axes=[1], keepdims=1)
@@ -140,11 +140,11 @@ def _squares(graph: CompactGraph, boxes: str) -> tuple[str, str, str]:
 
 
 def second_look_file(first: bytes, network: nn.Sequential) -> bytes:
-    """The first stage's file with the second look in it; see `detector_network.detector_file` for its form.
+    """Add the second look to the first stage's file; both have the format of `detector_network.detector_file`.
 
     Args:
-        first: file in SCRFD's form with landmarks that `CompactGraph` wrote.
-        network: see `second_look.second_network`, in the mode of evaluation.
+        first: file in SCRFD's format, with landmarks, that `CompactGraph` wrote.
+        network: network from `second_look.second_network`, in evaluation mode.
     """
     graph, image, given = CompactGraph.opened(first)
     found = propose(graph, image, given)
@@ -193,11 +193,11 @@ def second_look_file(first: bytes, network: nn.Sequential) -> bytes:
 
 
 def _repeated(graph: CompactGraph, points: str, times: int) -> str:
-    """[M, 2] to [M, 2 * times]."""
+    """Append the repetition of [M, 2] to [M, 2 * times]."""
     return graph.node("Concat", *[points] * times, axis=1)
 
 
 def _placed(graph: CompactGraph, raw: str, rest: np.ndarray, middle: str, side: str) -> str:
-    """Points [M, 2 * P] in pixels from raw ones, in sides of a square from where they are at output 0."""
+    """Append the conversion of raw points, offsets in sides of a square from `rest`, to pixels [M, 2 * P]."""
     points = graph.node("Mul", graph.node("Add", raw, graph.array(rest)), side)
     return graph.node("Add", points, _repeated(graph, middle, rest.size // 2))

@@ -1,7 +1,7 @@
-"""Training of the detector's second look, after the first stage is done: `trained_second_look`.
+"""Trains the detector's second look, after the first stage is done.
 
-It learns from canvases such as those of the first stage, larger ones, and from what that found in them, right or
-wrong: its mistakes are what the second look is for.
+It learns from canvases like the first stage's, but larger, and from the first stage's finds in them, right or wrong:
+the second look exists to correct its mistakes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .loop import Workshop
 from .second_look import SHOWN, decode, second_network, squares_around
 
 NAME = "second-look"
-"""Of the training's state."""
+"""Name of the training's state."""
 
 EXACT = 0.005
-"""Error, in sides of a square, up to which the loss is quadratic."""
+"""Error in sides of a square up to which the loss is quadratic."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class SecondLookRecipe:
     """All numbers of the training.
 
     Attributes:
-        finds: that are learned from.
-        steps: of training.
-        settled: see `DetectorRecipe`.
+        finds: set of finds to learn from.
+        steps: number of training steps.
+        settled: share of the steps after which normalisations keep their statistics.
         rate: peak of the learning rate.
-        seed: of weights and squares.
-        batch: canvases in a step.
-        each: squares in each canvas at most, of what was found and of what is near a face.
-        box_weight: of the boxes' loss against that of the scores.
-        landmark_weight: of the landmarks' loss against that of the scores.
+        seed: seed of weights and squares.
+        batch: canvases per step.
+        each: most squares per canvas around finds, and as many near faces.
+        box_weight: weight of the boxes' loss relative to the scores'.
+        landmark_weight: weight of the landmarks' loss relative to the scores'.
     """
 
     finds: FindSet
@@ -56,7 +56,7 @@ class SecondLookRecipe:
 
 
 def squares_of(images: Tensor, lesson: Lesson) -> tuple[Tensor, Tensor]:
-    """What is to be looked at, [S, 3, SHOWN, SHOWN], and where it is, [S, 4], of canvases [B, 3, H, W]."""
+    """Cut squares [S, 3, SHOWN, SHOWN] from canvases [B, 3, H, W]; also return their places [S, 4]."""
     squares = squares_around(torch.from_numpy(lesson.boxes))
     numbered = torch.cat([torch.from_numpy(lesson.canvas).float()[:, None], squares], dim=1)
     shown: Tensor = roi_align(images, numbered, SHOWN, 1.0, -1, True)
@@ -64,7 +64,7 @@ def squares_of(images: Tensor, lesson: Lesson) -> tuple[Tensor, Tensor]:
 
 
 def second_look_loss(raw: Tensor, squares: Tensor, lesson: Lesson, recipe: SecondLookRecipe) -> Tensor:
-    """Quality focal loss of the scores, and the distances of boxes and landmarks in sides of the square."""
+    """Return the quality focal loss of the scores plus distances of boxes and landmarks in sides of the square."""
     logits, boxes, marks = decode(raw, squares)
     own, face, decided = (torch.from_numpy(flags) for flags in (lesson.own, lesson.face, lesson.decided))
     true_boxes, true_marks = torch.from_numpy(lesson.true_boxes), torch.from_numpy(lesson.true_marks)
@@ -84,12 +84,12 @@ def second_look_loss(raw: Tensor, squares: Tensor, lesson: Lesson, recipe: Secon
 def trained_second_look(
     shop: Workshop, recipe: SecondLookRecipe, stock: Stock, first: bytes
 ) -> tuple[nn.Sequential, float]:
-    """The trained network, in the form it is used in, and the seconds of its training.
+    """Train the second look; return the network, ready for use, and the seconds of training.
 
     Args:
-        shop: where the training works.
-        recipe: of it.
-        stock: that canvases are made of.
+        shop: workshop of the training.
+        recipe: recipe of the training.
+        stock: pictures that canvases are made of.
         first: the first stage's file.
     """
     recipe.finds.render(shop.data, stock, first)

@@ -10,7 +10,7 @@ Picture = NDArray[np.uint8]
 """[H, W, 3] RGB."""
 
 GREY = 0.12
-"""Share of the pictures that lose their colour."""
+"""Share of the pictures that turn grey."""
 
 
 def recoloured(image: Picture, rng: np.random.Generator) -> Picture:
@@ -29,7 +29,7 @@ def recoloured(image: Picture, rng: np.random.Generator) -> Picture:
 
 
 def blurred(image: Picture, rng: np.random.Generator, strongest: float) -> Picture:
-    """Blur a picture as if it were out of focus or enlarged, by a radius of at most `strongest` pixels."""
+    """Blur a picture as if out of focus or enlarged, by a radius of at most `strongest` pixels."""
     radius = float(rng.uniform(0.3, max(strongest, 0.4)))
     if rng.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), radius), np.uint8)
@@ -41,7 +41,7 @@ def blurred(image: Picture, rng: np.random.Generator, strongest: float) -> Pictu
 
 
 def noisy(image: Picture, rng: np.random.Generator) -> Picture:
-    """Add the grain of a sensor, or the blots, a few pixels wide, of a generator."""
+    """Add a sensor's grain, or a generator's blotches a few pixels wide."""
     height, width = image.shape[:2]
     grain = int(rng.choice([1, 1, 2, 4]))
     strength = rng.uniform(1.5, 14.0)
@@ -59,7 +59,7 @@ def compressed(image: Picture, rng: np.random.Generator) -> Picture:
 
 
 def spoiled(image: Picture, rng: np.random.Generator, *, strongest_blur: float = 1.2) -> Picture:
-    """Apply a little of everything, or nothing."""
+    """Apply a little of everything, or leave the picture alone."""
     if rng.random() < 0.8:
         image = recoloured(image, rng)
     if rng.random() < 0.3:

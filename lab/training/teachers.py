@@ -1,4 +1,4 @@
-"""The denoiser's teachers, which read identity and looks from its guess at a clean latent."""
+"""The denoiser's teachers, which read identity and traits from its guess at a clean latent."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from .loop import Workshop
 from .traits import mentioned
 
 UNSPOKEN = 0.3
-"""Weight of traits that a caption does not mention, which must not change, against those that it mentions."""
+"""Weight of the traits that a caption leaves out, which must not change, relative to those it mentions."""
 
 KEPT_BY_STEPS = 600
-"""Timestep below which most of the training with the adapter takes place, because anonymisation starts there."""
+"""Timestep below which the adapter is mostly trained, because anonymisation starts there."""
 
 
 def dissimilarity(read: Tensor, identities: Tensor) -> Tensor:
-    """[N] 1 - cosine of what was read, [N, 512], and the identities."""
+    """Return 1 - cosine [N] between embeddings that were read [N, 512] and the identities."""
     return 1 - F.cosine_similarity(read, identities)
 
 
 def disagreement(read: Tensor, truth: Tensor) -> Tensor:
-    """[N] mean cross entropy of traits that were read, [N, traits] logits, and the truth."""
+    """Return the mean cross entropy [N] between traits that were read, as logits [N, traits], and the truth."""
     return F.binary_cross_entropy_with_logits(read, truth, reduction="none").mean(1)
 
 
 @dataclass(frozen=True, eq=False)
 class Teachers:
-    """Two networks that read from guesses at clean latents whether these show what they should.
+    """Two networks that read whether guesses at clean latents show what they should.
 
     Attributes:
         identity: reads embeddings.
         traits: reads `traits.traits`.
-        figures: how well both read portraits that they did not learn from.
+        figures: how well both read held-out portraits.
     """
 
     identity: LatentReader
@@ -45,25 +45,25 @@ class Teachers:
     figures: dict[str, float]
 
     def unlikeness(self, clean: Tensor, identity: Tensor, timestep: Tensor, signal: Tensor) -> Tensor:
-        """Loss of the identities that the guesses should show, a scalar in [0, 2].
+        """Return the loss of the identities that the guesses should show, a scalar in [0, 2].
 
-        The noisier the picture, the less a single guess can show: it is weighted by the signal's power, and not
-        counted above KEPT_BY_STEPS.
+        The noisier the picture, the less a single guess can show. So the loss is weighted by the signal's power and
+        zero above KEPT_BY_STEPS.
 
         Args:
-            clean: [N, 4, h, w], guesses.
+            clean: [N, 4, h, w], guesses at clean latents.
             identity: [N, 512], unit length.
             timestep: [N].
-            signal: [N], abar there.
+            signal: [N], abar at these timesteps.
         """
         counts = signal * (timestep < KEPT_BY_STEPS)
         return (counts * dissimilarity(self.identity(clean), identity)).mean()
 
     def untruth(self, clean: Tensor, texts: Sequence[str], told: Tensor, seen: Tensor, signal: Tensor) -> Tensor:
-        """Loss of the traits that the captions mention and of those that they should keep; 0 or more.
+        """Return the loss of the traits that captions mention and of those they must not change, 0 or more.
 
         Args:
-            clean: [N, 4, h, w], guesses.
+            clean: [N, 4, h, w], guesses at clean latents.
             texts: N captions.
             told: [N, traits], those of the portraits that the captions describe.
             seen: [N, traits], those of the portraits themselves.
@@ -86,12 +86,12 @@ def trained_teachers(
     """Train both teachers, or load finished ones.
 
     Args:
-        shop: where.
-        identity_recipe: of the one.
-        trait_recipe: of the other.
-        latents: [N, 4, h, w] of portraits.
-        identities: [N, 512] of them.
-        truth: [N, traits] of them.
+        shop: workshop of the training.
+        identity_recipe: training of the identity reader.
+        trait_recipe: training of the trait reader.
+        latents: [N, 4, h, w], portraits.
+        identities: [N, 512], their embeddings.
+        truth: [N, traits], their traits.
     """
     identity, unlike = trained_reader(shop, "identity-reader", identity_recipe, latents, identities, dissimilarity)
     traits, wrong = trained_reader(shop, "trait-reader", trait_recipe, latents, truth, disagreement)

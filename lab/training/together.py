@@ -1,4 +1,4 @@
-"""Trains several parts at a time."""
+"""Trains several parts in parallel."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 LOOK_SECONDS = 1.0
-"""Between two looks at the running trainings."""
+"""Seconds between polls of the running trainings."""
 
 
 class Running(Protocol):
     """A training in progress."""
 
     def poll(self) -> int | None:
-        """Its exit code, or None while it runs."""
+        """Return its exit code, or None while it runs."""
 
 
 def train_together(waiting: Mapping[str, Sequence[str]], at_once: int, start: Callable[[str], Running]) -> None:
-    """Train parts, several at a time, each as soon as the parts that it needs are finished.
+    """Train parts in parallel, each as soon as the parts it needs are finished.
 
     Args:
-        waiting: the parts to train, each with those that it needs. A needed part that is not among them is finished.
-        at_once: how many run at a time.
+        waiting: parts to train, each with those it needs. Needed parts that are not listed are finished.
+        at_once: most trainings at a time.
         start: starts the training of a part.
 
     Raises:
-        RuntimeError: a training failed. Those that ran at the same time were completed; no other was started.
+        RuntimeError: a training failed. Those running at the time were completed; no other was started.
     """
     left, running = dict(waiting), dict[str, Running]()
     failed: list[str] = []
@@ -44,4 +44,4 @@ def train_together(waiting: Mapping[str, Sequence[str]], at_once: int, start: Ca
         if not ended:
             time.sleep(LOOK_SECONDS)
     if failed:
-        raise RuntimeError(f"not trained: {', '.join(failed)}; the reason is above. Start again to continue")
+        raise RuntimeError(f"not trained: {', '.join(failed)}; the output above says why. Start again to continue")

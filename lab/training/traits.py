@@ -1,4 +1,4 @@
-"""What captions can say of a portrait, as numbers, for the teacher of the denoiser's words."""
+"""Traits of a portrait that captions can mention, as numbers, for the denoiser's teacher of words."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ GROUPS: dict[str, tuple[str, int]] = {
     "beard": (r"beard|moustache|goatee|stubble|shaven", 1),
     "hair": ("|".join((*HAIR_COLOUR_NAMES, "white")), len(HAIR_COLOUR_NAMES)),
 }
-"""For each group of traits the words that mention it, and the number of its traits."""
+"""For each group of traits, the words that mention it and the number of its traits."""
 
 COUNT = sum(count for _, count in GROUPS.values())
 
 
 def traits(arrays: Arrays) -> Tensor:
-    """The traits of each portrait, float32 [N, COUNT] of 0 and 1, in the order of GROUPS.
+    """Return the traits of each portrait, float32 [N, COUNT] of 0 and 1, in the order of GROUPS.
 
-    Young, old; male; the ethnicities; smiling, open mouth; glasses; beard; the hair colours.
+    They are young, old; male; the ethnicities; smiling, open mouth; glasses; beard; the hair colours.
     """
     columns = [
         arrays["age"] < YOUNG,
@@ -48,7 +48,7 @@ def traits(arrays: Arrays) -> Tensor:
 
 
 def mentioned(texts: Sequence[str]) -> Tensor:
-    """Whether each text mentions each trait, float32 [N, COUNT] of 0 and 1."""
+    """Return whether each text mentions each trait, float32 [N, COUNT] of 0 and 1."""
     rows = [
         [float(bool(re.search(words, text))) for words, count in GROUPS.values() for _ in range(count)]
         for text in texts

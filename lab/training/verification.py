@@ -6,19 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 FALSE_MATCH_RATE = 1e-3
-"""Share of pairs of different people that are accepted at the threshold."""
+"""Share of pairs of different people that match at the threshold."""
 
 Flags = NDArray[np.bool_]
 Scores = NDArray[np.float64]
 
 
 def unit(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Rows [N, D] with length 1."""
+    """Scale rows [N, D] to length 1."""
     return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
 def equal_error_rate(genuine: Scores, impostor: Scores) -> float:
-    """The equal error rate: as many pairs of one person are refused as pairs of two people are accepted."""
+    """Return the equal error rate, where the share of missed genuine pairs equals the share of matching impostors."""
     genuine, impostor = np.sort(genuine), np.sort(impostor)
     refused = np.arange(len(genuine)) / len(genuine)
     accepted = 1 - np.searchsorted(impostor, genuine) / len(impostor)
@@ -27,14 +27,14 @@ def equal_error_rate(genuine: Scores, impostor: Scores) -> float:
 
 
 def pairs(embeddings: NDArray[np.floating], people: NDArray[np.int64]) -> tuple[Scores, Flags, NDArray[np.int64]]:
-    """Cosines of all pairs of different pictures.
+    """Compute cosines of all pairs of different pictures.
 
     Args:
         embeddings: [N, D].
-        people: [N], who each is.
+        people: [N], person in each picture.
 
     Returns:
-        [M] cosines, [M] whether it is one person, and [2, M] the pictures' numbers.
+        Cosines [M], whether both show the same person [M], and the pictures' indices [2, M].
     """
     rows = unit(embeddings)
     numbers = np.stack(np.triu_indices(len(rows), 1))
@@ -45,15 +45,15 @@ def pairs(embeddings: NDArray[np.floating], people: NDArray[np.int64]) -> tuple[
 def verification(
     embeddings: NDArray[np.floating], people: NDArray[np.int64], alike: NDArray[np.int64] | None = None
 ) -> dict[str, float]:
-    """Figures of a recogniser.
+    """Measure a recogniser.
 
     Args:
         embeddings: [N, D].
-        people: [N], who each is.
-        alike: [N, K], numbers that are equal for people who look alike at a glance.
+        people: [N], person in each picture.
+        alike: [N, K], numbers that are equal for people who look alike at first glance.
 
     Returns:
-        `eer`; `eer_alike` against impostors of whom all of `alike` is equal; `threshold` at `FALSE_MATCH_RATE`
+        `eer`; `eer_alike` against impostors with equal rows of `alike`; `threshold` at `FALSE_MATCH_RATE`
         and `missed` at it; mean and standard deviation of `genuine` and `impostor` cosines.
     """
     scores, same, (left, right) = pairs(embeddings, people)

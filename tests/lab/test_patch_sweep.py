@@ -1,4 +1,4 @@
-"""Every patch that the host ships, applied to the method on the miniature; and the harness on patches made to fail."""
+"""Every patch that the host ships, applied to the method on the miniature; and the verdict on patches made to fail."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_node_that_needs_what_nobody_knows_is_seen(bench: Bench) -> None:
         bench.supplies.arguments(node, {}, {})
     row = Row("New", "", "model", "", needs=tuple(raised.value.needs))
     (found,) = judge([row], ROW, ROW)
-    assert found.broken == ("needs A_NEW_TYPE, of which nothing is known",)
+    assert found.broken == ("needs A_NEW_TYPE, which `known.FILES` does not list",)
 
 
 # Rows by hand.
@@ -146,10 +146,10 @@ TOLD = OneSide("refused", False, float("nan"))
         ({"as_attributes": Look(0.9, True, 4.0)}, "similarity as attributes 0.90"),
         ({"look": Look(float("nan"), False, 4.0, passed=False)}, "destroys the picture"),
         ({"look": Look(0.2, True, 40.0)}, "destroys the picture"),
-        ({"look": Look(float("nan"), False, 4.0, passed=True)}, "for an anonymised one"),
-        ({"sides": (TOLD, OneSide("", False, 0.5))}, "on the sampler only: nobody is told"),
-        ({"sides": (OneSide("", False, float("nan")), TOLD)}, "on the inversion only: nobody is told"),
-        ({"stage": "invert", "failure": Failure("ValueError", "x", False)}, "neither ours nor known"),
+        ({"look": Look(float("nan"), False, 4.0, passed=True)}, "reports a destroyed face as anonymised"),
+        ({"sides": (TOLD, OneSide("", False, 0.5))}, "on the sampler only: no warning"),
+        ({"sides": (OneSide("", False, float("nan")), TOLD)}, "on the inversion only: no warning"),
+        ({"stage": "invert", "failure": Failure("ValueError", "x", False)}, "neither the pack's nor known"),
     ],
 )
 def test_each_promise_can_be_broken(change, said) -> None:

@@ -47,7 +47,7 @@ def test_what_is_finished_is_not_trained_again(
     before = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
     monkeypatch.setattr(command, "train_part", lambda *_: pytest.fail("trained again"))
     command.main([str(folder), "--models", str(models), "--smoke", "--threads", "1"])
-    assert capsys.readouterr().err.count("finished before") == len(parts.PARTS)
+    assert capsys.readouterr().err.count("already finished") == len(parts.PARTS)
     assert {path: path.read_bytes() for path in models.rglob("*") if path.is_file()} == before
 
 
