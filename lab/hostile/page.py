@@ -11,39 +11,39 @@ from .summary import ANGLES, PROMISED_SIZE, SMALL_MISSES, SMALL_SIZE, Figures, c
 COUNTED = {
     "saved": "photographs saved",
     "blocked": "photographs blocked by an error, nothing saved",
-    "refused": "photographs refused as they should be: broken ones",
+    "refused": "broken photographs, refused as intended",
     "faces": "faces drawn",
-    "found_first": "faces that the first search found",
-    "found_second": "faces that only the second search found",
-    "false_finds": "finds where no face was drawn",
-    "anonymised": "faces anonymised according to the check",
+    "found_first": "faces found by the first search",
+    "found_second": "faces found only by the second search",
+    "false_finds": "finds where nobody was drawn",
+    "anonymised": "faces anonymised, according to the check",
     "covered": "faces covered",
-    "anonymised_under_others_covers": "faces anonymised but hidden by another find's cover",
-    "unhandled_of_all_seen": "faces of any size and angle that both searches missed",
-    "missed_mostly_hidden": "faces that both searches missed with less than half visible: not counted above",
-    "processor_seconds_a_photo": "core seconds per photograph",
+    "anonymised_under_others_covers": "faces anonymised, but under another find's cover",
+    "unhandled_of_all_seen": "faces missed by both searches, of any size and angle",
+    "missed_mostly_hidden": "faces missed by both searches and more than half hidden: not counted above",
+    "processor_seconds_a_photo": "seconds of one processor core per photograph",
 }
-"""Names of the figures that no promise covers."""
+"""Figures without a promise, with their names."""
 
 
 def as_page(figures: Figures, command: str) -> str:
-    """Render all figures of `summarise` as Markdown.
+    """The page with all figures of `summarise`.
 
     Args:
-        figures: figures of the run.
-        command: command that repeats the run.
+        figures: of the run.
+        command: the command that repeats the run.
     """
     lines = [
         "# Hostile photographs",
         "",
         f"    {command}",
         "",
-        "made this page. The photographs come from the miniature's renderer, with every defect of users' pictures,",
-        "and show people no model has seen. Each ran through the whole graph in the host's executor, in few steps.",
-        "The saved files are judged at the face positions the renderer knows, by a recogniser at its threshold for one",
-        f"false match in a thousand: `{figures['judge']}` at {figures['threshold']:.4g}. The miniature has two trained",
-        "recognisers, and one of them guides. So the judge is also the checker, but it is told where the faces are",
-        "instead of having to find them.",
+        "made this page. The miniature's renderer draws photographs with all the difficulties of users' pictures,",
+        "showing people that no training saw. Each photograph goes through the whole graph in ComfyUI's own executor,",
+        "with few steps. A recogniser, told by the renderer where the faces are, judges what was saved, at its",
+        f"threshold for one false match in a thousand: `{figures['judge']}` at {figures['threshold']:.4g}. The",
+        "miniature has only two trained recognisers, and one of them guides, so the judge is also the checker; but it does not",
+        "have to find the faces.",
         "",
         "## Promises",
         "",
@@ -51,8 +51,8 @@ def as_page(figures: Figures, command: str) -> str:
         "|---|---|---|",
         *_promises(figures),
         "",
-        f"A missed face counts if it is within {WIDEST_YAW:g} degrees of yaw and {WIDEST_ROLL:g} of roll and at least",
-        f"{SEEN:.0%} of it is visible. A face is covered if a cover hides {COVERED:.0%} of it or more.",
+        f"Misses count faces within {WIDEST_YAW:g} degrees of yaw and {WIDEST_ROLL:g} of roll that are at least",
+        f"{SEEN:.0%} visible. A face counts as covered if a cover hides {COVERED:.0%} or more of it.",
         "",
         "## Counts",
         "",
@@ -62,8 +62,8 @@ def as_page(figures: Figures, command: str) -> str:
         "",
         "## Similarity",
         "",
-        f"The judge's cosines for found faces of {PROMISED_SIZE:g} px or more. *Recognised*: the share at or above the",
-        "threshold. *Another picture* shows the same person in another light and pose.",
+        f"The judge's cosines for found faces of {PROMISED_SIZE:g} px or more. *Recognised* is the fraction at or",
+        "above the threshold. *Another picture* shows the same person in another light and pose.",
         "",
         "| | faces | median | 95th percentile | recognised |",
         "|---|---|---|---|---|",
@@ -74,8 +74,8 @@ def as_page(figures: Figures, command: str) -> str:
         "",
         "## Misses",
         "",
-        "Faces that both searches missed, out of all faces with half or more visible, by size (longer side of the",
-        "box) and by the larger of yaw and roll in degrees:",
+        "Faces that both searches missed, out of all that were at least half visible, by size (longer side of the box)",
+        "and by the larger of yaw and roll in degrees:",
         "",
         "| size | " + " | ".join(class_names(ANGLES)) + " |",
         "|---" * len(ANGLES) + "|",
@@ -83,7 +83,7 @@ def as_page(figures: Figures, command: str) -> str:
         "",
         "Each missed face:",
         "",
-        "| case | kind | pixels | yaw | roll | seen, % |",
+        "| case | kind | pixels | yaw | roll | visible, % |",
         "|---|---|---|---|---|---|",
         *("| " + " | ".join(map(str, miss)) + " |" for miss in figures["listed_misses"]),
         "",
@@ -114,8 +114,8 @@ def _promises(figures: Figures) -> list[str]:
             f"{shown(figures['seam'])}, worst photograph {shown(figures['seam_worst_photo'])}",
             "below 1",
         ),
-        ("words from the inputs, their names or the graph in saved files", shown(figures["leaks"]), "none"),
-        ("photographs that were neither saved nor stopped with an error", figures["lost"], 0),
+        ("words from inputs, file names or the graph in saved files", shown(figures["leaks"]), "none"),
+        ("photographs neither saved nor refused with an error", figures["lost"], 0),
         ("broken photographs saved", figures["accepted"], 0),
     ]
     return [f"| {name} | {measured} | {allowed} |" for name, measured, allowed in rows]
@@ -128,7 +128,7 @@ def _size_row(figures: Figures, size: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Format a figure for reading."""
+    """A figure, rounded for reading."""
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list):

@@ -75,9 +75,9 @@ def tables(figures: Figures) -> str:
         "Agreement with the original": _agreement(figures["guidance"], "agreement"),
         "Agreement with the picture at g = 0": _agreement(figures["guidance"], "agreement_from_zero"),
         "Attributes": _attributes(figures["attributes"]["shares"]),
-        "Age and sex kept": _keep(figures["keep"]),
-        "The rest": _rest(figures),
-        "What was asked of it": _targets(figures["targets"]),
+        "Keeping age and sex": _keep(figures["keep"]),
+        "Other figures": _rest(figures),
+        "Targets": _targets(figures["targets"]),
     }
     head = (
         f"Seed {figures['seed']}, {figures['faces']} people, {figures['steps']} steps, denoise {figures['denoise']:g}, "
@@ -156,7 +156,7 @@ def _keep(keep: Figures) -> str:
         ]
         for case, title in titles.items()
     ]
-    header = ["", "sex as before", "age change, years", "sex as in truth", "age error, years"]
+    header = ["", "sex as before", "age change, years", "sex as drawn", "age error, years"]
     return table(header, rows)
 
 
@@ -170,7 +170,7 @@ def _targets(targets: Figures) -> str:
         ]
         for name, entry in targets.items()
     ]
-    return table(["figure", "reached", "asked for", "met"], rows)
+    return table(["figure", "reached", "target", "met"], rows)
 
 
 def _rest(figures: Figures) -> str:
@@ -178,9 +178,9 @@ def _rest(figures: Figures) -> str:
     rate = judge["false_match_rate"]
     lines: list[tuple[str, Any]] = [
         (f"judge's threshold at a false-match rate of {rate:g}", number(judge["threshold"], 3)),
-        ("the same in grey", number(judge["threshold_grey"], 3)),
+        ("judge's threshold in grey", number(judge["threshold_grey"], 3)),
         ("people recognised in another picture", percent(judge["known_again"])),
-        ("the same in grey", percent(judge["known_again_grey"])),
+        ("people recognised in another picture, in grey", percent(judge["known_again_grey"])),
         ("cosine of two pictures of one person", number(judge["genuine"])),
         ("cosine of different people", number(judge["impostor"])),
         ("similarity falls at every step to the default scale", "yes" if figures["monotone"] else "no"),

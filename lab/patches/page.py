@@ -12,16 +12,16 @@ from .promises import ALLOWED, Judged
 from .sweep import Row
 
 _LONGEST = 160
-"""Most characters of an error that the table shows."""
+"""Longest error text in the table, in characters."""
 
 _HEADS = {
     "holds": ("These can be used", "Connect the patched model to the inversion and to the sampler."),
     "own guidance": (
-        "These add guidance of their own",
-        "They change how the guidance combines its two branches, so scale 0 is no longer a plain prediction.",
+        "These add a guidance of their own",
+        "They change the result of the guidance's two branches, so scale 0 is no longer a plain prediction.",
     ),
-    "destroys": ("These destroy the picture", "Scale 0 still restores it; other scales do not."),
-    "stops": ("These stop the run", "They raise the error shown."),
+    "destroys": ("These destroy the picture", "Scale 0 still gives it back; other scales do not."),
+    "stops": ("These stop the run", "The error is shown."),
     "changes nothing": ("These change nothing here", ""),
     "cannot be applied": ("These could not be tried here", ""),
 }
@@ -31,9 +31,9 @@ _KINDS = {
     "text": "Texts: areas, masks, timesteps, controls",
     "clip": "Text encoders",
     "hooks": "Hooks on a text",
-    "guider": "The host's guiders, with our sampler",
-    "sampler": "The host's samplers, with our guider",
-    "sigmas": "Noise levels other than the recorded ones, with our sampler and guider",
+    "guider": "The host's guiders, with the pack's sampler",
+    "sampler": "The host's samplers, with the pack's guider",
+    "sigmas": "Noise levels other than the recorded ones, with the pack's sampler and guider",
 }
 
 
@@ -43,28 +43,28 @@ def as_page(judged: Sequence[Judged], models: Row, texts: Row, size: Size, comma
     Args:
         judged: all rows with their verdicts.
         models: the row without a patch.
-        texts: the unpatched row with the text that text patches act on.
-        size: size of the measurement.
-        command: command that makes this page.
-        release: version of the host.
+        texts: the same row, with the text that text patches act on.
+        size: of the measurement.
+        command: that made it.
+        release: of the host.
     """
     people = "one person" if size.people == 1 else f"{size.people} people"
     assert models.look is not None
     assert texts.look is not None
     measured = (
-        f"made this page. It lists every node of ComfyUI {release} that changes a model, text, text encoder, sampler, "
-        f"guider or noise levels, tried on the miniature: {people}, {size.steps} "
-        f"steps, denoise {size.denoise:g}. Inputs are the node's defaults; where those do nothing, the values shown. "
-        "Nodes that patch a model did so for inversion and sampler, once before and once after *Load Identity Adapter*."
+        f"made this page. It tries every node of ComfyUI {release} that changes a model, a text, a text encoder, a "
+        f"sampler, a guider or noise levels, as the host lists them, on the miniature: {people}, {size.steps} steps, "
+        f"denoise {size.denoise:g}. Inputs have the node's defaults or, where those do nothing, the values shown. A "
+        "node that takes a model was tried both before and after *Load Identity Adapter*."
     )
     columns = (
         f"*Scale 0* is the largest difference from the inverted latent; up to {ALLOWED:g} it counts as restored. "
         f"*Similarity* is the judge's cosine with the original at scale {size.scale:g}: {models.look.similarity:.2f} "
         f"without a patch, {texts.look.similarity:.2f} with the text that text patches act on. *Background* is the "
         f"mean change outside the person, in 1/255: {models.look.background:.1f} without a patch. *Time* is the "
-        "sampler's, as a multiple of the unpatched one's."
+        "sampling time, as a multiple of the time without a patch."
     )
-    sides = "A patch on the inversion or the sampler alone is refused wherever it would change the restored picture."
+    sides = "A patch on only the inversion or only the sampler is refused wherever it would change the result."
     lines = ["# Patches of the host", "", f"    {command}", ""]
     for paragraph in (measured, columns, sides):
         lines += [*textwrap.wrap(paragraph, 118), ""]
