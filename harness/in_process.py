@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import sys
 import tempfile
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,8 +27,10 @@ def start_host() -> None:
         SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
     """
     folder = str(comfyui_folder())
-    # The host's `nodes` must win over our folder of that name.
+    # The host's `nodes` must win over our folder of that name, which pytest imports on the way to tests/nodes/.
     sys.path.insert(0, folder)
+    if Path(getattr(sys.modules.get("nodes"), "__file__", None) or ".").resolve().is_relative_to(ROOT / "nodes"):
+        del sys.modules["nodes"]
     arguments = importlib.import_module("comfy.cli_args").args
     arguments.cpu = True
     arguments.base_directory = tempfile.mkdtemp(prefix="comfyui-base-")

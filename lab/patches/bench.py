@@ -23,7 +23,7 @@ from harness.in_process import PACK, load_pack
 from lab.measuring.host_run import Workflow
 from lab.measuring.people import draw_people
 from lab.measuring.recognisers import Recognisers
-from miniature.build import ADAPTER, FACE_PACK, JUDGE_PACK
+from miniature.layout import ADAPTER, FACE_PACK, JUDGE_PACK
 from miniature.workflow import DEFAULT_SCALE, FOUND_SCORE, SIDE
 
 from .files import write_files

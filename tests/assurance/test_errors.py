@@ -20,8 +20,9 @@ FOLDERS = ("host", "nodes", "reverse_personalization")
 def defined_errors(pack: ModuleType) -> Iterator[type[BaseException]]:
     """Every class of errors that a module of the pack defines."""
     for folder in FOLDERS:
-        for found in pkgutil.iter_modules([str(ROOT / folder)]):
-            module = importlib.import_module(f"{pack.__name__}.{folder}.{found.name}")
+        prefix = f"{pack.__name__}.{folder}."
+        for found in pkgutil.walk_packages([str(ROOT / folder)], prefix):
+            module = importlib.import_module(found.name)
             source = inspect.getsource(module)
             for name, thing in vars(module).items():
                 if isinstance(thing, type) and issubclass(thing, BaseException) and f"class {name}(" in source:
@@ -49,7 +50,7 @@ def test_the_name_is_the_same_from_any_folder(tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    loaded = importlib.import_module(f"{name}.adapter_file")
+    loaded = importlib.import_module(f"{name}.method.adapter_file")
     for part_name in [one for one in sys.modules if one.startswith(f"{name}.")]:
         monkeypatch.delitem(sys.modules, part_name)
     with pytest.raises(ValueError, match="expected an IP-Adapter FaceID file") as caught:

@@ -85,7 +85,7 @@ def test_a_word_of_the_graph_in_the_prefix_is_looked_up(output, picture, tmp_pat
     assert len(save(picture, safe(picture), prompt, filename_prefix="the wedding")) == 1
     (tmp_path / "input" / "wedding").mkdir()
     (tmp_path / "input" / "wedding" / "1.jpg").write_bytes(b"")
-    with pytest.raises(ValueError, match="filename_prefix holds the name"):
+    with pytest.raises(ValueError, match="filename_prefix contains the name"):
         save(picture, safe(picture), prompt, filename_prefix="the wedding")
 
 

@@ -299,7 +299,7 @@ def test_what_is_no_recogniser_is_refused(check, packs_folder):
         check(picture, picture, faces, checker="detector.onnx")
     with pytest.raises(RuntimeError, match=r"text\.onnx cannot be used"):
         check(picture, picture, faces, checker="text.onnx")
-    with pytest.raises(FileNotFoundError, match=r'"gone\.onnx" is not there\. Searched'):
+    with pytest.raises(FileNotFoundError, match=r'"gone\.onnx" was not found\. Put it into'):
         check(picture, picture, faces, checker="gone.onnx")
 
 

@@ -215,7 +215,7 @@ def test_prefix_cannot_leave_the_output_folder(output, picture, tmp_path, prefix
 
 
 def test_prefix_cannot_be_the_originals_name(output, picture):
-    with pytest.raises(ValueError, match="filename_prefix holds the name") as caught:
+    with pytest.raises(ValueError, match="filename_prefix contains the name") as caught:
         save(picture, safe(picture), filename_prefix="out/Alice Smith 2019")
     assert "alice" not in str(caught.value).lower()
     assert files(output) == []
