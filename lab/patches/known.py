@@ -56,6 +56,9 @@ KNOWN: Mapping[str, Known] = {
         error=30.0,
         similarity=1.0,
     ),
+    "CFGNorm": Known(
+        "holds", "shortens what the guidance makes, so more of the face stays: use a stronger scale", similarity=0.7
+    ),
     "Mahiro": Known("destroys", "mixes the branches by their signs, for positive scales: do not use"),
     "LatentApplyOperationCFG (tonemap)": Known(
         "holds",
@@ -101,7 +104,9 @@ KNOWN: Mapping[str, Known] = {
         "destroys", "the sum of two models is a model only together with ModelMergeSubtract", similarity=1.0
     ),
     "ModelMergeSubtract": Known("destroys", "a difference of models is no model"),
-    "CLIPMergeAdd": Known("destroys", "the sum of two text encoders is one only together with CLIPMergeSubtract"),
+    "CLIPMergeAdd": Known(
+        "destroys", "the sum of two text encoders is one only together with CLIPMergeSubtract", similarity=1.0
+    ),
     # Nothing to see on SDXL.
     "FluxKVCache": Known("stops", "for Flux"),
     "TripoSplatSamplingPreview": Known("cannot be applied", "for TripoSplat"),
