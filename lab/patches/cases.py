@@ -51,6 +51,7 @@ _BY = {"q": 1.2, "k": 1.0, "v": 1.1, "out": 1.1}
 _BOX = {"width": 64, "height": 64, "x": 32, "y": 32}
 _SHARE = {"width": 0.5, "height": 0.5, "x": 0.25, "y": 0.25}
 _LORA = Via("CreateHookLora")
+_OTHER_CLIP = Via("LoraLoader")
 _EARLY = {"start": 0.0, "end": 0.7}
 _RANGE = Via("ConditioningTimestepsRange", {"start_percent": 0.0, "end_percent": 0.7})
 _MASKED = Via("ConditioningSetMask")
@@ -81,7 +82,9 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     ),
     "CLIPAttentionMultiply": (Variant("", _BY),),
     "ModelMergeSimple": (Variant("", {"ratio": _HALF}),),
-    "CLIPMergeSimple": (Variant("", {"ratio": _HALF}),),
+    "CLIPMergeSimple": (Variant("", {"clip2": _OTHER_CLIP, "ratio": _HALF}),),
+    "CLIPMergeAdd": (Variant("", {"clip2": _OTHER_CLIP}),),
+    "CLIPMergeSubtract": (Variant("", {"clip2": _OTHER_CLIP}),),
     "Epsilon Scaling": (Variant("", {"scaling_factor": 1.05}),),
     "HyperTile": (Variant("", {"tile_size": 32, "swap_size": 4, "max_depth": 1}),),
     "PatchModelAddDownscale": (Variant("", {"block_number": 1, "end_percent": 0.75}),),

@@ -56,6 +56,9 @@ KNOWN: Mapping[str, Known] = {
         error=30.0,
         similarity=1.0,
     ),
+    "CFGNorm": Known(
+        "holds", "shortens what the guidance makes, so more of the face stays: use a stronger scale", similarity=0.7
+    ),
     "Mahiro": Known("destroys", "mixes the branches by their signs, for positive scales: do not use"),
     "LatentApplyOperationCFG (tonemap)": Known(
         "holds",
@@ -97,9 +100,13 @@ KNOWN: Mapping[str, Known] = {
         similarity=1.0,
     ),
     # Merges that are not models.
-    "ModelMergeAdd": Known("destroys", "the sum of two models is a model only together with ModelMergeSubtract"),
+    "ModelMergeAdd": Known(
+        "destroys", "the sum of two models is a model only together with ModelMergeSubtract", similarity=1.0
+    ),
     "ModelMergeSubtract": Known("destroys", "a difference of models is no model"),
-    "CLIPMergeAdd": Known("destroys", "the sum of two text encoders is one only together with CLIPMergeSubtract"),
+    "CLIPMergeAdd": Known(
+        "destroys", "the sum of two text encoders is one only together with CLIPMergeSubtract", similarity=1.0
+    ),
     # Nothing to see on SDXL.
     "FluxKVCache": Known("stops", "for Flux"),
     "TripoSplatSamplingPreview": Known("cannot be applied", "for TripoSplat"),
@@ -198,9 +205,18 @@ KNOWN: Mapping[str, Known] = {
             similarity=0.9,
         ),
     ),
+    **_each(
+        (
+            "ControlNetApply",
+            "ControlNetApplyAdvanced",
+            "ControlNetApplySD3",
+            "ControlNetInpaintingAliMamaApply",
+        ),
+        Known("holds", "with random weights here", similarity=0.7),
+    ),
     # Samplers.
     "SamplerARVideo": Known("stops", "for videos", message="requires 5-D video latents"),
-    "VOIDSampler": Known("destroys", "for the VOID model; Identity Check sees that the face is gone"),
+    "VOIDSampler": Known("destroys", "for the VOID model; Identity Check sees that the face is gone", error=math.inf),
 }
 """By the node's id, or by the id and the way to use it."""
 

@@ -71,16 +71,18 @@ def _judged(row: Row, known: Known | None, baseline: Row) -> tuple[Verdict, list
             return "cannot be applied", []
         return "stops", [] if row.host_stops else list(_unclear(row.failure, known, row.stage))
     broken = [*_passed_on(row), *_sides(row), *_parts(row)]
+    if row.kind == "guider" or (row.kind == "sigmas" and row.changes):
+        return "holds", broken
     if not row.changes:
         if expected != "changes nothing" and not (known and known.late):
             broken.append("changes no prediction: choose stronger inputs, or explain in `known` why it cannot")
-        return "changes nothing", broken + _not_back(row, ALLOWED)
+        return "changes nothing", broken + ([] if row.kind == "sigmas" else _not_back(row, ALLOWED))
     if expected == "changes nothing":
         broken.append("is listed as changing nothing, but changes predictions")
     if expected == "own guidance":
         assert known is not None
         return "own guidance", broken + _not_back(row, known.error) + _still_alike(row, known, baseline)
-    broken += _not_back(row, ALLOWED) + _still_alike(row, known, baseline)
+    broken += _not_back(row, known.error if known else ALLOWED) + _still_alike(row, known, baseline)
     destroyed = row.look is not None and is_destroyed(row.look, baseline)
     if destroyed and expected != "destroys":
         broken.append("destroys the picture at the default scale")
