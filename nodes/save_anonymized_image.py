@@ -25,8 +25,8 @@ from ..reverse_personalization.assurance.covering import NO_CHECKER
 from ..reverse_personalization.assurance.image_files import (
     FILE_FORMATS,
     encode,
+    files_below,
     flush_folder,
-    loadable_files,
     numbered,
     save_numbered,
 )
@@ -204,7 +204,7 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         _check_faces(verdict, no_face, unhandled)
         _check_format(images, format)
         prompt = getattr(cls.hidden, "prompt", None) or {}
-        scrubber = Scrubber(prompt, output_types, loadable_files())
+        scrubber = Scrubber(prompt, output_types, files_below(folder_paths.get_input_directory()))
         if scrubber.holds_private_name(filename_prefix):
             raise ValueError(
                 "filename_prefix contains the name of a picture or folder that this workflow loads; choose one that "

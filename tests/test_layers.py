@@ -5,6 +5,7 @@ CONTRIBUTING.md explains the order.
 
 from __future__ import annotations
 
+import ast
 import graphlib
 import subprocess
 from pathlib import Path
@@ -111,6 +112,27 @@ def test_no_node_imports_another(every_import: list[Import]) -> None:
         and one.source != one.target
         and one.target.name not in SHARED_BY_NODES
     ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_core_imports_nothing_of_the_host() -> None:
+    host = {
+        "comfy",
+        "comfy_api",
+        "comfy_extras",
+        "comfyui_version",
+        "folder_paths",
+        "latent_preview",
+        "nodes",
+        "server",
+    }
+    wrong = []
+    for path in tracked("reverse_personalization/*.py"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names.append(node.module or "")
+            wrong += [f"{path}:{node.lineno} imports {name}" for name in names if name.split(".")[0] in host]
     assert not wrong, "\n".join(wrong)
 
 

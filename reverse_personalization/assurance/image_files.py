@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import folder_paths
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -58,9 +57,12 @@ _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
 
-def loadable_files() -> Iterator[str]:
-    """Names of all files below the host's input folder, relative to it; each folder once, however it is linked."""
-    root = folder_paths.get_input_directory()
+def files_below(root: str) -> Iterator[str]:
+    """Names of all files below a folder, relative to it; each folder once, however it is linked.
+
+    Args:
+        root: the folder, such as the one that the host loads pictures from.
+    """
     seen = set()
     for folder, inner, names in os.walk(root, followlinks=True):
         place = os.path.realpath(folder)

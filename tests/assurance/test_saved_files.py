@@ -97,6 +97,6 @@ def test_files_below_input_are_named_as_the_host_names_them(output, tmp_path):
     for name in ("x.png", "a/y.png", "a/b/z.png"):
         (folder / name).write_bytes(b"")
     host_files = part("reverse_personalization.assurance.image_files")
-    assert sorted(host_files.loadable_files()) == sorted(folder_paths.recursive_search(str(folder))[0])
+    assert sorted(host_files.files_below(str(folder))) == sorted(folder_paths.recursive_search(str(folder))[0])
     (folder / "a" / "b" / "round").symlink_to(folder)
-    assert len(list(host_files.loadable_files())) == 4
+    assert len(list(host_files.files_below(str(folder)))) == 4
