@@ -1,20 +1,22 @@
-"""Generated files come from this checkout's own schemas."""
+"""Generated files come from this checkout's own schemas, or from none."""
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.environment import ROOT
+from harness.environment import ROOT, SetupError
 from miniature import workspace
-from scripts import schemas
+from scripts import locales, schemas, workflows
 
 LINK = Path("custom_nodes", "reverse-personalization")
 OWN = {"python_module": "custom_nodes.reverse-personalization"}
 OTHERS = {"KSampler": {"python_module": "nodes"}, "Probe": {"python_module": "custom_nodes.another-pack"}}
+LOG = "ImportError: no module named absent"
 
 
 class RecordingServer:
@@ -35,6 +37,9 @@ class RecordingServer:
 
     def object_info(self) -> dict[str, Any]:
         return self.nodes
+
+    def log_tail(self, lines: int) -> str:
+        return LOG
 
 
 @pytest.fixture
@@ -69,3 +74,29 @@ def test_the_end_of_a_run_removes_no_file_of_the_checkout(server: type[Recording
 
 def test_only_the_packs_nodes_are_its_own() -> None:
     assert schemas.own_schemas({**OTHERS, "FaceEmbed": OWN}) == {"FaceEmbed": OWN}
+
+
+@pytest.mark.parametrize("nodes", [{}, OTHERS])
+def test_a_pack_that_was_not_imported_is_refused_with_the_servers_log(
+    server: type[RecordingServer], nodes: dict[str, Any]
+) -> None:
+    server.nodes = nodes
+    with pytest.raises(SetupError, match=rf"(?s){len(nodes)} nodes but none of this pack.*{LOG}"):
+        schemas.read_schemas()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check"]])
+@pytest.mark.parametrize("command", [locales, workflows])
+def test_a_command_without_the_pack_writes_nothing_and_fails(
+    server: type[RecordingServer], command: Any, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.nodes = OTHERS
+    monkeypatch.setattr("harness.whole_text.write_whole", lambda path, text: pytest.fail(f"{path} was written"))
+    monkeypatch.setattr(sys, "argv", [command.__name__, *arguments])
+    monkeypatch.delitem(sys.modules, command.__name__)
+    with pytest.raises(SystemExit) as raised:
+        runpy.run_module(command.__name__, run_name="__main__", alter_sys=False)
+    # A text as exit code is printed and ends a process with 1.
+    assert isinstance(raised.value.code, str)
+    assert raised.value.code.startswith("error: ComfyUI has 2 nodes but none of this pack")
+    assert LOG in raised.value.code
