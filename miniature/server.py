@@ -11,11 +11,11 @@ from harness.server import ComfyServer
 from .workspace import provide_models, provide_workspace
 
 
-def prepare() -> tuple[Path, Path, Path]:
-    """Set everything up.
+def provide_host() -> tuple[Path, Path]:
+    """Set up ComfyUI and the environment that it runs in.
 
     Returns:
-        The environment's interpreter, ComfyUI's folder and the server's base directory.
+        The environment's interpreter and ComfyUI's folder.
 
     Raises:
         SetupError: something is missing that only the user can provide; the message says what.
@@ -25,6 +25,19 @@ def prepare() -> tuple[Path, Path, Path]:
     python = environment.venv_python(environment.VENV)
     code = comfyui.provide_comfyui(python)
     environment.provide_packages(environment.VENV, code, dev=False)
+    return python, code
+
+
+def prepare() -> tuple[Path, Path, Path]:
+    """Set everything up.
+
+    Returns:
+        The environment's interpreter, ComfyUI's folder and the server's base directory.
+
+    Raises:
+        SetupError: see `provide_host`.
+    """
+    python, code = provide_host()
     workspace = provide_workspace()
     provide_models(python, code, workspace)
     return python, code, workspace

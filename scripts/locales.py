@@ -15,11 +15,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.environment import ROOT
+from harness.environment import ROOT, SetupError
+from harness.server import ServerError
 from harness.whole_text import write_whole
-from miniature.server import running_server
-from miniature.workspace import PACK_LINKS
 
+from .schemas import own_schemas, read_schemas
 from .workflow_generator.forms import Schemas
 
 FOLDER = ROOT / "locales"
@@ -76,12 +76,6 @@ def changed_texts(schemas: Schemas) -> list[str]:
     return [".".join(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
 
 
-def own_schemas(object_info: Schemas) -> dict[str, Any]:
-    """The pack's nodes, out of all that a server started by `running_server` has."""
-    folder = next(name for name, target in PACK_LINKS.items() if target == ROOT)
-    return {kind: schema for kind, schema in object_info.items() if schema["python_module"] == f"custom_nodes.{folder}"}
-
-
 def _node(schema: Mapping[str, Any]) -> dict[str, Any]:
     inputs = {
         name: {"name": options.get("display_name") or name, "tooltip": options["tooltip"]}
@@ -107,8 +101,7 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if an English file differs")
     check = parser.parse_args().check
-    with running_server() as server:
-        schemas = own_schemas(server.object_info())
+    schemas = own_schemas(read_schemas())
     for key in changed_texts(schemas):
         print(f"{key}: the English text changed; update {', '.join(TRANSLATIONS)}")
     stale = False
@@ -125,4 +118,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (SetupError, ServerError) as error:
+        sys.exit(f"error: {error}")

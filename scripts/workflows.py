@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.environment import ROOT
+from harness.environment import ROOT, SetupError
+from harness.server import ServerError
 from harness.whole_text import write_whole
 from harness.workflow import API_FOLDER
-from miniature.server import running_server
 
+from .schemas import read_schemas
 from .workflow_generator.blueprint import blueprint_form
 from .workflow_generator.forms import Schemas, api_form, ui_form
 from .workflow_generator.graphs import BLUEPRINTS, WORKFLOWS
@@ -62,8 +63,7 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file differs")
     check = parser.parse_args().check
-    with running_server() as server:
-        schemas = server.object_info()
+    schemas = read_schemas()
     if not check:
         write(schemas)
         return 0
@@ -74,4 +74,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (SetupError, ServerError) as error:
+        sys.exit(f"error: {error}")

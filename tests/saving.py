@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from harness.in_process import part
-from tests.nodes.test_face_cover import verdict_over
+from tests.verdicts import verdict_over
 
 PROMPT = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "Alice Smith 2019.jpg"}, "_meta": {"title": "Load Image"}},

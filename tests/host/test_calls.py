@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.in_process import load_pack, part, run_node
-from tests.host.test_texts_of_latents import hints, numbered
+from tests.numbered_rows import hints, numbered
 from tests.small_model import SmallModel
 
 CROWD = 7

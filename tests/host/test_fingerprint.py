@@ -153,6 +153,13 @@ def test_the_sampler_says_which_patch_differs(small: SmallModel) -> None:
         small.sample(trajectory, small.faces(), 0.0, model=small.golden.with_adapter(0.5))
 
 
+def test_fingerprint_survives_loading_and_reloading(small: SmallModel) -> None:
+    fresh = SmallModel()
+    before = fingerprint(fresh.model)
+    fresh.invert(fresh.latent(), steps=2)
+    assert fingerprint(fresh.model) == before == fingerprint(small.model)
+
+
 @pytest.mark.parametrize("name", ["LoRA", "ModelMergeSimple", "object patch", "weight wrapper", "own model"])
 def test_loading_unloading_and_another_clone_in_memory_change_nothing(small: SmallModel, name: str) -> None:
     import comfy.model_management as management

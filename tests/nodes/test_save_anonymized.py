@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.in_process import part
+from harness.in_process import part, run_node
 from reverse_personalization.assurance.report import SCHEMA_FILE
-from tests.nodes.test_face_cover import BOXES, face_verdict, faces_at, run_node, verdict_over
 from tests.saving import PROMPT, files, safe, save
+from tests.verdicts import BOXES, face_verdict, faces_at, verdict_over
 
 NAMES = (b"alice", b"smith", b"2019")
 
