@@ -25,7 +25,7 @@ GALLERY_SIDE = 256
 
 MATCHED = 0.4
 """Least intersection over union of a found box and a face that belong together, as in the pack
-(`face_search.SAME_FACE_IOU`): a box below it may show hair or a neighbour."""
+(`finds.SAME_FACE_IOU`): a box below it may show hair or a neighbour."""
 
 ALIKE = 0.15
 """Largest mean distance between the landmarks of a find and its face, in units of the face's longer side.
