@@ -15,13 +15,13 @@ from torch import Tensor
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.method.guidance import IdentityGuidance, guided
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
-from .coverage import TextCoverage
 from .fingerprint import fingerprint
 from .identity_adapter import KEY, WITNESS, IdentityWitness, attached_adapter, null_identity, with_identity
 from .memory import equal_parts, rows_that_fit
 from .patches import has_guidance_hooks
 from .randomness import call_seed, generators_kept, seed_generators, seeding_every_call
 from .rows import ProcessedConds, check_rows, select_processed
+from .text_coverage import TextCoverage
 
 _IDENTITY, _NULL = "positive", "negative"
 """The host's names of the two branches. The null identity is in the second, slot 1 of the host's `cond_or_uncond`, in

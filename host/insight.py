@@ -15,24 +15,20 @@ import torch
 from numpy.typing import NDArray
 
 from ..reverse_personalization.assurance.matching import Appearance
-from ..reverse_personalization.geometry.face_search import (
+from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan
+from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
+from ..reverse_personalization.geometry.finds import (
+    MIN_VISIBLE,
     UPRIGHT_BONUS,
-    SearchPlan,
-    View,
     fragments,
     landmarks_agree,
-    search_plan,
     visible_fraction,
 )
-from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 
 LEAST_SCORE = 0.01
 """Lowest threshold: below it every point of a picture is a find, far too many to sort out or wait for."""
-
-MIN_VISIBLE = 0.25
-"""A find is dropped if less than this fraction of its box lies in the picture: there is no face to change there."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from torch import Tensor
 from ..reverse_personalization.assurance.verdict import pixels_digest
 from ..reverse_personalization.geometry.alignment import face_in_crop
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL, take_crops
+from ..reverse_personalization.geometry.face_area import face_area
 from ..reverse_personalization.geometry.faces import Face, Faces
-from ..reverse_personalization.geometry.masks import face_area
 from ..reverse_personalization.geometry.placement import Placement, Placements, place_crops
 from ..reverse_personalization.geometry.template import stand_in
 from .checks import check_found_in, check_images, check_photographs

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..reverse_personalization.geometry.alignment import resized_transform
 from ..reverse_personalization.geometry.compositing import paste_, resized_masks
-from ..reverse_personalization.geometry.masks import face_area
+from ..reverse_personalization.geometry.face_area import face_area
 from ..reverse_personalization.geometry.placement import Placements
 from .checks import check_crop_masks, check_images, check_photographs, checked_crops
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket

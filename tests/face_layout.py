@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from reverse_personalization.geometry.alignment import Window
+from reverse_personalization.geometry.face_area import FaceArea
 from reverse_personalization.geometry.faces import EMBEDDING_WIDTH, Face, Faces
-from reverse_personalization.geometry.masks import FaceArea
 from reverse_personalization.geometry.template import FFHQ_LANDMARKS
 
 Field = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..geometry.covers import Cover, place_cover
+from ..geometry.cover_outline import Cover, place_cover
 from ..geometry.faces import Face
 from ..geometry.head_extent import HEAD_PER_FACE
 from .verdict import FaceVerdict, Verdict, pixels_digest

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .alignment import Window
-from .masks import FaceArea, drawn_mask, landmark_mask, owners
+from .face_area import FaceArea, drawn_mask, landmark_mask, owners
 from .resampling import resample
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import Window, inverted, scale_of, shifted
-from .masks import NEIGHBOUR_RADIUS, FaceArea, owners
+from .face_area import NEIGHBOUR_RADIUS, FaceArea, owners
 from .resampling import resample, smoothstep, source_window
 
 EMPTY_LEVEL = 0.5

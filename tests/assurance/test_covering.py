@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reverse_personalization.assurance.covering import MAX_MOSAIC_BLOCKS, METHODS, SOLID_LEVEL, cover_
-from reverse_personalization.geometry.covers import Ellipse, head_of_landmarks, place_cover
+from reverse_personalization.geometry.cover_outline import Ellipse, head_of_landmarks, place_cover
 from reverse_personalization.geometry.template import ARCFACE_LANDMARKS
 
 BOX = (100.0, 80.0, 200.0, 220.0)

@@ -1,8 +1,6 @@
-"""The search of a picture for faces: the views that it gets, and how their finds are merged."""
+"""The search of a picture for faces: the views that the detector gets."""
 
 from __future__ import annotations
-
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,11 +12,8 @@ from reverse_personalization.geometry.face_search import (
     SECOND_MIN_SCALE,
     SIZE_STEP,
     View,
-    fragments,
-    landmarks_agree,
     search_plan,
     second_search_plan,
-    visible_fraction,
 )
 
 
@@ -92,79 +87,3 @@ def test_tiles_are_as_few_as_overlap_enough():
 def test_a_find_at_a_tiles_edge_is_cut_off_unless_the_picture_ends_there(box, cut):
     view = View(1280, 0.0, tile=(640, 0, 3200, 2560))
     assert view.cut_off(np.array([[*box, 0.9]], float), 4000, 3200).tolist() == [cut]
-
-
-def test_visible_part():
-    boxes = np.array([[-10, -10, 10, 10, 1], [-10, 0, 10, 20, 1], [20, 20, 30, 30, 1], [150, 0, 170, 9, 1.0]])
-    assert visible_fraction(boxes, 100, 100) == pytest.approx([0.25, 0.5, 1, 0])
-    assert visible_fraction(np.zeros((0, 5)), 100, 100).shape == (0,)
-
-
-WHOLE = [0, 0, 100, 100, 0.9]
-
-
-def pieces(boxes: list[list[float]], views: list[int], cut: list[bool] | None = None) -> list[bool]:
-    return fragments(np.array(boxes, float), np.array(views), np.array(cut or [False] * len(views))).tolist()
-
-
-@pytest.mark.parametrize(
-    ("box", "dropped"),
-    [
-        pytest.param([10, 10, 40, 40, 0.6], True, id="inside"),
-        pytest.param([80, 10, 118, 40, 0.6], True, id="more than half inside"),
-        pytest.param([82, 10, 122, 40, 0.6], False, id="more than half outside"),
-        pytest.param([10, 10, 40, 40, 0.7], False, id="about as sure as what it lies in"),
-        pytest.param([10, 10, 40, 40, 0.95], False, id="surer than what it lies in"),
-    ],
-)
-def test_fragment_of_a_face_that_another_view_saw_whole(box, dropped):
-    assert pieces([WHOLE, box], [0, 1]) == [False, dropped]
-
-
-def test_small_face_before_a_large_one_stays_where_one_view_saw_both():
-    small = [10, 10, 40, 40, 0.6]
-    assert not any(pieces([WHOLE, small], [0, 0]))
-    # The second view saw the large face a little differently, and less surely.
-    assert not any(pieces([WHOLE, small, [3, 2, 99, 104, 0.5]], [0, 1, 1]))
-
-
-def test_a_tile_that_cuts_a_large_face_off_has_seen_it():
-    """The fragment at the tile's edge is dropped; a small face in front of the large one is no fragment and stays."""
-    small, rest = [10, 10, 40, 40, 0.6], [0, 0, 30, 100, 0.5]
-    assert pieces([WHOLE, small, rest], [0, 1, 1], [False, False, True]) == [False, False, True]
-    assert pieces([WHOLE, small], [0, 1]) == [False, True]
-
-
-def test_what_a_tile_cuts_off_and_nobody_sees_whole_stays():
-    rest, other = [0, 0, 30, 100, 0.5], [70, 0, 100, 100, 0.9]
-    assert pieces([rest, other], [0, 1], [True, True]) == [False, False]
-    # Two finds that are both cut off do not make a whole face for each other either.
-    assert pieces([rest, [0, 0, 90, 100, 0.9]], [0, 1], [True, True]) == [False, False]
-
-
-def test_no_finds_have_no_fragments():
-    assert fragments(np.zeros((0, 5)), np.zeros(0, int), np.zeros(0, bool)).shape == (0,)
-
-
-def test_landmarks_disagree_where_two_views_are_about_as_sure_of_different_places():
-    upright = np.array([[20, 30], [80, 30], [50, 55], [30, 80], [70, 80]], float)
-    sideways = np.stack([100 - upright[:, 1], upright[:, 0]], axis=1)
-    boxes = np.array([[0, 0, 100, 100, 0.8], [2, 0, 102, 100, 0.77], [200, 0, 300, 100, 0.79]])
-    third = sideways + np.array([200, 0])
-    agreed, turned = np.stack([upright, upright + 20, third]), np.stack([upright, sideways, third])
-    assert landmarks_agree(boxes, agreed, [0, 2]) == [True, True]
-    assert landmarks_agree(boxes, turned, [0, 2]) == [False, True]
-    boxes[1, 4] = 0.75
-    assert landmarks_agree(boxes, turned, [0, 2]) == [True, True]
-    assert landmarks_agree(boxes, turned, []) == []
-
-
-def test_thousands_of_finds_are_compared_in_little_memory():
-    rng = np.random.default_rng(0)
-    low = rng.uniform(0, 900, (6000, 2))
-    boxes = np.column_stack([low, low + rng.uniform(5, 100, (6000, 2)), rng.uniform(0.01, 1, 6000)])
-    tracemalloc.start()
-    fragments(boxes, np.repeat(np.arange(40), 150), np.zeros(6000, bool))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 100e6  # [6000, 6000] numbers take 288 MB.

@@ -1,19 +1,21 @@
-"""What becomes of what a detector finds: pieces of faces, finds cut off by a tile, outside the picture, or nowhere."""
+"""What becomes of what a detector finds: fragments, finds cut off by a tile, outside the picture, or nowhere."""
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.in_process import part
+from reverse_personalization.geometry.finds import fragments, landmarks_agree, visible_fraction
 from tests import fake_insight
 from tests.face_embedding import bgr
 
 
 class StubDetector:
-    """Answers one look after the other, in the detector's pixels, with what it is told to; then with nothing."""
+    """Answers one view after the other, in the detector's pixels, with what it is told to; then with nothing."""
 
     def __init__(self, size: int, *answers: list[list[float]]):
         self.static_input_size = (size, size)
@@ -49,13 +51,13 @@ def test_finds_mostly_outside_the_picture_are_dropped(insight):
     assert [face.box[:2] for face in found] == [(-10, -10), (-11, 20)]
 
 
-def test_pieces_of_a_face_that_another_look_saw_whole_are_dropped(insight):
-    whole, piece = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.6]
-    assert len(search(insight, StubDetector(100, [whole], [piece]), 100, 100)) == 1
-    assert len(search(insight, StubDetector(100, [whole, piece]), 100, 100)) == 2
+def test_fragments_of_a_face_that_another_view_saw_whole_are_dropped(insight):
+    whole, fragment = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.6]
+    assert len(search(insight, StubDetector(100, [whole], [fragment]), 100, 100)) == 1
+    assert len(search(insight, StubDetector(100, [whole, fragment]), 100, 100)) == 2
 
 
-def test_a_face_that_looks_do_not_agree_on_is_said_to_be_unclear(insight):
+def test_a_face_that_views_do_not_agree_on_is_said_to_be_unclear(insight):
     """The stub's landmarks all stand at the lower right corner of a find's box, and a turn moves them to another."""
     plan = part("reverse_personalization.geometry.face_search").turned_search_plan
     face = [20, 20, 80, 80, 0.9]
@@ -68,10 +70,10 @@ def test_a_face_that_looks_do_not_agree_on_is_said_to_be_unclear(insight):
 
 NOTHING: list[list[float]] = []
 WIDE = (NOTHING, NOTHING, NOTHING)
-"""Answers of a stub of 16 pixels to the looks at a whole picture of 64x32, before those at its three tiles."""
+"""Answers of a stub of 16 pixels for the views of a whole picture of 64x32, before those of its three tiles."""
 
 
-def test_what_the_inner_edge_of_a_tile_cuts_off_is_a_piece_of_what_another_tile_shows(insight):
+def test_what_the_inner_edge_of_a_tile_cuts_off_is_a_fragment_of_what_another_tile_shows(insight):
     cut, whole = [12, 4, 15.5, 12, 0.9], [4, 4, 12, 12, 0.8]
     (face,) = search(insight, StubDetector(16, *WIDE, [cut], [whole]), 32, 64)
     assert face.box == (24, 8, 40, 24)
@@ -81,7 +83,7 @@ def test_what_the_inner_edge_of_a_tile_cuts_off_is_a_piece_of_what_another_tile_
 
 
 def test_who_stands_before_a_face_that_tiles_cut_off_is_found(insight):
-    """The look at the whole picture sees only the large face; the tile sees a part of it, and the person."""
+    """The view of the whole picture shows only the large face; the tile shows a part of it, and the person."""
     large, rest, person = [2, 0, 14, 8, 0.9], [8, 0, 16, 16, 0.6], [10, 4, 13, 8, 0.6]
     found = search(insight, StubDetector(16, [large], NOTHING, NOTHING, [rest, person]), 32, 64)
     assert [face.box for face in found] == [(8, 0, 56, 32), (20, 8, 26, 16)]
@@ -110,7 +112,7 @@ def test_rounding_to_whole_pixels_is_undone_in_both_directions(insight):
 
 
 class Session:
-    """Answers look after look, as ONNX Runtime's would."""
+    """Answers one view after the other, as ONNX Runtime's would."""
 
     def __init__(self, *answers: list[float]):
         self.answers = list(answers)
@@ -123,8 +125,8 @@ class Session:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_detector_that_miscalculates_in_one_look_alone_stops_the_search(insight, value):
-    """Half precision may overflow at one size; the other looks find somebody all the same."""
+def test_a_detector_that_miscalculates_in_one_view_alone_stops_the_search(insight, value):
+    """Half precision may overflow at one size; the other views find somebody all the same."""
     watched = part("host.sessions").WatchedSession(Session([0.2, 0.9], [0.1, value]), "folder/detector.onnx")
     assert watched.get_providers() == ["CPUExecutionProvider"]
     assert watched.run(None, {})[0].tolist() == [0.2, 0.9]
@@ -147,3 +149,79 @@ def test_a_detector_of_a_fixed_size_that_is_no_square_sees_all_of_a_picture(insi
         x, y, side = place
         assert face.box == pytest.approx((x, y, x + side, y + side), abs=4)
     assert pack.search(np.zeros((90, 70, 3), np.uint8), 640) == []
+
+
+def test_visible_part():
+    boxes = np.array([[-10, -10, 10, 10, 1], [-10, 0, 10, 20, 1], [20, 20, 30, 30, 1], [150, 0, 170, 9, 1.0]])
+    assert visible_fraction(boxes, 100, 100) == pytest.approx([0.25, 0.5, 1, 0])
+    assert visible_fraction(np.zeros((0, 5)), 100, 100).shape == (0,)
+
+
+WHOLE = [0, 0, 100, 100, 0.9]
+
+
+def fragments_of(boxes: list[list[float]], views: list[int], cut: list[bool] | None = None) -> list[bool]:
+    return fragments(np.array(boxes, float), np.array(views), np.array(cut or [False] * len(views))).tolist()
+
+
+@pytest.mark.parametrize(
+    ("box", "dropped"),
+    [
+        pytest.param([10, 10, 40, 40, 0.6], True, id="inside"),
+        pytest.param([80, 10, 118, 40, 0.6], True, id="more than half inside"),
+        pytest.param([82, 10, 122, 40, 0.6], False, id="more than half outside"),
+        pytest.param([10, 10, 40, 40, 0.7], False, id="about as sure as what it lies in"),
+        pytest.param([10, 10, 40, 40, 0.95], False, id="surer than what it lies in"),
+    ],
+)
+def test_fragment_of_a_face_that_another_view_saw_whole(box, dropped):
+    assert fragments_of([WHOLE, box], [0, 1]) == [False, dropped]
+
+
+def test_small_face_before_a_large_one_stays_where_one_view_saw_both():
+    small = [10, 10, 40, 40, 0.6]
+    assert not any(fragments_of([WHOLE, small], [0, 0]))
+    # The second view saw the large face a little differently, and less surely.
+    assert not any(fragments_of([WHOLE, small, [3, 2, 99, 104, 0.5]], [0, 1, 1]))
+
+
+def test_a_tile_that_cuts_a_large_face_off_has_seen_it():
+    """The fragment at the tile's edge is dropped; a small face in front of the large one is no fragment and stays."""
+    small, rest = [10, 10, 40, 40, 0.6], [0, 0, 30, 100, 0.5]
+    assert fragments_of([WHOLE, small, rest], [0, 1, 1], [False, False, True]) == [False, False, True]
+    assert fragments_of([WHOLE, small], [0, 1]) == [False, True]
+
+
+def test_what_a_tile_cuts_off_and_nobody_sees_whole_stays():
+    rest, other = [0, 0, 30, 100, 0.5], [70, 0, 100, 100, 0.9]
+    assert fragments_of([rest, other], [0, 1], [True, True]) == [False, False]
+    # Two finds that are both cut off do not make a whole face for each other either.
+    assert fragments_of([rest, [0, 0, 90, 100, 0.9]], [0, 1], [True, True]) == [False, False]
+
+
+def test_no_finds_have_no_fragments():
+    assert fragments(np.zeros((0, 5)), np.zeros(0, int), np.zeros(0, bool)).shape == (0,)
+
+
+def test_landmarks_disagree_where_two_views_are_about_as_sure_of_different_places():
+    upright = np.array([[20, 30], [80, 30], [50, 55], [30, 80], [70, 80]], float)
+    sideways = np.stack([100 - upright[:, 1], upright[:, 0]], axis=1)
+    boxes = np.array([[0, 0, 100, 100, 0.8], [2, 0, 102, 100, 0.77], [200, 0, 300, 100, 0.79]])
+    third = sideways + np.array([200, 0])
+    agreed, turned = np.stack([upright, upright + 20, third]), np.stack([upright, sideways, third])
+    assert landmarks_agree(boxes, agreed, [0, 2]) == [True, True]
+    assert landmarks_agree(boxes, turned, [0, 2]) == [False, True]
+    boxes[1, 4] = 0.75
+    assert landmarks_agree(boxes, turned, [0, 2]) == [True, True]
+    assert landmarks_agree(boxes, turned, []) == []
+
+
+def test_thousands_of_finds_are_compared_in_little_memory():
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 900, (6000, 2))
+    boxes = np.column_stack([low, low + rng.uniform(5, 100, (6000, 2)), rng.uniform(0.01, 1, 6000)])
+    tracemalloc.start()
+    fragments(boxes, np.repeat(np.arange(40), 150), np.zeros(6000, bool))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # [6000, 6000] numbers take 288 MB.

@@ -18,8 +18,8 @@ from reverse_personalization.geometry.alignment import (
     scale_of,
 )
 from reverse_personalization.geometry.cropping import take_crops
-from reverse_personalization.geometry.masks import FaceArea, drawn_mask, face_area, landmark_mask
-from reverse_personalization.geometry.masks import owners as owners_in
+from reverse_personalization.geometry.face_area import FaceArea, drawn_mask, face_area, landmark_mask
+from reverse_personalization.geometry.face_area import owners as owners_in
 from reverse_personalization.geometry.resampling import resample
 from reverse_personalization.geometry.template import FFHQ_LANDMARKS, ffhq_fractions
 from tests.face_layout import face_at, landmarks_at, owners, photograph, waves

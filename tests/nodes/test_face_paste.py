@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.in_process import run_node
-from reverse_personalization.geometry.masks import face_area
+from reverse_personalization.geometry.face_area import face_area
 from reverse_personalization.geometry.placement import Placements
 from tests.face_layout import face_at, face_of, faces_of, owners, photograph, waves
 

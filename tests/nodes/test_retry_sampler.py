@@ -1,4 +1,4 @@
-"""The ladder of scales: its loop alone, and the node on a small model."""
+"""The retry at stronger scales: its loop alone, and the node on a small model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.small_model import SmallModel
 
 THRESHOLD = 0.3
 
-# What one attempt gives: a cosine, no measurement, or pixels that are not finite.
-ATTEMPTS = st.sampled_from([0.1, 0.2999, 0.3, 0.8, math.nan, None, "nan", "inf"])
+# What one retry gives: a cosine, no measurement, or pixels that are not finite.
+ANSWERS = st.sampled_from([0.1, 0.2999, 0.3, 0.8, math.nan, None, "nan", "inf"])
 
 
 class Faces:
@@ -47,11 +47,11 @@ class Faces:
         return self.table[row][self.scales.index(scale)]
 
 
-def good(attempt: Any) -> bool:
-    return isinstance(attempt, float) and attempt < THRESHOLD
+def good(answer: Any) -> bool:
+    return isinstance(answer, float) and answer < THRESHOLD
 
 
-@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(ATTEMPTS, min_size=n, max_size=n), max_size=5)))
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(ANSWERS, min_size=n, max_size=n), max_size=5)))
 def test_only_failing_faces_are_run_again_and_the_first_success_is_kept(table: list[list[Any]]) -> None:
     scales = [-10.0, -14.0, -20.0, -25.0][: len(table[0]) if table else 1]
     faces = Faces(table, scales)
@@ -65,9 +65,9 @@ def test_only_failing_faces_are_run_again_and_the_first_success_is_kept(table: l
         left = [row for row in left if not good(table[row][step])]
     assert faces.generated == expected_calls
     for row, (retries, outcome) in enumerate(zip(table, outcomes, strict=True)):
-        tried = next((i + 1 for i, attempt in enumerate(retries) if good(attempt)), len(retries))
+        tried = next((i + 1 for i, answer in enumerate(retries) if good(answer)), len(retries))
         finite = [i for i in range(tried) if not isinstance(retries[i], str)]
-        assert [attempt.scale for attempt in outcome.retries] == scales[:tried]
+        assert [step.scale for step in outcome.retries] == scales[:tried]
         assert outcome.anonymised == good(retries[tried - 1])
         assert ("NOT anonymised" in str(outcome)) != outcome.anonymised
         if finite:
@@ -314,20 +314,20 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
     assert (together[0] - together[1]).abs().max() > 1e-2
 
 
-def test_attempts_of_copies_of_a_photograph_keep_their_order() -> None:
+def test_retries_of_copies_of_a_photograph_keep_their_order() -> None:
     weak, strong = (RetryStep(scale, True, 0.1, True) for scale in (-5.0, -8.0))
     one = torch.eye(2, 512)
     retries = Retries(one[[0, 0, 1]], ((weak,), (strong,), ()))
     assert retries.of(one[[0, 1, 0]]) == [(weak,), (), (strong,)]
 
 
-def test_attempts_of_somebody_else_are_refused() -> None:
+def test_retries_of_somebody_else_are_refused() -> None:
     retries = Retries(torch.eye(2, 512), ((), ()))
     with pytest.raises(ValueError, match=r"of 2 faces, 1 of which are not among the 1 .* connect the retries"):
         retries.of(torch.eye(1, 512))
 
 
-def test_the_check_asks_for_attempts_only_if_there_are_faces_and_they_are_connected(small: SmallModel) -> None:
+def test_the_check_asks_for_retries_only_if_there_are_faces_and_they_are_connected(small: SmallModel) -> None:
     ask = load_pack().node_classes["ReverseIdentityCheck"].check_lazy_status
     somebody = small.faces(1)
     assert ask(faces=somebody, retries=None, checker="judge") == ["retries"]

@@ -1,0 +1,112 @@
+"""Which finds of a search are dropped, and what is uncertain about those that stay.
+
+A find is what the detector takes for a face in one view of a picture (see `face_search`). Boxes are float [F, 5]
+arrays: x0, y0, x1, y1 in pixels of the picture, and the score in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import areas, intersection_over_union, shared_areas
+
+MIN_VISIBLE = 0.25
+"""A find is dropped if less than this fraction of its box lies in the picture: there is no face to change there."""
+
+SAME_FACE_IOU = 0.4
+"""Two boxes whose intersection over union is larger than this show one face; InsightFace uses the same limit."""
+
+FRAGMENT_MIN_INSIDE = 0.5
+"""A box may be a fragment of a larger face's box if more than this fraction of its area lies inside that box."""
+
+FRAGMENT_MAX_SCORE_RATIO = 0.75
+"""A fragment scores less than this fraction of the whole face's score; somebody in front of a large face scores
+about as high as that face."""
+
+UPRIGHT_BONUS = 0.08
+"""Added to the score of upright views before the best find of a face is chosen.
+
+Most people are upright, and only a view that shows a face upright tells one eye from the other. A rendered face tilted
+by 34 degrees scored 0.80 upright, with its landmarks in place, and 0.86 a quarter turn away, with its landmarks turned
+as well.
+"""
+
+RIVAL_MIN_SCORE_RATIO = 0.95
+"""A find rivals the chosen find of the same face if it rates at least this fraction of the chosen find's rating."""
+
+AGREEMENT_TOLERANCE = 0.35
+"""Two finds agree on how a face is turned if their landmarks are at most this far apart on average, as a fraction of
+the longer side of the face's box. A quarter turn moves the landmarks by half that side."""
+
+
+def visible_fraction(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Fraction of each box's area that lies inside a picture of this height and width, [F] in [0, 1]."""
+    corners = boxes[:, :4].reshape(-1, 2, 2)
+    clipped = np.clip(corners, 0, [width, height])
+    return np.prod(clipped[:, 1] - clipped[:, 0], axis=1) / areas(boxes)
+
+
+def fragments(boxes: NDArray[Any], views: NDArray[Any], cut: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which finds are only fragments of larger faces.
+
+    In a view too close to show a face as a whole, a cheek or an eye may pass for a small face. Such a find lies mostly
+    inside a larger find with a much higher score, made by another view, and its own view did not find that larger
+    face. If its own view found both, they are two faces, one in front of the other, and both stay.
+
+    A find that a tile's edge cuts off is a fragment if it lies inside a whole face. Otherwise it stays: it may be all
+    that any view found of that person.
+
+    Args:
+        boxes: [F, 5].
+        views: int [F], number of the view that made each find.
+        cut: [F], whether a tile's edge cuts the find off (`View.cut_off`).
+
+    Returns:
+        [F], True for each find to drop.
+    """
+    result = np.zeros(len(boxes), bool)
+    area, score = areas(boxes), boxes[:, 4]
+    # One view at a time: a low threshold makes thousands of finds, too many to compare all with all in memory.
+    for view in np.unique(views):
+        own = np.flatnonzero(views == view)
+        shared = shared_areas(boxes[own], boxes)
+        # [finds of this view, F].
+        inside = (shared / area[own, None] > FRAGMENT_MIN_INSIDE) & np.less.outer(area[own], area)
+        same_face = _same_face(boxes[own], boxes)
+        seen = (same_face | (inside & cut[own, None])).any(axis=0)
+        much_surer = np.less.outer(score[own], FRAGMENT_MAX_SCORE_RATIO * score)
+        fragment = inside & ~cut & (cut[own, None] | (much_surer & ~seen))
+        result[own] = fragment.any(axis=1)
+    return result
+
+
+def landmarks_agree(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequence[int]) -> list[bool]:
+    """Tell whether the views leave no doubt about how each chosen face is turned.
+
+    Args:
+        boxes: [F, 5], from all views; the last column holds the rating by which each face's find was chosen.
+        landmarks: [F, 5, 2].
+        chosen: number of one find for each face.
+
+    Returns:
+        For each chosen find, False if a find of the same face that rates about as high (RIVAL_MIN_SCORE_RATIO) has
+        its landmarks elsewhere (AGREEMENT_TOLERANCE).
+    """
+    result = []
+    for number in chosen:
+        box = boxes[number]
+        [same] = _same_face(box[None], boxes)
+        rivals = same & (boxes[:, 4] >= RIVAL_MIN_SCORE_RATIO * box[4])
+        distances = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
+        result.append(bool((distances <= AGREEMENT_TOLERANCE * np.max(box[2:4] - box[:2])).all()))
+    return result
+
+
+def _same_face(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each of N boxes shows the same face as each of M others, [N, M] (SAME_FACE_IOU)."""
+    same: NDArray[np.bool_] = intersection_over_union(boxes, others) > SAME_FACE_IOU
+    return same
