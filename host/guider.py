@@ -41,6 +41,11 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         self._rows_together: int | None = None
         self._parts: dict[range, dict[str, ProcessedConds]] = {}
 
+    def set_cfg(self, cfg: float) -> None:
+        """The host's; whoever changes the scale later, during a run, is found out."""
+        super().set_cfg(cfg)
+        self._scale = cfg
+
     def sample(
         self,
         noise: Tensor,
@@ -81,6 +86,11 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
             ValueError: there is no text for this timestep.
             RuntimeError: the network was evaluated without the identities.
         """
+        if self.cfg != self._scale:
+            raise RuntimeError(
+                f"something on the model replaced the guidance scale {self._scale:g} by {self.cfg:g}, as CFG Override does, "
+                "so people would not be pushed away as asked; remove that node and set the scale here"
+            )
         level = float(timestep[0])
         assert self._coverage is not None
         self._coverage.check([level])

@@ -17,7 +17,7 @@ from ..reverse_personalization.method.regions import hold_region
 from ..reverse_personalization.method.schedule import timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.method.solver import Denoiser, Progress, invert, noisiest_copy, replay
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
-from .guider import NullIdentityGuider, check_finite
+from .guider import NegativeIdentityGuider, NullIdentityGuider, check_finite
 from .memory import rows_that_fit
 from .patches import may_share_a_call
 
@@ -128,6 +128,11 @@ class ReplaySampler(comfy.samplers.Sampler):
             RuntimeError: a latent came out with values that are not finite, see `finite`.
         """
         trajectory = self.trajectory
+        if not isinstance(model_wrap, NegativeIdentityGuider):
+            raise ValueError(
+                f"the guider is {type(model_wrap).__name__}, which knows of no identity, so the record would give the "
+                "photograph back; connect Reverse Identity Guider to SamplerCustomAdvanced"
+            )
         if noise.shape != trajectory.x_T.shape:
             raise ValueError(
                 f"the latent has the shape {tuple(noise.shape)}, but the trajectory was recorded for "

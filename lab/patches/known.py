@@ -50,13 +50,11 @@ _OTHER_LATENTS = Known("cannot be applied", "for latents or an autoencoder of an
 KNOWN: Mapping[str, Known] = {
     # Guidance of their own.
     "APG": Known("stops", "divides by the scale, and the inversion is at scale 0: leave it out"),
-    "CFGOverride": Known(
-        "own guidance",
-        "replaces the scale, so that nobody is pushed away: do not use",
-        error=30.0,
-        similarity=1.0,
-    ),
+    "CFGOverride": Known("stops", "replaces the scale, so that nobody would be pushed away: remove it"),
     "CFGNorm": Known(
+        "holds", "shortens what the guidance makes, so more of the face stays: use a stronger scale", similarity=0.7
+    ),
+    "RenormCFG": Known(
         "holds", "shortens what the guidance makes, so more of the face stays: use a stronger scale", similarity=0.7
     ),
     "Mahiro": Known("destroys", "mixes the branches by their signs, for positive scales: do not use"),
@@ -84,6 +82,9 @@ KNOWN: Mapping[str, Known] = {
             "holds", "adds much less noise at the same denoise: the face stays recognisable; do not use", similarity=1.0
         ),
     ),
+    "ModelSamplingDiscrete (v_prediction)": Known(
+        "holds", "for models that predict v, which this is not", similarity=1.0
+    ),
     "ModelSamplingStableCascade": Known("stops", "for Stable Cascade"),
     **_each(
         ("ModelSamplingAuraFlow", "ModelSamplingFlux", "ModelSamplingLTXV", "ModelSamplingSD3", "MiniMaxH3SigmaShift"),
@@ -103,7 +104,7 @@ KNOWN: Mapping[str, Known] = {
     "ModelMergeAdd": Known(
         "destroys", "the sum of two models is a model only together with ModelMergeSubtract", similarity=1.0
     ),
-    "ModelMergeSubtract": Known("destroys", "a difference of models is no model"),
+    "ModelMergeSubtract": Known("holds", "a difference of models is no model: do not use", similarity=1.0),
     "CLIPMergeAdd": Known(
         "destroys", "the sum of two text encoders is one only together with CLIPMergeSubtract", similarity=1.0
     ),
