@@ -114,7 +114,7 @@ class _Digester:
         # Objects met so far, numbered in order. An object met again is written as its number, so that cycles end. The
         # objects are kept alive, because an id is unique only while its object lives.
         self._met: dict[int, tuple[int, Any]] = {}
-        self._called: dict[int, types.FunctionType] = {}
+        self._called: dict[int, Callable[..., Any]] = {}
         self._path: list[str] = []
         self._values = 0
 
