@@ -20,8 +20,11 @@ def quoted(text: str) -> list[str]:
 
 
 def named_paths(text: str) -> list[str]:
-    """The files and folders of the repository that a text names, with their folder; placeholders are left out."""
-    words = [word for code in quoted(text) for word in code.split()]
+    """The files and folders of the repository that a text names, with their folder.
+
+    Placeholders are left out, and what follows a command's option: the command may be about to write it.
+    """
+    words = [word for code in quoted(text) for word in re.sub(r" --\w+ \S+", "", code).split()]
     found = [word for word in words if PATH.fullmatch(word) and "/" in word and "ID." not in word]
     return [word for word in found if (ROOT / word.split("/")[0]).exists()]
 
