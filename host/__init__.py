@@ -1,1 +1,1 @@
-"""The few places where the pack touches ComfyUI and InsightFace; the nodes build on them."""
+"""What touches ComfyUI's models and samplers, or InsightFace; the nodes build on it."""

@@ -14,6 +14,7 @@ from ..host.guider import NullIdentityGuider
 from ..host.latent import checked_samples
 from ..host.sampling import record_trajectory, sampling_sigmas
 from ..reverse_personalization.method.trajectory import Conditioning
+from .inputs import SCALE_RANGE
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 
@@ -76,8 +77,8 @@ class DPMSolverInversion(io.ComfyNode):
                     "cfg",
                     optional=True,
                     default=1.0,
-                    min=-30.0,
-                    max=30.0,
+                    min=SCALE_RANGE[0],
+                    max=SCALE_RANGE[1],
                     step=0.5,
                     round=0.01,
                     advanced=True,

@@ -14,7 +14,7 @@ from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.assurance.verdict import pixels_digest
-from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SIZE_STEP, search_plan, turned_search_plan
+from ..reverse_personalization.geometry.face_search import search_plan, turned_search_plan
 from ..reverse_personalization.geometry.faces import (
     CHOICE_WORDS,
     Detection,
@@ -26,7 +26,14 @@ from ..reverse_personalization.geometry.faces import (
 )
 from ..reverse_personalization.geometry.template import face_of_crop
 from .checks import check_choice, check_images
-from .inputs import DEFAULT_DETECTOR_SIZE, DEFAULT_PROVIDER, DEFAULT_THRESHOLD, provider_input, to_picture
+from .inputs import (
+    DEFAULT_DETECTOR_SIZE,
+    DEFAULT_PROVIDER,
+    DEFAULT_THRESHOLD,
+    detector_size_input,
+    provider_input,
+    to_picture,
+)
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
 
 DEFAULT_CHOICE = "largest"
@@ -93,19 +100,10 @@ class FaceEmbed(io.ComfyNode):
                         "things for faces; raise it if something other than a face is chosen."
                     ),
                 ),
-                io.Int.Input(
-                    "det_size",
-                    optional=True,
-                    default=DEFAULT_DETECTOR_SIZE,
-                    min=64,
-                    max=MAX_DETECTOR_SIZE,
-                    step=SIZE_STEP,
-                    advanced=True,
-                    tooltip=(
-                        "Size in pixels at which an image is searched for faces. Half and twice this size are searched "
-                        "too, and large images also in tiles at half their own size. Raise it to find even smaller "
-                        "faces; the time grows with its square."
-                    ),
+                detector_size_input(
+                    "Size in pixels at which an image is searched for faces. Half and twice this size are searched "
+                    "too, and large images also in tiles at half their own size. Raise it to find even smaller "
+                    "faces; the time grows with its square."
                 ),
                 io.String.Input(
                     "select",

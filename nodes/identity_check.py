@@ -18,7 +18,6 @@ from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.checking import compare_pictures
 from ..reverse_personalization.assurance.retry import Retries
 from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict, pixels_digest
-from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.geometry.faces import Faces
 from .checks import check_found_in, check_images
 from .inputs import (
@@ -26,6 +25,7 @@ from .inputs import (
     DEFAULT_PROVIDER,
     DEFAULT_THRESHOLD,
     checker_inputs,
+    detector_size_input,
     provider_input,
     to_picture,
 )
@@ -68,15 +68,8 @@ class ReverseIdentityCheck(io.ComfyNode):
                         "reports more things as missed faces that are none."
                     ),
                 ),
-                io.Int.Input(
-                    "det_size",
-                    optional=True,
-                    default=DEFAULT_DETECTOR_SIZE,
-                    min=64,
-                    max=MAX_DETECTOR_SIZE,
-                    step=SIZE_STEP,
-                    advanced=True,
-                    tooltip="Size in pixels at which faces are searched for; smaller and larger sizes are used too.",
+                detector_size_input(
+                    "Size in pixels at which faces are searched for; smaller and larger sizes are used too."
                 ),
                 io.Boolean.Input(
                     "second_search",

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..host.checker import DEFAULT_CHECKER, checker_names
 from ..host.face_packs import PROVIDERS
 from ..reverse_personalization.assurance.verdict import eight_bits
+from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SIZE_STEP
 from .sockets import FacesSocket, NoiseTrajectorySocket
 
 DEFAULT_PROVIDER = "auto"
@@ -32,6 +33,20 @@ def provider_input() -> io.Input:
             "What ONNX Runtime computes on. auto takes the fastest provider available except TensorRT. The report says "
             "which one was actually used."
         ),
+    )
+
+
+def detector_size_input(tooltip: str) -> io.Input:
+    """The input `det_size`: the side in pixels at which a picture is searched first."""
+    return io.Int.Input(
+        "det_size",
+        optional=True,
+        default=DEFAULT_DETECTOR_SIZE,
+        min=64,
+        max=MAX_DETECTOR_SIZE,
+        step=SIZE_STEP,
+        advanced=True,
+        tooltip=tooltip,
     )
 
 

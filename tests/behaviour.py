@@ -18,9 +18,10 @@ from PIL import Image
 from harness.in_process import load_pack, run_node
 from lab.render.portrait import Portrait, portrait
 from lab.render.seeds import identity_seed
-from lab.training.crops import RECOGNITION_SIDE, similarity, warp
+from lab.training.crops import similarity, warp
 from lab.training.recogniser import embed_crops
 from miniature.host import add_miniature
+from miniature.insight import RECOGNITION_SIDE
 from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from harness.comfyui import comfyui_folder
+from harness.environment import ROOT
 from harness.in_process import PACK, load_pack
 from lab.measuring.host_run import Workflow
 from lab.measuring.people import draw_people
@@ -30,7 +31,6 @@ from .files import write_files
 from .host_nodes import HostNode, host_nodes
 from .inputs import Supplies
 
-ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "miniature" / "weights"
 SEARCH_SIZE = 256
 

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from miniature.insight import ATTRIBUTE_SIDE
+
 Images = NDArray[np.uint8]
 """[N, H, W, 3] RGB."""
 
-RECOGNITION_SIDE = 112
-ATTRIBUTE_SIDE = 96
 ATTRIBUTE_MARGIN = 1.5
 """Side of the crop for age and sex, relative to the longer side of the face's box."""
 

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from miniature.files import whole_file
+from miniature.insight import RECOGNITION_SIDE
 from miniature.layout import FACE_PACK
 
-from .crops import RECOGNITION_SIDE, noisy_landmarks, similarity, warp
+from .crops import noisy_landmarks, similarity, warp
 from .loop import Workshop
 from .portraits import PortraitSet
 from .recogniser import embed_crops

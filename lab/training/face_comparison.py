@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from miniature.insight import RECOGNITION_SIDE
+
 from . import recogniser
-from .crops import RECOGNITION_SIDE, similarity
+from .crops import similarity
 from .identity_code import BROW_NUMBERS
 from .loop import Workshop
 

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from miniature.files import whole_file
+from miniature.insight import ATTRIBUTE_SIDE
 from miniature.layout import FACE_PACK
 
 from .augment import Augmentation, augmented
-from .crops import ATTRIBUTE_SIDE, Images, centring, noisy_boxes, warp
+from .crops import Images, centring, noisy_boxes, warp
 from .loop import Workshop, train
 from .networks import residual_network, settle
 from .onnx_export import CompactGraph, append

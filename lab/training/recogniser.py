@@ -19,12 +19,13 @@ from torch.nn import functional as F
 
 from miniature.config import IDENTITY_WIDTH
 from miniature.files import whole_file
+from miniature.insight import RECOGNITION_SIDE
 from miniature.layout import FACE_PACK, JUDGE_PACK
 from reverse_personalization.assurance.operating_point import OPERATING_POINT_FILE, OperatingPoint
 
 from ..render.seeds import Split
 from .augment import Augmentation, augmented, grey_images
-from .crops import RECOGNITION_SIDE, Images, noisy_landmarks, similarity, warp
+from .crops import Images, noisy_landmarks, similarity, warp
 from .identity_code import BROW_NUMBERS, identity_codes
 from .loop import Workshop, train
 from .networks import plain_network, residual_network, settle

@@ -18,13 +18,14 @@ from lab.meter import METER_FILE, POSE_NAMES, SIDE, Meter
 from lab.render.identity import draw_identity
 from lab.training import genderage, loop, meter, recogniser
 from lab.training.augment import Augmentation, augmented, grey_images
-from lab.training.crops import ATTRIBUTE_SIDE, RECOGNITION_SIDE, TEMPLATE, centring, similarity, warp
+from lab.training.crops import TEMPLATE, centring, similarity, warp
 from lab.training.identity_code import BROW_NUMBERS, identity_codes, raw_shape
 from lab.training.loop import Workshop
 from lab.training.networks import convolution, residual
 from lab.training.onnx_export import CompactGraph, append
 from lab.training.portraits import Arrays
 from lab.training.verification import equal_error_rate, verification
+from miniature.insight import ATTRIBUTE_SIDE, RECOGNITION_SIDE
 from miniature.layout import FACE_PACK
 from miniature.onnx_graph import Graph
 

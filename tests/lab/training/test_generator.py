@@ -15,13 +15,14 @@ from harness.in_process import run_node
 from lab.render.portrait import portrait
 from lab.training.autoencoder import as_images, picture_loss, psnr
 from lab.training.captions import OLD, YOUNG, caption
-from lab.training.crops import RECOGNITION_SIDE, similarity, warp
+from lab.training.crops import similarity, warp
 from lab.training.denoiser import Denoiser, encoded, token_numbers
 from lab.training.diffusion import RECIPE, TURNED_FROM, lesson, signal_powers, write_checkpoint
 from lab.training.face_comparison import aligned
 from lab.training.lean_taesd import LeanTAESD, taesd_tensors
 from miniature import host
 from miniature.config import MINIATURE
+from miniature.insight import RECOGNITION_SIDE
 from miniature.layout import ADAPTER, CHECKPOINT
 from reverse_personalization.method.attributes import ETHNICITIES
 from tests.golden import predict_eps
