@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import sys
 import tempfile
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +29,10 @@ def start_host() -> None:
     folder = str(comfyui_folder())
     # The host's `nodes` must win over our folder of that name.
     sys.path.insert(0, folder)
+    # pytest, which looks for a name for tests/nodes/test_x.py, may have imported our folder by then.
+    nodes = sys.modules.get("nodes")
+    if nodes is not None and Path(nodes.__file__ or "").parent == ROOT / "nodes":
+        del sys.modules["nodes"]
     arguments = importlib.import_module("comfy.cli_args").args
     arguments.cpu = True
     arguments.base_directory = tempfile.mkdtemp(prefix="comfyui-base-")
