@@ -88,8 +88,8 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         """
         if self.cfg != self._scale:
             raise RuntimeError(
-                f"something on the model replaced the guidance scale {self._scale:g} by {self.cfg:g}, as CFG Override does, "
-                "so people would not be pushed away as asked; remove that node and set the scale here"
+                f"something on the model replaced the guidance scale {self._scale:g} by {self.cfg:g}, as CFG Override "
+                "does, so nobody would be pushed away as asked; remove that node and set the scale here"
             )
         level = float(timestep[0])
         assert self._coverage is not None
