@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.environment import ROOT
-from tests.test_layers import ORDER, ROWS
+from tests.folder_order import ORDER, ROWS
 
 DOCUMENTS = ("CONTRIBUTING.md", "README.md")
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?:\.(?:py|js|md|json)|/)")

@@ -13,38 +13,14 @@ from pathlib import Path
 import pytest
 
 from harness.environment import ROOT
+from tests.folder_order import ROWS
 from tests.imports import Import, imports_of
-
-# A folder may import itself and the folders of earlier rows; those of one row do not import each other. "." is the
-# repository's root, that is the pack's __init__.py.
-ORDER = (
-    ("reverse_personalization", "harness", "install.py"),
-    ("reverse_personalization/fingerprinting",),
-    ("reverse_personalization/geometry",),
-    ("reverse_personalization/method",),
-    ("reverse_personalization/assurance",),
-    ("host",),
-    ("nodes",),
-    (".",),
-    ("miniature",),
-    ("lab",),
-    ("lab/render",),
-    ("lab/training",),
-    ("lab/measuring",),
-    ("lab/patches",),
-    ("lab/hostile",),
-    ("scripts/workflow_generator",),
-    ("scripts",),
-    ("tests",),
-)
 
 PRODUCT = ("reverse_personalization", "host", "nodes", "js", "__init__.py", "install.py")
 """What users install. It imports nothing of the rest, which is there for development."""
 
 SHARED_BY_NODES = ("__init__.py", "sockets.py", "inputs.py", "checks.py")
 MOST_LINES = 400
-
-ROWS = {folder: number for number, row in enumerate(ORDER) for folder in row}
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -63,7 +39,7 @@ def folder_of(path: Path) -> str:
     for folder in (path, *path.parents):
         if folder.as_posix() in ROWS and (folder != Path() or len(path.parts) == 1):
             return folder.as_posix()
-    raise LookupError(f"{path} is in no folder of ORDER in tests/test_layers.py: add its folder where it belongs")
+    raise LookupError(f"{path} is in no folder of tests/folder_order.py: add its folder where it belongs")
 
 
 def allowed(one: Import) -> bool:
