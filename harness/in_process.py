@@ -30,9 +30,9 @@ def start_host() -> None:
     # The host's `nodes` must win over our folder of that name.
     sys.path.insert(0, folder)
     # pytest, which looks for a name for tests/nodes/test_x.py, may have imported our folder by then.
-    nodes = sys.modules.get("nodes")
-    if nodes is not None and Path(nodes.__file__ or "").parent == ROOT / "nodes":
-        del sys.modules["nodes"]
+    loaded = getattr(sys.modules.get("nodes"), "__file__", None)
+    if Path(loaded or "").resolve() != Path(folder, "nodes.py").resolve():
+        sys.modules.pop("nodes", None)
     arguments = importlib.import_module("comfy.cli_args").args
     arguments.cpu = True
     arguments.base_directory = tempfile.mkdtemp(prefix="comfyui-base-")
