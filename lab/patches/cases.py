@@ -161,6 +161,7 @@ VARIANTS: Mapping[str, tuple[Variant, ...]] = {
     "CombineHooks2": (Variant("", {"hooks_A": _LORA, "hooks_B": _LORA}),),
     "CombineHooks4": (Variant("", {"hooks_A": _LORA, "hooks_D": _LORA}),),
     "CombineHooks8": (Variant("", {"hooks_A": _LORA, "hooks_H": _LORA}),),
+    "DualModelGuider": (Variant("", {"negative": AtHand()}),),
     # Noise levels.
     "ExtendIntermediateSigmas": (Variant("", {"end_at_sigma": 0.0}),),
     "SetFirstSigma": (Variant("", {"sigma": 3.0}),),
