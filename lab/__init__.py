@@ -1,0 +1,1 @@
+"""Laboratory: what draws, trains and measures, and is not shipped with the pack."""
