@@ -51,12 +51,14 @@ class Picture:
         kind: "nobody", "animals" or "people".
         shared: whether everybody who works on the project has it in their list.
         faces: of people.
+        complete: whether there is nobody else in it than these faces.
     """
 
     path: str
     kind: str
     shared: bool = False
     faces: tuple[AnnotatedFace, ...] = ()
+    complete: bool = True
 
     @property
     def file(self) -> Path:
@@ -105,7 +107,7 @@ def pictures() -> tuple[Picture, ...]:
         faces = tuple(
             AnnotatedFace(tuple(face["box"]), face.get("note", ""), face.get("person", "")) for face in one["faces"]
         )
-        made.append(Picture(one["path"], "people", faces=faces))
+        made.append(Picture(one["path"], "people", faces=faces, complete=one.get("complete", True)))
     return tuple(made)
 
 
