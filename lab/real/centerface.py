@@ -152,7 +152,9 @@ def _scrfd(build: _Builder) -> list[str]:
     distances = build.add("Concat", build.add("Neg", swapped(corners)), swapped(ends), axis=1)
     repeated = build.constant([1, 5, 1], np.int64)
     parts = chosen(four(LANDMARKS, 10), 10)
-    points = build.add("Add", build.add("Mul", parts, build.add("Tile", sides, repeated)), build.add("Tile", corners, repeated))
+    points = build.add(
+        "Add", build.add("Mul", parts, build.add("Tile", sides, repeated)), build.add("Tile", corners, repeated)
+    )
     across_first = build.constant([number ^ 1 for number in range(10)], np.int64)
     points = build.add("Gather", points, across_first, axis=1)
 

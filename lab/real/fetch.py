@@ -138,7 +138,9 @@ def _run(command: Sequence[str], folder: Path, package: str) -> None:
     try:
         finished = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise FetchError(f"{package} did not arrive within {TIMEOUT} seconds; check the network and try again") from None
+        raise FetchError(
+            f"{package} did not arrive within {TIMEOUT} seconds; check the network and try again"
+        ) from None
     if finished.returncode:
         said = "\n".join(finished.stderr.strip().splitlines()[-3:])
         raise FetchError(f"{package} cannot be had; {command[0]} said:\n{said}\nCheck the network and try again")

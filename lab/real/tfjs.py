@@ -254,7 +254,9 @@ class OnnxWriter:
 
         # InsightFace guesses a recogniser's input scaling from nodes named Sub and Mul, so none is named after its kind.
         name = f"value_{len(self.nodes)}"
-        self.nodes.append(onnx.helper.make_node(kind, list(inputs), [name], name=f"node_{len(self.nodes)}", **attributes))
+        self.nodes.append(
+            onnx.helper.make_node(kind, list(inputs), [name], name=f"node_{len(self.nodes)}", **attributes)
+        )
         return name
 
     def constant(self, value: Any, kind: Any = np.float32) -> str:
@@ -341,7 +343,11 @@ class OnnxWriter:
         if "BiasAdd" in steps:
             inputs.append(self.constant(self._model.constants[operation.inputs[2]]))
         made = self.add(
-            "Conv", *inputs, group=weights.shape[2] if depthwise else 1, pads=pads, strides=strides,
+            "Conv",
+            *inputs,
+            group=weights.shape[2] if depthwise else 1,
+            pads=pads,
+            strides=strides,
             kernel_shape=weights.shape[:2],
         )
         if steps[-1:] == ("Relu",):
