@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ def sharpness_figures(pasted: Sequence[Pasted]) -> list[dict[str, Any]]:
     """A row for each side of the crops and size of the faces; enlarged crops and shrunk ones apart."""
     rows = []
     for side in SIDES:
-        for low, high in zip(SIZES, SIZES[1:], strict=False):
+        for low, high in itertools.pairwise(SIZES):
             for shrunk in (False, True):
                 here = [
                     one for one in pasted if one.side == side and low <= one.size < high and (one.scale < 1) == shrunk

@@ -252,7 +252,7 @@ class OnnxWriter:
         """Name of a new node's value."""
         import onnx
 
-        # InsightFace guesses a recogniser's input scaling from nodes named Sub and Mul, so none is named after its kind.
+        # InsightFace guesses a recogniser's input scaling from nodes named Sub and Mul, so ours have other names.
         name = f"value_{len(self.nodes)}"
         self.nodes.append(
             onnx.helper.make_node(kind, list(inputs), [name], name=f"node_{len(self.nodes)}", **attributes)
