@@ -102,11 +102,11 @@ def write(pictures: Iterable[Picture]) -> Iterable[Path]:
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
         marks = {"version": VERSION, "threshold": THRESHOLD, "pixels": digest, "detector": detector}
         if not _is_of(file, marks):
-            arrays = _search(pixels)
+            content: dict[str, Any] = {**marks, **_search(pixels)}
             file.parent.mkdir(parents=True, exist_ok=True)
             unfinished = file.with_name(file.name + ".unfinished")
             with unfinished.open("wb") as stream:
-                np.savez_compressed(stream, **marks, **arrays)
+                np.savez_compressed(stream, **content)
             unfinished.rename(file)
         yield file
 

@@ -110,14 +110,18 @@ def recognising_figures(faces: Sequence[Measured], threshold: float) -> dict[str
     at_nine = np.einsum("and,bnd->abn", units, units)
     any_two = np.einsum("and,bmd->abnm", units, units).max(axis=(2, 3))
     rows, columns = np.triu_indices(len(faces), 1)
-    strangers, genuine, unclear = [], [], 0
+    strangers: list[tuple[int, int]] = []
+    genuine: list[tuple[int, int]] = []
+    unclear = 0
     for a, b in zip(rows.tolist(), columns.tolist(), strict=True):
         same = bool(faces[a].person) and faces[a].person == faces[b].person
         if same:
-            (genuine if distances[a, b] <= judge.TWO_PEOPLE else []).append((a, b))
+            if distances[a, b] <= judge.TWO_PEOPLE:
+                genuine.append((a, b))
         elif distances[a, b] > judge.TWO_PEOPLE:
             strangers.append((a, b))
-        unclear += not same and distances[a, b] <= judge.TWO_PEOPLE
+        else:
+            unclear += 1
     apart, together = np.array(strangers).reshape(-1, 2).T, np.array(genuine).reshape(-1, 2).T
     spoiled = {
         name: np.array([np.einsum("nd,nd->n", face.units, face.again[name]).max() for face in faces])
