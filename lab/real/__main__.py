@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from .cache import VARIABLE, cache
-from .pictures import pictures
+from .pictures import evenly, pictures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _finds(only: str) -> None:
     from .finds import write
 
-    there = [picture for picture in pictures() if picture.there and only in picture.path]
+    there = [picture for picture in evenly(pictures()) if picture.there and only in picture.path]
     for number, file in enumerate(write(there), start=1):
         print(f"{number} of {len(there)}: {file}", file=sys.stderr, flush=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,12 @@ def pictures() -> tuple[Picture, ...]:
 def pictures_of(kind: str) -> tuple[Picture, ...]:
     """The pictures of a kind that can be had."""
     return tuple(picture for picture in pictures() if picture.kind == kind and picture.there)
+
+
+def evenly(some: Sequence[Picture]) -> list[Picture]:
+    """Shared pictures first, then all kinds side by side: a run that is stopped leaves a part of each."""
+    places: dict[Picture, float] = {}
+    for kind in dict.fromkeys(picture.kind for picture in some):
+        own = [picture for picture in some if picture.kind == kind and not picture.shared]
+        places |= {picture: number / len(own) for number, picture in enumerate(own)}
+    return sorted(some, key=lambda picture: places.get(picture, -1.0))

@@ -90,3 +90,13 @@ def test_sharpness_keeps_enlarged_and_shrunk_crops_apart():
     ]
     assert rows[0]["kept_mean"] == pytest.approx(0.4)
     assert rows[0]["change_worst"] == 2.0
+
+
+def test_a_stopped_run_leaves_some_of_each_kind():
+    some = [pictures.Picture(f"a/{number}", "nobody") for number in range(6)]
+    some += [pictures.Picture(f"b/{number}", "people") for number in range(3)]
+    some += [pictures.Picture("c/0", "people", shared=True)]
+    order = pictures.evenly(some)
+    assert order[0].path == "c/0"
+    assert sorted(one.path for one in order) == sorted(one.path for one in some)
+    assert [one.kind for one in order[1:4]].count("people") == 1
