@@ -19,6 +19,7 @@ ORDER = (
     ("lab/training",),
     ("lab/measuring",),
     ("lab/patches",),
+    ("lab/real",),
     ("lab/hostile",),
     ("scripts/workflow_generator",),
     ("scripts",),
