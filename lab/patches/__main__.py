@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+import importlib
 import json
 import math
 import re
@@ -29,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, help="Markdown file to write the table to")
     options = parser.parse_args(arguments)
 
-    import comfyui_version
-
+    from harness.in_process import start_host
     from harness.whole_text import write_whole
 
     from .bench import Bench, Size
@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .promises import judge
     from .sweep import Sweep
 
+    start_host()
+    # ComfyUI's own module, which is there once the host has started.
+    version = importlib.import_module("comfyui_version").__version__
     size = Size(people=options.people, steps=options.steps)
     sweep = Sweep(Bench(size), thorough=True)
     rows = []
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.append(row)
     models, texts = sweep.baseline, sweep.text_baseline
     judged = list(judge(rows, models, texts))
-    page = as_page(judged, models, texts, size, "python -m lab.patches", comfyui_version.__version__)
+    page = as_page(judged, models, texts, size, "python -m lab.patches", version)
     if options.document:
         write_whole(options.document, page)
     figures = [{**asdict(each.row), "verdict": each.verdict, "broken": each.broken} for each in judged]
