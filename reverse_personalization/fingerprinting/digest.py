@@ -69,6 +69,8 @@ Expand = Callable[[Any], Any]
 class UndigestibleError(ValueError):
     """A value has no digest that is the same in every process; the message says which: "a generator in state.x"."""
 
+    __module__ = "reverse_personalization"  # its public name: ComfyUI sends it to the client, and not the path
+
 
 def digest(
     parts: Iterable[tuple[str, Any]], *, expand: Expand = lambda value: value, running: Collection[int] = frozenset()

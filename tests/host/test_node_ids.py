@@ -82,7 +82,7 @@ def test_a_pack_loaded_before_ours_is_named(host, caplog):
     host.start()
     said = errors(caplog)
     assert len(said) == 2
-    for name, line in zip(("FaceEmbed", "ReverseIdentityFaceCrop"), sorted(said, reverse=True), strict=True):
+    for name, line in zip(("FaceEmbed", "ReverseIdentityFaceCrop"), sorted(said), strict=True):
         assert f'replaces the node "{name}" of custom_nodes.early' in line
 
 

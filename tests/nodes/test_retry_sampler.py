@@ -352,7 +352,7 @@ class Latents:
         ({"crops": torch.zeros(2, 64, 64, 2)}, "1, 3 or 4 channels"),
         ({"crops": torch.zeros(2, 1, 1, 3)}, "faces were found in pictures of 64x64 pixels, but the crops have 1x1"),
         ({"scales": "-10; -20"}, '"-10; -20"'),
-        ({"checker": "fake"}, "very recogniser that guided"),
+        ({"checker": "fake"}, "same recogniser as the guide"),
     ],
 )
 def test_what_does_not_fit_is_refused(small: SmallModel, vae: Any, packs: Path, given: Any, message: str) -> None:
