@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
-from playwright.sync_api import ConsoleMessage, ElementHandle, Locator, Page, Response, sync_playwright
+from playwright.sync_api import (
+    ConsoleMessage,
+    ElementHandle,
+    Locator,
+    Page,
+    Response,
+    TimeoutError,
+    sync_playwright,
+)
 
 from harness.browser import browser
 from harness.comfyui import comfyui_folder
@@ -187,6 +195,21 @@ class Editor:
             "([kind, name]) => app.graph.nodes.find((n) => n.type === kind).widgets.find((w) => w.name === name).value",
             [kind, name],
         )
+
+    def wait_for_value(self, script: str, argument: Any, expected: Any) -> None:
+        """Wait until a script returns what is expected: pictures arrive after the run has ended.
+
+        Raises:
+            AssertionError: it never did; says what it returned last.
+        """
+        matches = (
+            "([script, argument, expected]) => JSON.stringify(eval(script)(argument)) === JSON.stringify(expected)"
+        )
+        try:
+            self.page.wait_for_function(matches, arg=[script, argument, expected], timeout=PATIENCE / 5)
+        except TimeoutError:
+            found = self.page.evaluate(script, argument)
+            raise AssertionError(f"{found} is not {expected}") from None
 
     def element(self, panel: str, selector: str) -> ElementHandle:
         """Return an element inside a panel; the handle stays valid after the element leaves the page."""

@@ -168,7 +168,7 @@ KNOWN: Mapping[str, Known] = {
         _OTHER_LATENTS,
     ),
     "DifferentialDiffusion": Known("changes nothing", "acts on noise masks, which an inversion refuses"),
-    "LazyCache": Known("holds", "reuses predictions, after some steps", late=True),
+    **_each(("EasyCache", "LazyCache"), Known("holds", "reuses predictions, after some steps", late=True)),
     "ResolutionBucket": Known("changes nothing", "sorts training data"),
     "CreateHookModelAsLora": Known("changes nothing", "with the same checkpoint, of which there is one here"),
     "CreateHookModelAsLoraModelOnly": Known("changes nothing", "with the same checkpoint, of which there is one here"),

@@ -78,23 +78,22 @@ def test_a_workflow_opens_from_the_templates_and_runs_by_the_button(running, sho
     for panel in set(shown):
         assert editor.panel(panel).count() == shown.count(panel)
     expected = {"face_choice", "before_after"} if "ReverseIdentitySaveImage" in kinds else {"face_choice"}
-    pictures = editor.page.evaluate(
+    # Both before and after where they are compared, and everywhere one at least.
+    editor.wait_for_value(
         """(panels) => panels.flatMap((panel) => [...document.querySelectorAll(`.rp-${panel}`)].map((element) => {
           const { x, y, right, bottom } = element.getBoundingClientRect()
           const inView = x >= 0 && y >= 0 && right <= innerWidth && bottom <= innerHeight
           return inView && [...element.querySelectorAll("img")].filter((image) => image.naturalWidth).length
-        }))""",
+        })).sort()""",
         sorted(expected),
+        sorted(2 if panel == "before_after" else 1 for panel in shown if panel in expected),
     )
-    # Both before and after where they are compared, and everywhere one at least.
-    assert sorted(pictures) == sorted(2 if panel == "before_after" else 1 for panel in shown if panel in expected)
     if "SaveImage" in kinds:
-        assert (
-            editor.page.evaluate(
-                "app.graph.nodes.find((n) => n.type === 'SaveImage').imgs?.length || document"
-                ".querySelectorAll('.lg-node .image-preview img').length"
-            )
-            == 1
+        editor.wait_for_value(
+            """() => app.graph.nodes.find((n) => n.type === "SaveImage").imgs?.length
+              || document.querySelectorAll(".lg-node .image-preview img").length""",
+            None,
+            1,
         )
 
 
