@@ -139,6 +139,7 @@ KNOWN: Mapping[str, Known] = {
             "InstructPixToPixConditioning",
             "Kandinsky5ImageToVideo",
             "LTXVConditioning",
+            "LTXVReferenceAudio",
             "PiDConditioning",
             "ReferenceLatent",
             "ReferenceTimbreAudio",
@@ -164,7 +165,7 @@ KNOWN: Mapping[str, Known] = {
         _OTHER_MODELS,
     ),
     **_each(
-        ("LTXVAddGuide", "LTXVCropGuides", "LTXVImgToVideo", "LTXVReferenceAudio", "Wan22FunControlToVideo"),
+        ("LTXVAddGuide", "LTXVCropGuides", "LTXVImgToVideo", "Wan22FunControlToVideo"),
         _OTHER_LATENTS,
     ),
     "DifferentialDiffusion": Known("changes nothing", "acts on noise masks, which an inversion refuses"),

@@ -114,7 +114,10 @@ def test_a_patch_without_effect_is_seen(bench: Bench) -> None:
 
 def test_a_patch_that_crashes_is_no_clear_error(bench: Bench) -> None:
     def crashing(out, options):
-        raise ZeroDivisionError("nobody knows why")
+        # Not with the host's own sampler, which predicts both branches at once.
+        if len(options["cond_or_uncond"]) == 1:
+            raise ZeroDivisionError("nobody knows why")
+        return out
 
     assert any("neither the pack's nor known" in text for text in tried(bench, crashing).broken)
 
