@@ -6,6 +6,7 @@ importing this module stays cheap and works without them. `face_packs` finds the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from ..reverse_personalization.assurance.matching import Appearance
+from ..reverse_personalization.geometry import evidence
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from ..reverse_personalization.geometry.finds import (
     MIN_VISIBLE,
-    UPRIGHT_BONUS,
+    Finds,
     fragments,
     landmarks_agree,
     visible_fraction,
@@ -27,8 +29,14 @@ from ..reverse_personalization.geometry.finds import (
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 
+LOOK_SCORE = 0.1
+"""Score from which one look counts as having seen something; below it nearly every point of a picture would."""
+
 LEAST_SCORE = 0.01
 """Lowest threshold: below it every point of a picture is a find, far too many to sort out or wait for."""
+
+DOUBT = 0.15
+"""A find whose score is less than this above the threshold may be something else than a face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +45,7 @@ class FacePack:
 
     Attributes:
         name: of the pack.
-        threshold: lowest score of a face, in [LEAST_SCORE, 1].
+        threshold: lowest score of a face, all looks taken together, in [LEAST_SCORE, 1].
         detector: InsightFace's SCRFD.
         recogniser: InsightFace's ArcFace model.
         genderage: InsightFace's model of age and sex, or None.
@@ -65,16 +73,49 @@ class FacePack:
             plan: which views of the picture are searched.
 
         Returns:
-            Detections in pixels of the picture; a face found in several views appears once, from its surest view.
+            Detections in pixels of the picture; a face found in several views appears once, from its surest view. Its
+            score is that of `evidence.score`.
 
         Raises:
             RuntimeError: the detector's output is not finite.
         """
         height, width = picture.shape[:2]
-        detector = self.detector.opened()
-        fixed = detector.static_input_size
+        fixed = self.detector.opened().static_input_size
         # If a fixed size is not square, the view fills its shorter side.
-        views = plan(height, width, det_size, min(fixed) if fixed else None)
+        size = min(fixed) if fixed else None
+        views = plan(height, width, det_size, size)
+        finds = self._look(picture, views)
+        kept = visible_fraction(finds.boxes, height, width) >= MIN_VISIBLE
+        kept &= ~fragments(finds.boxes, finds.views, finds.cut)
+        finds = finds.only(kept)
+        scores, chosen = [], []
+        for members in evidence.things(finds):
+            seen, surest = evidence.of_views(finds, members, views, height, width)
+            closer = None
+            if evidence.HOPELESS <= seen < evidence.CERTAIN:
+                box, turns = finds.boxes[members[0]], views[finds.views[members[0]]].turns
+                looks = evidence.closer_views(box, turns, height, width, size)
+                closer = evidence.of_closer_looks(box, self._look_closer(picture, looks))
+            score = evidence.score(seen, closer, surest)
+            if score >= self.threshold:
+                scores.append(score)
+                chosen.append(int(members[0]))
+        agree = landmarks_agree(finds.rated, finds.landmarks, chosen)
+        found = [
+            Detection(
+                box=tuple(finds.boxes[number, :4].tolist()),
+                landmarks=tuple((x, y) for x, y in finds.landmarks[number].tolist()),
+                score=score,
+                landmarks_agree=clear,
+                doubtful=score < self.threshold + DOUBT,
+            )
+            for number, score, clear in zip(chosen, scores, agree, strict=True)
+        ]
+        return sorted(found, key=lambda face: -face.score)
+
+    def _look(self, picture: NDArray[np.uint8], views: Sequence[View]) -> Finds:
+        """All finds of all views."""
+        height, width = picture.shape[:2]
         # Turned and mirrored views share a canvas: shrinking a large picture takes longer than searching it.
         shapes: dict[tuple[Any, ...], list[int]] = {}
         for number, view in enumerate(views):
@@ -93,29 +134,21 @@ class FacePack:
                 landmarks.append(points)
                 makers.append(np.full(len(found), number))
                 cuts.append(views[number].cut_off(found, height, width))
-        all_boxes, all_landmarks, maker = np.concatenate(boxes), np.concatenate(landmarks), np.concatenate(makers)
-        kept = visible_fraction(all_boxes, height, width) >= MIN_VISIBLE
-        kept &= ~fragments(all_boxes, maker, np.concatenate(cuts))
-        all_boxes, all_landmarks, maker = all_boxes[kept], all_landmarks[kept], maker[kept]
-        rated = all_boxes.copy()
-        rated[:, 4] += UPRIGHT_BONUS * np.array([views[number].upright for number in maker], bool)
-        chosen = detector.nms(rated)
-        return [
-            Detection(
-                box=tuple(all_boxes[i, :4].tolist()),
-                landmarks=tuple((x, y) for x, y in all_landmarks[i].tolist()),
-                score=float(all_boxes[i, 4]),
-                landmarks_agree=agree,
-            )
-            for i, agree in zip(chosen, landmarks_agree(rated, all_landmarks, chosen), strict=True)
-        ]
+        maker = np.concatenate(makers)
+        upright = np.array([view.upright for view in views], bool)[maker]
+        return Finds(np.concatenate(boxes), np.concatenate(landmarks), maker, np.concatenate(cuts), upright)
+
+    def _look_closer(self, picture: NDArray[np.uint8], views: Sequence[View]) -> list[NDArray[Any]]:
+        """The boxes [F, 5] that each of the views finds."""
+        finds = self._look(picture, views)
+        return [finds.boxes[finds.views == number] for number in range(len(views))]
 
     def _detect(
         self, view: View, canvas: NDArray[np.uint8], origin: NDArray[np.float64], scales: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Boxes with scores [F, 5] and landmarks [F, 5, 2] in pixels of the picture; the rest is from `_canvas`."""
         boxes, landmarks = self.detector.opened().detect(
-            view.show(canvas), input_size=(view.size, view.size), det_thresh=self.threshold
+            view.show(canvas), input_size=(view.size, view.size), det_thresh=min(LOOK_SCORE, self.threshold)
         )
         boxes, landmarks = view.upright_boxes(boxes), view.upright_landmarks(landmarks)
         boxes[:, :4] = (boxes[:, :4].reshape(-1, 2, 2) / scales + origin).reshape(-1, 4)
@@ -148,6 +181,7 @@ class FacePack:
             landmarks=detection.landmarks,
             score=detection.score,
             landmarks_agree=detection.landmarks_agree,
+            doubtful=detection.doubtful,
             embedding=(vector / norm).float(),
             age=age,
             sex=sex,

@@ -14,7 +14,8 @@ from ..reverse_personalization.geometry.face_search import MAX_DETECTOR_SIZE, SI
 from .sockets import FacesSocket, NoiseTrajectorySocket
 
 DEFAULT_PROVIDER = "auto"
-DEFAULT_THRESHOLD = 0.1
+DEFAULT_THRESHOLD = 0.3
+"""Of 90 photographs of nobody, 3 have a find of this score or more; of 169 faces in 143 photographs, all have."""
 DEFAULT_DETECTOR_SIZE = 640
 
 SCALE_RANGE = (-30.0, 30.0)

@@ -57,7 +57,7 @@ KNOWN: Mapping[str, Known] = {
     "RenormCFG": Known(
         "holds", "shortens what the guidance makes, so more of the face stays: use a stronger scale", similarity=0.7
     ),
-    "Mahiro": Known("destroys", "mixes the branches by their signs, for positive scales: do not use"),
+    "Mahiro": Known("destroys", "mixes the branches by their signs, for positive scales: do not use", similarity=1.0),
     "LatentApplyOperationCFG (tonemap)": Known(
         "holds",
         "limits what the guidance may change, so more of the face stays: needs a stronger scale",

@@ -67,7 +67,8 @@ def _judged(row: Row, known: Known | None, baseline: Row) -> tuple[Verdict, list
         return "cannot be applied", [f"needs {need}, which `known.FILES` does not list" for need in unlisted]
     expected = known.verdict if known else "holds"
     if row.failure:
-        if row.stage == "apply" and expected == "cannot be applied":
+        # Without our nodes: one that does nothing to this model may also want other inputs, such as one picture.
+        if row.stage == "apply" and expected in ("cannot be applied", "changes nothing"):
             return "cannot be applied", []
         return "stops", [] if row.host_stops else list(_unclear(row.failure, known, row.stage))
     broken = [*_passed_on(row), *_sides(row), *_parts(row)]

@@ -1,4 +1,7 @@
-"""The pack's search on stored finds: its nodes run as they are, but the finds of a view are read, not computed."""
+"""The pack's search on stored finds: its nodes run as they are, but the finds of a view are read, not computed.
+
+Closer looks depend on what was found, so they are not stored; they are quick and computed as ever.
+"""
 
 from __future__ import annotations
 
@@ -38,19 +41,29 @@ def replayed(picture: Picture) -> Iterator[None]:
     numbers = _keys(finds)
 
     def detect(self: Any, view: Any, *canvas: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-        if self.threshold < THRESHOLD:
-            raise LookupError(f"scores from {self.threshold:g} on are asked for; stored from {THRESHOLD:g} on")
+        lowest = min(insight.LOOK_SCORE, self.threshold)
+        if lowest < THRESHOLD:
+            raise LookupError(f"scores from {lowest:g} on are asked for; stored from {THRESHOLD:g} on")
         key = (view.size, view.border, view.mirrored, view.turns, tuple(view.tile or (-1,) * 4))
         if key not in numbers:
             raise LookupError(f"{view} of {picture.path} is not stored; delete its finds and compute them again")
-        here = (finds.look == numbers[key]) & (finds.scores >= self.threshold)
+        here = (finds.look == numbers[key]) & (finds.scores >= lowest)
         boxes = np.concatenate([finds.boxes[here], finds.scores[here, None]], axis=1)
         return boxes, finds.landmarks[here].astype(np.float64)
 
-    kind: Any = host.module("host.insight").FacePack
-    own = kind._detect
-    kind._detect = detect
+    insight: Any = host.module("host.insight")
+    kind = insight.FacePack
+    own, own_closer = kind._detect, kind._look_closer
+
+    def look_closer(self: Any, *arguments: Any) -> list[NDArray[Any]]:
+        kind._detect = own
+        try:
+            return list(own_closer(self, *arguments))
+        finally:
+            kind._detect = detect
+
+    kind._detect, kind._look_closer = detect, look_closer
     try:
         yield
     finally:
-        kind._detect = own
+        kind._detect, kind._look_closer = own, own_closer

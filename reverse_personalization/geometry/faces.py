@@ -42,15 +42,17 @@ class Detection:
         box: x0, y0, x1, y1 in pixels; may extend beyond the image.
         landmarks: five (x, y) in pixels, in InsightFace's order: eyes, nose, mouth corners. Of each pair, the point
             further left in an upright image comes first.
-        score: the detector's confidence in [0, 1]; 0 where no detector saw the face.
+        score: how sure the search is that this is a face, in [0, 1] (`evidence.score`); 0 where no detector saw it.
         landmarks_agree: False if views that saw the face about equally well put its landmarks in different places. Its
             orientation is then unknown, and so is its identity.
+        doubtful: whether it may be something else than a face.
     """
 
     box: Box
     landmarks: tuple[tuple[float, float], ...]
     score: float
     landmarks_agree: bool = field(default=True, kw_only=True)
+    doubtful: bool = field(default=False, kw_only=True)
 
     @property
     def centre(self) -> tuple[float, float]:

@@ -7,6 +7,7 @@ arrays: x0, y0, x1, y1 in pixels of the picture, and the score in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,44 @@ RIVAL_MIN_SCORE_RATIO = 0.95
 AGREEMENT_TOLERANCE = 0.35
 """Two finds agree on how a face is turned if their landmarks are at most this far apart on average, as a fraction of
 the longer side of the face's box. A quarter turn moves the landmarks by half that side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finds:
+    """What all views of a picture found.
+
+    Attributes:
+        boxes: [F, 5].
+        landmarks: [F, 5, 2] in pixels of the picture.
+        views: int [F], number of the view that made each find.
+        cut: [F], whether a tile's edge cuts the find off (`View.cut_off`).
+        upright: [F], whether the view shows the picture neither mirrored nor turned.
+    """
+
+    boxes: NDArray[Any]
+    landmarks: NDArray[Any]
+    views: NDArray[np.intp]
+    cut: NDArray[np.bool_]
+    upright: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def only(self, which: NDArray[np.bool_]) -> Finds:
+        """The finds for which `which`, [F], is True."""
+        return Finds(*(value[which] for value in (self.boxes, self.landmarks, self.views, self.cut, self.upright)))
+
+    @property
+    def rated(self) -> NDArray[Any]:
+        """The boxes with UPRIGHT_BONUS added to the scores of upright views, [F, 5]."""
+        rated = self.boxes.copy()
+        rated[:, 4] += UPRIGHT_BONUS * self.upright
+        return rated
+
+
+def surest_first(finds: Finds) -> NDArray[np.intp]:
+    """Numbers of all finds by their rating, the highest first; of equal ones the first comes first."""
+    return np.argsort(-finds.rated[:, 4], kind="stable")
 
 
 def visible_fraction(boxes: NDArray[Any], height: int, width: int) -> NDArray[Any]:

@@ -1,0 +1,171 @@
+"""How much a find counts: what all looks at a picture say of it together.
+
+A detector with a low threshold, shown a picture in dozens of views, takes something for a face in nearly every picture.
+The best of sixty scores therefore says little. A real face is seen by nearly every view that shows it at a size that
+the detector knows, and again when it is shown from close up; a thing that only resembles a face is seen by a few.
+
+Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the score in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import intersection_over_union
+from .face_search import View
+from .finds import SAME_FACE_IOU, Finds, surest_first
+
+VISIBLE_PIXELS = 10.0
+"""Smallest longer side, in detector pixels, of a face that a view can be expected to see."""
+
+VISIBLE_FRACTION = 0.6
+"""Largest longer side of a face that a view can be expected to see, as a fraction of the detector's square."""
+
+TURNED_DISCOUNT = 0.08
+"""Subtracted from what turned views say: most people are upright, and most things that pass for a face are not."""
+
+CERTAIN = 0.65
+"""From this evidence of the views on, a find is a face without a closer look."""
+
+HOPELESS = 0.1
+"""Below this evidence of the views, a closer look is not worth its time."""
+
+LONE_DISCOUNT = 0.25
+"""Subtracted from the surest single look before it counts by itself: a face that fills the picture, half turned away
+and in patterned light, scored 0.59 once and less than 0.25 in all other looks."""
+
+CLOSER_LOOKS = ((2.0, 224), (3.0, 224), (4.0, 192), (6.0, 256))
+"""How closer looks show a find: the shown square's side, as a multiple of the find's, and the detector's input side in
+pixels. The find then spans 112, 75, 48 and 43 pixels: sizes that every detector knows best."""
+
+MATCHES_CLOSER = 0.3
+"""Intersection over union with the find from which what a closer look sees is the same thing."""
+
+
+def things(finds: Finds) -> list[NDArray[np.intp]]:
+    """Group the finds by what they show.
+
+    Args:
+        finds: of all views.
+
+    Returns:
+        For each thing the numbers of its finds, its surest first (`surest_first`); the surest thing comes first. A
+        find belongs to the surest thing that it overlaps by more than SAME_FACE_IOU.
+    """
+    order = surest_first(finds)
+    groups = []
+    while order.size:
+        same = intersection_over_union(finds.boxes[order[:1]], finds.boxes[order])[0] > SAME_FACE_IOU
+        same[0] = True
+        groups.append(order[same])
+        order = order[~same]
+    return groups
+
+
+def able(box: NDArray[Any], views: Sequence[View], height: int, width: int) -> NDArray[np.bool_]:
+    """Tell which views could see a face in this place: all of it, at a size that the detector knows.
+
+    Args:
+        box: [4 or more], x0, y0, x1, y1.
+        views: of the picture.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+
+    Returns:
+        [V].
+    """
+    x0, y0, x1, y1 = box[:4]
+    side = max(x1 - x0, y1 - y0)
+    result = []
+    for view in views:
+        shown = side * view.scale(height, width)
+        whole = True
+        if view.tile is not None:
+            left, top, right, bottom = view.tile
+            whole = x0 >= left and y0 >= top and x1 <= right and y1 <= bottom
+        result.append(whole and VISIBLE_PIXELS <= shown <= VISIBLE_FRACTION * view.size)
+    return np.array(result, bool)
+
+
+def of_views(
+    finds: Finds, members: NDArray[np.intp], views: Sequence[View], height: int, width: int
+) -> tuple[float, float]:
+    """What the views say of one thing.
+
+    Args:
+        finds: of all views.
+        members: numbers of the thing's finds, its surest first.
+        views: of the picture.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+
+    Returns:
+        The mean score, 0 where a view saw nothing, over the views that could see it in the quarter turn in which it is
+        seen best; and the surest score. Both are less TURNED_DISCOUNT where the views are turned. If no view could be
+        expected to see it, the surest score stands for the mean.
+    """
+    turns = np.array([view.turns for view in views])
+    seen = np.zeros(len(views))
+    np.maximum.at(seen, finds.views[members], finds.boxes[members, 4])
+    seen = np.maximum(seen - TURNED_DISCOUNT * (turns != 0), 0)
+    surest = float(seen.max())
+    could = able(finds.boxes[members[0]], views, height, width)
+    means = [float(seen[could & (turns == turn)].mean()) for turn in np.unique(turns[could])]
+    return max(means, default=surest), surest
+
+
+def closer_views(
+    box: NDArray[Any], turns: int, height: int, width: int, fixed_size: int | None = None
+) -> tuple[View, ...]:
+    """The closer looks at a find: around it at four sizes, each also mirrored.
+
+    Args:
+        box: [4 or more], x0, y0, x1, y1.
+        turns: quarter turns of the view that made the find.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        fixed_size: the only size that the detector's file accepts, or None if it accepts any.
+    """
+    middle, side = (box[:2] + box[2:4]) / 2, float(np.max(box[2:4] - box[:2]))
+    views = []
+    for times, size in CLOSER_LOOKS:
+        reach = times * side / 2
+        x0, y0 = (int(max(np.floor(corner), 0)) for corner in middle - reach)
+        x1, y1 = (int(np.ceil(corner)) for corner in middle + reach)
+        tile = (min(x0, width - 1), min(y0, height - 1), max(min(x1, width), 1), max(min(y1, height), 1))
+        # What lies beyond the picture is black, so that the find keeps its size.
+        longest = max(tile[2] - tile[0], tile[3] - tile[1])
+        border = max(0.0, (2 * reach / longest - 1) / 2)
+        for mirrored in (False, True):
+            views.append(View(fixed_size or size, border, mirrored, turns, tile))
+    return tuple(views)
+
+
+def of_closer_looks(box: NDArray[Any], looks: Sequence[NDArray[Any]]) -> float:
+    """What closer looks say of a find: the mean score over all of them, 0 where one saw nothing there.
+
+    Args:
+        box: [5], the find.
+        looks: [F, 5] for each look, what it saw, in pixels of the picture.
+    """
+    scores = []
+    for seen in looks:
+        same = intersection_over_union(box[None], seen)[0] >= MATCHES_CLOSER
+        scores.append(float(seen[same, 4].max()) if same.any() else 0.0)
+    return float(np.mean(scores))
+
+
+def score(views: float, closer: float | None, surest: float) -> float:
+    """How sure it is that a find is a face, in [0, 1].
+
+    Args:
+        views: what the views say (`of_views`).
+        closer: what closer looks say, None if there were none because the views left no doubt.
+        surest: score of the surest single view.
+    """
+    together = views if closer is None else (views + closer) / 2
+    return min(max(together, surest - LONE_DISCOUNT, 0.0), 1.0)
