@@ -14,7 +14,7 @@ from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.assurance.verdict import pixels_digest
-from ..reverse_personalization.geometry.face_search import search_plan, turned_search_plan
+from ..reverse_personalization.geometry.face_search import search_plan, second_search_plan
 from ..reverse_personalization.geometry.faces import (
     CHOICE_WORDS,
     Detection,
@@ -183,7 +183,7 @@ class FaceEmbed(io.ComfyNode):
         check_images(image)
         check_choice("no_face", no_face, ON_NO_FACE)
         choices = choices_of_images(select, len(image))
-        plan = turned_search_plan if search_turned else search_plan
+        plan = second_search_plan if search_turned else search_plan
         pack = load_pack(model_pack, provider, threshold)
         images: list[tuple[Face, ...]] = []
         left_out: list[tuple[Detection, ...]] = []

@@ -17,7 +17,7 @@ DEFAULTS = {
     "model_pack": "fake",
     "provider": "auto",
     "detect": True,
-    "threshold": 0.1,
+    "threshold": 0.3,
     "det_size": 640,
     "select": "all",
     "no_face": "error",

@@ -32,13 +32,6 @@ Graph = dict[str, dict[str, Any]]
 STEPS = 4
 """Steps of the inversion and of each generation: few, so that a photograph takes seconds."""
 
-SECOND_SCORE = 0.4
-"""Least score of a find in the result. A face found only by the check is covered, so this may be below FOUND_SCORE.
-
-Of 248 promised faces in 118 photographs of the hardest kinds (seed 8), none scored below 0.58; there were
-1.7 false finds per photograph at 0.35, 1.2 at 0.4 and 0.44 at 0.5.
-"""
-
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
 """Scales of the retries, the weakest first."""
 
@@ -360,7 +353,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "original": ["source", 0],
                 "faces": ["faces", 0],
                 "result": ["paste", 0],
-                "det_threshold": SECOND_SCORE,
+                "det_threshold": FOUND_SCORE,
                 "retries": ["retry", 2],
             },
         ),

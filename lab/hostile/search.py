@@ -29,7 +29,6 @@ from miniature.workflow import FOUND_SCORE
 from .cases import HUGE_KIND, RARE, SCHEDULE, cases, draw_case, kind_of
 from .judging import SEEN, FaceRecord, Find, match_in_turn
 from .photographs import Photograph
-from .pipeline import SECOND_SCORE
 from .summary import PROMISED_SIZE, SMALL_SIZE, promised, table
 from .workers import Worker, run_all
 
@@ -63,7 +62,7 @@ class Searcher(Worker[Row]):
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         super().__init__(seed, models, deadline)
         self._plan = part("reverse_personalization.geometry.face_search").second_search_plan
-        self._pack = part("host.insight").load_pack(FACE_PACK.name, "CPU", SECOND_SCORE)
+        self._pack = part("host.insight").load_pack(FACE_PACK.name, "CPU", FOUND_SCORE)
 
     def records(self, seed: int, number: int, left: int) -> list[Row]:
         """Draw a case and search its photographs."""

@@ -46,7 +46,9 @@ def test_a_face_is_found_and_embedded_exactly(node, fake_pack):
     (face,) = faces
     assert face.box == pytest.approx((150, 200, 406, 456), abs=1e-3)
     assert np.array(face.landmarks) == pytest.approx(landmarks_in(150, 200, 256), abs=1e-3)
-    assert face.score == pytest.approx(0.9)
+    # 0.9 at best, less where the square is a smaller part of the frame.
+    assert 0.75 < face.score < 0.9
+    assert not face.doubtful
     assert face.embedding.dtype == torch.float32
     assert face.embedding.shape == (EMBEDDING_WIDTH,)
     assert face.embedding.norm().item() == pytest.approx(1, abs=1e-6)
@@ -211,11 +213,13 @@ def test_images_without_a_face_are_named(node, fake_pack):
         run(node, images(nobody, somebody, nobody))
 
 
-def test_threshold_reaches_the_detector(node, fake_pack):
+def test_threshold_is_of_all_looks_together(node, fake_pack):
     picture = images(fake_insight.scene(640, 640, magenta=(150, 200, 256)))
-    assert len(run(node, picture, threshold=0.89)) == 1
-    with pytest.raises(ValueError, match=r"threshold below 0\.95"):
-        run(node, picture, threshold=0.95)
+    (face,) = run(node, picture, threshold=0.75)
+    assert face.doubtful, "less than `DOUBT` above the threshold"
+    # The surest look scores 0.9.
+    with pytest.raises(ValueError, match=r"threshold below 0\.85"):
+        run(node, picture, threshold=0.85)
 
 
 def test_alpha_is_ignored_and_grey_is_repeated(node, fake_pack):

@@ -1,0 +1,214 @@
+"""How much a find counts: groups of finds, views that could see it, closer looks, and what follows for the search."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.typing import NDArray
+
+from reverse_personalization.geometry import evidence
+from reverse_personalization.geometry.face_search import View, second_search_plan
+from reverse_personalization.geometry.finds import SAME_FACE_IOU, Finds
+
+
+def finds_of(boxes: list[list[float]], views: list[int], upright: bool = True) -> Finds:
+    """Finds with their landmarks in the middle of their boxes."""
+    array = np.array(boxes, float).reshape(-1, 5)
+    middles = (array[:, :2] + array[:, 2:4]) / 2
+    count = len(array)
+    return Finds(
+        array,
+        np.repeat(middles[:, None], 5, axis=1),
+        np.array(views, np.intp),
+        np.zeros(count, bool),
+        np.full(count, upright),
+    )
+
+
+# --- things ---------------------------------------------------------------------------------------------------
+
+
+def test_finds_of_one_thing_are_one_group_and_the_surest_comes_first() -> None:
+    finds = finds_of([[0, 0, 10, 10, 0.3], [50, 50, 60, 60, 0.4], [1, 0, 11, 10, 0.9]], [0, 1, 2])
+    assert [group.tolist() for group in evidence.things(finds)] == [[2, 0], [1]]
+
+
+def test_an_upright_view_chooses_the_find_although_a_turned_one_is_a_little_surer() -> None:
+    finds = finds_of([[0, 0, 10, 10, 0.86], [1, 0, 11, 10, 0.80]], [0, 1])
+    finds.upright[0] = False
+    assert evidence.things(finds)[0].tolist() == [1, 0]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(5, 30), st.floats(0.1, 1)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_every_find_is_in_one_group(drawn: list[tuple[int, int, int, float]]) -> None:
+    finds = finds_of([[x, y, x + side, y + side, score] for x, y, side, score in drawn], [0] * len(drawn))
+    groups = evidence.things(finds)
+    assert sorted(number for group in groups for number in group.tolist()) == list(range(len(drawn)))
+    # The groups' surest finds are different things.
+    from reverse_personalization.geometry.boxes import intersection_over_union
+
+    surest = finds.boxes[[group[0] for group in groups]]
+    assert (intersection_over_union(surest, surest) - np.eye(len(surest)) <= SAME_FACE_IOU).all()
+
+
+# --- what the views say ---------------------------------------------------------------------------------------
+
+VIEWS = (View(100, 0.0), View(200, 0.0), View(100, 0.0, turns=1), View(100, 0.0, tile=(0, 0, 50, 50)))
+"""Of a picture of 100x100."""
+
+
+def test_a_view_can_see_a_face_that_it_shows_whole_and_neither_too_small_nor_too_large() -> None:
+    def seen(*box: float) -> list[bool]:
+        return evidence.able(np.array(box), VIEWS, 100, 100).tolist()
+
+    assert seen(10, 10, 30, 30) == [True, True, True, True]
+    assert seen(40, 40, 60, 60) == [True, True, True, False], "the tile cuts it off"
+    assert seen(10, 10, 16, 16) == [False, True, False, True], "6 pixels are too few, 12 are enough"
+    assert seen(0, 0, 70, 70) == [False, False, False, False], "it fills too much of every square"
+
+
+def test_a_find_counts_by_the_mean_over_the_views_that_could_see_it() -> None:
+    finds = finds_of([[10, 10, 30, 30, 0.9], [10, 10, 30, 30, 0.6]], [0, 1])
+    mean, surest = evidence.of_views(finds, np.array([0, 1]), VIEWS, 100, 100)
+    # The turned view saw nothing, which says nothing about the upright ones; the tile's silence counts.
+    assert mean == pytest.approx((0.9 + 0.6 + 0) / 3)
+    assert surest == pytest.approx(0.9)
+
+
+def test_turned_views_count_less() -> None:
+    finds = finds_of([[10, 10, 30, 30, 0.9]], [2])
+    mean, surest = evidence.of_views(finds, np.array([0]), VIEWS, 100, 100)
+    assert mean == surest == pytest.approx(0.9 - evidence.TURNED_DISCOUNT)
+
+
+def test_what_no_view_could_be_expected_to_see_counts_as_it_was_seen() -> None:
+    finds = finds_of([[0, 0, 90, 90, 0.5]], [0])
+    assert evidence.of_views(finds, np.array([0]), VIEWS, 100, 100) == pytest.approx((0.5, 0.5))
+
+
+# --- closer looks ---------------------------------------------------------------------------------------------
+
+
+@given(
+    st.integers(60, 3000),
+    st.integers(60, 3000),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(10, 400),
+    st.integers(0, 3),
+)
+def test_a_closer_look_shows_the_find_at_its_size_wherever_it_is(
+    height: int, width: int, across: float, down: float, side: float, turns: int
+) -> None:
+    x, y = across * width, down * height
+    box = np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2, 0.5])
+    views = evidence.closer_views(box, turns, height, width)
+    assert len(views) == 2 * len(evidence.CLOSER_LOOKS)
+    for view, (times, size) in zip(views[::2], evidence.CLOSER_LOOKS, strict=True):
+        assert (view.size, view.turns, view.mirrored) == (size, turns, False)
+        left, top, right, bottom = view.tile or (0, 0, 0, 0)
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        # Corners are rounded to whole pixels.
+        assert view.scale(height, width) * side == pytest.approx(size / times, rel=0.25)
+        assert view.scale(height, width) * side <= size / times * 1.01
+        assert left <= max(x - side / 2, 0) + 1
+        assert right >= min(x + side / 2, width) - 1
+    assert [view.mirrored for view in views] == [False, True] * len(evidence.CLOSER_LOOKS)
+
+
+def test_a_detector_of_a_fixed_size_looks_closer_at_that_size() -> None:
+    views = evidence.closer_views(np.array([40, 40, 60, 60, 0.5]), 0, 100, 100, fixed_size=320)
+    assert {view.size for view in views} == {320}
+
+
+def test_a_closer_look_counts_only_what_it_sees_at_the_find() -> None:
+    box = np.array([40, 40, 60, 60, 0.5])
+    here, elsewhere, nothing = [[41, 40, 61, 60, 0.8]], [[70, 70, 90, 90, 0.9]], np.zeros((0, 5))
+    assert evidence.of_closer_looks(box, [np.array(here), np.array(elsewhere), nothing, nothing]) == 0.2
+
+
+@pytest.mark.parametrize(
+    ("views", "closer", "surest", "expected"),
+    [
+        (0.7, None, 0.9, 0.7),
+        (0.4, 0.2, 0.5, 0.3),
+        (0.4, 0.6, 0.5, 0.5),
+        (0.1, 0.1, 0.6, 0.6 - evidence.LONE_DISCOUNT),
+        (0.05, None, 0.1, 0.05),
+    ],
+)
+def test_views_and_closer_looks_weigh_the_same_and_one_sure_look_counts_by_itself(
+    views: float, closer: float | None, surest: float, expected: float
+) -> None:
+    assert evidence.score(views, closer, surest) == pytest.approx(expected)
+
+
+# --- the search -----------------------------------------------------------------------------------------------
+
+
+class Seeing:
+    """A detector that sees one face, and how well depends on the number of the look."""
+
+    static_input_size = None
+
+    def __init__(self, *scores: float, closer: float) -> None:
+        self.scores, self.closer, self.looks = list(scores), closer, 0
+
+    def opened(self) -> Seeing:
+        return self
+
+    def detect(
+        self, canvas: NDArray[np.uint8], input_size: tuple[int, int], det_thresh: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        score = self.scores[self.looks] if self.looks < len(self.scores) else self.closer
+        self.looks += 1
+        rows, columns = np.nonzero(canvas[..., 0])
+        if not rows.size or score < det_thresh:
+            return np.zeros((0, 5)), np.zeros((0, 5, 2))
+        box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1, score]], float)
+        return box, np.repeat((box[:, None, :2] + box[:, None, 2:4]) / 2, 5, axis=1)
+
+
+def search(insight, detector: Seeing, threshold: float = 0.3) -> list:
+    picture = np.zeros((640, 640, 3), np.uint8)
+    picture[300:360, 200:260] = 255
+    pack = insight.FacePack("stub", threshold, detector, recogniser=None, genderage=None, landmarker=None)
+    return pack.search(picture, 640, second_search_plan)
+
+
+LOOKS = len(second_search_plan(640, 640, 640))
+
+
+def test_a_face_that_every_look_sees_is_sure_without_a_closer_look(insight) -> None:
+    detector = Seeing(*[0.8] * LOOKS, closer=0.0)
+    (face,) = search(insight, detector)
+    assert (face.score, face.doubtful, detector.looks) == (pytest.approx(0.8), False, LOOKS)
+
+
+def test_what_one_look_takes_for_a_face_is_none(insight) -> None:
+    assert search(insight, Seeing(0.5, *[0.0] * (LOOKS - 1), closer=0.0)) == []
+
+
+def test_a_face_that_views_see_poorly_is_found_if_closer_looks_see_it(insight) -> None:
+    (face,) = search(insight, Seeing(*[0.25] * LOOKS, closer=0.75))
+    assert (face.score, face.doubtful) == (pytest.approx(0.5), False)
+    assert search(insight, Seeing(*[0.25] * LOOKS, closer=0.0)) == []
+
+
+def test_what_is_barely_a_face_is_doubtful(insight) -> None:
+    (face,) = search(insight, Seeing(*[0.35] * LOOKS, closer=0.35))
+    assert (face.score, face.doubtful) == (pytest.approx(0.35), True)
+
+
+def test_one_very_sure_look_is_enough(insight) -> None:
+    (face,) = search(insight, Seeing(0.9, *[0.0] * (LOOKS - 1), closer=0.0))
+    assert face.score == pytest.approx(0.9 - evidence.LONE_DISCOUNT)
