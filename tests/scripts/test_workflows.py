@@ -16,7 +16,7 @@ from PIL import Image
 from harness.comfyui import comfyui_folder
 from harness.environment import ROOT
 from harness.server import ComfyServer, WorkflowFailed
-from harness.workflow import SHIPPED_FILES, Workflow, node_of, read_shipped, with_inputs
+from harness.workflow import LOADER, SHIPPED_FILES, Workflow, node_of, read_shipped, with_inputs
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import MINIATURE, on_miniature
 from scripts import workflows
@@ -72,7 +72,7 @@ def quick(workflow: Workflow) -> Workflow:
     """With the miniature, few steps and this test's pictures."""
     workflow = with_inputs(on_miniature(workflow), **QUICK)
     for node in workflow.values():
-        if node["class_type"] == "LoadImage":
+        if node["class_type"] == LOADER:
             finished = node["inputs"]["image"] == "finished.png"
             node["inputs"]["image"] = FINISHED if finished else PHOTOGRAPH
     return workflow
@@ -234,7 +234,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
     workflow = quick(
         {
             **inner,
-            "100": {"class_type": "LoadImage", "inputs": {"image": PHOTOGRAPH}},
+            "100": {"class_type": LOADER, "inputs": {"image": PHOTOGRAPH}},
             "101": {
                 "class_type": "ReverseIdentitySaveImage",
                 "inputs": {
@@ -249,7 +249,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
     # The same graph as the group photo's, but for its ends.
     group = read_shipped("group-photo")
     assert {node["class_type"] for node in inner.values()} == {node["class_type"] for node in group.values()} - {
-        "LoadImage",
+        LOADER,
         "PreviewAny",
         "ReverseIdentitySaveImage",
     }
@@ -268,7 +268,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
 
 @pytest.mark.server
 def test_a_picture_that_nobody_is_in_is_not_saved(server):
-    workflow = with_inputs(quick(read_shipped("group-photo")), LoadImage={"image": NOBODY})
+    workflow = with_inputs(quick(read_shipped("group-photo")), ReverseIdentityLoadPhotograph={"image": NOBODY})
     before = set((server.base_directory / "output").rglob("*"))
     with pytest.raises(WorkflowFailed, match="no face was found"):
         server.run(workflow)
