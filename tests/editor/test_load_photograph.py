@@ -63,6 +63,7 @@ def test_nothing_of_the_hosts_loader_is_missed(running: tuple[ComfyServer, Edito
     for how in ("paste", "drop"):
         assert page.evaluate(SEND, [how, f"{how}-{vue}.jpg", turned])
         editor.wait_for_value(chosen, None, f"{how}-{vue}.jpg")
+        editor.wait_for_value("() => Boolean(app.graph.nodes[0].isUploading)", None, False)
         assert (server.base_directory / "input" / f"{how}-{vue}.jpg").is_file()
 
     new = f"new-{vue}.png"
