@@ -22,6 +22,8 @@ from .nodes.face_region_mask import ReverseIdentityRegionMask
 from .nodes.identity_adapter_loader import ReverseIdentityAdapterLoader
 from .nodes.identity_check import ReverseIdentityCheck
 from .nodes.keep_region import ReverseIdentityKeepRegion
+from .nodes.load_folder import ReverseIdentityLoadFolder
+from .nodes.load_photograph import ReverseIdentityLoadPhotograph
 from .nodes.replay_sampler import ReverseIdentityReplaySampler
 from .nodes.replay_sigmas import ReverseIdentityReplaySigmas
 from .nodes.retry_sampler import ReverseIdentityRetrySampler
@@ -49,6 +51,8 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     ReverseIdentityKeepRegion,
     ReverseIdentityRegionMask,
     ReverseIdentityRetrySampler,
+    ReverseIdentityLoadPhotograph,
+    ReverseIdentityLoadFolder,
 )
 
 

@@ -237,7 +237,7 @@ class ComfyServer:
         return [self._get(f"/view?{urllib.parse.urlencode(image)}") for image in self._image_entries(history, kind)]
 
     def upload(self, path: Path, name: str) -> str:
-        """Put a picture into the server's input folder, replacing one of that name; returns its value for LoadImage."""
+        """Put a picture into the server's input folder, replacing one of that name; returns a loader's value for it."""
         boundary = uuid.uuid4().hex
         part = f'--{boundary}\r\nContent-Disposition: form-data; name="'
         body = (

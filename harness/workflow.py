@@ -33,12 +33,16 @@ def renamed(inputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
     return {key: names.get(value, value) if isinstance(value, str) else value for key, value in inputs.items()}
 
 
+LOADER = "ReverseIdentityLoadPhotograph"
+"""The class of the nodes that load a photograph in the shipped workflows."""
+
+
 def fill_in(workflow: Workflow, image: str, names: Mapping[str, str]) -> Workflow:
-    """The workflow with every LoadImage set to `image`, and every value that is a key of `names` replaced."""
+    """The workflow with every `LOADER` set to `image`, and every value that is a key of `names` replaced."""
     filled = {}
     for node_id, node in workflow.items():
         inputs = renamed(node["inputs"], names)
-        if node["class_type"] == "LoadImage":
+        if node["class_type"] == LOADER:
             inputs["image"] = image
         filled[node_id] = {**node, "inputs": inputs}
     return filled

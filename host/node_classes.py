@@ -21,6 +21,10 @@ SETTING_TEXTS = {("FaceEmbed", "select"), ("ReverseIdentityRetrySampler", "scale
 """Text inputs, by node and name, that are settings: their nodes accept only fixed words and numbers in them."""
 
 
+FILE_CHOICES = {("ReverseIdentityLoadPhotograph", "image"), ("ReverseIdentityLoadFolder", "folder")}
+"""Choices, by node and name, that are names of originals and so no settings."""
+
+
 def output_types(class_type: str) -> tuple[str, ...] | None:
     """Types of a node's outputs, or None for a class that is not installed; choices are "COMBO" however declared."""
     node = host_nodes.NODE_CLASS_MAPPINGS.get(class_type)
@@ -30,7 +34,7 @@ def output_types(class_type: str) -> tuple[str, ...] | None:
 
 
 def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Numbers, booleans, choices and `SETTING_TEXTS` of the pack's own nodes in a graph; never free text.
+    """Numbers, booleans, choices and `SETTING_TEXTS` of the pack's own nodes in a graph; no free text, no files' names.
 
     Seeds are left out: with them, anybody who has a candidate photograph and the models could reproduce the result.
 
@@ -55,6 +59,8 @@ def own_settings(prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_setting(class_type: str, item: Any, value: Any) -> bool:
+    if (class_type, item.id) in FILE_CHOICES:
+        return False
     if (class_type, item.id) in SETTING_TEXTS:
         return isinstance(value, str)
     if isinstance(item, io.Combo.Input):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environment import ROOT
-from harness.workflow import Workflow, node_of
+from harness.workflow import LOADER, Workflow, node_of
 
 from .workflow import DEFAULT_SCALE, SIDE, SWEEP
 
@@ -45,7 +45,7 @@ def showcase(workflow: Workflow) -> Workflow:
     graph = _Graph(copy.deepcopy(workflow))
     photograph = graph.add(
         "ImageScale",
-        image=[node_of(workflow, "LoadImage"), 0],
+        image=[node_of(workflow, LOADER), 0],
         upscale_method="area",
         width=SIDE,
         height=SIDE,

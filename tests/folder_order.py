@@ -7,6 +7,7 @@ from __future__ import annotations
 ORDER = (
     ("reverse_personalization", "harness", "install.py"),
     ("reverse_personalization/fingerprinting",),
+    ("reverse_personalization/photographs",),
     ("reverse_personalization/geometry",),
     ("reverse_personalization/method",),
     ("reverse_personalization/assurance",),

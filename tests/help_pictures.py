@@ -8,11 +8,12 @@ writes them into js/docs, from the miniature's weights and the demo's pictures. 
 from __future__ import annotations
 
 import importlib
+import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageCms, ImageDraw
 from torch import Tensor
 
 from harness.environment import ROOT
@@ -21,6 +22,8 @@ from lab.hostile.cases import Painter
 from miniature.host import add_miniature
 from miniature.layout import WEIGHTS
 from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE, STEPS
+from reverse_personalization.photographs.reading import read_photograph
+from tests.icc_profiles import PROPHOTO, gamma, rgb_profile
 
 FOLDER = ROOT / "js" / "docs"
 DEMO = ("sweep", "before-after", "attribute")
@@ -84,6 +87,20 @@ def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> 
     return results
 
 
+def stored_and_loaded(photo: Tensor) -> list[Tensor | Image.Image]:
+    """What the file of a photograph holds, sideways and in ProPhoto RGB, and what is read from it."""
+    picture = Image.fromarray((photo * 255).round().to(torch.uint8).numpy()).transpose(Image.Transpose.ROTATE_90)
+    profile = rgb_profile(PROPHOTO, gamma(1.8))
+    srgb = ImageCms.createProfile("sRGB")
+    stored = ImageCms.profileToProfile(picture, srgb, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    assert stored is not None
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    stored.save(file, "png", icc_profile=profile, exif=exif)
+    return [stored, torch.from_numpy(read_photograph(file.getvalue()).pixels)]
+
+
 def main() -> None:
     """Make all pictures."""
     start_host()
@@ -93,6 +110,7 @@ def main() -> None:
             save(name, [picture.convert("RGB")], picture.height)
     picture = Painter(SEED, 0).scene(PLACES, HEIGHT, LENGTH, widest=WIDEST).pixels
     photo = torch.from_numpy(picture)[None]
+    save("loaded", stored_and_loaded(photo[0]), 240)
     with torch.inference_mode():
         faces, _ = run_node("FaceEmbed", photo, "miniature", threshold=FOUND_SCORE, select="all")
         save("faces", [numbered(photo[0], faces)], 360)

@@ -19,7 +19,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ReverseIdentityRetrySampler": {"scales": "-3, -5"},
     "FaceEmbed": {"det_size": 256, "threshold": 0.5, "search_turned": False},
     "ReverseIdentityCheck": {"det_size": 256, "det_threshold": 0.5, "second_search": False},
-    "LoadImageDataSetFromFolder": {"folder": FOLDER},
+    "ReverseIdentityLoadFolder": {"folder": FOLDER},
 }
 """Inputs by node class; the searches have tests of their own."""
 

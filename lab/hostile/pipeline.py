@@ -19,6 +19,7 @@ from torch import Tensor
 
 from harness.environment import ROOT
 from harness.in_process import load_pack
+from harness.workflow import LOADER
 from miniature.host import MODEL_FOLDERS, add_miniature
 from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE
@@ -299,7 +300,7 @@ class Pipeline:
 
 def graph(name: str, seed: int, options: Options) -> Graph:
     """Build the workflow for a file in the input folder."""
-    source = ("HostileTensorSource", {"name": name}) if name.endswith(TENSORS) else ("LoadImage", {"image": name})
+    source = ("HostileTensorSource", {"name": name}) if name.endswith(TENSORS) else (LOADER, {"image": name})
     checking = {"checker": options.checker, "provider": "CPU"}
     parts: dict[str, tuple[str, dict[str, Any]]] = {
         "source": source,

@@ -30,7 +30,7 @@ def _whole_photographs(
     columns: tuple[tuple[str, ...], ...],
     *,
     crops: Link = Link("sample", "crops"),  # noqa: B008 - a value that never changes
-    images: str = "IMAGE",
+    images: str = "image",
     advice: str = parts.SCALES_NOTE,
 ) -> Workflow:
     """A workflow that changes everybody in whole photographs.
@@ -99,7 +99,7 @@ def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
 
 def _one_face() -> dict[str, Node]:
     """The models, and a portrait with its latent and its face."""
-    photograph = Link("photograph", "IMAGE")
+    photograph = Link("photograph", "image")
     models = parts.models()
     return {
         "checkpoint": models["checkpoint"],
@@ -165,7 +165,7 @@ _SCALES = (-5.0, -10.0, -15.0, -20.0)
 def _guidance_sweep() -> Workflow:
     samples: dict[str, Node] = {}
     joins: dict[str, Node] = {}
-    strip = Link("photograph", "IMAGE")
+    strip = Link("photograph", "image")
     for number, scale in enumerate(_SCALES, start=1):
         samples[f"sample {number}"] = Node(
             "ReverseIdentityKSampler",
@@ -224,7 +224,7 @@ def _guidance_sweep() -> Workflow:
 
 
 def _check_only() -> Workflow:
-    original, result = Link("photograph", "IMAGE"), Link("finished", "IMAGE")
+    original, result = Link("photograph", "image"), Link("finished", "image")
     return Workflow(
         nodes={
             "photograph": parts.photograph(title="The original"),
@@ -325,12 +325,13 @@ WORKFLOWS: Mapping[str, Workflow] = {
     ),
     "batch-folder": _whole_photographs(
         "A folder of photographs",
-        "All pictures of a folder below ComfyUI's `input`, each in its own size, one after the other. The files are "
+        "All photographs of a folder below ComfyUI's `input`, each in its own size, one after the other in the order "
+        "of their names. Damaged ones are left out, and the loader's report says which by number. The files are "
         "numbered and never named after the originals. A picture in which no face is found stops the run when it is to "
         "be saved, those before it are saved: look at it, then take it out of the folder, or set no_face to save and "
-        "it is written as it was. Run again, and only the saving is done again. The host's "
-        "loader does not turn pictures by their EXIF orientation: sideways ones stay sideways, and are searched so.",
-        Node("LoadImageDataSetFromFolder", {"folder": "photographs"}, title="Photographs"),
+        "it is written as it was. Run again, and only the saving is done again. All photographs are in memory "
+        "together: load many in parts, with *first* and *count*.",
+        Node("ReverseIdentityLoadFolder", {"folder": "photographs"}, title="Photographs"),
         {"sample": parts.retry(_TRAJECTORY)},
         (("sample",),),
         images="images",

@@ -81,7 +81,7 @@ def models() -> dict[str, Node]:
 
 def photograph(file: str = "photograph.png", title: str = "Photograph") -> Node:
     """A picture from the input folder."""
-    return Node("LoadImage", {"image": file}, title=title, room=PICTURE_ROOM)
+    return Node("ReverseIdentityLoadPhotograph", {"image": file}, title=title, room=PICTURE_ROOM)
 
 
 def everybody(image: Link) -> Node:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.workflow import fill_in
+from harness.workflow import LOADER, fill_in
 
 
 def test_the_portrait_and_the_models_are_replaced_and_nothing_else():
     workflow = {
-        "1": {"class_type": "LoadImage", "inputs": {"image": "sample.png"}},
+        "1": {"class_type": LOADER, "inputs": {"image": "sample.png"}},
         "2": {
             "class_type": "CheckpointLoaderSimple",
             "inputs": {"ckpt_name": "miniature.safetensors", "link": ["1", 0], "steps": 3},

@@ -33,7 +33,9 @@ def tiles(data: bytes) -> list[np.ndarray]:
 def test_the_pictures_of_the_showcase(models: Path, tmp_path: Path) -> None:
     folder = make_workspace(tmp_path / "base", models)
     workflow = showcase.showcase(shipped())
-    workflow = with_inputs(workflow, DPMSolverInversion={"steps": 3}, LoadImage={"image": "sample.png"})
+    workflow = with_inputs(
+        workflow, DPMSolverInversion={"steps": 3}, ReverseIdentityLoadPhotograph={"image": "sample.png"}
+    )
     with ComfyServer(folder, comfyui=comfyui_folder()) as server:
         server.upload(showcase.PORTRAIT, "sample.png")
         history = server.run(workflow)

@@ -31,11 +31,12 @@ def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
         "ReverseIdentityFaceCover",
         "ReverseIdentitySaveImage",
     }
+    loading = {"ReverseIdentityLoadPhotograph", "ReverseIdentityLoadFolder"}
     steering = {"ReverseIdentityKeepRegion", "ReverseIdentityRegionMask", "ReverseIdentityRetrySampler"}
-    assert pack.node_classes.keys() == asked | composing | photographs | steering
+    assert pack.node_classes.keys() == asked | composing | loading | photographs | steering
 
 
-@pytest.mark.parametrize("index", range(16))
+@pytest.mark.parametrize("index", range(18))
 def test_schema_and_execute_agree(index: int) -> None:
     node = node_classes()[index]
     schema = node.GET_SCHEMA()
@@ -54,6 +55,7 @@ def test_schema_and_execute_agree(index: int) -> None:
     assert len(set(schema.search_aliases)) == len(schema.search_aliases)
     assert schema.category in ("reverse personalization", "reverse personalization/compose")
     words = {"Adapter", "Face", "Faces", "Identity", "Region", "Attribute", "Inversion", "Trajectory", "Anonymized"}
+    words |= {"Photograph", "Photographs"}
     assert words & set(schema.display_name.split())
 
 

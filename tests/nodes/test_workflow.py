@@ -189,7 +189,7 @@ def test_report_says_which_provider_ran(server: ComfyServer) -> None:
 def test_no_face_is_an_error_that_says_what_to_try(server: ComfyServer) -> None:
     Image.new("RGB", (SIDE, SIDE), (90, 120, 150)).save(server.base_directory / "input" / "plain.png")
     with pytest.raises(WorkflowFailed, match=r"no face was found in image 1 of 1.*detect off"):
-        server.run(quick(LoadImage={"image": "plain.png"}))
+        server.run(quick(ReverseIdentityLoadPhotograph={"image": "plain.png"}))
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def two_people(server: ComfyServer) -> list[str]:
 
 def test_two_people_in_one_batch_come_out_as_they_do_apart(server: ComfyServer) -> None:
     names = two_people(server)
-    batch = quick(LoadImage={"image": names[0]}, AttributePrompt={"age": "keep the original's"})
-    batch["40"] = {"class_type": "LoadImage", "inputs": {"image": names[1]}}
+    batch = quick(ReverseIdentityLoadPhotograph={"image": names[0]}, AttributePrompt={"age": "keep the original's"})
+    batch["40"] = {"class_type": "ReverseIdentityLoadPhotograph", "inputs": {"image": names[1]}}
     batch["41"] = {"class_type": "ImageBatch", "inputs": {"image1": ["3", 0], "image2": ["40", 0]}}
     for consumer in ("VAEEncode", "FaceEmbed"):
         inputs = batch[node_of(batch, consumer)]["inputs"]
@@ -229,7 +229,7 @@ def test_two_people_in_one_batch_come_out_as_they_do_apart(server: ComfyServer) 
     together = [picture(data) for data in server.images(server.run(batch))]
     assert len(together) == 2
     for name, expected in zip(names, together, strict=True):
-        alone = quick(LoadImage={"image": name}, AttributePrompt={"age": "keep the original's"})
+        alone = quick(ReverseIdentityLoadPhotograph={"image": name}, AttributePrompt={"age": "keep the original's"})
         [data] = server.images(server.run(alone))
         assert np.abs(picture(data) - expected).max() <= 1
 
@@ -241,7 +241,7 @@ def test_more_faces_than_latents_are_refused(server: ComfyServer) -> None:
             tiled.paste(image, (i * SIDE, 0))
     tiled.save(server.base_directory / "input" / "two.png")
     with pytest.raises(WorkflowFailed, match=r"1 latents in the trajectory but [2-9] faces"):
-        server.run(quick(LoadImage={"image": "two.png"}, FaceEmbed={"select": "all"}))
+        server.run(quick(ReverseIdentityLoadPhotograph={"image": "two.png"}, FaceEmbed={"select": "all"}))
 
 
 def test_the_composed_graph_gives_the_same_picture(server: ComfyServer) -> None:

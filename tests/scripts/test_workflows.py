@@ -16,10 +16,11 @@ from PIL import Image
 from harness.comfyui import comfyui_folder
 from harness.environment import ROOT
 from harness.server import ComfyServer, WorkflowFailed
-from harness.workflow import SHIPPED_FILES, Workflow, node_of, read_shipped, with_inputs
+from harness.workflow import LOADER, SHIPPED_FILES, Workflow, node_of, read_shipped, with_inputs
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import MINIATURE, on_miniature
 from scripts import workflows
+from tests.photograph_files import exif, stored
 from tests.scripts.editor_graph import NOTE, queued, read_blueprint, read_workflow
 from tests.shipped_workflows import FOLDER, NAMES, QUICK, rendered
 from tests.workspace import make_workspace, shipped
@@ -30,11 +31,14 @@ BLUEPRINT = ROOT / "subgraphs" / "Anonymize faces.json"
 PHOTOGRAPH, FINISHED = "aunt-mathilda.png", "without-mathilda.png"
 """With FOLDER, names that must not come back in any output."""
 
-NOBODY = "sky.png"
+NOBODY, TORN = "sky.png", "traun.png"
 EMPTY = Image.new("RGB", (128, 96), (90, 120, 150))
 
 SIZES = {"traunsee.png": (256, 320), "traunstein.png": (320, 256)}
-"""Width and height of the pictures in the folder; beside them there is one that nobody is in."""
+"""Width and height of the pictures in the folder, of which the second is stored on its side.
+
+Beside them there is one that nobody is in, and one that is cut short.
+"""
 
 
 def form(path: Path) -> dict[str, Any]:
@@ -55,8 +59,10 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     first, second = (rendered(5, *size) for size in SIZES.values())
     first.save(base / "input" / PHOTOGRAPH)
     first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(base / "input" / FINISHED)
-    for name, picture in zip(SIZES, (first, second), strict=True):
-        picture.save(base / "input" / FOLDER / name)
+    upright, turned = (base / "input" / FOLDER / name for name in SIZES)
+    first.save(upright)
+    stored(6, second).save(turned, exif=exif(6))
+    (base / "input" / FOLDER / TORN).write_bytes(turned.read_bytes()[:2000])
     for folder in (base / "input", base / "input" / FOLDER):
         EMPTY.save(folder / NOBODY)
     with ComfyServer(base, comfyui=comfyui_folder()) as running:
@@ -72,7 +78,7 @@ def quick(workflow: Workflow) -> Workflow:
     """With the miniature, few steps and this test's pictures."""
     workflow = with_inputs(on_miniature(workflow), **QUICK)
     for node in workflow.values():
-        if node["class_type"] == "LoadImage":
+        if node["class_type"] == LOADER:
             finished = node["inputs"]["image"] == "finished.png"
             node["inputs"]["image"] = FINISHED if finished else PHOTOGRAPH
     return workflow
@@ -229,12 +235,26 @@ def test_a_folder_loses_no_picture(server):
 
 
 @pytest.mark.server
+def test_a_photograph_that_is_added_to_a_folder_is_seen_at_the_next_run(server):
+    folder = server.base_directory / "input" / "growing"
+    folder.mkdir()
+    workflow = {
+        "1": {"class_type": "ReverseIdentityLoadFolder", "inputs": {"folder": folder.name}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 2]}},
+    }
+    for number in (1, 2):
+        EMPTY.save(folder / f"{number}.png")
+        [report] = server.run(workflow)["outputs"]["2"]["text"]
+        assert report == f"{number} of {number} photographs were loaded"
+
+
+@pytest.mark.server
 def test_the_blueprint_runs_inside_a_graph(server, schemas):
     inner = queued(read_blueprint(form(BLUEPRINT)), schemas, {"image": ["100", 0]})
     workflow = quick(
         {
             **inner,
-            "100": {"class_type": "LoadImage", "inputs": {"image": PHOTOGRAPH}},
+            "100": {"class_type": LOADER, "inputs": {"image": PHOTOGRAPH}},
             "101": {
                 "class_type": "ReverseIdentitySaveImage",
                 "inputs": {
@@ -249,7 +269,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
     # The same graph as the group photo's, but for its ends.
     group = read_shipped("group-photo")
     assert {node["class_type"] for node in inner.values()} == {node["class_type"] for node in group.values()} - {
-        "LoadImage",
+        LOADER,
         "PreviewAny",
         "ReverseIdentitySaveImage",
     }
@@ -268,7 +288,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
 
 @pytest.mark.server
 def test_a_picture_that_nobody_is_in_is_not_saved(server):
-    workflow = with_inputs(quick(read_shipped("group-photo")), LoadImage={"image": NOBODY})
+    workflow = with_inputs(quick(read_shipped("group-photo")), ReverseIdentityLoadPhotograph={"image": NOBODY})
     before = set((server.base_directory / "output").rglob("*"))
     with pytest.raises(WorkflowFailed, match="no face was found"):
         server.run(workflow)

@@ -1,0 +1,1 @@
+"""Reads photographs as people see them: upright, in sRGB, with all their precision."""
