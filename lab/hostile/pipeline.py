@@ -33,14 +33,13 @@ STEPS = 4
 """Steps of the inversion and of each generation: few, so that a photograph takes seconds."""
 
 SECOND_SCORE = 0.4
-"""Least score of a find in the result. A face found only by the check is covered, so this may be below FOUND_SCORE.
-
+"""Least score of a find in the result; the check covers whom it alone finds, so this may be below FOUND_SCORE.
 Of 248 promised faces in 118 photographs of the hardest kinds (seed 8), none scored below 0.58; there were
 1.7 false finds per photograph at 0.35, 1.2 at 0.4 and 0.44 at 0.5.
 """
 
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
-"""Scales of the retries, the weakest first."""
+"""Scales of the retries, the weakest first; the last ones are stronger than those of a shipped workflow."""
 
 GUIDING = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
 PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
@@ -56,12 +55,12 @@ class Options:
     """How the graph is built.
 
     Attributes:
-        steps: steps of the inversion and of each generation.
-        scales: guidance scales of the retries.
+        steps: of the inversion and of each generation.
+        scales: of the retries.
         first: whether to also keep the result of the first scale alone.
         unchanged: whether to also keep the result of scale 0.
         no_face: input of Save Anonymized Image for pictures without a find.
-        checker: name of the checker's pack.
+        checker: its pack's name.
     """
 
     steps: int = STEPS
@@ -79,6 +78,7 @@ class Item:
     Attributes:
         original: the input, [B, H, W, C].
         faces: FACES of the original.
+        checked: REVERSE_IDENTITY_VERDICT before the covers.
         verdict: REVERSE_IDENTITY_VERDICT after the covers.
         changed: mask [B, H, W] of Paste Faces.
         cover: mask [B, H, W] of Cover Faces.
@@ -91,6 +91,7 @@ class Item:
 
     original: Tensor
     faces: Any = None
+    checked: Any = None
     verdict: Any = None
     changed: Tensor | None = None
     cover: Tensor | None = None
@@ -274,6 +275,7 @@ class Pipeline:
         originals = self._output(workflow, "source", 0)
         parts = {
             "faces": self._output(workflow, "faces", 0),
+            "checked": self._output(workflow, "check", 0),
             "verdict": self._output(workflow, "cover", 1),
             "changed": self._output(workflow, "paste", 1),
             "cover": self._output(workflow, "cover", 2),
