@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,8 +241,8 @@ def place_cover(
     """
     if not boxes:
         raise ValueError("it has no box, and a face without a place cannot be covered; check the node that found it")
-    pairs = zip_longest(boxes, landmarks[: len(boxes)], fillvalue=())
-    heads = [head for box, points in pairs for head in heads_of_find(box, points, grow)]
+    points = [*landmarks, *[()] * len(boxes)][: len(boxes)]
+    heads = [head for find in zip(boxes, points, strict=True) for head in heads_of_find(*find, grow)]
     left = math.floor(min(head.centre.real - head.extent[0] for head in heads))
     right = math.ceil(max(head.centre.real + head.extent[0] for head in heads)) + 1
     top = math.floor(min(head.centre.imag - head.extent[1] for head in heads))

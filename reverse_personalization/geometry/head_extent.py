@@ -28,8 +28,8 @@ HEAD_RADII = (0.40, 0.45)
 """Half the width and half the height of the ellipse that covers a head: from forehead to chin and from ear to ear.
 
 In 200 rendered heads that look up to 60 degrees aside, the half width was 0.32 in the median, at most 0.47, and the
-half height 0.36, at most 0.49. How far a face reaches beyond its landmarks is a matter of the person, so landmarks alone
-cannot tell: `cover_outline` asks the box as well.
+half height 0.36, at most 0.49. How far a face reaches beyond its landmarks is a matter of the person, so landmarks
+alone cannot tell: `cover_outline` asks the box as well.
 """
 
 HEAD_DROP = 0.02
