@@ -35,7 +35,7 @@ def ordinary_options() -> Options:
 
 def ordinary_case(seed: int, number: int) -> Case:
     """Draw the ordinary photograph with this number."""
-    photograph = Painter(seed, number).group(SMALLEST, MOST, (ORDINARY_YAW, WIDEST_ROLL))
+    photograph = Painter(seed, number).group(SMALLEST, MOST, ORDINARY_YAW, WIDEST_ROLL)
     return Case(number, ORDINARY_KIND, (photograph,))
 
 

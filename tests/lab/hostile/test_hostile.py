@@ -135,7 +135,7 @@ def test_twenty_photographs_are_of_every_kind():
 
 @pytest.fixture(scope="module")
 def couple() -> Photograph:
-    return Painter(11, 0).scene([(90, 130, 110), (260, 120, 90)], 260, 384, widest=(5.0, 5.0))
+    return Painter(11, 0).scene([(90, 130, 110), (260, 120, 90)], 260, 384, widest=5.0)
 
 
 def upright(photograph: Photograph) -> bool:
