@@ -69,8 +69,9 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
 
     Returns:
         For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "threshold",
-        the similarity at or above which a face is recognisable; "faces", each with "status", "similarity" (to two
-        decimals) or None, "reason" and its "box" in fractions of width and height.
+        the similarity at or above which a face is recognisable; "faces", each with "status", "under_cover" (an
+        anonymised face that other faces' covers hid), "similarity" (to two decimals) or None, "reason" and its "box" in
+        fractions of width and height.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
@@ -92,6 +93,7 @@ def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
     similarity = None if face.similarity is None or not math.isfinite(face.similarity) else round(face.similarity, 2)
     return {
         "status": face.status,
+        "under_cover": face.under_cover,
         # The host keeps what a node shows in its history: two decimals are enough to read, more would be a fingerprint.
         "similarity": similarity,
         "reason": face.reason,

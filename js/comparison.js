@@ -9,6 +9,7 @@ const HEIGHT = 280
 /**
  * @typedef {object} Badge a face
  * @property {string} status
+ * @property {boolean} under_cover whether an anonymised face is hidden because other faces' covers hid much of it
  * @property {number | null} similarity
  * @property {string} reason
  * @property {number[]} box in fractions of the picture's sides
@@ -113,10 +114,11 @@ function outline(face, index) {
  * @param {number} threshold
  */
 function badge(face, index, threshold) {
-  const { status, similarity, reason } = face
+  const { status, under_cover, similarity, reason } = face
+  const said = under_cover ? `${status}, under a cover` : status
   const measured = similarity === null ? "" : ` ${similarity.toFixed(2)}`
   const known = similarity === null ? "" : `similarity ${similarity.toFixed(2)}, recognisable at or above ${threshold.toFixed(2)}`
-  const title = [`Face ${index + 1}: ${status}`, reason, known].filter(Boolean).join("; ")
+  const title = [`Face ${index + 1}: ${said}`, reason, known].filter(Boolean).join("; ")
   const sign = make("span", "rp-sign", { "aria-hidden": "true" }, SIGNS[status])
-  return make("li", `rp-badge rp-${status}`, { title }, `${index + 1} `, sign, ` ${status}${measured}`)
+  return make("li", `rp-badge rp-${status}`, { title }, `${index + 1} `, sign, ` ${said}${measured}`)
 }

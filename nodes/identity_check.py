@@ -211,7 +211,7 @@ def describe(verdict: Verdict, provider: str) -> str:
 
 
 def _describe_face(face: FaceVerdict) -> str:
-    said: str = face.status
+    said = face.said
     if face.reason:
         said += f" ({face.reason})"
     if face.similarity is not None:

@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.hostile", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="seed of people and pictures (default: %(default)s)")
     parser.add_argument("--photos", type=int, default=20, help="number of photographs (default: %(default)s)")
+    parser.add_argument(
+        "--ordinary", action="store_true", help="ordinary groups at a shipped workflow's steps and scales instead"
+    )
     parser.add_argument("--workers", type=int, default=1, help="number of processes (default: %(default)s)")
     parser.add_argument("--models", type=Path, help="models folder in ComfyUI's layout (default: the shipped weights)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
@@ -44,20 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from .journal import Journal, code_files, files_digest
     from .page import as_page
-    from .pipeline import MODELS, Options, provide_models
+    from .pipeline import MODELS, provide_models
     from .summary import failed, summarise
-    from .workers import Runner, run_all
+    from .workers import Runner, options_of, run_all
 
     deadline = time.time() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="hostile-") as temporary:
         models = options.models or provide_models(Path(temporary, "models"))
         used = {"code": files_digest(code_files()), "models": files_digest(models / file for file in MODELS)}
-        run = {"seed": options.seed, **used, **asdict(Options())}
+        graph = options_of(options.ordinary)
+        run = {"seed": options.seed, "ordinary": options.ordinary, **used, **asdict(graph)}
         journal = Journal(options.journal or Path(temporary, "journal"), json.loads(json.dumps(run)))
         done = journal.records()
-        wanted = list(cases(options.photos))
+        wanted = [(number, 1) for number in range(options.photos)] if options.ordinary else list(cases(options.photos))
         left = [work for work in wanted if work[0] not in done]
-        make = partial(Runner, options.seed, models, deadline)
+        make = partial(Runner, options.seed, models, deadline, ordinary=options.ordinary)
         for records in run_all(make, left, options.workers) if left else ():
             journal.add(records)
             done[records[0].case] = records
@@ -65,8 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(_line(record), file=sys.stderr, flush=True)
         threshold = pack_threshold(models / JUDGE_PACK)
     records = [record for number, _ in wanted for record in done.get(number, [])]
-    figures = summarise(records, threshold, Options().checker)
-    page = as_page(figures, f"python -m lab.hostile --seed {options.seed} --photos {len(records)}")
+    figures = summarise(records, threshold, graph.checker)
+    command = f"python -m lab.hostile --seed {options.seed} --photos {len(records)}"
+    page = as_page(figures, f"{command} --ordinary" if options.ordinary else command)
     if options.report:
         write_whole(options.report, page)
     print(json.dumps(figures) if options.json else page)
@@ -75,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _line(record: PhotoRecord) -> str:
     faces = ", ".join(
-        f"{face.size:.0f}px {face.found or 'missed'} {face.status}{' UNPROTECTED' if face.unprotected else ''}"
+        f"{face.size:.0f}px {face.found or 'missed'} {face.status}"
+        f"{' under a cover' if face.under_cover else ''}{' UNPROTECTED' if face.unprotected else ''}"
         for face in record.faces
     )
     return f"{record.case} {record.kind}: {record.outcome} {record.processor_seconds:.1f} s; {faces} {record.error}"

@@ -81,7 +81,12 @@ class Painter:
         return (short, long) if self.rng.random() < 0.7 else (long, short)
 
     def scene(
-        self, places: Sequence[tuple[float, float, float]], height: int, width: int, widest: float | None = None
+        self,
+        places: Sequence[tuple[float, float, float]],
+        height: int,
+        width: int,
+        widest: float | None = None,
+        widest_roll: float | None = None,
     ) -> Photograph:
         """Draw people at given places.
 
@@ -90,6 +95,7 @@ class Painter:
             height: pixels.
             width: pixels.
             widest: largest yaw and roll in degrees; by default a share FURTHER of the people exceeds the promised ones.
+            widest_roll: largest roll in degrees, if it is another.
         """
         rng = self.rng
         empty = draw_scene_spec(int(rng.integers(1 << 40)), height, width, split="hostile", people=0)
@@ -97,7 +103,7 @@ class Painter:
         for x, y, size in sorted(places, key=lambda place: place[2]):
             identity = draw_identity(identity_seed("hostile", int(rng.integers(1 << 30))))
             nuisance = draw_nuisance(int(rng.integers(1 << 40)), identity, widest=WIDEST_YAW)
-            yaw, roll = (WIDEST_YAW, WIDEST_ROLL) if widest is None else (widest, widest)
+            yaw, roll = (WIDEST_YAW, WIDEST_ROLL) if widest is None else (widest, widest_roll or widest)
             if widest is None and rng.random() < FURTHER:
                 yaw, roll = 75.0, 60.0
             pose = replace(
@@ -125,12 +131,18 @@ class Painter:
                     break
         return places
 
-    def group(self, smallest: float = 40.0, most: int = 8) -> Photograph:
-        """Draw one to eight people."""
+    def group(
+        self,
+        smallest: float = 40.0,
+        most: int = 8,
+        widest: float | None = None,
+        widest_roll: float | None = None,
+    ) -> Photograph:
+        """Draw one to eight people; the angles are those of `scene`."""
         height, width = self.size()
         count = int(self.rng.integers(1, most + 1))
         largest = max(min(height, width) * 0.75 / np.sqrt(count), smallest * 1.3)
-        return self.scene(self.places(count, height, width, smallest, largest), height, width)
+        return self.scene(self.places(count, height, width, smallest, largest), height, width, widest, widest_roll)
 
     def turned(self, quarters: Sequence[int]) -> Photograph:
         """Draw people who lie or hang upside down."""

@@ -38,6 +38,9 @@ COVERED = 0.9
 SEEN = 0.5
 """Least share of a face that must be visible, not hidden by a person or cut off by the border, for it to be due."""
 
+NEAR = 0.5
+"""Nobody is where a pixel lies outside every drawn head, enlarged by this fraction."""
+
 DETECTION_THRESHOLD = 0.1
 
 
@@ -69,6 +72,8 @@ class FaceRecord:
         seen: share that is visible, not hidden by a person or cut off by the border.
         found: the search that found it, "first" or "second"; "" if both missed it.
         status: its status in the verdict; "" if the verdict does not list it.
+        under_cover: whether it was anonymised, and hidden because covers of other faces hid much of it.
+        scales: scales that the retry tried, in order.
         hidden: share under a cover.
         before: cosine of the original and another picture of the person; None if nothing was saved.
         same: cosines between the results and the same place in the original.
@@ -87,6 +92,13 @@ class FaceRecord:
     same: Cosines = NONE
     other: Cosines = NONE
     recognisable: bool = False
+    under_cover: bool = False
+    scales: tuple[float, ...] = ()
+
+    @property
+    def bare(self) -> bool:
+        """Whether it was anonymised, and is seen."""
+        return self.status == "anonymised" and not self.under_cover and self.hidden < COVERED
 
     @property
     def unprotected(self) -> bool:
@@ -111,6 +123,11 @@ class PhotoRecord:
         error: error of the run.
         faces: every face that was drawn.
         false_finds: faces in the verdict that were not drawn.
+        false_finds_on_people: those of them whose middle lies on a drawn head: fragments, and finds of two people.
+        pixels: of a saved photograph.
+        false_pixels: pixels that are hidden where nobody is.
+        reasons: why each cover was laid and over whom.
+        evaluations: of the denoiser, each latent counted.
         outside: pixels that changed outside both masks.
         rim: number of pixels just inside the mask's rim.
         seam: sum over the rim of the mean absolute change at scale 0, in 1/255.
@@ -125,6 +142,11 @@ class PhotoRecord:
     error: str = ""
     faces: tuple[FaceRecord, ...] = ()
     false_finds: int = 0
+    false_finds_on_people: int = 0
+    pixels: int = 0
+    false_pixels: int = 0
+    reasons: tuple[str, ...] = ()
+    evaluations: float = 0.0
     outside: int = 0
     rim: int = 0
     seam: float = 0.0
@@ -140,10 +162,18 @@ class PhotoRecord:
     def of_json(cls, stored: dict[str, Any]) -> PhotoRecord:
         """Restore a record from the output of `as_json`."""
         faces = tuple(
-            FaceRecord(**{**face, "same": Cosines(*face["same"]), "other": Cosines(*face["other"])})
+            FaceRecord(
+                **{
+                    **face,
+                    "same": Cosines(*face["same"]),
+                    "other": Cosines(*face["other"]),
+                    "scales": tuple(face["scales"]),
+                }
+            )
             for face in stored["faces"]
         )
-        return cls(**{**stored, "faces": faces, "leaks": tuple(stored["leaks"])})
+        lists = {name: tuple(stored[name]) for name in ("leaks", "reasons")}
+        return cls(**{**stored, **lists, "faces": faces})
 
 
 @dataclass(eq=False)
@@ -163,6 +193,7 @@ class Judge:
         folder = part("host.face_packs").find_pack(self.name)
         self.threshold = part("reverse_personalization.assurance.operating_point").pack_threshold(folder)
         self._detection = part("reverse_personalization.geometry.faces").Detection
+        self._place_cover = part("reverse_personalization.geometry.cover_outline").place_cover
 
     def judge(self, case: Case, run: Run) -> list[PhotoRecord]:
         """Return the records of a case's photographs, without times."""
@@ -210,6 +241,8 @@ class Judge:
                     seen=face.visible * face.inside,
                     found=found,
                     status="" if number is None else verdicts[number].status,
+                    under_cover=number is not None and verdicts[number].under_cover,
+                    scales=() if number is None else tuple(step.scale for step in verdicts[number].retries),
                     hidden=float(cover[face.mask].mean()),
                     before=_cosine(known, before),
                     same=same,
@@ -220,13 +253,31 @@ class Judge:
         rim, seam = (0, 0.0)
         if item.unchanged is not None:
             rim, seam = at_the_rim(item.changed[row].numpy() > 0, item.original[row], item.unchanged[row])
+        strangers = [find for number, find in enumerate(finds) if number not in matches]
+        heads = self._heads(photograph, cover.shape, 0.0)
         return {
             "faces": tuple(faces),
-            "false_finds": len(finds) - sum(number is not None for number in matches),
+            "false_finds": len(strangers),
+            "false_finds_on_people": sum(find.lies_on(heads) for find in strangers),
+            "pixels": cover.size,
+            "false_pixels": int((cover & ~self._heads(photograph, cover.shape, NEAR)).sum()),
+            "reasons": tuple(
+                reason_of(before, after, "a drawn face" if number in matches else "nobody drawn")
+                for number, (before, after) in enumerate(zip(item.checked.images[row], verdicts, strict=True))
+                if after.method
+            ),
             "outside": outside(original, saved, changed | cover),
             "rim": rim,
             "seam": seam,
         }
+
+    def _heads(self, photograph: Photograph, shape: tuple[int, int], grow: float) -> NDArray[np.bool_]:
+        """Where heads were drawn: what covers of them would hide, so much larger than the heads; bool [H, W]."""
+        mask = np.zeros(shape, bool)
+        for face in photograph.faces:
+            cover = self._place_cover([face.box], [face.landmarks.tolist()], *shape, grow)
+            mask[cover.rows, cover.columns] |= cover.mask
+        return mask
 
     def similarity(self, before: NDArray[np.uint8], after: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> float:
         """Return the cosine between the same place in two pictures [H, W, C]."""
@@ -288,6 +339,22 @@ class Find(NamedTuple):
 
     box: tuple[float, ...]
     landmarks: NDArray[np.float64]
+
+    def lies_on(self, mask: NDArray[np.bool_]) -> bool:
+        """Whether the middle of its box lies on a mask [H, W]."""
+        x, y = (round((low + high) / 2) for low, high in ((self.box[0], self.box[2]), (self.box[1], self.box[3])))
+        return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and bool(mask[y, x])
+
+
+def reason_of(checked: Any, after: Any, whose: str) -> str:
+    """Why a face was covered, and whose it is.
+
+    Args:
+        checked: its FaceVerdict before the covers.
+        after: its FaceVerdict after them.
+        whose: words for the face.
+    """
+    return f"{after.said if after.under_cover else ': '.join(filter(None, (checked.status, checked.reason)))} ({whose})"
 
 
 def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .cases import WIDEST_ROLL, WIDEST_YAW
-from .judging import COVERED, SEEN
+from .judging import COVERED, NEAR, SEEN
 from .summary import ANGLES, PROMISED_SIZE, SMALL_MISSES, SMALL_SIZE, Figures, class_names
+
+HOSTILE_PHOTOS = 500
+COVERED_PROMISED, FALSE_FINDS, FALSE_AREA = 0.15, 0.1, 0.001
+"""What is allowed at most in so many hostile photographs: the fraction of promised faces covered, finds per photograph
+that are nobody who was drawn, and the fraction of the pixels that is hidden where nobody is."""
 
 COUNTED = {
     "saved": "photographs saved",
@@ -15,10 +20,14 @@ COUNTED = {
     "faces": "faces drawn",
     "found_first": "faces found by the first search",
     "found_second": "faces found only by the second search",
-    "false_finds": "finds where nobody was drawn",
+    "false_finds": "finds that are nobody who was drawn",
+    "false_finds_on_people": "of them on somebody's head: a part of a face, or one find of two people",
     "anonymised": "faces anonymised, according to the check",
-    "covered": "faces covered",
-    "anonymised_under_others_covers": "faces anonymised, but under another find's cover",
+    "anonymised_under_others_covers": "of them under another find's cover",
+    "covered_faces": "faces covered because of what became of themselves",
+    "bare_seen_share": "fraction of the faces at least half visible that end anonymised and uncovered",
+    "scale_needed": "mean scale of those",
+    "evaluations_a_face": "evaluations of the denoiser per face, a comparison's included",
     "unhandled_of_all_seen": "faces missed by both searches, of any size and angle",
     "missed_mostly_hidden": "faces missed by both searches and more than half hidden: not counted above",
     "processor_seconds_a_photo": "seconds of one processor core per photograph",
@@ -59,6 +68,21 @@ def as_page(figures: Figures, command: str) -> str:
         "| | |",
         "|---|---|",
         *(f"| {name} | {shown(figures[key])} |" for key, name in COUNTED.items()),
+        "",
+        "## Usefulness",
+        "",
+        f"What a cover costs the user. The limits hold for {HOSTILE_PHOTOS} hostile photographs. Nobody is where a",
+        f"pixel lies outside every drawn head, enlarged by {NEAR:.0%}.",
+        "",
+        "| | measured | allowed |",
+        "|---|---|---|",
+        *_usefulness(figures),
+        "",
+        "Why covers were laid:",
+        "",
+        "| | covers |",
+        "|---|---|",
+        *(f"| {reason} | {count} |" for reason, count in figures["cover_reasons"].items()),
         "",
         "## Similarity",
         "",
@@ -117,6 +141,22 @@ def _promises(figures: Figures) -> list[str]:
         ("words from inputs, file names or the graph in saved files", shown(figures["leaks"]), "none"),
         ("photographs neither saved nor refused with an error", figures["lost"], 0),
         ("broken photographs saved", figures["accepted"], 0),
+    ]
+    return [f"| {name} | {measured} | {allowed} |" for name, measured, allowed in rows]
+
+
+def _usefulness(figures: Figures) -> list[str]:
+    promised = f"{figures['faces_promised']} faces of {PROMISED_SIZE:g} px or more"
+    rows = [
+        (
+            f"covered, of {promised}",
+            shown(figures["covered_promised_share"]),
+            f"{COVERED_PROMISED:.0%}",
+        ),
+        (f"hidden by any cover, of {promised}", shown(figures["hidden_promised_share"]), "-"),
+        ("finds that are nobody who was drawn, per photograph", shown(figures["false_finds_a_photo"]), FALSE_FINDS),
+        ("hidden where nobody is, of all pixels", shown(figures["false_area"]), f"{FALSE_AREA:.1%}"),
+        ("the same, mean of the photographs", shown(figures["false_area_a_photo"]), "-"),
     ]
     return [f"| {name} | {measured} | {allowed} |" for name, measured, allowed in rows]
 

@@ -34,7 +34,7 @@ STEPS = 4
 """Steps of the inversion and of each generation: few, so that a photograph takes seconds."""
 
 SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
-"""Scales of the retries, the weakest first."""
+"""Scales of the retries, the weakest first; the last ones are stronger than those of a shipped workflow."""
 
 GUIDING = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
 PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
@@ -50,12 +50,12 @@ class Options:
     """How the graph is built.
 
     Attributes:
-        steps: steps of the inversion and of each generation.
-        scales: guidance scales of the retries.
+        steps: of the inversion and of each generation.
+        scales: of the retries.
         first: whether to also keep the result of the first scale alone.
         unchanged: whether to also keep the result of scale 0.
         no_face: input of Save Anonymized Image for pictures without a find.
-        checker: name of the checker's pack.
+        checker: its pack's name.
     """
 
     steps: int = STEPS
@@ -73,6 +73,7 @@ class Item:
     Attributes:
         original: the input, [B, H, W, C].
         faces: FACES of the original.
+        checked: REVERSE_IDENTITY_VERDICT before the covers.
         verdict: REVERSE_IDENTITY_VERDICT after the covers.
         changed: mask [B, H, W] of Paste Faces.
         cover: mask [B, H, W] of Cover Faces.
@@ -85,6 +86,7 @@ class Item:
 
     original: Tensor
     faces: Any = None
+    checked: Any = None
     verdict: Any = None
     changed: Tensor | None = None
     cover: Tensor | None = None
@@ -268,6 +270,7 @@ class Pipeline:
         originals = self._output(workflow, "source", 0)
         parts = {
             "faces": self._output(workflow, "faces", 0),
+            "checked": self._output(workflow, "check", 0),
             "verdict": self._output(workflow, "cover", 1),
             "changed": self._output(workflow, "paste", 1),
             "cover": self._output(workflow, "cover", 2),

@@ -52,6 +52,9 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> F
     small = [face for face in saved if promised(face, SMALL_SIZE, PROMISED_SIZE)]
     rims = [record for record in records if record.rim]
     statuses = Counter(face.status for face in found)
+    seen = [face for face in saved if face.seen >= SEEN]
+    bare = [face for face in saved if face.bare and face.scales]
+    false_finds = sum(record.false_finds for record in records)
     return {
         "photos": len(records),
         "faces": sum(len(record.faces) for record in records),
@@ -72,17 +75,36 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> F
         "faces_promised_small": len(small),
         "found_first": sum(face.found == "first" for face in found),
         "found_second": sum(face.found == "second" for face in found),
-        "false_finds": sum(record.false_finds for record in records),
+        "false_finds": false_finds,
+        "false_finds_on_people": sum(record.false_finds_on_people for record in records),
+        "false_finds_a_photo": _mean_of(false_finds, len(records)),
+        "false_area": _mean_of(
+            sum(record.false_pixels for record in records), sum(record.pixels for record in records)
+        ),
+        "false_area_a_photo": _mean_of(sum(r.false_pixels / r.pixels for r in records if r.pixels), outcomes["saved"]),
         "anonymised": statuses["anonymised"],
-        "covered": statuses["covered"],
-        "anonymised_under_others_covers": sum(f.status == "anonymised" and f.hidden >= COVERED for f in found),
+        "covered_faces": statuses["covered"],
+        "anonymised_under_others_covers": sum(f.status == "anonymised" and not f.bare for f in found),
+        "covered_promised": sum(face.status == "covered" for face in large),
+        "covered_promised_share": _mean_of(sum(face.status == "covered" for face in large), len(large)),
+        "hidden_promised_share": _mean_of(sum(face.hidden >= COVERED for face in large), len(large)),
+        "cover_reasons": dict(Counter(reason for record in records for reason in record.reasons).most_common()),
+        "faces_seen": len(seen),
+        "bare_seen": sum(face.bare for face in seen),
+        "bare_seen_share": _mean_of(sum(face.bare for face in seen), len(seen)),
+        "scale_needed": _mean_of(sum(face.scales[-1] for face in bare), len(bare)),
+        "scales_tried": dict(sorted(Counter(len(face.scales) for face in found if face.scales).items())),
+        "evaluations": sum(record.evaluations for record in records),
+        "evaluations_a_face": _mean_of(
+            sum(record.evaluations for record in records), sum(face.found == "first" for face in found)
+        ),
         "seam": _mean_of(sum(record.seam for record in rims), sum(record.rim for record in rims)),
         "seam_worst_photo": max((record.seam / record.rim for record in rims), default=None),
         "judge": judge,
         "threshold": threshold,
         "similarity": similarities(saved, threshold),
         "misses": table(missed),
-        "seen": table(face for face in saved if face.seen >= SEEN),
+        "seen": table(seen),
         "listed_misses": [
             [record.case, record.kind, *(round(value) for value in (face.size, face.yaw, face.roll, 100 * face.seen))]
             for record in records

@@ -16,6 +16,7 @@ import torch
 
 from .cases import SLOW_KINDS, draw_case
 from .judging import Judge, PhotoRecord
+from .ordinary import counted_evaluations, ordinary_case, ordinary_options
 from .pipeline import Options, Pipeline, known_models
 
 COMPARED_EVERY = 4
@@ -48,25 +49,35 @@ class Worker(ABC, Generic[Record]):
 class Runner(Worker[PhotoRecord]):
     """Runs cases through the whole graph and judges them."""
 
-    def __init__(self, seed: int, models: Path, deadline: float) -> None:
+    def __init__(self, seed: int, models: Path, deadline: float, ordinary: bool) -> None:
         super().__init__(seed, models, deadline)
-        self._pipeline, self._options = Pipeline(), Options()
+        self._pipeline, self._ordinary = Pipeline(), ordinary
+        self._options = options_of(ordinary)
         self._judge = Judge(self._options.checker)
 
     def records(self, seed: int, number: int, left: int) -> list[PhotoRecord]:
         """Draw a case, run it and judge it."""
         clocks = (time.perf_counter, time.process_time)
         started = [clock() for clock in clocks]
-        case = draw_case(seed, number, left)
-        # A copy of a huge photograph takes half a gigabyte, and a crowd would take another minute.
-        usual = case.kind not in SLOW_KINDS
-        options = replace(self._options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
-        run = self._pipeline.run(case, options)
+        case = ordinary_case(seed, number) if self._ordinary else draw_case(seed, number, left)
+        options = self._options
+        if not self._ordinary:
+            # A copy of a huge photograph takes half a gigabyte, and a crowd would take another minute.
+            usual = case.kind not in SLOW_KINDS
+            options = replace(options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
+        with counted_evaluations() as evaluations:
+            run = self._pipeline.run(case, options)
         records = self._judge.judge(case, run)
         for file in run.files:
             file.unlink()
         wall, processor = ((clock() - start) / len(records) for clock, start in zip(clocks, started, strict=True))
-        return [replace(record, seconds=wall, processor_seconds=processor) for record in records]
+        each = evaluations.count / len(records)
+        return [replace(one, evaluations=each, seconds=wall, processor_seconds=processor) for one in records]
+
+
+def options_of(ordinary: bool) -> Options:
+    """How the graph is built for ordinary or hostile photographs."""
+    return ordinary_options() if ordinary else Options()
 
 
 _worker: Worker[Any]

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..geometry.cover_outline import Cover, place_cover
 from ..geometry.faces import Face
 from ..geometry.head_extent import HEAD_PER_FACE
-from .verdict import FaceVerdict, Verdict, pixels_digest
+from .verdict import FaceVerdict, Status, Verdict, pixels_digest
 
 Method = Literal["solid", "mosaic", "blur"]
 
@@ -92,7 +92,8 @@ def cover_faces_(
 ) -> tuple[FaceVerdict, ...]:
     """Cover faces of one picture in place.
 
-    An anonymised face is covered as well if the covers of other faces hide MAX_HIDDEN_FRACTION of it or more.
+    An anonymised face is covered as well if the covers of other faces hide MAX_HIDDEN_FRACTION of it or more. It keeps
+    its status and is marked as `under_cover`.
 
     Args:
         picture: float [H, W, C] in [0, 1]; C is 1, 3, or 4 with an alpha that is kept. Modified.
@@ -102,7 +103,7 @@ def cover_faces_(
         grow: how much larger than the head a cover is, as a fraction of the head.
 
     Returns:
-        All faces, with the covered ones' new status.
+        All faces, with what became of the covered ones.
 
     Raises:
         ValueError: a face has no place in the picture.
@@ -128,11 +129,7 @@ def cover_faces_(
         face = place(index, 1 / HEAD_PER_FACE - 1)
         return float(all_covers[face.rows, face.columns][torch.from_numpy(face.mask)].mean())
 
-    due = [index for index, (_, cover_it) in enumerate(plan) if cover_it]
-    for index, face in enumerate(faces):
-        if face.status == "covered" and index not in due:
-            mark(all_covers, place(index, grow))
-    while due:
+    def cover_all(due: Sequence[int], status: Status) -> None:
         for index in due:
             cover = place(index, grow)
             here = picture[cover.rows, cover.columns]
@@ -145,12 +142,23 @@ def cover_faces_(
                 )
             mark(mask, cover)
             mark(all_covers, cover)
-            faces[index] = replace(faces[index], status="covered", method=method, reason="")
-        due = [
-            index
-            for index, face in enumerate(faces)
-            if face.status == "anonymised" and hidden(index) >= MAX_HIDDEN_FRACTION
-        ]
+            under_cover = status == "anonymised"
+            faces[index] = replace(faces[index], status=status, method=method, reason="", under_cover=under_cover)
+
+    def newly_hidden() -> list[int]:
+        if not all_covers.any():
+            return []
+        bare = [index for index, face in enumerate(faces) if face.status == "anonymised" and not face.under_cover]
+        return [index for index in bare if hidden(index) >= MAX_HIDDEN_FRACTION]
+
+    planned = [index for index, (_, cover_it) in enumerate(plan) if cover_it]
+    for index, face in enumerate(faces):
+        if face.method and index not in planned:
+            mark(all_covers, place(index, grow))
+    cover_all(planned, "covered")
+    # The cover of a face that others hide may hide a further one.
+    while due := newly_hidden():
+        cover_all(due, "anonymised")
     return tuple(faces)
 
 

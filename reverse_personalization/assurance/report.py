@@ -18,7 +18,7 @@ import torch
 from .retry import RetryStep
 from .verdict import FaceChange, FaceVerdict, Verdict
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
@@ -127,6 +127,7 @@ def _overall(faces: Sequence[FaceVerdict]) -> str:
 def _face(face: FaceVerdict) -> dict[str, Any]:
     return {
         "status": face.status,
+        "under_cover": face.under_cover,
         "similarity": _rounded(face.similarity),
         "cover": face.method or None,
         "change": None if face.change is None else _change(face.change),
@@ -176,5 +177,5 @@ def name_faces(verdict: Verdict, wanted: Callable[[FaceVerdict], bool]) -> str:
                 continue
             known = [] if face.similarity is None else [f"similarity {face.similarity:.2f} of {verdict.threshold:.2f}"]
             why = ", ".join([*known, *filter(None, [face.reason])])
-            words.append(f"image {image_number} face {number} is {face.status}" + (f" ({why})" if why else ""))
+            words.append(f"image {image_number} face {number} is {face.said}" + (f" ({why})" if why else ""))
     return "; ".join(words)

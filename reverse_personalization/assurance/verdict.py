@@ -65,11 +65,13 @@ class FaceVerdict:
         similarity: largest cosine, by the checker, between a person who was to be changed and a face of the result;
             None if unmeasurable or unhandled.
         change: how the face changed; None if it was not found again.
-        method: of its cover, "" if it is not covered.
+        method: of its cover, "" if there is none.
         reason: of a status that is not safe, in a few words for people.
         left_out: whether the face was found in the original and not chosen to be changed. Only such an unhandled face
             may be kept as it is; any other was missed.
         retries: the scales that the sampler with retry tried on it, in order; () if unknown.
+        under_cover: whether an anonymised face is hidden because covers of other faces hid much of it. Its own status
+            says what became of it, and it does not count as covered.
     """
 
     status: Status
@@ -81,6 +83,12 @@ class FaceVerdict:
     reason: str = ""
     left_out: bool = False
     retries: tuple[RetryStep, ...] = ()
+    under_cover: bool = False
+
+    @property
+    def said(self) -> str:
+        """What became of it, for people: its status, and whether it lies under somebody else's cover."""
+        return f"{self.status}, under a cover" if self.under_cover else self.status
 
     def may_stay(self, keep: bool) -> bool:
         """Whether the face may leave as it is.

@@ -53,6 +53,10 @@ FACES = {
         face("anonymised", similarity=0.1, change=CHANGE, retries=(RetryStep(-10.0, True, 0.12345, True),)),
         face("covered", method="mosaic", retries=TWICE),
     ],
+    "covered, one of them by another's cover": [
+        face("anonymised", similarity=0.1, method="solid", under_cover=True),
+        face("covered", method="solid"),
+    ],
     "unhandled faces kept": [face("unhandled", reason="not chosen"), face("covered", method="solid")],
     "no face": [],
 }
@@ -64,7 +68,7 @@ def test_reports_follow_their_schema(result):
     report = report_of(*FACES[result])
     for one in (report, report_of(*FACES[result], secret=b"s" * 32)):
         jsonschema.validate(json.loads(json.dumps(one, allow_nan=False)), SCHEMA)
-    assert report["result"] == result
+    assert report["result"] == result.partition(",")[0]
     assert len(report["faces"]) == len(FACES[result])
 
 
@@ -89,6 +93,9 @@ def test_report_says_what_was_found_and_no_place():
     assert done["retries"] == [{"scale": -10.0, "similarity": 0.12, "anonymised": True}]
     assert covered["retries"][1] == {"scale": -14.0, "similarity": None, "anonymised": False}
     assert "not chosen" not in json.dumps(report_of(*FACES["unhandled faces kept"]))
+    under, over = report_of(*FACES["covered, one of them by another's cover"])["faces"]
+    assert (under["status"], under["under_cover"], under["cover"]) == ("anonymised", True, "solid")
+    assert (over["status"], over["under_cover"]) == ("covered", False)
 
 
 def test_nothing_in_a_report_is_a_function_of_the_original():
@@ -137,6 +144,10 @@ def test_faces_are_named_for_errors():
         "image 1 face 2 is recognisable (similarity 0.50 of 0.30); image 1 face 3 is unmeasurable (lost)"
     )
     assert name_faces(verdict, lambda face: False) == ""
+    hidden = verdict_of(face("anonymised", similarity=0.1, under_cover=True))
+    assert name_faces(hidden, lambda face: True) == (
+        "image 1 face 1 is anonymised, under a cover (similarity 0.10 of 0.30)"
+    )
 
 
 CLASSES = {

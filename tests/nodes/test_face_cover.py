@@ -113,7 +113,8 @@ def test_a_face_that_another_cover_hides_in_part_is_covered_too(picture, away, c
     image, after, mask = run_node(
         "ReverseIdentityFaceCover", picture, verdict_over(picture, (known, near, far)), on_failure="block"
     )
-    assert [face.status for face in after] == ["covered" if covered else "anonymised", "covered", "anonymised"]
+    assert [face.status for face in after] == ["anonymised", "covered", "anonymised"]
+    assert [face.under_cover for face in after] == [covered, False, False]
     assert [face.method for face in after] == ["solid" if covered else "", "solid", ""]
     assert bool((mask[0, 18:42, 60:66] == 1).all()) is covered
     assert mask[0, 20:40, 59].any().item() is covered
@@ -127,7 +128,7 @@ def test_covers_go_on_where_they_hide_the_next_face(picture):
     _, after, _ = run_node(
         "ReverseIdentityFaceCover", picture, verdict_over(picture, (face_verdict("recognisable"), *row))
     )
-    assert [face.status for face in after] == ["covered"] * 4
+    assert [face.said for face in after] == ["covered", *["anonymised, under a cover"] * 3]
     assert after.safe
 
 
@@ -140,10 +141,29 @@ def test_covers_of_two_nodes_together_hide_a_face(picture):
     first, verdict, _ = run_node("ReverseIdentityFaceCover", picture, verdict_over(picture, (known, left)))
     more = replace(verdict, images=((*verdict.images[0], right),))
     _, both, mask = run_node("ReverseIdentityFaceCover", first, more)
-    assert [face.status for face in both] == ["covered"] * 3
+    assert [face.said for face in both] == ["anonymised, under a cover", "covered", "covered"]
     assert mask[0, 30, 110] == 1
     # What the first node covered is not this one's.
     assert mask[0, 30, 70:85].sum() == 0
+
+
+def test_a_face_under_a_cover_hides_the_next_one_after_another_node_as_well(picture):
+    """What the first node hid as well is a cover like any other for the second."""
+    row = [face_verdict("anonymised", boxes=(box_at(left),)) for left in (80.0, 100.0)]
+    first, verdict, _ = run_node(
+        "ReverseIdentityFaceCover", picture, verdict_over(picture, (face_verdict("recognisable"), *row))
+    )
+    more = replace(verdict, images=((*verdict.images[0], face_verdict("anonymised", boxes=(box_at(120.0),))),))
+    _, after, mask = run_node("ReverseIdentityFaceCover", first, more)
+    assert [face.under_cover for face in after] == [False, True, True, True]
+    assert mask[0, 30, 130] == 1
+
+
+def test_a_face_under_a_cover_that_is_to_be_covered_counts_as_covered(picture):
+    known = face_verdict("anonymised", boxes=(box_at(60.0),), method="solid", under_cover=True)
+    _, after, mask = run_node("ReverseIdentityFaceCover", picture, verdict_over(picture, (known,)), faces_at((60.0,)))
+    assert [face.said for face in after] == ["covered"]
+    assert mask[0, 30, 70] == 1
 
 
 def test_failures_may_block_the_run(picture):

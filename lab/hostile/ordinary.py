@@ -1,0 +1,64 @@
+"""Ordinary photographs: groups without anything hostile, and the settings of a shipped workflow.
+
+They show how many faces a user gets back changed and uncovered, and at which cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from harness.in_process import start_host
+from miniature.workflow import MINIATURE_INPUTS
+
+from .cases import WIDEST_ROLL, Case, Painter
+from .pipeline import Options
+
+ORDINARY_KIND = "ordinary"
+
+SMALLEST, MOST = 32.0, 8
+"""Height of the smallest face from hairline to chin, pixels, and largest number of people."""
+
+ORDINARY_YAW = 60.0
+"""Largest yaw, degrees."""
+
+
+def ordinary_options() -> Options:
+    """The steps and scales of a shipped workflow on the miniature, without anything to compare with."""
+    scales = str(MINIATURE_INPUTS["ReverseIdentityRetrySampler"]["scales"])
+    steps = int(MINIATURE_INPUTS["DPMSolverInversion"]["steps"])
+    return Options(steps=steps, scales=tuple(map(float, scales.split(","))), first=False, unchanged=False)
+
+
+def ordinary_case(seed: int, number: int) -> Case:
+    """Draw the ordinary photograph with this number."""
+    photograph = Painter(seed, number).group(SMALLEST, MOST, ORDINARY_YAW, WIDEST_ROLL)
+    return Case(number, ORDINARY_KIND, (photograph,))
+
+
+@dataclass
+class Evaluations:
+    """How often the denoiser was evaluated, each latent of a batch counted."""
+
+    count: int = 0
+
+
+@contextmanager
+def counted_evaluations() -> Iterator[Evaluations]:
+    """Count the evaluations of every denoiser in this process while the `with` block lasts."""
+    start_host()
+    model: Any = import_module("comfy.model_base").BaseModel
+    apply_model, counted = model.apply_model, Evaluations()
+
+    def apply(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        counted.count += len(x)
+        return apply_model(self, x, *args, **kwargs)
+
+    model.apply_model = apply
+    try:
+        yield counted
+    finally:
+        model.apply_model = apply_model

@@ -1,0 +1,95 @@
+"""Which finds are too large to be faces, because there are faces inside them.
+
+A head is opaque: nobody's face is seen through it. A large find around several faces is therefore a group, a wall or a
+window that the detector takes for one face, and its cover would hide all of them. But a small find inside a large one
+may also be an eye or a cheek, and then the large one is the face. So a find is dropped only if it is doubtful: if what
+is inside it rates clearly higher.
+
+Boxes are float [F, 4 or more] arrays whose first four columns are x0, y0, x1, y1 in pixels of the picture.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import areas, intersection_over_union, shared_areas
+
+MIN_INSIDE = 0.8
+"""A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
+
+SEVERAL_MAX_AREA, ONE_MAX_AREA = 1 / 4, 1 / 9
+"""Largest area of a find inside another, as a fraction of the other's: where it is one of several, and where it is the
+only one and known to be a face. A child's face in front of an adult's is larger, and hides too much for a find."""
+
+DOUBTFUL_RATING_RATIO = 0.75
+"""A find is doubtful if it rates at most this fraction of what a find inside it rates: as much as a fragment of a face
+rates below the face (`finds.FRAGMENT_MAX_SCORE_RATIO`), the other way round."""
+
+APART_MAX_IOU = 0.1
+"""Finds inside another count as several if their boxes overlap by at most this: two finds of one thing are one."""
+
+HUGE = 0.25
+"""A find with a single known face inside it is dropped only if it takes at least this fraction of the picture."""
+
+
+def nested_finds(
+    boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_], height: int, width: int
+) -> NDArray[np.bool_]:
+    """Tell which finds are no faces, because there are faces inside them.
+
+    A find is dropped if it is doubtful beside what lies inside its box, and that is
+
+    - two or more finds apart from one another, each at most SEVERAL_MAX_AREA of its size, or
+    - a known face of at most ONE_MAX_AREA of its size, and the find takes HUGE of the picture or more.
+
+    Known faces are never dropped.
+
+    Args:
+        boxes: [F, 4 or more], one for each thing found.
+        ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
+        known: bool [F], whether it is a face for sure: it was anonymised, or chosen by a person.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+
+    Returns:
+        bool [F], True for each find to drop.
+
+    Raises:
+        ValueError: the arrays are of different lengths.
+    """
+    if not len(boxes) == len(ratings) == len(known):
+        raise ValueError(
+            f"there are {len(boxes)} boxes, {len(ratings)} ratings and {len(known)} known or not; expected one of each "
+            "for each find"
+        )
+    dropped = np.zeros(len(boxes), bool)
+    if not len(boxes):
+        return dropped
+    area, ratings = areas(boxes), np.asarray(ratings, float)
+    # [inner, outer].
+    inside = _inside(boxes) & (ratings[None] <= DOUBTFUL_RATING_RATIO * ratings[:, None])
+    smaller = area[:, None] / area[None]
+    several = inside & (smaller <= SEVERAL_MAX_AREA)
+    alone = inside & (smaller <= ONE_MAX_AREA) & known[:, None]
+    share = shared_areas(boxes, np.array([[0.0, 0.0, width, height]]))[:, 0] / (height * width)
+    for outer in np.flatnonzero(~known):
+        within = np.flatnonzero(several[:, outer])
+        overlaps = intersection_over_union(boxes[within], boxes[within])
+        apart = (overlaps[np.triu_indices(len(within), 1)] <= APART_MAX_IOU).any()
+        dropped[outer] = apart or (share[outer] >= HUGE and alone[:, outer].any())
+    return dropped
+
+
+def _inside(boxes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each find lies inside each other one, [F inner, F outer]."""
+    middles = (boxes[:, :2] + boxes[:, 2:4]) / 2
+    half_sides = np.maximum(boxes[:, 2:4] - boxes[:, :2], np.finfo(np.float32).eps) / 2
+    # The face is the ellipse inscribed in its box (`head_extent.HEAD_PER_FACE`): a neighbour may be seen in a corner.
+    offsets = (middles[:, None] - middles[None]) / half_sides[None]
+    on_face = (offsets**2).sum(-1) <= 1
+    result: NDArray[np.bool_] = on_face & (shared_areas(boxes, boxes) >= MIN_INSIDE * areas(boxes)[:, None])
+    np.fill_diagonal(result, False)
+    return result

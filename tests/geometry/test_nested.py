@@ -1,0 +1,82 @@
+"""Finds that are too large to be faces, because there are faces inside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reverse_personalization.geometry.nested import nested_finds
+
+HEIGHT, WIDTH = 600, 900
+GROUP = (150.0, 50.0, 650.0, 500.0)
+"""A find of two fifths of the picture."""
+LEFT, RIGHT = (280.0, 200.0, 330.0, 260.0), (450.0, 220.0, 500.0, 280.0)
+"""Two faces that it contains."""
+
+
+def dropped(*finds: tuple[tuple[float, ...], float, bool]) -> list[int]:
+    boxes, ratings, known = zip(*finds, strict=True)
+    return np.flatnonzero(nested_finds(np.array(boxes), np.array(ratings), np.array(known), HEIGHT, WIDTH)).tolist()
+
+
+def test_a_doubtful_find_around_two_faces_is_no_face():
+    assert dropped((LEFT, 0.9, False), (GROUP, 0.4, False), (RIGHT, 0.8, False)) == [1]
+
+
+def test_a_huge_doubtful_find_around_one_known_face_is_no_face():
+    assert dropped((GROUP, 0.4, False), (LEFT, 0.9, True)) == [0]
+
+
+@pytest.mark.parametrize(
+    "finds",
+    [
+        pytest.param([(GROUP, 0.8, False), (LEFT, 0.9, True), (RIGHT, 0.9, True)], id="rates about as high as they"),
+        pytest.param([(GROUP, 0.4, True), (LEFT, 0.9, True), (RIGHT, 0.9, True)], id="known to be a face"),
+        pytest.param([(GROUP, 0.4, False), (LEFT, 0.9, False)], id="one face that is not known"),
+        pytest.param([(GROUP, 0.4, False), (LEFT, 0.9, False), (LEFT, 0.8, False)], id="two finds of one thing"),
+        pytest.param(
+            [((200.0, 100.0, 500.0, 450.0), 0.4, False), (LEFT, 0.9, True)], id="one known face, find not huge"
+        ),
+        pytest.param([(GROUP, 0.4, False), ((250.0, 100.0, 480.0, 380.0), 0.9, True)], id="one known face, not small"),
+        pytest.param(
+            [(GROUP, 0.4, False), ((155.0, 55.0, 205.0, 115.0), 0.9, True), ((600.0, 440.0, 645.0, 495.0), 0.9, True)],
+            id="neighbours in the corners of its box",
+        ),
+        pytest.param(
+            [(GROUP, 0.4, False), ((130.0, 250.0, 180.0, 310.0), 0.9, True), ((620.0, 250.0, 690.0, 310.0), 0.9, True)],
+            id="neighbours that lie partly outside",
+        ),
+    ],
+)
+def test_what_may_be_a_face_stays(finds):
+    assert dropped(*finds) == []
+
+
+def test_fragments_of_a_close_up_do_not_make_it_disappear():
+    """Eyes and a cheek that an earlier search took for faces and changed; the whole face rates higher than they."""
+    eyes = [(290.0, 180.0, 360.0, 240.0), (450.0, 180.0, 520.0, 240.0)]
+    assert dropped((GROUP, 0.7, False), *((eye, 0.55, True) for eye in eyes)) == []
+
+
+boxes = st.tuples(st.floats(-50, 850), st.floats(-50, 550), st.floats(1, 900), st.floats(1, 900))
+found = st.tuples(boxes, st.floats(0.01, 1), st.booleans())
+
+
+@given(st.lists(found, min_size=1, max_size=8))
+def test_known_faces_and_the_surest_find_are_never_dropped(finds):
+    given_ = [((x, y, x + w, y + h), rating, known) for (x, y, w, h), rating, known in finds]
+    gone = dropped(*given_)
+    ratings = [rating for _, rating, _ in given_]
+    assert not any(given_[number][2] for number in gone)
+    assert all(ratings[number] < max(ratings) for number in gone)
+
+
+def test_nothing_found():
+    assert nested_finds(np.zeros((0, 4)), np.zeros(0), np.zeros(0, bool), HEIGHT, WIDTH).shape == (0,)
+
+
+def test_arrays_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match="2 boxes, 1 ratings and 2 known"):
+        nested_finds(np.array([LEFT, RIGHT]), np.ones(1), np.zeros(2, bool), HEIGHT, WIDTH)
