@@ -12,12 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .alignment import Window
+from .alignment import Window, image_of, scale_of, shifted
 from .face_area import FaceArea, drawn_mask, landmark_mask, owners
+from .projection import project
 from .resampling import resample
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in a grey picture (ITU-R BT.601)."""
+
+PROJECTION_REACH = 8
+"""Pixels around what is pasted that are computed too, because near the edge of what is computed neighbours lack."""
 
 COLOUR_REGULARISATION = 1e-3
 """Weight of an even shift against the colours along the rim; it decides where little of the rim is visible."""
@@ -69,7 +73,7 @@ def paste_(
         mine = mine[window.relative_to(touched).slices]
         weight = np.where(mine, alpha[window.slices], np.float32(0))
         source = crops[number] if colours == 3 else crops[number] @ LUMA_WEIGHTS[:, None]
-        content = resample(source, area.from_crop(window), window.height, window.width)
+        content = pasted_content(source, area, window, *photo.shape[:2])
         here = photo[window.slices]
         before = here[..., :colours].float().cpu().numpy()
         if colour_match:
@@ -83,6 +87,38 @@ def paste_(
         np.copyto(blend, content, where=(weight == 1)[..., None])
         shown, chosen = here[..., :colours], torch.from_numpy(mine).to(here.device)
         shown.copy_(torch.where(chosen[..., None], torch.from_numpy(blend).to(here), shown))
+
+
+def pasted_content(
+    crop: NDArray[np.float32], area: FaceArea, window: Window, height: int, width: int
+) -> NDArray[np.float32]:
+    """What a crop shows in a window of its photograph, made from the crop alone.
+
+    A crop that was enlarged is shrunk to what it was enlarged from, if it is unchanged.
+
+    Args:
+        crop: float32 [side, side, C], with the side of its area.
+        area: of the crop's face.
+        window: of the photograph, inside the area's window and not empty.
+        height: of the photograph, pixels.
+        width: of the photograph, pixels.
+
+    Returns:
+        float32 [h, w, C].
+    """
+    if scale_of(area.to_crop) <= 1:
+        return resample(crop, area.from_crop(window), window.height, window.width)
+    around = Window(
+        max(window.x0 - PROJECTION_REACH, 0),
+        max(window.y0 - PROJECTION_REACH, 0),
+        min(window.x1 + PROJECTION_REACH, width),
+        min(window.y1 + PROJECTION_REACH, height),
+    )
+    part = image_of(around, area.to_crop).intersection(Window(0, 0, area.side, area.side))
+    shown = (area.beyond(around, part) <= 0).astype(np.float32)
+    to_around = shifted(area.from_crop(around), part)
+    content = project(crop[part.slices], to_around, around.height, around.width, shown)
+    return content[window.relative_to(around).slices]
 
 
 def resized_masks(mask: Tensor, numbers: Sequence[int], side: int) -> list[NDArray[np.float32]]:

@@ -65,6 +65,23 @@ class FaceArea:
         """Weight of a window's pixels, [h, w]: exactly 0 outside the crop, rising to 1 within `CROP_EDGE_FADE`."""
         return smoothstep(self._to_edge(window) / (CROP_EDGE_FADE * self.side))
 
+    def beyond(self, seen: Window, part: Window) -> NDArray[np.float32]:
+        """How far pixels of the crop lie outside a window of the photograph, in pixels of the photograph.
+
+        Args:
+            seen: the window of the photograph.
+            part: the window of the crop whose pixels are asked for.
+
+        Returns:
+            [h, w] of `part`; negative inside.
+        """
+        x, y = _coordinates(inverted(self.to_crop), part)
+        x, y = (
+            np.abs(coordinate - (low + high - 1) / 2) - (high - low) / 2
+            for coordinate, low, high in ((x, seen.x0, seen.x1), (y, seen.y0, seen.y1))
+        )
+        return np.maximum(x, y)
+
     def _to_edge(self, window: Window) -> NDArray[np.float32]:
         """Distance of a window's pixels from the crop's edge, [h, w], in pixels of the crop; negative outside."""
         x, y = _coordinates(self.to_crop, window)
