@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .alignment import Window, image_of, scale_of, shifted
-from .face_area import FaceArea, drawn_mask, landmark_mask, owners
+from .face_area import NEIGHBOUR_RADIUS, FaceArea, drawn_mask, landmark_mask, owners
+from .grain import LUMA, match_surroundings
 from .projection import project
 from .resampling import resample
 
-LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in a grey picture (ITU-R BT.601)."""
-
 PROJECTION_REACH = 8
 """Pixels around what is pasted that are computed too, because near the edge of what is computed neighbours lack."""
+
+SURROUNDINGS = 2.0
+"""Distance from the face, in radii of its core, up to which its surroundings' grain and sharpness are measured."""
 
 COLOUR_REGULARISATION = 1e-3
 """Weight of an even shift against the colours along the rim; it decides where little of the rim is visible."""
@@ -37,6 +38,7 @@ def paste_(
     feather: float,
     grow: float,
     colour_match: bool,
+    match_grain: bool,
 ) -> None:
     """Paste all crops of one photograph in place.
 
@@ -50,6 +52,7 @@ def paste_(
         feather: width of the fall from 1 to 0 at a mask's rim, in radii of the face, above 0.
         grow: how far beyond the face everything is replaced, in the same radii, at least 0.
         colour_match: whether to shift each crop's colours smoothly towards the photograph's along its rim.
+        match_grain: whether to give each crop the grain and the sharpness of the photograph around it.
     """
     alpha = changed.numpy()
     for number, area in enumerate(areas):
@@ -72,13 +75,19 @@ def paste_(
             continue
         mine = mine[window.relative_to(touched).slices]
         weight = np.where(mine, alpha[window.slices], np.float32(0))
-        source = crops[number] if colours == 3 else crops[number] @ LUMA_WEIGHTS[:, None]
+        source = crops[number] if colours == 3 else crops[number] @ np.array(LUMA, np.float32)[:, None]
         content = pasted_content(source, area, window, *photo.shape[:2])
         here = photo[window.slices]
         before = here[..., :colours].float().cpu().numpy()
         if colour_match:
             x, y = (coordinate / (1 + grow + feather) for coordinate in area.disc(window))
             content += _colour_shift(before - content, weight, x, y)
+        if match_grain:
+            seen = area.around(SURROUNDINGS).intersection(Window(0, 0, photo.shape[1], photo.shape[0]))
+            free = (alpha[seen.slices] == 0) & (owners(areas, seen, NEIGHBOUR_RADIUS) < 0)
+            surroundings = photo[seen.slices][..., :colours].float().cpu().numpy()
+            x, y = area.disc(seen)
+            content = match_surroundings(content, weight == 1, surroundings, free, np.arctan2(y, x), number)
         np.clip(content, 0, 1, out=content)
         blend = content - before
         blend *= weight[..., None]

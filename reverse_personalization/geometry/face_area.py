@@ -54,6 +54,14 @@ class FaceArea:
         """Coordinates x and y of a window's pixels, each [h, w], in which the core is the unit disc."""
         return _coordinates(self.to_disc, window)
 
+    def around(self, reach: float) -> Window:
+        """The window around all pixels within a distance of the face's middle, in radii of the core."""
+        to_photo = inverted(self.to_disc)
+        half = reach * np.hypot(to_photo[:, 0], to_photo[:, 1])
+        x0, y0 = np.floor(to_photo[:, 2] - half).astype(int).tolist()
+        x1, y1 = np.ceil(to_photo[:, 2] + half).astype(int).tolist()
+        return Window(x0, y0, x1 + 1, y1 + 1)
+
     def distance(self, window: Window) -> NDArray[np.float32]:
         """Distance of a window's pixels from the face, [h, w], in radii of the core; infinite outside the crop."""
         x, y = self.disc(window)

@@ -53,7 +53,7 @@ def project(
     scale, back = scale_of(transform), inverted(transform)
     rows, columns = source.shape[:2]
     sharpening = _sharpening(averaging_variance(scale), height, width)
-    weight, part = np.float32(1), np.float32(1)
+    weight = part = np.ones((1, 1, 1), np.float32)
     if shown is not None and not shown.all():
         if not shown.any():
             return resample(source, transform, height, width)
