@@ -89,6 +89,15 @@ class ReverseIdentityFacePaste(io.ComfyNode):
                     default=True,
                     tooltip="Shift the crop's colours smoothly so that they match the photograph along the rim.",
                 ),
+                io.Boolean.Input(
+                    "match_grain",
+                    optional=True,
+                    default=True,
+                    tooltip=(
+                        "Give the face the grain of the photograph around it, and soften it if it is much sharper. "
+                        "Measured outside the mask only; nothing happens where they already agree."
+                    ),
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -120,6 +129,7 @@ class ReverseIdentityFacePaste(io.ComfyNode):
         feather: float = DEFAULT_FEATHER,
         grow: float = 0.0,
         colour_match: bool = True,
+        match_grain: bool = True,
     ) -> io.NodeOutput:
         """Paste every crop.
 
@@ -131,6 +141,7 @@ class ReverseIdentityFacePaste(io.ComfyNode):
             feather: width of the fall from 1 to 0 at a mask's rim, in radii of the face, in [0.01, 1].
             grow: how far beyond the face everything is replaced, in the same radii, in [0, 1].
             colour_match: whether to shift each crop's colours smoothly to the photograph's along its rim.
+            match_grain: whether to give each crop the grain and the sharpness of the photograph around it.
 
         Returns:
             Images of the same shape and dtype, and float32 [B, H, W] in [0, 1], how much each pixel changed.
@@ -174,6 +185,7 @@ class ReverseIdentityFacePaste(io.ComfyNode):
                 feather=feather,
                 grow=grow,
                 colour_match=colour_match,
+                match_grain=match_grain,
             )
             progress.update(1)
         return io.NodeOutput(pasted, changed)

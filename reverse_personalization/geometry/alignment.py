@@ -121,8 +121,14 @@ def scale_of(transform: NDArray[np.float64]) -> float:
 
 def footprint(to_crop: NDArray[np.float64], side: int) -> Window:
     """The window of the photograph whose pixels a crop can show; may extend beyond the photograph."""
-    corners = np.array([[x, y, 1.0] for x in (-0.5, side - 0.5) for y in (-0.5, side - 0.5)])
-    points = corners @ inverted(to_crop).T
+    return image_of(Window(0, 0, side, side), inverted(to_crop))
+
+
+def image_of(window: Window, transform: NDArray[np.float64]) -> Window:
+    """The smallest window around all to which a transform takes a window's pixels, edges included."""
+    edges = (window.x0 - 0.5, window.x1 - 0.5), (window.y0 - 0.5, window.y1 - 0.5)
+    corners = np.array([[x, y, 1.0] for x in edges[0] for y in edges[1]])
+    points = corners @ transform.T
     x0, y0 = np.floor(points.min(axis=0)).astype(int).tolist()
     x1, y1 = np.ceil(points.max(axis=0)).astype(int).tolist()
     return Window(x0, y0, x1 + 1, y1 + 1)

@@ -12,12 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .alignment import Window
-from .face_area import FaceArea, drawn_mask, landmark_mask, owners
+from .alignment import Window, image_of, scale_of, shifted
+from .face_area import NEIGHBOUR_RADIUS, FaceArea, drawn_mask, landmark_mask, owners
+from .grain import LUMA, match_surroundings
+from .projection import project
 from .resampling import resample
 
-LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in a grey picture (ITU-R BT.601)."""
+PROJECTION_REACH = 8
+"""Pixels around what is pasted that are computed too, because near the edge of what is computed neighbours lack."""
+
+SURROUNDINGS = 2.0
+"""Distance from the face, in radii of its core, up to which its surroundings' grain and sharpness are measured."""
 
 COLOUR_REGULARISATION = 1e-3
 """Weight of an even shift against the colours along the rim; it decides where little of the rim is visible."""
@@ -33,6 +38,7 @@ def paste_(
     feather: float,
     grow: float,
     colour_match: bool,
+    match_grain: bool,
 ) -> None:
     """Paste all crops of one photograph in place.
 
@@ -46,6 +52,7 @@ def paste_(
         feather: width of the fall from 1 to 0 at a mask's rim, in radii of the face, above 0.
         grow: how far beyond the face everything is replaced, in the same radii, at least 0.
         colour_match: whether to shift each crop's colours smoothly towards the photograph's along its rim.
+        match_grain: whether to give each crop the grain and the sharpness of the photograph around it.
     """
     alpha = changed.numpy()
     for number, area in enumerate(areas):
@@ -68,13 +75,19 @@ def paste_(
             continue
         mine = mine[window.relative_to(touched).slices]
         weight = np.where(mine, alpha[window.slices], np.float32(0))
-        source = crops[number] if colours == 3 else crops[number] @ LUMA_WEIGHTS[:, None]
-        content = resample(source, area.from_crop(window), window.height, window.width)
+        source = crops[number] if colours == 3 else crops[number] @ np.array(LUMA, np.float32)[:, None]
+        content = pasted_content(source, area, window, *photo.shape[:2])
         here = photo[window.slices]
         before = here[..., :colours].float().cpu().numpy()
         if colour_match:
             x, y = (coordinate / (1 + grow + feather) for coordinate in area.disc(window))
             content += _colour_shift(before - content, weight, x, y)
+        if match_grain:
+            seen = area.around(SURROUNDINGS).intersection(Window(0, 0, photo.shape[1], photo.shape[0]))
+            free = (alpha[seen.slices] == 0) & (owners(areas, seen, NEIGHBOUR_RADIUS) < 0)
+            surroundings = photo[seen.slices][..., :colours].float().cpu().numpy()
+            x, y = area.disc(seen)
+            content = match_surroundings(content, weight == 1, surroundings, free, np.arctan2(y, x), number)
         np.clip(content, 0, 1, out=content)
         blend = content - before
         blend *= weight[..., None]
@@ -83,6 +96,38 @@ def paste_(
         np.copyto(blend, content, where=(weight == 1)[..., None])
         shown, chosen = here[..., :colours], torch.from_numpy(mine).to(here.device)
         shown.copy_(torch.where(chosen[..., None], torch.from_numpy(blend).to(here), shown))
+
+
+def pasted_content(
+    crop: NDArray[np.float32], area: FaceArea, window: Window, height: int, width: int
+) -> NDArray[np.float32]:
+    """What a crop shows in a window of its photograph, made from the crop alone.
+
+    A crop that was enlarged is shrunk to what it was enlarged from, if it is unchanged.
+
+    Args:
+        crop: float32 [side, side, C], with the side of its area.
+        area: of the crop's face.
+        window: of the photograph, inside the area's window and not empty.
+        height: of the photograph, pixels.
+        width: of the photograph, pixels.
+
+    Returns:
+        float32 [h, w, C].
+    """
+    if scale_of(area.to_crop) <= 1:
+        return resample(crop, area.from_crop(window), window.height, window.width)
+    around = Window(
+        max(window.x0 - PROJECTION_REACH, 0),
+        max(window.y0 - PROJECTION_REACH, 0),
+        min(window.x1 + PROJECTION_REACH, width),
+        min(window.y1 + PROJECTION_REACH, height),
+    )
+    part = image_of(around, area.to_crop).intersection(Window(0, 0, area.side, area.side))
+    shown = (area.beyond(around, part) <= 0).astype(np.float32)
+    to_around = shifted(area.from_crop(around), part)
+    content = project(crop[part.slices], to_around, around.height, around.width, shown)
+    return content[window.relative_to(around).slices]
 
 
 def resized_masks(mask: Tensor, numbers: Sequence[int], side: int) -> list[NDArray[np.float32]]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import Window, inverted, scale_of, shifted
+from .alignment import Window, scale_of, shifted
 from .face_area import NEIGHBOUR_RADIUS, FaceArea, owners
-from .resampling import resample, smoothstep, source_window
+from .projection import project
+from .resampling import reduced, resample, smoothstep, source_window
 
 EMPTY_LEVEL = 0.5
 """Level in [0, 1] of the grey crop that stands in where there is no face."""
@@ -49,7 +50,7 @@ def take_crops(
         source = photo[window.slices].copy()
         if hiding:
             _hide_others(source, window, photo, areas, number)
-        crop = resample(source, shifted(area.to_crop, window), area.side, area.side)
+        crop = _resampled(source, shifted(area.to_crop, window), area.side)
         yield _blurred_outside(crop, area, height, width)
 
 
@@ -71,18 +72,28 @@ def _hide_others(
         source[here][theirs] = blurred[there][theirs]
 
 
+def _resampled(source: NDArray[np.float32], to_crop: NDArray[np.float64], side: int) -> NDArray[np.float32]:
+    """The crop of a window: enlarged by interpolation, or shrunk to what enlarging brings nearest to the window."""
+    scale = scale_of(to_crop)
+    if scale >= 1:
+        return resample(source, to_crop, side, side)
+    lowest, highest = source.min(), source.max()
+    factor = int(1 / scale / 2)
+    if factor > 1:
+        # So much averaging costs the crop nothing that it could show, and saves projecting from the whole window.
+        source, to_crop = reduced(source, to_crop, factor)
+    return np.clip(project(source, to_crop, side, side), lowest, highest)
+
+
 def _blurred_outside(crop: NDArray[np.float32], area: FaceArea, height: int, width: int) -> NDArray[np.float32]:
     """The crop, blurred where it extends beyond a photograph of this height and width."""
     import cv2
 
-    to_photo = inverted(area.to_crop)
-    steps = np.arange(area.side)
-    x, y = (np.add.outer(row[1] * steps + row[2], row[0] * steps) for row in to_photo)
-    beyond = np.maximum(np.abs(x - (width - 1) / 2) - width / 2, np.abs(y - (height - 1) / 2) - height / 2)
+    beyond = area.beyond(Window(0, 0, width, height), Window(0, 0, area.side, area.side))
     if beyond.max() <= 0:
         return crop
     blurred = cv2.GaussianBlur(crop, (0, 0), OUTSIDE_BLUR * area.side, borderType=cv2.BORDER_REFLECT)
-    weight = smoothstep((beyond * scale_of(area.to_crop) / (OUTSIDE_RAMP * area.side)).astype(np.float32))
+    weight = smoothstep(beyond * scale_of(area.to_crop) / (OUTSIDE_RAMP * area.side))
     return crop + weight[..., None] * (blurred.reshape(crop.shape) - crop)
 
 

@@ -54,6 +54,14 @@ class FaceArea:
         """Coordinates x and y of a window's pixels, each [h, w], in which the core is the unit disc."""
         return _coordinates(self.to_disc, window)
 
+    def around(self, reach: float) -> Window:
+        """The window around all pixels within a distance of the face's middle, in radii of the core."""
+        to_photo = inverted(self.to_disc)
+        half = reach * np.hypot(to_photo[:, 0], to_photo[:, 1])
+        x0, y0 = np.floor(to_photo[:, 2] - half).astype(int).tolist()
+        x1, y1 = np.ceil(to_photo[:, 2] + half).astype(int).tolist()
+        return Window(x0, y0, x1 + 1, y1 + 1)
+
     def distance(self, window: Window) -> NDArray[np.float32]:
         """Distance of a window's pixels from the face, [h, w], in radii of the core; infinite outside the crop."""
         x, y = self.disc(window)
@@ -64,6 +72,23 @@ class FaceArea:
     def edge(self, window: Window) -> NDArray[np.float32]:
         """Weight of a window's pixels, [h, w]: exactly 0 outside the crop, rising to 1 within `CROP_EDGE_FADE`."""
         return smoothstep(self._to_edge(window) / (CROP_EDGE_FADE * self.side))
+
+    def beyond(self, seen: Window, part: Window) -> NDArray[np.float32]:
+        """How far pixels of the crop lie outside a window of the photograph, in pixels of the photograph.
+
+        Args:
+            seen: the window of the photograph.
+            part: the window of the crop whose pixels are asked for.
+
+        Returns:
+            [h, w] of `part`; negative inside.
+        """
+        x, y = _coordinates(inverted(self.to_crop), part)
+        x, y = (
+            np.abs(coordinate - (low + high - 1) / 2) - (high - low) / 2
+            for coordinate, low, high in ((x, seen.x0, seen.x1), (y, seen.y0, seen.y1))
+        )
+        return np.maximum(x, y)
 
     def _to_edge(self, window: Window) -> NDArray[np.float32]:
         """Distance of a window's pixels from the crop's edge, [h, w], in pixels of the crop; negative outside."""

@@ -31,7 +31,7 @@ def smoothstep(x: NDArray[Any]) -> NDArray[np.float32]:
 def resample(
     source: NDArray[np.float32], transform: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float32]:
-    """Resample a picture through a transform.
+    """Resample a picture through a transform, smoothly: what shrinks becomes a little soft (`project` keeps it sharp).
 
     Lanczos' kernel interpolates; if the target has fewer pixels, the source is averaged first. Beyond its edges the
     source is mirrored.
@@ -45,20 +45,48 @@ def resample(
     Returns:
         float32 [height, width, C], within the range of the source's values.
     """
+    target = averaged(source, transform, height, width)
+    return np.clip(target, source.min(), source.max(), out=target)
+
+
+def averaged(
+    source: NDArray[np.float32], transform: NDArray[np.float64], height: int, width: int
+) -> NDArray[np.float32]:
+    """What `resample` computes before it limits the values: linear in the source."""
     import cv2
 
-    lowest, highest = source.min(), source.max()
+    spread = averaging_variance(scale_of(transform))
     reduction = int(1 / scale_of(transform) / 2)
     if reduction > 1:
         # The Gaussian alone would suffice, but its cost grows with the factor.
-        source, transform = _reduced(source, transform, reduction)
-    scale = scale_of(transform)
-    if scale < 1:
-        width_of_blur = ANTIALIAS_SIGMA * (scale**-2 - 1) ** 0.5 + 1e-6
-        source = np.asarray(cv2.GaussianBlur(source, (0, 0), width_of_blur, borderType=cv2.BORDER_REFLECT), np.float32)
+        shrunk, onward = reduced(source, transform, reduction)
+        spread -= (scale_of(onward) ** 2 - scale_of(transform) ** 2) / 12  # a box has averaged that much
+        source, transform = shrunk, onward
+    if spread > 0:
+        blur = spread**0.5 / scale_of(transform)
+        source = np.asarray(cv2.GaussianBlur(source, (0, 0), blur, borderType=cv2.BORDER_REFLECT), np.float32)
     target = cv2.warpAffine(source, transform, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
-    clipped: NDArray[np.float32] = np.clip(np.asarray(target, np.float32), lowest, highest)
-    return clipped.reshape(height, width, -1)
+    return np.asarray(target, np.float32).reshape(height, width, -1)
+
+
+def averaging_variance(scale: float) -> float:
+    """Variance, in squared target pixels, of the Gaussian that averages at this scale; 0 where nothing shrinks."""
+    return ANTIALIAS_SIGMA**2 * max(0.0, 1 - scale**2)
+
+
+def reduced(
+    source: NDArray[np.float32], transform: NDArray[np.float64], factor: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The source averaged over about `factor` pixels in both directions, and the transform of the result."""
+    import cv2
+
+    height, width = source.shape[:2]
+    small = max(1, round(width / factor)), max(1, round(height / factor))
+    ratio = np.array([width / small[0], height / small[1]])
+    shrunk = np.asarray(cv2.resize(source, small, interpolation=cv2.INTER_AREA), np.float32)
+    linear = transform[:, :2] * ratio
+    offset = transform[:, 2] + transform[:, :2] @ ((ratio - 1) / 2)
+    return shrunk.reshape(*shrunk.shape[:2], -1), np.concatenate([linear, offset[:, None]], axis=1)
 
 
 def source_window(to_crop: NDArray[np.float64], side: int, height: int, width: int) -> Window:
@@ -78,18 +106,3 @@ def _mirrored_range(start: int, stop: int, size: int) -> tuple[int, int]:
     if stop > size:
         low = min(low, 2 * size - stop)
     return max(low, 0), min(high, size)
-
-
-def _reduced(
-    source: NDArray[np.float32], transform: NDArray[np.float64], factor: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The source averaged over about `factor` pixels in both directions, and the transform of the result."""
-    import cv2
-
-    height, width = source.shape[:2]
-    small = max(1, round(width / factor)), max(1, round(height / factor))
-    ratio = np.array([width / small[0], height / small[1]])
-    reduced = np.asarray(cv2.resize(source, small, interpolation=cv2.INTER_AREA), np.float32)
-    linear = transform[:, :2] * ratio
-    offset = transform[:, 2] + transform[:, :2] @ ((ratio - 1) / 2)
-    return reduced, np.concatenate([linear, offset[:, None]], axis=1)

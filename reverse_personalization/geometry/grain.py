@@ -1,0 +1,221 @@
+"""Give a pasted face the grain and the sharpness of its surroundings.
+
+A generated face is as smooth as an autoencoder leaves it and as sharp as its crop. In a grainy or a soft photograph
+that betrays it. Both are measured in the photograph outside the masks, and in what is pasted; the original face has no
+part.
+
+Surroundings also have texture of their own, which a face must not take over. Grain is everywhere and the same, so it is
+never more than in the smoothest direction from the face, and only if it is even there. Softness that the camera or an
+enlargement made is everywhere too, so the sharpest direction counts. Where content and surroundings nearly agree, the
+content stays as it is, bit for bit.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIRECTIONS = 6
+"""Sectors around a face that are measured apart."""
+
+LEAST_DIRECTIONS = 3
+"""Sectors that must be measurable; below it nothing is known about the surroundings."""
+
+LEAST_PIXELS = 40
+"""Pixels without which a sector is not measured."""
+
+LEAST_EDGES = 12
+"""Pixels at edges without which a sector's sharpness is not measured."""
+
+QUIET = 0.25
+"""Part of a sector's pixels, the smoothest, in which grain is measured."""
+
+UNEVEN = 3.0
+"""How many times the energy of the quiet quarter's limit the upper quarter's may be; above it, texture is not grain."""
+
+LEAST_GRAIN = 0.5 / 255
+"""Standard deviation of brightness below which grain is not seen."""
+
+ALIKE = 1.5
+"""Ratio of surroundings to content, of grain or of an edge's width, up to which they agree."""
+
+UNLIKE = 2.0
+"""Ratio from which the content is adapted fully; in between, gradually."""
+
+DARKEST, BRIGHTEST = 0.03, 0.97
+"""Brightness outside which a picture may be clipped, and its grain with it."""
+
+EDGE_CONTRAST = 4 / 255
+"""Least slope of an edge, in brightness per pixel."""
+
+EDGES = 0.2
+"""Part of a sector's pixels, the steepest, that are taken for edges; and of the edges, the sharpest, that count."""
+
+BANDS = ((1.0, 3), (2.0, 5))
+"""Standard deviation and radius, in pixels, of the Gaussians that part fine grain, coarse grain and picture."""
+
+REACH = 7
+"""How far the measurements read around a pixel, pixels: the larger radius and half a 5 x 5 average."""
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grain:
+    """The grain of one region.
+
+    Attributes:
+        deviation: standard deviation of its finer part's brightness.
+        covariances: float64 [2, C, C], of the colours' finer and coarser parts.
+        even: whether it is the same all over the region.
+    """
+
+    deviation: float
+    covariances: NDArray[np.float64]
+    even: bool
+
+
+def match_surroundings(
+    content: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    photo: NDArray[np.float32],
+    outside: NDArray[np.bool_],
+    angle: NDArray[np.float32],
+    seed: int,
+) -> NDArray[np.float32]:
+    """Soften a face that is sharper than its surroundings, and add grain if it has less.
+
+    Args:
+        content: float32 [h, w, C] in [0, 1], what is pasted; C is 1 or 3.
+        inside: [h, w], the pixels that show nothing but content.
+        photo: float32 [H, W, C], a window of the photograph around the face.
+        outside: [H, W], the window's pixels that may be looked at.
+        angle: [H, W] in [-pi, pi], their direction from the face.
+        seed: of the grain.
+
+    Returns:
+        float32 [h, w, C]; the content itself if nothing is to be done.
+    """
+    import cv2
+
+    # Zero before anything is computed: not even a rounding error may depend on the original.
+    seen = np.where(outside[..., None], photo, np.float32(0))
+    inner = _inner(outside)
+    sector = np.floor((angle / np.pi + 1) / 2 * DIRECTIONS).astype(np.int32) % DIRECTIONS
+    sectors = [inner & (sector == number) for number in range(DIRECTIONS)]
+    core = _inner(inside)
+    edges = [width for width in (_edge_width(seen, part) for part in sectors) if width is not None]
+    own = _edge_width(content, core)
+    if own is not None and len(edges) >= LEAST_DIRECTIONS and min(edges) > ALIKE * own:
+        variance = (min(edges) ** 2 - own**2) * _unlikeness(min(edges) / own)
+        soft = cv2.GaussianBlur(content, (0, 0), variance**0.5, borderType=cv2.BORDER_REFLECT)
+        content = np.asarray(soft, np.float32).reshape(content.shape)
+    grains = [grain for grain in (_grain(seen, part) for part in sectors) if grain is not None]
+    present = _grain(content, core)
+    if present is None or len(grains) < LEAST_DIRECTIONS:
+        return content
+    wanted = min(grains, key=lambda grain: grain.deviation)
+    if not wanted.even or wanted.deviation <= max(LEAST_GRAIN, ALIKE * present.deviation):
+        return content
+    missing = (wanted.covariances - present.covariances) * _unlikeness(wanted.deviation / present.deviation)
+    height, width = content.shape[:2]
+    return content + _made(missing, height, width, seed)
+
+
+def _unlikeness(ratio: float) -> float:
+    """0 up to `ALIKE`, 1 from `UNLIKE` on."""
+    return float(np.clip((ratio - ALIKE) / (UNLIKE - ALIKE), 0, 1))
+
+
+def _inner(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A region's pixels around which `REACH` pixels belong to it too; beyond the picture is no obstacle."""
+    import cv2
+
+    square = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
+    return cv2.erode(region.astype(np.uint8), square, borderType=cv2.BORDER_REFLECT) > 0
+
+
+def _smooth(picture: NDArray[np.float32], sigma: float, radius: int) -> NDArray[np.float32]:
+    import cv2
+
+    size = 2 * radius + 1
+    smooth = cv2.GaussianBlur(picture, (size, size), sigma, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(smooth, np.float32).reshape(picture.shape)
+
+
+def _bands(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The finer and the coarser part of what may be grain."""
+    fine, coarse = (_smooth(picture, *band) for band in BANDS)
+    return picture - fine, fine - coarse
+
+
+def _brightness(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    weights = LUMA if picture.shape[2] == len(LUMA) else (1.0,)
+    return picture @ np.array(weights, np.float32)
+
+
+def _grain(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> Grain | None:
+    """The grain of a region, measured where the picture is smoothest; None if the region is too small."""
+    import cv2
+
+    bands = _bands(picture)
+    energy = cv2.blur(_brightness(bands[0]) ** 2, (5, 5), borderType=cv2.BORDER_REFLECT)
+    level = _smooth(_brightness(picture)[..., None], *BANDS[1])[..., 0]
+    region = region & (level > DARKEST) & (level < BRIGHTEST)
+    if np.count_nonzero(region) < LEAST_PIXELS:
+        return None
+    limit, upper = np.quantile(energy[region], (QUIET, 1 - QUIET))
+    quiet = region & (energy <= limit)
+    colours = [band[quiet].astype(np.float64) for band in bands]
+    covariances = np.stack([values.T @ values / len(values) for values in colours])
+    # Divided by this; a region without any grain, such as one that is drawn, has no less than this.
+    deviation = max(float(limit) ** 0.5, 1e-6)
+    return Grain(deviation, covariances, bool(upper <= UNEVEN * limit))
+
+
+def _edge_width(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> float | None:
+    """Standard deviation, in pixels, of the blur of a region's sharpest edges; None if there are too few.
+
+    An edge of that width loses slope when it is blurred once more, the more the sharper it was (Zhuo and Sim, "Defocus
+    Map Estimation from a Single Image", 2011).
+    """
+    import cv2
+
+    if np.count_nonzero(region) < LEAST_PIXELS:
+        return None
+    brightness = _brightness(picture)
+    slope, blurred = (
+        np.hypot(*(cv2.Sobel(one, cv2.CV_32F, *along, ksize=3, scale=1 / 8) for along in ((1, 0), (0, 1))))
+        for one in (brightness, _smooth(brightness[..., None], *BANDS[0])[..., 0])
+    )
+    edges = region & (slope >= max(EDGE_CONTRAST, float(np.quantile(slope[region], 1 - EDGES))))
+    if np.count_nonzero(edges) < LEAST_EDGES:
+        return None
+    loss = np.maximum(slope[edges] / np.maximum(blurred[edges], 1e-6), 1 + 1e-4)
+    return float(np.quantile(BANDS[0][0] / np.sqrt(loss**2 - 1), EDGES))
+
+
+def _made(covariances: NDArray[np.float64], height: int, width: int, seed: int) -> NDArray[np.float32]:
+    """Grain, [height, width, C], with these covariances [2, C, C] of its finer and coarser part, as far as possible."""
+    amounts = np.einsum("ij,jcd->icd", np.linalg.inv(_powers()), covariances)
+    random = np.random.default_rng(seed)
+    colours = covariances.shape[1]
+    grain = np.zeros((height, width, colours), np.float32)
+    for number, amount in enumerate(amounts):
+        values, axes = np.linalg.eigh(amount)
+        root = (axes * np.sqrt(np.maximum(values, 0))) @ axes.T
+        noise = random.standard_normal((height, width, colours), np.float32)
+        grain += _bands(noise)[number] @ root.astype(np.float32)
+    return grain
+
+
+@functools.cache
+def _powers() -> NDArray[np.float64]:
+    """[2, 2]: the variance that is measured in each band when white noise of variance 1 is added in each."""
+    impulse = np.zeros((41, 41, 1), np.float32)
+    impulse[20, 20] = 1
+    return np.array([[(band**2).sum() for band in _bands(made)] for made in _bands(impulse)], np.float64).T
