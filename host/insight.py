@@ -26,6 +26,7 @@ from ..reverse_personalization.geometry.finds import (
     landmarks_agree,
     visible_fraction,
 )
+from ..reverse_personalization.geometry.nested import nested_finds
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 
@@ -111,7 +112,15 @@ class FacePack:
             )
             for number, score, clear in zip(chosen, scores, agree, strict=True)
         ]
-        return sorted(found, key=lambda face: -face.score)
+        around = nested_finds(
+            np.array([face.box for face in found]).reshape(-1, 4),
+            np.array([face.score for face in found]),
+            np.array([not face.doubtful for face in found], bool),
+            height,
+            width,
+        )
+        faces = [face for face, drop in zip(found, around, strict=True) if not drop]
+        return sorted(faces, key=lambda face: -face.score)
 
     def _look(self, picture: NDArray[np.uint8], views: Sequence[View]) -> Finds:
         """All finds of all views."""
