@@ -37,6 +37,9 @@ CLEARLY_BETTER = 1.2
 """How many times further apart the other input scaling must hold people to be the right one. Measured on 72 faces: 1.09
 to 1.33 where the input was too large, more than 3 where it was too small."""
 
+LEAST_SEPARATION = 2.0
+"""Standard deviations by which it must at least hold them apart: of two blind scalings neither is right."""
+
 SURE = 0.95
 DRAWS = 400
 
@@ -197,7 +200,7 @@ def check_scaling(samples: Sequence[Sample], rescaled: Sequence[Sample]) -> None
         ValueError: it does.
     """
     own, other = separation(samples), separation(rescaled)
-    if other >= CLEARLY_BETTER * own:
+    if other >= max(CLEARLY_BETTER * own, LEAST_SEPARATION):
         raise ValueError(
             f"the recogniser tells people apart badly: strangers and spoilt photographs are {own:.1f} standard "
             f"deviations apart, but {other:.1f} with another input. {WRONG_SCALE}"

@@ -6,7 +6,7 @@ A picture is uint8 [H, W, 3] in BGR.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,7 @@ def _surroundings(picture: NDArray[np.uint8], face: Detection) -> tuple[NDArray[
     left, top = max(0, int(x0 - room)), max(0, int(y0 - room))
     part = picture[top : int(y1 + room) + 1, left : int(x1 + room) + 1]
     landmarks = tuple((x - left, y - top) for x, y in face.landmarks)
-    moved = Detection((x0 - left, y0 - top, x1 - left, y1 - top), landmarks, face.score, face.landmarks_agree)
+    moved = replace(face, box=(x0 - left, y0 - top, x1 - left, y1 - top), landmarks=landmarks)
     return np.ascontiguousarray(part), moved
 
 
