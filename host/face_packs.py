@@ -36,12 +36,10 @@ AUTO_PROVIDERS = ("CUDA", "ROCm", "MIGraphX", "DirectML", "CoreML", "OpenVINO", 
 CROP_SIDE = 112
 """Side in pixels of the crops that the recogniser takes."""
 
-EXPECTED_RECOGNISER = (
-    f"a face recogniser of {CROP_SIDE}x{CROP_SIDE} crops with {EMBEDDING_WIDTH} outputs (w600k_r50.onnx in buffalo_l)"
-)
+EXPECTED_RECOGNISER = f"a face recogniser of {CROP_SIDE}x{CROP_SIDE} crops"
 EXPECTED_FILES = (
     "Expected in that folder: a face detector in SCRFD form with landmarks (det_10g.onnx in buffalo_l) and "
-    f"{EXPECTED_RECOGNISER}."
+    f"{EXPECTED_RECOGNISER} (w600k_r50.onnx in buffalo_l), with {EMBEDDING_WIDTH} outputs if it is to guide."
 )
 
 

@@ -7,7 +7,8 @@ importing this module stays cheap and works without them. `face_packs` finds the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import comfy.model_management
@@ -33,6 +34,10 @@ from .sessions import FaceModel, face_model, not_finite
 LOOK_SCORE = 0.1
 """Score from which one look counts as having seen something; below it nearly every point of a picture would."""
 
+SYMMETRIC = (127.5, 127.5)
+PIXELS = (0.0, 1.0)
+"""What is taken away from pixels in 0 to 255, and what they are divided by, for recognisers of the two kinds."""
+
 LEAST_SCORE = 0.01
 """Lowest threshold: below it every point of a picture is a find, far too many to sort out or wait for."""
 
@@ -51,6 +56,7 @@ class FacePack:
         recogniser: InsightFace's ArcFace model.
         genderage: InsightFace's model of age and sex, or None.
         landmarker: InsightFace's model of 68 landmarks in 3D, which give the head pose, or None.
+        other_scale: whether the recogniser's input is scaled otherwise than InsightFace guesses, see `rescaled`.
     """
 
     name: str
@@ -59,6 +65,7 @@ class FacePack:
     recogniser: FaceModel
     genderage: FaceModel | None
     landmarker: FaceModel | None
+    other_scale: bool = False
 
     @property
     def provider(self) -> str:
@@ -198,8 +205,26 @@ class FacePack:
         )
 
     def embedding(self, picture: NDArray[np.uint8], detection: Detection) -> NDArray[np.float64]:
-        """The recogniser's raw output for a face, float64 [512], of any length; not finite if the recogniser failed."""
-        return np.asarray(self.recogniser.opened().get(picture, _insightface(detection)), np.float64)
+        """The recogniser's raw output for a face, float64 [D], of any length; not finite if the recogniser failed."""
+        face, recogniser = _insightface(detection), self.recogniser.opened()
+        if not self.other_scale:
+            return np.asarray(recogniser.get(picture, face), np.float64)
+        from insightface.utils.face_align import norm_crop
+
+        crop = norm_crop(picture, landmark=face.kps, image_size=recogniser.input_size[0])
+        mean, scale = PIXELS if (recogniser.input_mean, recogniser.input_std) == SYMMETRIC else SYMMETRIC
+        wanted = (crop[..., ::-1].astype(np.float32) - mean) / scale
+        # InsightFace takes its own mean away and divides by its own scale.
+        levels = wanted * recogniser.input_std + recogniser.input_mean
+        return np.asarray(recogniser.forward(levels.transpose(2, 0, 1)[None])[0], np.float64)
+
+    def rescaled(self) -> FacePack:
+        """The pack with the recogniser's input scaled in the other of InsightFace's two ways.
+
+        InsightFace guesses from the names of a file's first nodes whether the file takes pixels from -1 to 1, or from 0
+        to 255 and scales them by itself.
+        """
+        return replace(self, other_scale=not self.other_scale)
 
     def appearance(self, picture: NDArray[np.uint8], detection: Detection) -> Appearance:
         """Age, sex and head pose of a face, each None if the pack has no model for it."""
@@ -247,28 +272,33 @@ def _insightface(detection: Detection) -> Any:
     )
 
 
-def load_pack(name: str, provider: str, threshold: float) -> FacePack:
+def load_pack(name: str, provider: str, threshold: float, width: int | None = None) -> FacePack:
     """Find a model pack's files and read from their headers what they are.
 
     Args:
         name: as `installed_packs` lists it.
         provider: "auto" or a key of `PROVIDERS`.
         threshold: lowest score of a face, in [LEAST_SCORE, 1].
+        width: of the embedding that the recogniser must give; None takes any.
 
     Raises:
         FileNotFoundError: the pack, its detector or its recogniser is missing.
         RuntimeError: InsightFace cannot be imported, or one of the pack's files cannot be used.
         ValueError: the provider is not available, or the threshold is not in [LEAST_SCORE, 1].
     """
+    return read_pack(find_pack(name), name, provider, threshold, width)
+
+
+def read_pack(folder: Path, name: str, provider: str, threshold: float, width: int | None = None) -> FacePack:
+    """The pack in a folder; otherwise as `load_pack`."""
     if not LEAST_SCORE <= threshold <= 1:
         raise ValueError(f"the lowest score of a face is {threshold:g}; expected {LEAST_SCORE:g} to 1")
-    folder = find_pack(name)
     kinds: dict[str, str] = {}
     models: dict[str, FaceModel] = {}
     for file in sorted(folder.glob("*.onnx")):
         model = face_model(file, provider)
-        task, kinds[file.name] = model.kind
-        if task is not None:
+        task, kinds[file.name], own_width = model.kind
+        if task is not None and (task != "recognition" or width in (None, own_width)):
             models.setdefault(task, model)
     for task, part in (("detection", "face detector"), ("recognition", "face recogniser")):
         if task not in models:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from .face_packs import CROP_SIDE, damaged_file
 
 USED_TASKS = ("detection", "recognition", "genderage", "landmark_3d_68")
@@ -31,10 +30,12 @@ class ModelKind(NamedTuple):
     Attributes:
         task: InsightFace's name, one of `USED_TASKS`; None if the pack does not use it.
         words: description for the user.
+        width: of a recogniser's embedding; None of other models.
     """
 
     task: str | None
     words: str
+    width: int | None = None
 
 
 class FileState(NamedTuple):
@@ -135,8 +136,8 @@ def _detector(landmarks: bool) -> ModelKind:
 
 
 def _recogniser(form: tuple[int, int, int]) -> ModelKind:
-    fits = form == (CROP_SIDE, CROP_SIDE, EMBEDDING_WIDTH)
-    return ModelKind("recognition" if fits else None, "face recogniser, {}x{} -> {}".format(*form))
+    fits = form[:2] == (CROP_SIDE, CROP_SIDE)
+    return ModelKind("recognition" if fits else None, "face recogniser, {}x{} -> {}".format(*form), form[2])
 
 
 def _other(task: str | None) -> ModelKind:

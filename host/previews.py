@@ -14,6 +14,7 @@ from comfy_api.latest import ui
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict
 from ..reverse_personalization.geometry.faces import Box
 
@@ -69,9 +70,9 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
 
     Returns:
         For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "threshold",
-        the similarity at or above which a face is recognisable; "faces", each with "status", "under_cover" (an
-        anonymised face that other faces' covers hid), "similarity" (to two decimals) or None, "reason" and its "box" in
-        fractions of width and height.
+        the similarity at or above which a face is recognisable; "threshold_source", in words; "faces", each with
+        "status", "under_cover" (an anonymised face that other faces' covers hid), "similarity" (to two decimals) or
+        None, "reason" and its "box" in fractions of width and height.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
@@ -82,6 +83,7 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
             "width": width,
             "height": height,
             "threshold": verdict.threshold,
+            "threshold_source": threshold_words(verdict.threshold_source),
             "faces": [_badge(face, width, height) for face in faces],
         }
         for before, after, faces in zip(originals, files, verdict.images, strict=True)

@@ -22,6 +22,7 @@ const HEIGHT = 280
  * @property {number} width pixels
  * @property {number} height pixels
  * @property {number} threshold similarity at or above which a face is recognisable
+ * @property {string} threshold_source where it comes from, in words
  * @property {Badge[]} faces
  */
 
@@ -57,15 +58,17 @@ export function addSavedComparison(node) {
 function addBeforeAfter(node, empty, shown) {
   const panel = addPanel(node, "before_after", HEIGHT)
   const badges = make("ul", "rp-badges", { "aria-label": "What became of every face" })
+  const source = make("div", "rp-label")
   const stage = addStage(panel, empty, (/** @type {Compared} */ picture, frame) => {
     const after = image(picture.after, "After")
     frame.append(after)
     if (picture.before) frame.append(...slider(picture.before, frame, panel.signal))
     picture.faces.forEach((face, index) => frame.append(outline(face, index)))
     badges.replaceChildren(...picture.faces.map((face, index) => badge(face, index, picture.threshold)))
+    source.textContent = `recognisable at or above ${picture.threshold.toFixed(2)}: ${picture.threshold_source}`
     shown(after)
   })
-  panel.element.append(badges)
+  panel.element.append(badges, source)
   onOutput(node, (output) => {
     if (output.comparison) stage.show(output.comparison)
   })

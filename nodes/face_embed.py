@@ -17,6 +17,7 @@ from ..reverse_personalization.assurance.verdict import pixels_digest
 from ..reverse_personalization.geometry.face_search import search_plan, second_search_plan
 from ..reverse_personalization.geometry.faces import (
     CHOICE_WORDS,
+    EMBEDDING_WIDTH,
     Detection,
     Face,
     Faces,
@@ -184,7 +185,7 @@ class FaceEmbed(io.ComfyNode):
         check_choice("no_face", no_face, ON_NO_FACE)
         choices = choices_of_images(select, len(image))
         plan = second_search_plan if search_turned else search_plan
-        pack = load_pack(model_pack, provider, threshold)
+        pack = load_pack(model_pack, provider, threshold, EMBEDDING_WIDTH)
         images: list[tuple[Face, ...]] = []
         left_out: list[tuple[Detection, ...]] = []
         pictures = []

@@ -16,6 +16,7 @@ from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.checking import compare_pictures
+from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.retry import Retries
 from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict, pixels_digest
 from ..reverse_personalization.geometry.faces import Faces
@@ -155,7 +156,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             checked.append(judge.check(to_picture(before), known, to_picture(after), det_size, second_search, others))
             progress.update(1)
         images = []
-        said_of_all = compare_pictures(checked, judge.measured)
+        said_of_all = compare_pictures(checked, judge.thresholds.between_places)
         for number, (known, said) in enumerate(zip(faces.images, said_of_all, strict=True), start=1):
             if len(said) < len(known):
                 raise RuntimeError(
@@ -171,6 +172,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             originals=originals,
             results=tuple(map(pixels_digest, result)),
             threshold=judge.threshold,
+            threshold_source=judge.threshold_source,
             guide=faces.model_pack,
             checker=judge.name,
             model_hashes=judge.model_hashes,
@@ -202,7 +204,8 @@ def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
 
 def describe(verdict: Verdict, provider: str) -> str:
     """The report: one line for each face."""
-    lines = [f"{verdict.checker} on {provider}, recognisable at or above {verdict.threshold:.2f}"]
+    threshold = f"{verdict.threshold:.2f} ({threshold_words(verdict.threshold_source)})"
+    lines = [f"{verdict.checker} on {provider}, recognisable at or above {threshold}"]
     for number, image in enumerate(verdict.images, start=1):
         if not image:
             lines.append(f"image {number}: no faces to change, and none found")

@@ -73,7 +73,8 @@ def checker_inputs() -> list[io.Input]:
             step=0.01,
             tooltip=(
                 "Similarity (cosine) at or above which a face counts as recognisable. Lower is stricter. 0 takes "
-                "the value measured for the checker or, if there is none, a strict default."
+                "the value measured or published for the checker or, if there is none, a cautious one; the report says "
+                "which."
             ),
         ),
     ]

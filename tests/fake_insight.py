@@ -221,6 +221,42 @@ def recogniser(side: int = 112, gain: float = 1.0, other: bool = False) -> onnx.
     return model
 
 
+def pattern_recogniser(width: int = 100, own_scale: bool = False, names: tuple[str, str] = ("", "")) -> onnx.ModelProto:
+    """Averages 8x8 blocks, takes each colour's mean away and keeps the first `width`: people are patterns.
+
+    With `own_scale` it takes pixels from 0 to 255 and scales them by itself, in two nodes of these names; on pixels
+    from -1 to 1 it then gives everybody nearly the same embedding.
+    """
+    scaled = (
+        "levels = Sub (crop, middle)\n        pixels = Div (levels, scale)" if own_scale else "pixels = Identity (crop)"
+    )
+    model = onnx.parser.parse_model(f"""
+    <ir_version: 8, opset_import: ["": 17]>
+    arcface (float[1, 3, 112, 112] crop) => (float[1, {width}] identity) {{
+        middle = Constant <value = float {{127.5}}> ()
+        scale = Constant <value = float {{127.5}}> ()
+        {scaled}
+        blocks = AveragePool <kernel_shape = [8, 8], strides = [8, 8]> (pixels)
+        common = ReduceMean <axes = [2, 3]> (blocks)
+        apart = Sub (blocks, common)
+        pattern = Flatten (apart)
+        squared = Mul (common, common)
+        colours = Flatten (squared)
+        whole = Concat <axis = 1> (colours, pattern)
+        start = Constant <value = int64[1] {{0}}> ()
+        stop = Constant <value = int64[1] {{{width}}}> ()
+        axis = Constant <value = int64[1] {{1}}> ()
+        identity = Slice (whole, start, stop, axis)
+    }}
+    """)
+    if own_scale:
+        for node, name in zip(
+            (node for node in model.graph.node if node.op_type in ("Sub", "Div")), names, strict=False
+        ):
+            node.name = name
+    return model
+
+
 def identity_of(crop: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return what `recogniser` gives for an aligned crop, uint8 [112, 112, 3] in BGR, at unit length."""
     planes = (crop[..., ::-1].astype(np.float64) - 127.5) / 127.5

@@ -19,12 +19,8 @@ knows no other."""
 CHECKER = "mobileface.onnx"
 """Recogniser of 256 outputs that no operating point was measured for."""
 
-WIDE_CHECKER = "mobileface_512.onnx"
-"""The same with zeros for the other 256 outputs, for nodes that accept no other width; its cosines are the same."""
-
-
 COLLAPSED = "mobilefacenet_512.onnx"
-"""A recogniser that says 0.99 or more of any two faces, filled up to 512 outputs: one that a check has to refuse."""
+"""A recogniser that says 0.99 or more of any two faces: one that a check has to refuse."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +74,6 @@ class Cache:
         return self.packs / CHECKER
 
     @property
-    def wide_checker(self) -> Path:
-        """MobileFace with 512 outputs."""
-        return self.packs / WIDE_CHECKER
-
-    @property
     def collapsed(self) -> Path:
         """MobileFaceNet, of no use to anybody."""
         return self.packs / COLLAPSED
@@ -99,7 +90,7 @@ class Cache:
 
     def missing(self) -> list[Path]:
         """Models that `python -m lab.real fetch` has yet to make."""
-        made = (self.detector, self.guide, self.checker, self.wide_checker, self.collapsed)
+        made = (self.detector, self.guide, self.checker, self.collapsed)
         return [file for file in made if not file.is_file()]
 
 

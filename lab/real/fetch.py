@@ -58,7 +58,7 @@ def fetch(cache: Cache) -> dict[str, str]:
     _fetch_judge(cache)
     if not cache.detector.is_file():
         centerface.convert(cache.parts / "centerface.onnx", cache.detector)
-    if not all(file.is_file() for file in (cache.checker, cache.wide_checker, cache.collapsed)):
+    if not all(file.is_file() for file in (cache.checker, cache.collapsed)):
         recognisers.convert(cache)
     _write_whole(cache.guide, (WEIGHTS / GUIDE).read_bytes())
     files = [*cache.downloads.iterdir(), *cache.parts.iterdir(), *cache.packs.rglob("*.onnx")]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .calibrating import calibrating_figures
 from .finds import file_of
 from .pictures import Picture, pictures_of
 from .recognising import measure_faces, recognising_figures
 from .searching import nobody_figures, recall_figures, search
 from .sharpness import paste_back, sharpness_figures
 
-PARTS = ("nobody", "animals", "people", "recognising", "sharpness")
+PARTS = ("nobody", "animals", "people", "recognising", "calibrating", "sharpness")
 """What can be measured."""
 
 
@@ -48,6 +49,9 @@ def measure(
     if "recognising" in parts:
         say("recognising")
         figures["recognising"] = recognising_figures(*measure_faces(used["people"], live))
+    if "calibrating" in parts:
+        say("calibrating")
+        figures["calibrating"] = calibrating_figures(used["people"], live)
     if "sharpness" in parts:
         say("sharpness")
         figures["sharpness"] = sharpness_figures(paste_back(used["people"], live))

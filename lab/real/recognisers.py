@@ -37,14 +37,13 @@ MOBILEFACENET = Form(middle=127.5, scale=128.0)
 
 
 def convert(cache: Cache) -> None:
-    """Write MobileFace with its own 256 outputs and with 512, and MobileFaceNet.
+    """Write MobileFace and MobileFaceNet.
 
     Raises:
         ValueError: a file is another model than expected.
     """
     write(cache.parts / "mobilefacenet.json", cache.collapsed, MOBILEFACENET, width=512)
     write(cache.parts / "mobileface.json", cache.checker, MOBILEFACE)
-    write(cache.parts / "mobileface.json", cache.wide_checker, MOBILEFACE, width=512)
 
 
 def write(source: Path, target: Path, form: Form, width: int = 0) -> None:

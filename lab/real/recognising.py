@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import host, judge
-from .cache import PACK_NAME, WIDE_CHECKER
+from .cache import CHECKER, PACK_NAME
 from .pictures import Picture
 from .searching import embed, matched
 
@@ -25,9 +25,9 @@ class Measured:
     Attributes:
         picture: number of its picture.
         person: "" for somebody who is in no other picture.
-        units: [9, 512], unit vectors of the checker at `nearby_alignments`.
+        units: [9, D], unit vectors of the checker at `nearby_alignments`.
         judged: [128] of the judge.
-        again: for each way to spoil the picture, [9, 512] of the same place in it.
+        again: for each way to spoil the picture, [9, D] of the same place in it.
     """
 
     picture: int
@@ -37,36 +37,6 @@ class Measured:
     again: dict[str, NDArray[np.float64]]
 
 
-def _jpeg(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    import cv2
-
-    coded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 35])[1]
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-
-
-def _blurred(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    import cv2
-
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 1.5), np.uint8)
-
-
-def _darker(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return (255 * (pixels / 255.0) ** 1.8).round().astype(np.uint8)
-
-
-def _noisy(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    noise = np.random.default_rng(0).normal(0, 12, pixels.shape)
-    return (pixels + noise).clip(0, 255).round().astype(np.uint8)
-
-
-SPOILED: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    "jpeg": _jpeg,
-    "blur": _blurred,
-    "dark": _darker,
-    "noise": _noisy,
-}
-
-
 def measure_faces(pictures: Sequence[Picture], live: bool) -> tuple[list[Measured], float]:
     """Faces that are found, large enough and measurable, and the checker's threshold.
 
@@ -74,7 +44,8 @@ def measure_faces(pictures: Sequence[Picture], live: bool) -> tuple[list[Measure
         pictures: of people.
         live: see `views_of`.
     """
-    checker = host.module("host.checker").open_checker(WIDE_CHECKER, "CPU", 0.0, 0.1, PACK_NAME)
+    checker = host.module("host.checker").open_checker(CHECKER, "CPU", 0.0, 0.1, PACK_NAME)
+    spoilt = host.module("reverse_personalization.assurance.spoiling").SPOILT
     faces = []
     for number, picture in enumerate(pictures):
         known = [face for face in picture.faces if not face.note and face.side >= LEAST_SIDE]
@@ -91,7 +62,7 @@ def measure_faces(pictures: Sequence[Picture], live: bool) -> tuple[list[Measure
             if not units or any(unit is None for unit in units):
                 continue
             again = {
-                name: np.stack(checker.original(spoil(before), found[match]).units) for name, spoil in SPOILED.items()
+                name: np.stack(checker.original(spoil(before), found[match]).units) for name, spoil in spoilt.items()
             }
             faces.append(Measured(number, face.person, np.stack(units), judge.describe(pixels, face.box), again))
     return faces, float(checker.threshold)

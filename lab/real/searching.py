@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import host
-from .cache import PACK_NAME, WIDE_CHECKER
+from .cache import CHECKER, PACK_NAME
 from .pictures import Box, Picture
 from .replay import replayed
 
@@ -63,7 +63,7 @@ def search(pictures: Iterable[Picture], live: bool) -> Iterator[Searched]:
         hidden = host.node("ReverseIdentityFaceCover", image, faces=faces)[2] if len(faces) else np.zeros(1)
         nobody = _without_faces(faces)
         with views_of(picture, live):
-            verdict = host.node("ReverseIdentityCheck", image, nobody, image, WIDE_CHECKER, provider="CPU")[0]
+            verdict = host.node("ReverseIdentityCheck", image, nobody, image, CHECKER, provider="CPU")[0]
         second = tuple(face.boxes[0] for face in verdict.images[0])
         yield Searched(picture, faces, float(hidden.mean()), second)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -15,14 +16,13 @@ from numpy.typing import NDArray
 
 from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
 from ..geometry.faces import Detection, Face, in_stable_order
-from .matching import Appearance, face_change, match_faces, measurable, nearby_alignments, status_of
-from .operating_point import judge_similarity
+from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
+from .comparison import Unit, largest_cosine, nearby_alignments
+from .matching import Appearance, face_change, match_faces, measurable, status_of
+from .operating_point import Thresholds, ThresholdSource, judge_similarity
 from .verdict import FaceVerdict, Status
 
 Picture = NDArray[np.uint8]
-Unit = NDArray[np.float64]
-"""An embedding [512] of unit length."""
-
 SAME_NETWORK = 0.9
 """Magnitude of the cosine at or above which two recognisers' embeddings of one face come from the same network.
 Embeddings of two networks are unrelated; those of one network in two number formats agree to 0.99."""
@@ -41,7 +41,11 @@ class FaceRecogniser(Protocol):
         ...
 
     def embedding(self, picture: Picture, detection: Detection) -> NDArray[np.float64]:
-        """A face's embedding, float64 [512] of any length; not finite if the face cannot be embedded."""
+        """A face's embedding, float64 [D] of any length; not finite if the face cannot be embedded."""
+        ...
+
+    def rescaled(self) -> FaceRecogniser | None:
+        """The same recogniser with its input scaled in the other usual way; None if there is only one way."""
         ...
 
     def appearance(self, picture: Picture, detection: Detection) -> Appearance:
@@ -132,20 +136,31 @@ class Checker:
 
     Attributes:
         recogniser: finds, embeds and describes faces.
-        threshold: cosine at or above which two faces at one place are one person's.
-        measured: the same for two faces at different places: the recogniser's own threshold, not lowered, because there
-            are many such pairs and each is compared at one alignment only.
+        thresholds: when two faces count as one person's.
         name: of the recogniser's pack or file.
         guide: name of the pack whose embeddings guided.
         model_hashes: sha256 of the files that took part, by "PACK: FILE".
     """
 
     recogniser: FaceRecogniser
-    threshold: float
-    measured: float
+    thresholds: Thresholds
     name: str
     guide: str
     model_hashes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def threshold(self) -> float:
+        """Cosine at or above which two faces at one place are one person's."""
+        return self.thresholds.at_one_place
+
+    @property
+    def threshold_source(self) -> ThresholdSource:
+        """Where the thresholds come from."""
+        return self.thresholds.source
+
+    @cached_property
+    def _probes(self) -> list[Unit]:
+        return [unit for probe in probes() if (unit := self._unit(probe, PROBE_FACE)) is not None]
 
     def original(self, picture: Picture, face: Detection) -> Original:
         """Embed a face of the original, once for all results that it is compared with.
@@ -156,13 +171,16 @@ class Checker:
 
         Raises:
             ValueError: the guide's embedding of this face is the same, so both are the same recogniser, whatever the
-                file names.
+                file names; or the recogniser does not tell this face from patterns that show nobody.
         """
         if not measurable(face):
             return Original(picture, face, ())
         units = tuple(self._unit(picture, near) for near in nearby_alignments(face))
-        if isinstance(face, Face) and units[0] is not None and abs(units[0] @ face.embedding.numpy()) >= SAME_NETWORK:
-            raise ValueError(same_recogniser(self.name, self.guide))
+        if units[0] is not None:
+            if isinstance(face, Face) and same_network(units[0], face.embedding.numpy()):
+                raise ValueError(same_recogniser(self.name, self.guide))
+            if len(self._probes) and min(float(units[0] @ probe) for probe in self._probes) >= SAME_EVERYWHERE:
+                raise ValueError(all_alike(self.name, self.recogniser, picture, face))
         return Original(picture, face, units)
 
     def similarity(self, original: Original, result: Picture, found: Find | None) -> float | None:
@@ -183,12 +201,7 @@ class Checker:
         if not original.units or not (found is None or measurable(found.face)):
             return None
         there = [self._unit(result, near) for near in nearby_alignments(original.face)]
-        pairs = list(zip(original.units, there, strict=True))
-        if found is not None:
-            pairs += [(original.unit, found.after), (found.before, found.after)]
-        cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
-        # A pair that cannot be measured might have been the one that gives the person away.
-        return max(cosines) if len(cosines) == len(pairs) else None
+        return largest_cosine(original.units, there, None if found is None else (found.before, found.after))
 
     def similarity_of_crop(self, original: Original, result: Picture, det_size: int) -> float | None:
         """How similar the face of a changed crop still is to the original's; other faces in the crop are ignored.
@@ -286,7 +299,9 @@ class Checker:
                     self.recogniser.appearance(before.picture, before.face),
                     self.recogniser.appearance(result, at_its_place.face),
                 )
-        shown = {find: find.shows(before.unit, self.measured) for find in finds if find is not at_its_place}
+        shown = {
+            find: find.shows(before.unit, self.thresholds.between_places) for find in finds if find is not at_its_place
+        }
         elsewhere = {find: cosine for find, cosine in shown.items() if cosine is not None}
         if elsewhere:
             similarity = max(elsewhere.values()) if similarity is None else max(similarity, *elsewhere.values())
@@ -310,7 +325,7 @@ def compare_pictures(checked: Sequence[CheckedPicture], threshold: float) -> lis
 
     Args:
         checked: the batch.
-        threshold: cosine at or above which two faces at different places are one person's (`Checker.measured`).
+        threshold: `Thresholds.between_places`, the cosine at or above which faces at two places are one person's.
 
     Returns:
         Each picture's verdicts, in their order.
@@ -340,6 +355,16 @@ def _shown_elsewhere(verdict: FaceVerdict, cosine: float, number: int) -> FaceVe
         similarity=cosine if verdict.similarity is None else max(cosine, verdict.similarity),
         reason=f"shows a person of image {number + 1}, another picture of the batch",
     )
+
+
+def same_network(unit: Unit, guiding: NDArray[np.floating]) -> bool:
+    """Whether a checker's and the guide's embedding of one face come from the same network.
+
+    Args:
+        unit: of the checker.
+        guiding: of the guide, of unit length; networks whose embeddings differ in width differ.
+    """
+    return unit.shape == guiding.shape and bool(abs(unit @ guiding) >= SAME_NETWORK)
 
 
 def same_recogniser(name: str, guide: str) -> str:

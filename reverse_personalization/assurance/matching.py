@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +19,6 @@ MIN_MEASURABLE = 20.0
 MIN_SPREAD = 0.05
 """Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
 side."""
-
-ALIGNMENT_ERROR = 0.15
-"""How far landmarks may be off together, as a fraction of their root mean square distance from their middle: a tenth of
-the distance between the eyes in a frontal face, which is a small detector's error and several times a large one's."""
 
 MIN_OVERLAP = 0.2
 """Smallest intersection over union of the boxes of a face in the original and its match in the result."""
@@ -60,29 +55,6 @@ def measurable(face: Detection) -> bool:
     # For a face in profile or in a crowd, a detector may return landmarks of a neighbour or of nothing.
     inside = x0 <= x <= x1 and y0 <= y <= y1
     return bool(inside and np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
-
-
-def nearby_alignments(face: Detection) -> list[Detection]:
-    """A face, and copies of it with the landmarks moved, turned or resized by `ALIGNMENT_ERROR`.
-
-    The similarity of two faces depends on their exact alignment. Somebody who wants to recognise a person may align
-    better than our detector does, so a check must not depend on one alignment alone.
-
-    Args:
-        face: with finite landmarks.
-
-    Returns:
-        Nine faces, `face` itself first.
-    """
-    points = np.array(face.landmarks) @ [1, 1j]
-    middle = points.mean()
-    arms = points - middle
-    spread = np.sqrt((np.abs(arms) ** 2).mean())
-    moved = [points + ALIGNMENT_ERROR * spread * step for step in (1, -1, 1j, -1j)]
-    turned = [middle + arms * np.exp(1j * angle) for angle in (ALIGNMENT_ERROR, -ALIGNMENT_ERROR)]
-    resized = [middle + arms * factor for factor in (1 + ALIGNMENT_ERROR, 1 / (1 + ALIGNMENT_ERROR))]
-    others = [tuple((float(z.real), float(z.imag)) for z in one) for one in (*moved, *turned, *resized)]
-    return [face, *(replace(face, landmarks=landmarks) for landmarks in others)]
 
 
 def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> list[int | None]:

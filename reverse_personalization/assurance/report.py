@@ -96,7 +96,12 @@ def build_report(
             "original_hmac_sha256": None if secret is None else keyed_digest(verdict.originals[number], secret),
             "output_sha256": verdict.results[number],
         },
-        "check": {"checker": verdict.checker, "guide": verdict.guide, "threshold": verdict.threshold},
+        "check": {
+            "checker": verdict.checker,
+            "guide": verdict.guide,
+            "threshold": verdict.threshold,
+            "threshold_source": verdict.threshold_source,
+        },
         "models": {**model_hashes, **verdict.model_hashes},
         "settings": [dict(node) for node in settings],
         "result": _overall(faces),

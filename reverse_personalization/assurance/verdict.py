@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry.faces import Box
+from .operating_point import ThresholdSource
 from .retry import RetryStep
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
@@ -108,6 +109,7 @@ class Verdict:
         originals: `pixels_digest` of each original.
         results: `pixels_digest` of each result that was checked; a picture with another digest was not checked.
         threshold: cosine at or above which a face is recognisable.
+        threshold_source: where the threshold comes from.
         guide: name of the pack whose embeddings guided.
         checker: name of the pack or file that checked.
         model_hashes: sha256 of the model files that took part, by a name without folders.
@@ -122,6 +124,7 @@ class Verdict:
     guide: str
     checker: str
     model_hashes: dict[str, str] = field(default_factory=dict)
+    threshold_source: ThresholdSource = "unmeasured"
     previews: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[FaceVerdict]:

@@ -13,7 +13,7 @@ import torch
 from harness.in_process import ROOT
 from reverse_personalization.assurance.checking import Checker, Find, compare_pictures
 from reverse_personalization.assurance.matching import Appearance, overlap, status_of
-from reverse_personalization.assurance.operating_point import judge_similarity
+from reverse_personalization.assurance.operating_point import Thresholds, judge_similarity
 from reverse_personalization.assurance.retry import retry_faces
 from reverse_personalization.geometry.boxes import intersection_over_union
 from reverse_personalization.geometry.faces import Detection
@@ -57,7 +57,7 @@ def picture(left: int = 0, right: int = 0) -> np.ndarray:
 
 
 def checked(before, faces, after, left_out=()):
-    checker = Checker(Painted(LEFT, RIGHT), 0.3, 0.4, "painted", "guide")
+    checker = Checker(Painted(LEFT, RIGHT), Thresholds(0.3, 0.4, "measured"), "painted", "guide")
     return checker.check(before, faces, after, 640, True, left_out)
 
 

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reverse_personalization.assurance.comparison import ALIGNMENT_ERROR, nearby_alignments
 from reverse_personalization.assurance.matching import (
-    ALIGNMENT_ERROR,
     MIN_MEASURABLE,
     Appearance,
     face_change,
     match_faces,
     measurable,
-    nearby_alignments,
     overlap,
     status_of,
 )

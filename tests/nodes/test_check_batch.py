@@ -84,8 +84,10 @@ def test_every_face_is_embedded_as_often_in_a_batch_as_alone(check, monkeypatch)
         return next(calls) - before - 1
 
     alone = embeddings(1)
-    assert alone > 0
-    assert embeddings(4) == 4 * alone
+    # Patterns that show nobody are embedded once a run.
+    once = len(part("reverse_personalization.assurance.collapse").probes())
+    assert alone > once > 0
+    assert embeddings(4) - once == 4 * (alone - once)
 
 
 def test_what_is_kept_of_a_picture_for_the_others_holds_no_picture():

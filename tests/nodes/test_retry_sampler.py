@@ -274,7 +274,7 @@ def test_the_original_is_embedded_once_and_never_described(
     assert (
         len(places)
         == len(set(places))
-        == len(part("reverse_personalization.assurance.matching").nearby_alignments(face))
+        == len(part("reverse_personalization.assurance.comparison").nearby_alignments(face))
     )
 
 

@@ -71,7 +71,7 @@ def test_another_network_is_refused(tmp_path):
 @FETCHED
 @pytest.mark.parametrize(
     ("name", "made", "middle", "scale"),
-    [("mobileface", "checker", 0, 1), ("mobileface", "wide_checker", 0, 1), ("mobilefacenet", "collapsed", 127.5, 128)],
+    [("mobileface", "checker", 0, 1), ("mobilefacenet", "collapsed", 127.5, 128)],
 )
 def test_recognisers_compute_what_their_graph_models_do(name, made, middle, scale):
     model = tfjs.read(cache().parts / f"{name}.json")
@@ -86,7 +86,7 @@ def test_recognisers_compute_what_their_graph_models_do(name, made, middle, scal
 @FETCHED
 def test_the_manifest_has_every_model_s_digest():
     digests = json.loads(cache().manifest.read_text())
-    for file in (cache().detector, cache().guide, cache().checker, cache().wide_checker, cache().collapsed):
+    for file in (cache().detector, cache().guide, cache().checker, cache().collapsed):
         assert digests[str(file.relative_to(cache().root))] == sha256(file)
 
 
