@@ -14,8 +14,9 @@ from comfy_api.latest import ui
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict
-from ..reverse_personalization.geometry.faces import Box
+from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict
+from ..reverse_personalization.geometry.decisions import best_box
+from ..reverse_personalization.geometry.faces import UNDECIDED, Box, Decisions
 
 LONGEST = 1024
 """Longer side of a preview, pixels: more than a node ever shows."""
@@ -70,10 +71,12 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
     Returns:
         For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "threshold",
         the similarity at or above which a face is recognisable; "faces", each with "status", "similarity" (to two
-        decimals) or None, "reason" and its "box" in fractions of width and height.
+        decimals) or None, "reason", its "box" in fractions of width and height, and "struck_by", the box in pixels by
+        which a person struck it out, or None.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
+    decisions = verdict.decisions or [UNDECIDED] * len(files)
     return [
         {
             "before": before,
@@ -81,13 +84,13 @@ def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> lis
             "width": width,
             "height": height,
             "threshold": verdict.threshold,
-            "faces": [_badge(face, width, height) for face in faces],
+            "faces": [_badge(face, said, width, height) for face in faces],
         }
-        for before, after, faces in zip(originals, files, verdict.images, strict=True)
+        for before, after, faces, said in zip(originals, files, verdict.images, decisions, strict=True)
     ]
 
 
-def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
+def _badge(face: FaceVerdict, said: Decisions, width: int, height: int) -> dict[str, Any]:
     # JSON has no NaN and no infinity.
     similarity = None if face.similarity is None or not math.isfinite(face.similarity) else round(face.similarity, 2)
     return {
@@ -96,4 +99,5 @@ def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
         "similarity": similarity,
         "reason": face.reason,
         "box": in_parts(face.boxes[-1], width, height),
+        "struck_by": best_box(face.boxes[-1], said.not_faces) if face.status == STRUCK_OUT else None,
     }
