@@ -82,41 +82,43 @@ def _groups(given: Any, height: int, width: int) -> list[Sequence[Any]]:
         if "frames" not in given:
             return [[given]]
         _check_size(given.get("image_size"), height, width)
-        return list(given["frames"])
-    if not isinstance(given, Sequence):
-        raise ValueError(f"{NAME} is of type {type(given).__name__}; expected {FORMS}")
-    if _is_segments(given):
-        _check_size(given[0], height, width)
-        return [given[1]]
-    if all(_is_box(one) for one in given):
-        return [given]
-    if all(isinstance(one, Sequence) and not isinstance(one, str) for one in given):
-        return list(given)
-    raise ValueError(f"{NAME} is a list of something else than boxes; expected {FORMS}")
+        given = given["frames"]
+        if _is_list(given) and all(map(_is_list, given)):
+            return list(given)
+    elif _is_list(given):
+        if _is_segments(given):
+            _check_size(given[0], height, width)
+            return [given[1]]
+        if all(map(_is_box, given)):
+            return [given]
+        if all(map(_is_list, given)):
+            return list(given)
+    raise ValueError(f"{NAME} holds {_shown(given)}; expected {FORMS}")
+
+
+def _is_list(given: Any) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str)
 
 
 def _is_box(one: Any) -> bool:
-    if isinstance(one, Mapping):
-        return True
-    return isinstance(one, Sequence) and len(one) == 4 and all(isinstance(side, (int, float)) for side in one)
+    numbers = _is_list(one) and len(one) == 4 and all(isinstance(side, (int, float)) for side in one)
+    return isinstance(one, Mapping) or numbers
 
 
 def _is_segments(given: Sequence[Any]) -> bool:
-    return (
-        len(given) == 2
-        and isinstance(given[1], Sequence)
-        and all(hasattr(one, "bbox") for one in given[1])
-        and (isinstance(given, tuple) and not _is_box(given[0]))
-    )
+    """Whether this is Impact Pack's pair of the image's size and a list of segments, which may be empty."""
+    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], tuple) and _is_list(given[1])
 
 
 def _check_size(size: Any, height: int, width: int) -> None:
-    """Check that boxes were found in images of this size; `size` is their height and width."""
-    if size is not None and (int(size[0]), int(size[1])) != (height, width):
-        raise ValueError(
-            f"{NAME} was made for images of {int(size[1])}x{int(size[0])} pixels, but these have {width}x{height}; "
-            "connect the detector to the same images"
-        )
+    """Check that boxes were found in images of this size; `size` is their height and width, if known."""
+    if size is None or (_is_list(size) and tuple(size[:2]) == (height, width)):
+        return
+    made_for = "x".join(map(str, size[1::-1])) if _is_list(size) else str(size)
+    raise ValueError(
+        f"{NAME} was made for images of {made_for} pixels, but these have {width}x{height}; connect the detector to "
+        "the same images"
+    )
 
 
 def _face(one: Any) -> Detection:
@@ -140,7 +142,7 @@ def _face(one: Any) -> Detection:
         marks = () if points is None else _landmarks(points)
         sure = UNKNOWN_SCORE if score is None else float(np.clip(np.asarray(score, np.float64).item(), 0, 1))
     except (KeyError, IndexError, TypeError, ValueError):
-        raise ValueError(f"{NAME} holds {_shown(one)}, which is no box; expected {FORMS}") from None
+        raise ValueError(f"{NAME} holds {_shown(one)} instead of a box; expected {FORMS}") from None
     corners: Box = (x0, y0, x1, y1)
     return Detection(
         box=checked_box(corners, NAME), landmarks=marks, score=sure if np.isfinite(sure) else UNKNOWN_SCORE
@@ -158,6 +160,6 @@ def _shown(one: Any) -> str:
     """A few words that say what was given, but no pixels of it: segments carry crops."""
     if isinstance(one, Mapping):
         return f"an object with {', '.join(map(str, list(one)[:8])) or 'nothing'}"
-    if isinstance(one, (int, float, str)):
+    if one is None or isinstance(one, (int, float, str)):
         return repr(one)[:40]
     return f"a {type(one).__name__}"
