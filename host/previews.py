@@ -60,33 +60,37 @@ def in_parts(box: Box, width: int, height: int) -> list[float]:
     return [x0 / width, y0 / height, x1 / width, y1 / height]
 
 
-def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> list[dict[str, Any]]:
+def comparisons(
+    verdict: Verdict, results: Tensor, files: Sequence[File], decisions: Sequence[Decisions] = ()
+) -> list[dict[str, Any]]:
     """Before and after as the editor shows them, with what became of every face.
 
     Args:
         verdict: on the results.
         results: [B, H, W, C].
         files: of the results.
+        decisions: about each result that the node itself was told; () if it takes none.
 
     Returns:
-        For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "threshold",
-        the similarity at or above which a face is recognisable; "faces", each with "status", "similarity" (to two
-        decimals) or None, "reason", its "box" in fractions of width and height, and "struck_by", the box in pixels by
-        which a person struck it out, or None.
+        For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "batch", the
+        number of pictures; "threshold", the similarity at or above which a face is recognisable; "faces", each with
+        "status", "similarity" (to two decimals) or None, "reason", its "box" in fractions of width and height, and
+        "struck_by", the box in pixels of these decisions that strikes it out, or None.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
-    decisions = verdict.decisions or [UNDECIDED] * len(files)
+    told = decisions or [UNDECIDED] * len(files)
     return [
         {
             "before": before,
             "after": after,
             "width": width,
             "height": height,
+            "batch": len(files),
             "threshold": verdict.threshold,
             "faces": [_badge(face, said, width, height) for face in faces],
         }
-        for before, after, faces, said in zip(originals, files, verdict.images, decisions, strict=True)
+        for before, after, faces, said in zip(originals, files, verdict.images, told, strict=True)
     ]
 
 

@@ -115,6 +115,21 @@ export function widgetOf(node, name) {
 }
 
 /**
+ * Set a widget as if somebody had typed: what watches it hears of it, and the editor can undo it.
+ *
+ * @param {any} node
+ * @param {any} widget
+ * @param {string} value
+ */
+export function setValue(node, widget, value) {
+  app.canvas.emitBeforeChange()
+  widget.value = value
+  widget.callback?.(value, app.canvas, node)
+  app.canvas.emitAfterChange()
+  app.canvas.setDirty(true, true)
+}
+
+/**
  * Whether an input gets its value from another node.
  *
  * @param {any} node

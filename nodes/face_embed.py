@@ -15,7 +15,7 @@ from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.assurance.verdict import pixels_digest
-from ..reverse_personalization.geometry.decisions import decisions_of_images, numbers_chosen
+from ..reverse_personalization.geometry.decisions import decisions_of_images, mask_boxes, numbers_chosen
 from ..reverse_personalization.geometry.detections import detections_of_images
 from ..reverse_personalization.geometry.drawn_faces import Decided, decide, with_detections
 from ..reverse_personalization.geometry.face_search import search_plan, turned_search_plan
@@ -224,7 +224,8 @@ class FaceEmbed(io.ComfyNode):
         choices = choices_of_images(select, len(image))
         plan = turned_search_plan if search_turned else search_plan
         batch, height, width = image.shape[:3]
-        decisions = decisions_of_images(not_faces, drawn_faces, face_mask, batch, height, width)
+        painted = mask_boxes(face_mask, batch, height, width)
+        decisions = decisions_of_images(not_faces, drawn_faces, batch, height, width, painted)
         others = detections_of_images(detections, batch, height, width)
         if not detect and (any(others) or any(one != UNDECIDED for one in decisions)):
             raise ValueError(
@@ -257,7 +258,7 @@ class FaceEmbed(io.ComfyNode):
             chosen = choose(decided, choice, number)
             images.append(tuple(pack.embed(picture, decided.faces[face]) for face in chosen))
             left_out.append(tuple(decided.faces[face] for face in decided.kept if face not in chosen))
-            pictures.append(found_faces(file, decided, said, image))
+            pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
         people = [len(some) + len(rest) for some, rest in zip(images, left_out, strict=True)]
@@ -295,20 +296,23 @@ def decided_note(decided: Decided) -> str:
     return "".join(parts)
 
 
-def found_faces(file: Mapping[str, Any], decided: Decided, decisions: Decisions, images: Tensor) -> dict[str, Any]:
+def found_faces(
+    file: Mapping[str, Any], decided: Decided, decisions: Decisions, painted: int, images: Tensor
+) -> dict[str, Any]:
     """One picture as the editor shows it, for choosing faces by a click.
 
     Args:
         file: of the picture, as `preview_files` returns it.
         decided: its faces.
         decisions: of a person, about this picture.
+        painted: how many of the drawn boxes, the last ones, are regions of a mask.
         images: the batch that it belongs to, [B, H, W, C].
 
     Returns:
         "preview"; "width" and "height" in pixels; "batch", the number of pictures; "not_faces" and "drawn_faces", the
-        boxes of the decisions in pixels; "faces" in the order of their numbers, each with its "box" in fractions of
-        width and height and the numbers, from 0 or None, of the decisions that it is "struck_by" and "drawn_by";
-        "by_size", the numbers of the faces from 1, the largest first.
+        boxes of the decisions in pixels; "painted"; "faces" in the order of their numbers, each with its "box" in
+        fractions of width and height, whether it was "found" or is only drawn, and the numbers, from 0 or None, of the
+        decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers of the faces from 1, the largest first.
     """
     batch, height, width = images.shape[:3]
     faces = decided.faces
@@ -319,9 +323,11 @@ def found_faces(file: Mapping[str, Any], decided: Decided, decisions: Decisions,
         "batch": batch,
         "not_faces": [list(box) for box in decisions.not_faces],
         "drawn_faces": [list(box) for box in decisions.drawn_faces],
+        "painted": painted,
         "faces": [
             {
                 "box": in_parts(face.box, width, height),
+                "found": number < decided.found,
                 "struck_by": decided.struck[number],
                 "drawn_by": decided.drawn_by(number),
             }

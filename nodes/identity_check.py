@@ -161,7 +161,7 @@ class ReverseIdentityCheck(io.ComfyNode):
         check_same_pictures(original, faces, result)
         originals = tuple(map(pixels_digest, original))
         check_found_in(faces, originals, "original")
-        here = decisions_of_images(not_faces, drawn_faces, None, *result.shape[:3])
+        here = decisions_of_images(not_faces, drawn_faces, *result.shape[:3])
         upstream = faces.decisions or (UNDECIDED,) * len(here)
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if retries is None else retries.of(faces.embeddings()))
@@ -201,7 +201,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             previews=tuple(preview_files(original)),
         )
         report = describe(verdict, judge.recogniser.provider)
-        shown = {COMPARISON: comparisons(verdict, result, preview_files(result))}
+        shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here)}
         return io.NodeOutput(verdict, report, verdict.safe, ui={**ui.PreviewText(report).as_dict(), **shown})
 
 

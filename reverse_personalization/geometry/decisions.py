@@ -104,12 +104,12 @@ def check_inside(boxes: Sequence[Sequence[Box]], height: int, width: int, name: 
                 )
 
 
-def mask_boxes(mask: Tensor, count: int, height: int, width: int) -> tuple[tuple[Box, ...], ...]:
+def mask_boxes(mask: Tensor | None, count: int, height: int, width: int) -> tuple[tuple[Box, ...], ...]:
     """The boxes around the regions of a mask: each connected region above a half is one face.
 
     Args:
         mask: float [B, H, W] or [1, H, W] in [0, 1], of the images' size. A mask without any region may have any
-            size: that is what the host's loader gives for a picture without one.
+            size: that is what the host's loader gives for a picture without one. None is no mask.
         count: number of images.
         height: of the images, pixels.
         width: of the images, pixels.
@@ -122,7 +122,7 @@ def mask_boxes(mask: Tensor, count: int, height: int, width: int) -> tuple[tuple
     """
     import cv2
 
-    if not bool((mask > 0.5).any()):
+    if mask is None or not bool((mask > 0.5).any()):
         return ((),) * count
     if mask.ndim != 3 or len(mask) not in (1, count) or tuple(mask.shape[1:]) != (height, width):
         raise ValueError(
@@ -145,28 +145,33 @@ def mask_boxes(mask: Tensor, count: int, height: int, width: int) -> tuple[tuple
 
 
 def decisions_of_images(
-    not_faces: str, drawn_faces: str, mask: Tensor | None, count: int, height: int, width: int
+    not_faces: str,
+    drawn_faces: str,
+    count: int,
+    height: int,
+    width: int,
+    painted: Sequence[tuple[Box, ...]] | None = None,
 ) -> tuple[Decisions, ...]:
     """What a person has decided about each image of a batch.
 
     Args:
         not_faces: boxes of what is no face, as `boxes_of_images` reads them.
         drawn_faces: boxes of faces, likewise.
-        mask: regions of faces, as `mask_boxes` takes them, or None.
         count: number of images.
         height: of the images, pixels.
         width: of the images, pixels.
+        painted: more faces of each image, as `mask_boxes` finds them; they come after those of `drawn_faces`.
 
     Raises:
-        ValueError: a text cannot be read, a box lies outside its image, or the mask does not fit.
+        ValueError: a text cannot be read, or a box lies outside its image.
     """
     struck = boxes_of_images(not_faces, count, "not_faces")
     drawn = boxes_of_images(drawn_faces, count, "drawn_faces")
     check_inside(struck, height, width, "not_faces")
     check_inside(drawn, height, width, "drawn_faces")
-    masked = ((),) * count if mask is None else mask_boxes(mask, count, height, width)
+    regions = painted or ((),) * count
     return tuple(
-        Decisions(not_faces=no, drawn_faces=(*yes, *more)) for no, yes, more in zip(struck, drawn, masked, strict=True)
+        Decisions(not_faces=no, drawn_faces=(*yes, *more)) for no, yes, more in zip(struck, drawn, regions, strict=True)
     )
 
 

@@ -101,11 +101,13 @@ class Decided:
         faces: the finds in their order, with what is struck out, then the drawn faces that are none of them.
         struck: for each face the number of the decision that strikes it out, or None.
         drawn: for each drawn box the number of its face.
+        found: how many of the faces were found; the others are only drawn.
     """
 
     faces: tuple[Detection, ...]
     struck: tuple[int | None, ...]
     drawn: tuple[int, ...]
+    found: int
 
     @property
     def numbers_struck(self) -> frozenset[int]:
@@ -147,7 +149,7 @@ def decide(finds: Sequence[Detection], decisions: Decisions, search: Search, pic
         drawn.append(len(faces))
         faces.append(look_closer(search, picture, box, people) or standard_face(box))
         struck.append(None)
-    return Decided(tuple(faces), tuple(struck), tuple(drawn))
+    return Decided(tuple(faces), tuple(struck), tuple(drawn), len(finds))
 
 
 def _fitting(faces: Sequence[Detection], box: Box) -> int | None:

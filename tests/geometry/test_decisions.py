@@ -73,9 +73,9 @@ def test_what_is_no_box_is_refused_by_name(text, message):
 
 
 def test_a_box_outside_its_image_is_refused():
-    decisions_of_images("600,10,640,50", "", None, 1, 480, 640)
+    decisions_of_images("600,10,640,50", "", 1, 480, 640)
     with pytest.raises(ValueError, match="outside image 2, which is 640x480"):
-        decisions_of_images("; 640,10,700,50", "", None, 2, 480, 640)
+        decisions_of_images("; 640,10,700,50", "", 2, 480, 640)
 
 
 @given(FACES, st.floats(-0.12, 0.12), st.floats(-0.12, 0.12), st.floats(0.9, 1.12))
@@ -132,7 +132,8 @@ def test_a_mask_fits_the_photograph_or_is_empty():
 def test_drawn_boxes_and_painted_regions_are_both_faces():
     mask = torch.zeros(1, 100, 120)
     mask[0, 10:30, 20:50] = 1
-    assert decisions_of_images("1,1,9,9", "5,5,50,50", mask, 1, 100, 120) == (
+    painted = mask_boxes(mask, 1, 100, 120)
+    assert decisions_of_images("1,1,9,9", "5,5,50,50", 1, 100, 120, painted) == (
         Decisions(((1, 1, 9, 9),), ((5, 5, 50, 50), (20, 10, 50, 30))),
     )
 
