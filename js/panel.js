@@ -36,7 +36,20 @@ export function addPanel(node, name, height) {
   const life = new AbortController()
   chain(node, "onRemoved", () => life.abort())
   element.addEventListener("wheel", zoom, { signal: life.signal })
+  chain(node, "onConfigure", () => requestAnimationFrame(() => replaceStale(node, name, element)))
   return { element, signal: life.signal }
+}
+
+/**
+ * After an undo, the editor has new nodes, but where Vue draws them it still shows the panels of those they replace.
+ *
+ * @param {any} node
+ * @param {string} name of the widget
+ * @param {HTMLElement} element of the node's panel
+ */
+function replaceStale(node, name, element) {
+  if (element.isConnected || node.graph !== app.canvas.graph) return
+  document.querySelector(`.lg-node[data-node-id="${node.id}"] .rp-${name}`)?.replaceWith(element)
 }
 
 const MARGIN = 6

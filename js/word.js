@@ -52,6 +52,7 @@ export function addWord(node, panel, stage, pictures) {
   const title = "Here is a face that nobody found: draw a box around it"
   const tool = make("button", "rp-tool", { type: "button", title, "aria-pressed": "false" }, "+ face")
   tool.addEventListener("click", start, { signal: panel.signal })
+  tool.disabled = true
   stage.addTool(tool)
   let drawing = false
 
