@@ -300,10 +300,11 @@ export function addWord(node, panel, stage, pictures) {
  * @param {HTMLElement} element
  * @param {number[]} box in fractions of the picture's sides
  */
-function corner(element, [, y0, x1]) {
+function corner(element, [x0, y0, x1]) {
   const inside = (/** @type {number} */ part) => 100 * Math.min(1, Math.max(0, part))
   element.style.setProperty("--rp-x", `${inside(x1)}%`)
   element.style.setProperty("--rp-y", `${inside(y0)}%`)
+  element.style.setProperty("--rp-w", `${inside(x1) - inside(x0)}%`)
 }
 
 /**
