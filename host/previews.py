@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..reverse_personalization.assurance.operating_point import threshold_words
-from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict
-from ..reverse_personalization.geometry.faces import Box
+from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict
+from ..reverse_personalization.geometry.decisions import best_box
+from ..reverse_personalization.geometry.faces import UNDECIDED, Box, Decisions
 
 LONGEST = 1024
 """Longer side of a preview, pixels: more than a node ever shows."""
@@ -60,37 +61,43 @@ def in_parts(box: Box, width: int, height: int) -> list[float]:
     return [x0 / width, y0 / height, x1 / width, y1 / height]
 
 
-def comparisons(verdict: Verdict, results: Tensor, files: Sequence[File]) -> list[dict[str, Any]]:
+def comparisons(
+    verdict: Verdict, results: Tensor, files: Sequence[File], decisions: Sequence[Decisions] = ()
+) -> list[dict[str, Any]]:
     """Before and after as the editor shows them, with what became of every face.
 
     Args:
         verdict: on the results.
         results: [B, H, W, C].
         files: of the results.
+        decisions: about each result that the node itself was told; () if it takes none.
 
     Returns:
-        For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "threshold",
-        the similarity at or above which a face is recognisable; "threshold_source", in words; "faces", each with
-        "status", "under_cover" (an anonymised face that other faces' covers hid), "similarity" (to two decimals) or
-        None, "reason" and its "box" in fractions of width and height.
+        For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "batch", the
+        number of pictures; "threshold", the similarity at or above which a face is recognisable; "threshold_source",
+        in words; "faces", each with "status", "under_cover" (an anonymised face that other faces' covers hid),
+        "similarity" (to two decimals) or None, "reason", its "box" in fractions of width and height, and "struck_by",
+        the box in pixels of these decisions that strikes it out, or None.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
+    told = decisions or [UNDECIDED] * len(files)
     return [
         {
             "before": before,
             "after": after,
             "width": width,
             "height": height,
+            "batch": len(files),
             "threshold": verdict.threshold,
             "threshold_source": threshold_words(verdict.threshold_source),
-            "faces": [_badge(face, width, height) for face in faces],
+            "faces": [_badge(face, said, width, height) for face in faces],
         }
-        for before, after, faces in zip(originals, files, verdict.images, strict=True)
+        for before, after, faces, said in zip(originals, files, verdict.images, told, strict=True)
     ]
 
 
-def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
+def _badge(face: FaceVerdict, said: Decisions, width: int, height: int) -> dict[str, Any]:
     # JSON has no NaN and no infinity.
     similarity = None if face.similarity is None or not math.isfinite(face.similarity) else round(face.similarity, 2)
     return {
@@ -100,4 +107,5 @@ def _badge(face: FaceVerdict, width: int, height: int) -> dict[str, Any]:
         "similarity": similarity,
         "reason": face.reason,
         "box": in_parts(face.boxes[-1], width, height),
+        "struck_by": best_box(face.boxes[-1], said.not_faces) if face.status == STRUCK_OUT else None,
     }

@@ -1,8 +1,9 @@
 // @ts-check
 /** Identity Check and Save Anonymized Image: before and after under a slider, and what became of every face. */
 
-import { addPanel, make, onOutput } from "./panel.js"
+import { addPanel, make, onOutput, onValues } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
+import { addWord } from "./word.js"
 
 const HEIGHT = 280
 
@@ -13,6 +14,7 @@ const HEIGHT = 280
  * @property {number | null} similarity
  * @property {string} reason
  * @property {number[]} box in fractions of the picture's sides
+ * @property {number[] | null} struck_by the box in pixels, of this node's input, by which a person struck it out
  */
 
 /**
@@ -21,6 +23,7 @@ const HEIGHT = 280
  * @property {Record<string, string>} after
  * @property {number} width pixels
  * @property {number} height pixels
+ * @property {number} batch pictures of its batch
  * @property {number} threshold similarity at or above which a face is recognisable
  * @property {string} threshold_source where it comes from, in words
  * @property {Badge[]} faces
@@ -31,11 +34,54 @@ const HEIGHT = 280
  *
  * @type {Record<string, string>}
  */
-const SIGNS = { anonymised: "\u2713", covered: "\u25a0", recognisable: "\u2717", unmeasurable: "?", unhandled: "!" }
+const SIGNS = {
+  anonymised: "\u2713",
+  covered: "\u25a0",
+  recognisable: "\u2717",
+  unmeasurable: "?",
+  unhandled: "!",
+  "struck out": "\u2205",
+}
 
 /** @param {any} node */
 export function addComparison(node) {
-  addBeforeAfter(node, "Run to compare before and after, and to see what became of every face.", () => {})
+  /** @type {Compared[]} */
+  let pictures = []
+  /** The decisions that the last run used. */
+  let ran = ""
+  const empty = "Run to compare before and after, and to see what became of every face."
+  const { panel, stage } = addBeforeAfter(node, empty, (picture, frame, number) => {
+    picture.faces.forEach((face, index) => {
+      if (face.status !== "unhandled" && face.status !== "struck out") return
+      const find = { box: face.box, struckBy: face.struck_by }
+      // What Embed Faces was told to strike out is taken back there.
+      if (face.status === "struck out" && !face.struck_by) return
+      frame.append(word.strike(picture, number, find, `Face ${index + 1}`))
+      const struck = word.isStruck(picture, number, find)
+      frame.querySelectorAll(".rp-outline")[index].classList.toggle("rp-struck", struck)
+    })
+    for (const box of word.drawn(number)) frame.append(...word.frameOf(picture, number, box, "+"))
+    word.layer(picture, frame, number)
+  })
+  const word = addWord(node, panel, stage, () => pictures)
+
+  function tell() {
+    const said = JSON.stringify(word.texts)
+    stage.say(word.hindrance() || (said === ran ? "" : "your word has changed; run to apply"))
+  }
+
+  onOutput(node, (output) => {
+    if (!output.comparison) return
+    pictures = output.comparison
+    ran = JSON.stringify(word.texts)
+    stage.show(pictures)
+    tell()
+  })
+  onValues(node, ["not_faces", "drawn_faces"], panel.signal, () => {
+    if (!pictures.length) return
+    stage.redraw()
+    tell()
+  })
 }
 
 /** @param {any} node */
@@ -43,35 +89,37 @@ export function addSavedComparison(node) {
   // The panel shows the saved picture; the editor's own preview, in either renderer, would show it once more.
   node.hideOutputImages = true
   node.onDrawBackground = () => {}
-  addBeforeAfter(node, "Run to compare the original and the saved picture.", (saved) => {
+  const { stage } = addBeforeAfter(node, "Run to compare the original and the saved picture.", (_, frame) => {
     // What the node's menu opens, copies and saves.
-    node.imgs = [saved]
+    node.imgs = [frame.querySelector(".rp-after")]
     node.imageIndex = 0
+  })
+  onOutput(node, (output) => {
+    if (output.comparison) stage.show(output.comparison)
   })
 }
 
 /**
  * @param {any} node
  * @param {string} empty shown before the first run
- * @param {(after: HTMLImageElement) => void} shown called with every picture that is shown
+ * @param {(picture: Compared, frame: HTMLElement, number: number) => void} more is drawn over every picture
  */
-function addBeforeAfter(node, empty, shown) {
+function addBeforeAfter(node, empty, more) {
   const panel = addPanel(node, "before_after", HEIGHT)
   const badges = make("ul", "rp-badges", { "aria-label": "What became of every face" })
   const source = make("div", "rp-label")
-  const stage = addStage(panel, empty, (/** @type {Compared} */ picture, frame) => {
+  const stage = addStage(panel, empty, (/** @type {Compared} */ picture, frame, number) => {
     const after = image(picture.after, "After")
+    after.classList.add("rp-after")
     frame.append(after)
     if (picture.before) frame.append(...slider(picture.before, frame, panel.signal))
     picture.faces.forEach((face, index) => frame.append(outline(face, index)))
     badges.replaceChildren(...picture.faces.map((face, index) => badge(face, index, picture.threshold)))
     source.textContent = `recognisable at or above ${picture.threshold.toFixed(2)}: ${picture.threshold_source}`
-    shown(after)
+    more(picture, frame, number)
   })
   panel.element.append(badges, source)
-  onOutput(node, (output) => {
-    if (output.comparison) stage.show(output.comparison)
-  })
+  return { panel, stage }
 }
 
 /**
@@ -106,7 +154,7 @@ function slider(file, frame, signal) {
  * @param {number} index from 0
  */
 function outline(face, index) {
-  const element = make("span", `rp-outline rp-${face.status}`, {}, make("span", "rp-number", {}, String(index + 1)))
+  const element = make("span", `rp-outline ${statusClass(face)}`, {}, make("span", "rp-number", {}, String(index + 1)))
   place(element, face.box)
   return element
 }
@@ -123,5 +171,10 @@ function badge(face, index, threshold) {
   const known = similarity === null ? "" : `similarity ${similarity.toFixed(2)}, recognisable at or above ${threshold.toFixed(2)}`
   const title = [`Face ${index + 1}: ${said}`, reason, known].filter(Boolean).join("; ")
   const sign = make("span", "rp-sign", { "aria-hidden": "true" }, SIGNS[status])
-  return make("li", `rp-badge rp-${status}`, { title }, `${index + 1} `, sign, ` ${said}${measured}`)
+  return make("li", `rp-badge ${statusClass(face)}`, { title }, `${index + 1} `, sign, ` ${said}${measured}`)
+}
+
+/** @param {Badge} face */
+function statusClass({ status }) {
+  return `rp-${status.replace(" ", "-")}`
 }

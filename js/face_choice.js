@@ -1,13 +1,15 @@
 // @ts-check
-/** Embed Faces: its faces, numbered, to be included or left out by a click. */
-
-import { app } from "../../scripts/app.js"
+/** Embed Faces: its faces, numbered, to be included, left out or struck out by a click, and more to be drawn. */
 
 import { chosenFaces, toggledChoice } from "./choice.js"
-import { addPanel, isLinked, make, onOutput, onValues, widgetOf } from "./panel.js"
+import { isSameBox } from "./decisions.js"
+import { addPanel, isLinked, make, onOutput, onValues, setValue, widgetOf } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
+import { addWord } from "./word.js"
 
 const HEIGHT = 240
+
+/** @typedef {import("./choice.js").FoundFaces} FoundFaces */
 
 /** @param {any} node */
 export function addFaceChoice(node) {
@@ -15,84 +17,174 @@ export function addFaceChoice(node) {
   const stage = addStage(panel, "Run once to see the faces; then click a face to include it or leave it out.", draw)
   const select = widgetOf(node, "select")
 
-  /** @type {import("./choice.js").FoundFaces[]} */
+  /** @type {FoundFaces[]} */
   let pictures = []
-  /** The choice that the last run used. */
+  /** The inputs that the last run used. */
   let ran = ""
+
+  const word = addWord(node, panel, stage, () => pictures)
 
   onOutput(node, (output) => {
     if (!output.found_faces) return
     pictures = output.found_faces
-    ran = select.value
+    ran = inputs()
     stage.show(pictures)
     tell()
   })
-  onValues(node, ["select"], panel.signal, () => {
+  onValues(node, ["select", "not_faces", "drawn_faces"], panel.signal, () => {
     if (!pictures.length) return
     stage.redraw()
     tell()
   })
 
+  function inputs() {
+    return JSON.stringify([select.value, ...word.texts])
+  }
+
   /** Why the faces cannot be clicked, or "". */
   function hindrance() {
-    if (isLinked(node, "select")) return "select is linked to another node"
-    if (pictures.length !== pictures[0].batch) return "all pictures of a list share one select"
-    return ""
+    return isLinked(node, "select") ? "select is linked to another node" : word.hindrance()
   }
 
   function tell() {
-    const counts = pictures.map((picture, number) => chosenFaces(select.value, picture, number)?.length ?? 0)
-    const faces = pictures.reduce((sum, picture) => sum + picture.faces.length, 0)
-    const text = `${counts.reduce((sum, count) => sum + count, 0)} of ${faces} faces chosen`
-    stage.say(hindrance() ? `${hindrance()}` : select.value === ran ? text : `${text}; run to apply`)
+    const all = pictures.map((picture, number) => ({ picture, number, decided: decidedOf(picture, number) }))
+    const chosen = all.map(({ picture, number, decided }) => chosenFaces(select.value, picture, number, decided)?.length)
+    const faces = sum(all.map(({ picture, decided }) => picture.faces.length - decided.struck.size - decided.gone.size))
+    const struck = sum(all.map(({ decided }) => decided.struck.size))
+    const parts = [`${sum(chosen.map((count) => count ?? 0))} of ${faces} faces chosen`]
+    if (struck) parts.push(`${struck} struck out`)
+    const fresh = sum(all.map(({ picture, number }) => newBoxes(picture, number).length))
+    if (fresh) parts.push(`${fresh} drawn`)
+    stage.say(hindrance() || `${parts.join(", ")}${inputs() === ran ? "" : "; run to apply"}`)
   }
 
   /**
-   * @param {import("./choice.js").FoundFaces} picture
+   * @param {FoundFaces} picture
+   * @param {number} number of the picture, from 0
+   * @param {number} index of the face, from 0
+   */
+  function decisionOn(picture, number, index) {
+    const face = picture.faces[index]
+    const struckBy = face.struck_by === null ? null : picture.not_faces[face.struck_by]
+    const box = face.drawn_by === null ? null : picture.drawn_faces[face.drawn_by]
+    const painted = face.drawn_by !== null && face.drawn_by >= picture.drawn_faces.length - picture.painted
+    const typed = box !== null && word.drawn(number).some((other) => isSameBox(other, box))
+    const drawn = typed || painted
+    const find = { box: face.box, struckBy }
+    return { find, box, typed, drawn, gone: !face.found && !drawn, struck: face.found && word.isStruck(picture, number, find) }
+  }
+
+  /**
+   * What a person has decided by now.
+   *
+   * @param {FoundFaces} picture
+   * @param {number} number
+   * @returns {{ struck: Set<number>, drawn: Set<number>, gone: Set<number> }} numbers of faces from 1; gone are those
+   *   that were drawn in the last run and since removed
+   */
+  function decidedOf(picture, number) {
+    const decisions = picture.faces.map((_, index) => decisionOn(picture, number, index))
+    const numbers = (/** @type {"struck" | "drawn" | "gone"} */ key) =>
+      new Set(decisions.flatMap((decision, index) => (decision[key] ? [index + 1] : [])))
+    return { struck: numbers("struck"), drawn: numbers("drawn"), gone: numbers("gone") }
+  }
+
+  /**
+   * Boxes that were drawn since the last run.
+   *
+   * @param {FoundFaces} picture
+   * @param {number} number
+   */
+  function newBoxes(picture, number) {
+    return word.drawn(number).filter((box) => !picture.drawn_faces.some((other) => isSameBox(other, box)))
+  }
+
+  /**
+   * @param {FoundFaces} picture
    * @param {HTMLElement} frame
    * @param {number} number
    */
   function draw(picture, frame, number) {
     frame.append(image(picture.preview, "The picture that was searched for faces"))
-    const chosen = chosenFaces(select.value, picture, number)
-    picture.faces.forEach((face, index) => {
-      const included = chosen?.includes(index + 1) ?? false
-      const button = make(
-        "button",
-        "rp-face",
-        {
-          type: "button",
-          "aria-pressed": String(included),
-          "aria-label": `Face ${index + 1}`,
-          title: included ? `Face ${index + 1}: click to leave it out` : `Face ${index + 1}: click to include it`,
-        },
-        make("span", "rp-number", {}, String(index + 1)),
-      )
-      button.disabled = hindrance() !== ""
-      place(button, face.box)
-      button.style.zIndex = String(inFront(face.box))
-      button.addEventListener("click", () => toggle(frame, number, index), { signal: panel.signal })
-      button.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => move(frame, index, event), {
+    const chosen = chosenFaces(select.value, picture, number, decidedOf(picture, number))
+    picture.faces.forEach((_, index) => frame.append(...faceElements(picture, number, index, chosen ?? [])))
+    for (const box of newBoxes(picture, number)) frame.append(...word.frameOf(picture, number, box, "+"))
+    for (const each of facesIn(frame)) {
+      each.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => move(frame, each, event), {
         signal: panel.signal,
       })
-      frame.append(button)
-    })
+    }
+    word.layer(picture, frame, number)
   }
 
   /**
-   * @param {HTMLElement} frame
+   * @param {FoundFaces} picture
+   * @param {number} number of the picture, from 0
+   * @param {number} index of the face, from 0
+   * @param {number[]} chosen numbers of faces, from 1
+   * @returns {HTMLElement[]}
+   */
+  function faceElements(picture, number, index, chosen) {
+    const { find, box, typed, drawn, gone, struck } = decisionOn(picture, number, index)
+    if (gone) return []
+    if (typed && box) return word.frameOf(picture, number, box, String(index + 1), find.box)
+    const name = `Face ${index + 1}`
+    const included = chosen.includes(index + 1)
+    const says = struck
+      ? `${name}: struck out; Delete takes it back`
+      : drawn
+        ? `${name}: painted in face_mask`
+        : `${name}: click to ${included ? "leave it out" : "include it"}; Delete strikes it out`
+    const button = make(
+      "button",
+      `rp-face${struck ? " rp-struck" : ""}`,
+      { type: "button", "aria-pressed": String(included), "aria-label": struck ? `${name}, struck out` : name, title: says },
+      make("span", "rp-number", {}, String(index + 1)),
+    )
+    button.disabled = hindrance() !== "" || drawn
+    place(button, find.box)
+    button.style.zIndex = String(inFront(find.box))
+    button.addEventListener("click", () => (struck ? undefined : toggle(button, number, index)), { signal: panel.signal })
+    if (drawn) return [button]
+    button.addEventListener(
+      "keydown",
+      (/** @type {KeyboardEvent} */ event) => {
+        if (event.key !== "Delete" && event.key !== "Backspace") return
+        event.stopPropagation()
+        again(button, () => word.toggle(picture, number, find))
+      },
+      { signal: panel.signal },
+    )
+    return [button, word.strike(picture, number, find, name)]
+  }
+
+  /**
+   * @param {HTMLElement} button of the face
    * @param {number} number of the picture, from 0
    * @param {number} index of the face, from 0
    */
-  function toggle(frame, number, index) {
-    const view = /** @type {HTMLElement} */ (frame.parentElement)
-    const text = toggledChoice(select.value, pictures, number, index + 1)
-    select.value = text
-    select.callback?.(text, app.canvas, node)
-    app.canvas.setDirty(true, true)
-    // The buttons have been redrawn.
-    facesIn(view)[index].focus()
+  function toggle(button, number, index) {
+    const text = toggledChoice(select.value, pictures, number, index + 1, decidedOf(pictures[number], number))
+    again(button, () => setValue(node, select, text))
   }
+}
+
+/**
+ * Change something that redraws the buttons, and keep the focus where it was.
+ *
+ * @param {HTMLElement} button
+ * @param {() => void} change
+ */
+function again(button, change) {
+  const view = /** @type {HTMLElement} */ (button.closest(".rp-view"))
+  const place = [...facesIn(view)].indexOf(button)
+  change()
+  facesIn(view)[place]?.focus()
+}
+
+/** @param {number[]} numbers */
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0)
 }
 
 /**
@@ -109,13 +201,14 @@ function inFront([x0, y0, x1, y1]) {
  * Arrows move from face to face; keys meant for a face do not reach the canvas.
  *
  * @param {HTMLElement} frame
- * @param {number} index
+ * @param {HTMLElement} face
  * @param {KeyboardEvent} event
  */
-function move(frame, index, event) {
-  const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key]
+function move(frame, face, event) {
+  const step = event.ctrlKey ? undefined : { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key]
   if (step) {
     const faces = facesIn(frame)
+    const index = [...faces].indexOf(face)
     faces[(index + step + faces.length) % faces.length].focus()
     event.preventDefault()
   }

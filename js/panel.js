@@ -36,7 +36,20 @@ export function addPanel(node, name, height) {
   const life = new AbortController()
   chain(node, "onRemoved", () => life.abort())
   element.addEventListener("wheel", zoom, { signal: life.signal })
+  chain(node, "onConfigure", () => requestAnimationFrame(() => replaceStale(node, name, element)))
   return { element, signal: life.signal }
+}
+
+/**
+ * After an undo, the editor has new nodes, but where Vue draws them it still shows the panels of those they replace.
+ *
+ * @param {any} node
+ * @param {string} name of the widget
+ * @param {HTMLElement} element of the node's panel
+ */
+function replaceStale(node, name, element) {
+  if (element.isConnected || node.graph !== app.canvas.graph) return
+  document.querySelector(`.lg-node[data-node-id="${node.id}"] .rp-${name}`)?.replaceWith(element)
 }
 
 const MARGIN = 6
@@ -112,6 +125,21 @@ export function onValues(node, names, signal, changed) {
  */
 export function widgetOf(node, name) {
   return node.widgets.find((/** @type {any} */ widget) => widget.name === name)
+}
+
+/**
+ * Set a widget as if somebody had typed: what watches it hears of it, and the editor can undo it.
+ *
+ * @param {any} node
+ * @param {any} widget
+ * @param {string} value
+ */
+export function setValue(node, widget, value) {
+  app.canvas.emitBeforeChange()
+  widget.value = value
+  widget.callback?.(value, app.canvas, node)
+  app.canvas.emitAfterChange()
+  app.canvas.setDirty(true, true)
 }
 
 /**

@@ -16,6 +16,8 @@ import { make } from "./panel.js"
  * @property {(pictures: any[]) => void} show
  * @property {() => void} redraw the picture that is shown
  * @property {(text: string) => void} say something under the picture
+ * @property {(tool: HTMLElement) => void} addTool before that
+ * @property {() => number} shown which picture is shown, from 0
  */
 
 /**
@@ -29,7 +31,8 @@ export function addStage(panel, empty, draw) {
   const count = make("span")
   const pager = make("span", "rp-pager", {}, turn("\u2039", "Previous picture", -1), count, turn("\u203a", "Next picture", 1))
   const note = make("span", "rp-note", { role: "status" })
-  panel.element.append(view, make("div", "rp-bar", {}, pager, note))
+  const bar = make("div", "rp-bar", {}, pager, note)
+  panel.element.append(view, bar)
   pager.hidden = true
 
   /** @type {any[]} */
@@ -55,6 +58,7 @@ export function addStage(panel, empty, draw) {
   }
 
   function redraw() {
+    if (!pictures.length) return
     const picture = pictures[shown]
     const frame = make("div", "rp-frame")
     frame.style.setProperty("--rp-ratio", String(picture.width / picture.height))
@@ -68,11 +72,17 @@ export function addStage(panel, empty, draw) {
     show(given) {
       pictures = given
       shown = Math.min(shown, Math.max(0, given.length - 1))
-      if (given.length) redraw()
+      redraw()
     },
     redraw,
     say(text) {
       note.textContent = text
+    },
+    addTool(tool) {
+      bar.insertBefore(tool, note)
+    },
+    shown() {
+      return shown
     },
   }
 }

@@ -10,20 +10,24 @@ import comfy.utils
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..host.closer_look import closer_search
 from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.assurance.verdict import pixels_digest
+from ..reverse_personalization.geometry.decisions import decisions_of_images, mask_boxes, numbers_chosen
+from ..reverse_personalization.geometry.detections import detections_of_images
+from ..reverse_personalization.geometry.drawn_faces import Decided, decide, with_detections
 from ..reverse_personalization.geometry.face_search import search_plan, second_search_plan
 from ..reverse_personalization.geometry.faces import (
-    CHOICE_WORDS,
     EMBEDDING_WIDTH,
+    UNDECIDED,
+    Decisions,
     Detection,
     Face,
     Faces,
     choices_of_images,
     in_stable_order,
-    select_faces,
 )
 from ..reverse_personalization.geometry.template import face_of_crop
 from .checks import check_choice, check_images
@@ -32,10 +36,12 @@ from .inputs import (
     DEFAULT_PROVIDER,
     DEFAULT_THRESHOLD,
     detector_size_input,
+    drawn_faces_input,
+    not_faces_input,
     provider_input,
     to_picture,
 )
-from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket
+from .sockets import CATEGORY, DETECTIONS, SEARCH_ALIASES, FacesSocket
 
 DEFAULT_CHOICE = "largest"
 
@@ -138,6 +144,31 @@ class FaceEmbed(io.ComfyNode):
                         "takes a quarter of the time but misses them."
                     ),
                 ),
+                not_faces_input(
+                    "What is no face, although the search takes it for one. It is neither changed nor covered, here "
+                    "and in Identity Check. In the picture, press the cross on a face."
+                ),
+                drawn_faces_input(
+                    "Faces that the search misses. They are changed whatever select says, unless it is none, and come "
+                    "after the others. In the picture, press + face and draw a box."
+                ),
+                io.Mask.Input(
+                    "face_mask",
+                    optional=True,
+                    tooltip=(
+                        "Faces that the search misses, painted: each connected region above a half is one, as if "
+                        "drawn. From the host's mask editor or from any other node, in the photograph's size."
+                    ),
+                ),
+                io.MultiType.Input(
+                    "detections",
+                    types=DETECTIONS,
+                    optional=True,
+                    tooltip=(
+                        "Faces from your own detector, added to those that the search finds: the host's bounding "
+                        "boxes or face landmarks, Impact Pack's SEGS, or JSON text."
+                    ),
+                ),
             ],
             outputs=[
                 FacesSocket.Output("faces", tooltip="Each image's chosen faces: place, landmarks, identity."),
@@ -159,6 +190,10 @@ class FaceEmbed(io.ComfyNode):
         select: str = DEFAULT_CHOICE,
         no_face: str = ON_NO_FACE[0],
         search_turned: bool = True,
+        not_faces: str = "",
+        drawn_faces: str = "",
+        face_mask: Tensor | None = None,
+        detections: Any = None,
     ) -> io.NodeOutput:
         """Find and embed.
 
@@ -172,6 +207,10 @@ class FaceEmbed(io.ComfyNode):
             select: which faces of each image, for example "all; 1,3".
             no_face: "error" or "empty list".
             search_turned: whether images are also searched in quarter turns.
+            not_faces: boxes of what is no face, as `boxes_of_images` reads them.
+            drawn_faces: boxes of faces, likewise.
+            face_mask: float [B, H, W] or [1, H, W] in [0, 1]; each connected region above a half is a face.
+            detections: of another detector, as `detections_of_images` reads them.
 
         Returns:
             `Faces` of the same batch length, and the report. The editor also gets the pictures and their faces.
@@ -185,31 +224,46 @@ class FaceEmbed(io.ComfyNode):
         check_choice("no_face", no_face, ON_NO_FACE)
         choices = choices_of_images(select, len(image))
         plan = second_search_plan if search_turned else search_plan
+        batch, height, width = image.shape[:3]
+        painted = mask_boxes(face_mask, batch, height, width)
+        decisions = decisions_of_images(not_faces, drawn_faces, batch, height, width, painted)
+        others = detections_of_images(detections, batch, height, width)
+        if not detect and (any(others) or any(one != UNDECIDED for one in decisions)):
+            raise ValueError(
+                "detect is off, so each image is one face, but not_faces, drawn_faces, face_mask or detections say "
+                "where faces are; turn detect on, or leave them empty"
+            )
         pack = load_pack(model_pack, provider, threshold, EMBEDDING_WIDTH)
         images: list[tuple[Face, ...]] = []
         left_out: list[tuple[Detection, ...]] = []
         pictures = []
         lines = []
         progress = comfy.utils.ProgressBar(len(image))
-        for number, (one, choice, file) in enumerate(zip(image, choices, preview_files(image), strict=True), start=1):
+        closer = closer_search(pack, det_size)
+        rows = zip(image, choices, preview_files(image), decisions, others, strict=True)
+        for number, (one, choice, file, said, other) in enumerate(rows, start=1):
             comfy.model_management.throw_exception_if_processing_interrupted()
             picture = to_picture(one)
             if detect:
-                found = in_stable_order(pack.search(picture, det_size, plan))
-                note = f"{len(found)} found"
+                seen = pack.search(picture, det_size, plan)
+                found = in_stable_order(with_detections(seen, other, closer, picture))
+                decided = decide(found, said, closer, picture)
+                note = f"{len(found)} found{decided_note(decided)}"
             else:
                 seen = pack.search(picture, det_size)
                 found = (face_of_crop(seen, *picture.shape[:2]),)
+                decided = decide(found, said, closer, picture)
                 note = "aligned crop, landmarks " + ("detected" if found[0] in seen else "at the standard places")
                 if seen and found[0] not in seen:
                     note += f" (none of the {len(seen)} found is there; if this is not an aligned crop, turn detect on)"
-            chosen = choose(found, choice, number)
-            images.append(tuple(pack.embed(picture, face) for face in chosen))
-            left_out.append(tuple(face for face in found if face not in chosen))
-            pictures.append(found_faces(file, found, image))
+            chosen = choose(decided, choice, number)
+            images.append(tuple(pack.embed(picture, decided.faces[face]) for face in chosen))
+            left_out.append(tuple(decided.faces[face] for face in decided.kept if face not in chosen))
+            pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
-        empty = [str(number) for number, one in enumerate(pictures, start=1) if not one["faces"]]
+        people = [len(some) + len(rest) for some, rest in zip(images, left_out, strict=True)]
+        empty = [str(number) for number, count in enumerate(people, start=1) if not count]
         if empty and no_face == ON_NO_FACE[0]:
             raise ValueError(
                 f"no face was found in image {', '.join(empty)} of {len(images)}. Try a threshold below "
@@ -224,40 +278,69 @@ class FaceEmbed(io.ComfyNode):
             provider=pack.provider,
             pictures=tuple(map(pixels_digest, image)),
             left_out=tuple(left_out),
+            decisions=decisions,
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
         return io.NodeOutput(faces, report, ui={**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures})
 
 
-def found_faces(file: Mapping[str, Any], found: tuple[Detection, ...], images: Tensor) -> dict[str, Any]:
+def decided_note(decided: Decided) -> str:
+    """What a person has decided about one image, for the report: "" if nothing."""
+    parts = []
+    if decided.numbers_struck:
+        parts.append(f", {len(decided.numbers_struck)} struck out by a person")
+    if decided.drawn:
+        unseen = sum(decided.faces[number].score == 0 for number in set(decided.drawn))
+        parts.append(f", {len(set(decided.drawn))} drawn by a person")
+        if unseen:
+            parts.append(f" ({unseen} of them with landmarks at the standard places)")
+    return "".join(parts)
+
+
+def found_faces(
+    file: Mapping[str, Any], decided: Decided, decisions: Decisions, painted: int, images: Tensor
+) -> dict[str, Any]:
     """One picture as the editor shows it, for choosing faces by a click.
 
     Args:
         file: of the picture, as `preview_files` returns it.
-        found: its faces in stable order.
+        decided: its faces.
+        decisions: of a person, about this picture.
+        painted: how many of the drawn boxes, the last ones, are regions of a mask.
         images: the batch that it belongs to, [B, H, W, C].
 
     Returns:
-        "preview"; "width" and "height" in pixels; "batch", the number of pictures; "faces", each with its "box" in
-        fractions of width and height; "words", for each word that `parse_choice` knows, the numbers of the faces that
-        it chooses.
+        "preview"; "width" and "height" in pixels; "batch", the number of pictures; "not_faces" and "drawn_faces", the
+        boxes of the decisions in pixels; "painted"; "faces" in the order of their numbers, each with its "box" in
+        fractions of width and height, whether it was "found" or is only drawn, and the numbers, from 0 or None, of the
+        decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers of the faces from 1, the largest first.
     """
     batch, height, width = images.shape[:3]
+    faces = decided.faces
     return {
         "preview": file,
         "width": width,
         "height": height,
         "batch": batch,
-        "faces": [{"box": in_parts(face.box, width, height)} for face in found],
-        "words": {word: [found.index(face) + 1 for face in select_faces(found, word)] for word in CHOICE_WORDS},
+        "not_faces": [list(box) for box in decisions.not_faces],
+        "drawn_faces": [list(box) for box in decisions.drawn_faces],
+        "painted": painted,
+        "faces": [
+            {
+                "box": in_parts(face.box, width, height),
+                "found": number < decided.found,
+                "struck_by": decided.struck[number],
+                "drawn_by": decided.drawn_by(number),
+            }
+            for number, face in enumerate(faces)
+        ],
+        "by_size": [number + 1 for number in sorted(range(len(faces)), key=lambda number: -faces[number].area)],
     }
 
 
-def choose(found: tuple[Detection, ...], select: str, number: int) -> tuple[Detection, ...]:
-    """The chosen faces of image `number`; none if the image has no faces, whatever was asked for."""
-    if not found:
-        return ()
+def choose(decided: Decided, select: str, number: int) -> tuple[int, ...]:
+    """Numbers, from 0, of the chosen faces of image `number`; none if it has no faces, whatever was asked for."""
     try:
-        return select_faces(found, select)
+        return numbers_chosen(decided.faces, select, decided.numbers_struck, decided.drawn)
     except ValueError as error:
         raise ValueError(f"image {number}: {error}") from None

@@ -16,10 +16,12 @@ from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.checking import compare_pictures
+from ..reverse_personalization.assurance.decided import in_words, joined
 from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.retry import Retries
 from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict, pixels_digest
-from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.decisions import decisions_of_images
+from ..reverse_personalization.geometry.faces import UNDECIDED, Faces
 from .checks import check_found_in, check_images
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
@@ -27,6 +29,8 @@ from .inputs import (
     DEFAULT_THRESHOLD,
     checker_inputs,
     detector_size_input,
+    drawn_faces_input,
+    not_faces_input,
     provider_input,
     to_picture,
 )
@@ -91,6 +95,14 @@ class ReverseIdentityCheck(io.ComfyNode):
                         "report that Save Anonymized Image writes. The check itself ignores them."
                     ),
                 ),
+                not_faces_input(
+                    "What is no face, although the check takes it for one: it is not covered. Never strikes out a face "
+                    "that should have been changed. In the picture, press the cross on a face."
+                ),
+                drawn_faces_input(
+                    "Faces that nobody found: they are covered in any case. In the picture, press + face and draw a "
+                    "box."
+                ),
             ],
             outputs=[
                 IdentityVerdictSocket.Output("verdict", tooltip="The result for every face, for covering and saving."),
@@ -118,6 +130,8 @@ class ReverseIdentityCheck(io.ComfyNode):
         det_size: int = DEFAULT_DETECTOR_SIZE,
         second_search: bool = True,
         retries: Retries | None = None,
+        not_faces: str = "",
+        drawn_faces: str = "",
     ) -> io.NodeOutput:
         """Check every picture.
 
@@ -132,6 +146,8 @@ class ReverseIdentityCheck(io.ComfyNode):
             det_size: multiple of 32, in pixels.
             second_search: whether results are also searched mirrored, turned and at intermediate sizes.
             retries: on some of these faces, for the report.
+            not_faces: boxes of what is no face, as `boxes_of_images` reads them; in addition to those of `faces`.
+            drawn_faces: boxes of faces that have to be covered, likewise.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
@@ -146,14 +162,21 @@ class ReverseIdentityCheck(io.ComfyNode):
         check_same_pictures(original, faces, result)
         originals = tuple(map(pixels_digest, original))
         check_found_in(faces, originals, "original")
+        here = decisions_of_images(not_faces, drawn_faces, *result.shape[:3])
+        upstream = faces.decisions or (UNDECIDED,) * len(here)
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if retries is None else retries.of(faces.embeddings()))
         checked = []
         progress = comfy.utils.ProgressBar(len(result))
         left_out = faces.left_out or ((),) * len(faces.images)
-        for before, known, others, after in zip(original, faces.images, left_out, result, strict=True):
+        rows = zip(original, faces.images, left_out, result, upstream, here, strict=True)
+        for before, known, others, after, said, said_here in rows:
             comfy.model_management.throw_exception_if_processing_interrupted()
-            checked.append(judge.check(to_picture(before), known, to_picture(after), det_size, second_search, others))
+            checked.append(
+                judge.check(
+                    to_picture(before), known, to_picture(after), det_size, second_search, others, said, said_here
+                )
+            )
             progress.update(1)
         images = []
         said_of_all = compare_pictures(checked, judge.thresholds.between_places)
@@ -176,10 +199,11 @@ class ReverseIdentityCheck(io.ComfyNode):
             guide=faces.model_pack,
             checker=judge.name,
             model_hashes=judge.model_hashes,
+            decisions=tuple(map(joined, upstream, here)),
             previews=tuple(preview_files(original)),
         )
         report = describe(verdict, judge.recogniser.provider)
-        shown = {COMPARISON: comparisons(verdict, result, preview_files(result))}
+        shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here)}
         return io.NodeOutput(verdict, report, verdict.safe, ui={**ui.PreviewText(report).as_dict(), **shown})
 
 
@@ -210,6 +234,8 @@ def describe(verdict: Verdict, provider: str) -> str:
         if not image:
             lines.append(f"image {number}: no faces to change, and none found")
         lines += [f"image {number} face {place}: {_describe_face(face)}" for place, face in enumerate(image, start=1)]
+    for number, decisions in enumerate(verdict.decisions, start=1):
+        lines += [f"image {number}: {words} at {','.join(map(str, box))}" for words, box in in_words(decisions)]
     return "\n".join(lines)
 
 

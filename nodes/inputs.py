@@ -51,6 +51,30 @@ def detector_size_input(tooltip: str) -> io.Input:
     )
 
 
+BOX_TOOLTIP = (
+    'Boxes are left,top,right,bottom in pixels of the photograph: "10,20,60,80 200,40,260,110". A semicolon separates '
+    "the images of a batch; one image's boxes alone hold for all."
+)
+
+
+def not_faces_input(tooltip: str) -> io.Input:
+    """The input `not_faces`: boxes of what a person says is no face.
+
+    Args:
+        tooltip: what follows from them in this node.
+    """
+    return io.String.Input("not_faces", optional=True, default="", advanced=True, tooltip=f"{tooltip} {BOX_TOOLTIP}")
+
+
+def drawn_faces_input(tooltip: str) -> io.Input:
+    """The input `drawn_faces`: boxes around faces that a person has seen.
+
+    Args:
+        tooltip: what follows from them in this node.
+    """
+    return io.String.Input("drawn_faces", optional=True, default="", advanced=True, tooltip=f"{tooltip} {BOX_TOOLTIP}")
+
+
 def checker_inputs() -> list[io.Input]:
     """The inputs that choose the checking recogniser and how strict it is."""
     return [

@@ -33,7 +33,7 @@ from ..reverse_personalization.assurance.image_files import (
 from ..reverse_personalization.assurance.operating_point import judge_similarity
 from ..reverse_personalization.assurance.report import build_report, name_faces, software_versions
 from ..reverse_personalization.assurance.scrub import Scrubber
-from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict, eight_bits
+from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict, eight_bits
 from .checks import check_choice, check_images, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
 
@@ -297,7 +297,11 @@ def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:
             "change these faces again at a more negative scale (cfg); to keep people who were found but not chosen, "
             'set unhandled to "save"'
         )
-    empty = [str(number) for number, faces in enumerate(verdict.images, start=1) if not faces]
+    empty = [
+        str(number)
+        for number, faces in enumerate(verdict.images, start=1)
+        if all(face.status == STRUCK_OUT for face in faces)
+    ]
     if empty and no_face == "block":
         raise ValueError(
             f"nothing of the batch was saved: no face was found in image {', '.join(empty)} of {len(verdict.images)}, "

@@ -34,3 +34,6 @@ RetriesSocket = io.Custom("REVERSE_IDENTITY_RETRIES")
 
 IdentityVerdictSocket = io.Custom("REVERSE_IDENTITY_VERDICT")
 """Carries `reverse_personalization.assurance.verdict.Verdict`."""
+
+DETECTIONS = [io.Custom(name) for name in ("BOUNDING_BOX", "BOUNDING_BOXES", "FACE_LANDMARKS", "SEGS")] + [io.String]
+"""Types of other packs' detectors that `reverse_personalization.geometry.detections` reads."""

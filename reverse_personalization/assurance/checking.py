@@ -14,10 +14,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
-from ..geometry.faces import Detection, Face, in_stable_order
+from ..geometry.drawn_faces import Search
+from ..geometry.face_search import (
+    SearchPlan,
+    crop_search_size,
+    search_plan,
+    second_search_plan,
+    turned_search_plan,
+)
+from ..geometry.faces import UNDECIDED, Decisions, Detection, Face, in_stable_order
 from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
 from .comparison import Unit, largest_cosine, nearby_alignments
+from .decided import decided_verdicts, joined, with_drawn_seen
 from .matching import Appearance, face_change, match_faces, measurable, status_of
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
 from .verdict import FaceVerdict, Status
@@ -227,6 +235,8 @@ class Checker:
         det_size: int,
         second_search: bool,
         left_out: Sequence[Detection] = (),
+        decisions: Decisions = UNDECIDED,
+        here: Decisions = UNDECIDED,
     ) -> CheckedPicture:
         """Check every face of one result against the people of its original.
 
@@ -239,12 +249,15 @@ class Checker:
             det_size: side of the detector's input, pixels.
             second_search: whether to search the result in the views of `second_search_plan`.
             left_out: faces of the original that were found and were not to be changed.
+            decisions: of the person who chose these faces.
+            here: of the person who checks, see `decided_verdicts`.
 
         Raises:
             ValueError: the checker has the guide's recogniser.
         """
         plan = second_search_plan if second_search else search_plan
-        found = in_stable_order(self.recogniser.search(result, det_size, plan))
+        seen = self.recogniser.search(result, det_size, plan)
+        found = in_stable_order(with_drawn_seen(seen, decisions.drawn_faces, self._closer(det_size), result))
         # Matched in one go, because a find belongs to one person at most.
         all_matches = match_faces([*faces, *left_out], found)
         matches, others_matches = all_matches[: len(faces)], all_matches[len(faces) :]
@@ -257,7 +270,7 @@ class Checker:
         ]
         befores = [self.original(original, face) for face in faces]
         verdicts = [self._verdict(before, result, number, finds) for number, before in enumerate(befores)]
-        verdicts += [
+        unhandled = [
             FaceVerdict(
                 status="unhandled",
                 boxes=(found[number].box,),
@@ -267,7 +280,13 @@ class Checker:
             )
             for number in strangers
         ]
+        verdicts += decided_verdicts(unhandled, here, joined(decisions, here))
         return CheckedPicture(tuple(verdicts), tuple(before.unit for before in befores), tuple(finds))
+
+    def _closer(self, det_size: int) -> Search:
+        return lambda part: self.recogniser.search(
+            part, crop_search_size(max(part.shape[:2]), det_size), turned_search_plan
+        )
 
     def _find(self, original: Picture, result: Picture, face: Detection, owner: int, was_to_change: bool) -> Find:
         if not measurable(face):

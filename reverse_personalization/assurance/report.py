@@ -1,8 +1,9 @@
 """What is reported about a result: the JSON report beside a saved picture, and the faces that an error names.
 
 A report can be passed on with the picture. It says what was done and how well, but nothing that leads back to the
-original: no embedding, no crop, no place, no file name, no text, no time, no seed, no age or sex, and no digest that
-somebody with a candidate photograph could compute. `report.schema.json` defines it.
+original: no embedding, no crop, no file name, no text, no time, no seed, no age or sex, no digest that somebody with a
+candidate photograph could compute, and no place but the boxes that a person decided about. `report.schema.json` defines
+it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Any
 
 import torch
 
+from .decided import in_words
 from .retry import RetryStep
-from .verdict import FaceChange, FaceVerdict, Verdict
+from .verdict import STRUCK_OUT, FaceChange, FaceVerdict, Verdict
 
 SCHEMA_VERSION = 4
 
@@ -106,6 +108,11 @@ def build_report(
         "settings": [dict(node) for node in settings],
         "result": _overall(faces),
         "faces": [_face(face) for face in faces],
+        "decisions": [
+            {"decision": words, "box": list(box)}
+            for decisions in verdict.decisions[number : number + 1]
+            for words, box in in_words(decisions)
+        ],
     }
 
 
@@ -121,7 +128,7 @@ def keyed_digest(digest: str, secret: bytes) -> str:
 
 def _overall(faces: Sequence[FaceVerdict]) -> str:
     """The strongest statement that holds for all faces."""
-    statuses = {face.status for face in faces}
+    statuses = {face.status for face in faces} - {STRUCK_OUT}
     if not statuses:
         return "no face"
     if "unhandled" in statuses:

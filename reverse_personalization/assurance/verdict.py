@@ -12,16 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..geometry.faces import Box
+from ..geometry.faces import Box, Decisions
 from .operating_point import ThresholdSource
 from .retry import RetryStep
 
-Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
+Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered", "struck out"]
 """anonymised: its similarity is below the threshold. recognisable: it is at or above the threshold. unmeasurable: the
 face was not found again in the result, or could not be embedded. unhandled: a face in the result that was not to be
-changed and shows nobody who was. covered: a cover hides the face."""
+changed and shows nobody who was. covered: a cover hides the face. struck out: a find that a person says is no face."""
 
-SAFE: frozenset[Status] = frozenset({"anonymised", "covered"})
+STRUCK_OUT: Status = "struck out"
+
+SAFE: frozenset[Status] = frozenset({"anonymised", "covered", STRUCK_OUT})
 """Statuses of faces that may leave. Any other face is covered or blocks the run."""
 
 AGE_STEP = 10
@@ -113,6 +115,7 @@ class Verdict:
         guide: name of the pack whose embeddings guided.
         checker: name of the pack or file that checked.
         model_hashes: sha256 of the model files that took part, by a name without folders.
+        decisions: what a person has decided about each result; () if nothing.
         previews: for each original the temporary file that the editor shows; () if there are none.
     """
 
@@ -125,6 +128,7 @@ class Verdict:
     checker: str
     model_hashes: dict[str, str] = field(default_factory=dict)
     threshold_source: ThresholdSource = "unmeasured"
+    decisions: tuple[Decisions, ...] = ()
     previews: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[FaceVerdict]:
@@ -134,7 +138,7 @@ class Verdict:
 
     @property
     def safe(self) -> bool:
-        """Whether every face is anonymised or covered."""
+        """Whether every face is anonymised or covered, or none by a person's decision."""
         return all(face.status in SAFE for face in self)
 
 

@@ -95,18 +95,37 @@ class Face(Detection):
         return not self.embedding.any()
 
 
+@dataclass(frozen=True)
+class Decisions:
+    """What a person has decided about one image. Boxes are in its pixels.
+
+    Attributes:
+        not_faces: boxes of finds that are no faces.
+        drawn_faces: boxes drawn around faces that the search may have missed.
+    """
+
+    not_faces: tuple[Box, ...] = ()
+    drawn_faces: tuple[Box, ...] = ()
+
+
+UNDECIDED = Decisions()
+"""Nothing was decided."""
+
+
 @dataclass(frozen=True, eq=False)
 class Faces:
     """The wire type FACES.
 
     Attributes:
-        images: the faces of every image in the batch, in the order of `in_stable_order`; an image may have none.
+        images: the faces of every image in the batch, those that were found in the order of `in_stable_order`, then
+            those that a person has added; an image may have none.
         height: of the images, pixels.
         width: of the images, pixels.
         model_pack: name of the InsightFace pack that made the embeddings.
         provider: the ONNX Runtime execution provider that was actually used.
         pictures: `verdict.pixels_digest` of every image, which identifies it; () if unknown.
         left_out: the faces of every image that were found but not chosen, in stable order; () if unknown.
+        decisions: what a person has decided about every image; () if nothing.
     """
 
     images: tuple[tuple[Face, ...], ...]
@@ -116,6 +135,7 @@ class Faces:
     provider: str
     pictures: tuple[str, ...] = field(default=(), repr=False)
     left_out: tuple[tuple[Detection, ...], ...] = ()
+    decisions: tuple[Decisions, ...] = ()
 
     def __iter__(self) -> Iterator[Face]:
         """All faces, image by image, in each image's order."""

@@ -251,18 +251,23 @@ def test_each_picture_of_a_batch_is_chosen_by_itself(editor):
     after = editor.page.evaluate(
         """async (module) => {
           const { chosenFaces, toggledChoice } = await import(module)
-          const picture = { batch: 2, faces: [{}, {}, {}], words: { all: [1, 2, 3], largest: [2], none: [] } }
+          const picture = { batch: 2, faces: [{}, {}, {}], by_size: [2, 1, 3] }
           const pictures = [picture, picture]
           const texts = ["all"]
           for (const [index, number] of [[1, 2], [0, 1], [1, 2], [0, 1], [0, 3], [1, 3]])
             texts.push(toggledChoice(texts.at(-1), pictures, index, number))
           const first = toggledChoice("largest", pictures, 0, 2)
-          return [texts, first, chosenFaces("Largest", picture, 0), chosenFaces("x", picture, 0)]
+          const decided = { struck: new Set([2]), drawn: new Set([3]) }
+          const chosen = ["all", "largest", "none", "1,2"].map((text) => chosenFaces(text, picture, 0, decided))
+          const toggled = ["all", "1,3", "2"].map((text) => toggledChoice(text, [picture], 0, 1, decided))
+          return [texts, first, chosenFaces("Largest", picture, 0), chosenFaces("x", picture, 0), chosen, toggled]
         }""",
         f"/extensions/{PACK_FOLDER}/choice.js",
     )
     texts = ["all", "all; 1,3", "2,3; 1,3", "2,3; all", "all", "1,2; all", "1,2"]
-    assert after == [texts, "none; largest", [2], None]
+    # Face 2 is struck out, face 3 drawn.
+    chosen, toggled = [[1, 3], [1, 3], [], [1, 3]], ["3", "3", "all"]
+    assert after == [texts, "none; largest", [2], None, chosen, toggled]
 
 
 def test_panels_are_readable_in_the_theme(editor):

@@ -35,6 +35,8 @@ def test_schema_names_what_execute_takes(pack):
         "det_threshold",
         "det_size",
         "second_search",
+        "not_faces",
+        "drawn_faces",
     ]
 
 
