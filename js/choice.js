@@ -10,7 +10,8 @@
  * @property {Box[]} not_faces what a person struck out in the last run
  * @property {Box[]} drawn_faces what a person drew
  * @property {number} painted how many of these, the last, are regions of a mask
- * @property {{ box: number[], found: boolean, struck_by: number | null, drawn_by: number | null }[]} faces in their
+ * @property {{ box: number[], found: boolean, doubtful: boolean, struck_by: number | null,
+ *   drawn_by: number | null }[]} faces in their
  *   order, numbered from 1; found or only drawn; by which box struck out or drawn
  * @property {number[]} by_size numbers of the faces, the largest first
  */

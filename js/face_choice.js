@@ -135,11 +135,18 @@ export function addFaceChoice(node) {
       : drawn
         ? `${name}: painted in face_mask`
         : `${name}: click to ${included ? "leave it out" : "include it"}; Delete strikes it out`
+    const doubtful = picture.faces[index].doubtful && !struck
+    const label = struck ? `${name}, struck out` : doubtful ? `${name}, doubtful` : name
     const button = make(
       "button",
-      `rp-face${struck ? " rp-struck" : ""}`,
-      { type: "button", "aria-pressed": String(included), "aria-label": struck ? `${name}, struck out` : name, title: says },
-      make("span", "rp-number", {}, String(index + 1)),
+      `rp-face${struck ? " rp-struck" : ""}${doubtful ? " rp-doubtful" : ""}`,
+      {
+        type: "button",
+        "aria-pressed": String(included),
+        "aria-label": label,
+        title: doubtful ? `${says}. It may be something else than a face` : says,
+      },
+      make("span", "rp-number", {}, doubtful ? `${index + 1}?` : String(index + 1)),
     )
     button.disabled = hindrance() !== "" || drawn
     place(button, find.box)

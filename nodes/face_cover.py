@@ -19,7 +19,7 @@ from ..reverse_personalization.assurance.covering import (
 )
 from ..reverse_personalization.assurance.report import name_faces
 from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
-from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.faces import Detection, Faces
 from .checks import check_choice, check_images, check_photographs, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
 
@@ -176,7 +176,7 @@ class ReverseIdentityFaceCover(io.ComfyNode):
         progress = comfy.utils.ProgressBar(len(image))
         for number, picture in enumerate(result):
             comfy.model_management.throw_exception_if_processing_interrupted()
-            plan = faces_to_cover(verdict.images[number], faces.images[number] if faces else (), unhandled)
+            plan = faces_to_cover(verdict.images[number], _asked(faces, number), unhandled)
             try:
                 after = cover_faces_(picture, mask[number], plan, method, grow)
             except ValueError as error:
@@ -185,6 +185,13 @@ class ReverseIdentityFaceCover(io.ComfyNode):
             digests.append(pixels_digest(picture) if mask[number].any() else verdict.results[number])
             progress.update(1)
         return io.NodeOutput(result, dataclasses.replace(verdict, images=tuple(images), results=tuple(digests)), mask)
+
+
+def _asked(faces: Faces | None, number: int) -> tuple[Detection, ...]:
+    """The faces of one picture that are to be covered whatever the verdict says."""
+    if faces is None:
+        return ()
+    return (*faces.images[number], *(faces.to_cover[number] if faces.to_cover else ()))
 
 
 def _block_failures(verdict: Verdict) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import comfy.model_management
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..host.closer_look import closer_search
 from ..host.face_packs import DEFAULT_PACK, installed_packs
-from ..host.insight import LEAST_SCORE, load_pack
+from ..host.insight import DOUBT, LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.assurance.verdict import pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images, mask_boxes, numbers_chosen
@@ -47,6 +47,9 @@ DEFAULT_CHOICE = "largest"
 
 FOUND_FACES = "found_faces"
 """Key under which the editor gets the pictures and their faces."""
+
+ON_DOUBT = ("treat", "cover", "ask")
+"""What to do about a find that may be something else than a face; the first is the default."""
 
 ON_NO_FACE = ("error", "empty list")
 """What to do about an image without a face; the first is the default."""
@@ -103,8 +106,9 @@ class FaceEmbed(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     tooltip=(
-                        "Lowest confidence that counts as a face. A low value misses fewer faces but mistakes more "
-                        "things for faces; raise it if something other than a face is chosen."
+                        "How sure the search must be that something is a face: the mean confidence of all looks that "
+                        "could see it. A lower value misses fewer faces and takes more things for faces; raise it if "
+                        "something other than a face is chosen."
                     ),
                 ),
                 detector_size_input(
@@ -140,8 +144,22 @@ class FaceEmbed(io.ComfyNode):
                     default=True,
                     advanced=True,
                     tooltip=(
-                        "Also search the image in quarter turns, for people who are lying down or upside down. Off "
-                        "takes a quarter of the time but misses them."
+                        "Also search the image in quarter turns, for people who are lying down or upside down, and "
+                        "mirrored and at sizes in between, as Identity Check does. Off is several times faster but "
+                        "leaves these faces to Identity Check."
+                    ),
+                ),
+                io.Combo.Input(
+                    "doubtful",
+                    options=list(ON_DOUBT),
+                    optional=True,
+                    default=ON_DOUBT[0],
+                    advanced=True,
+                    tooltip=(
+                        f"What to do about a find that scores less than {DOUBT:g} above the threshold and so may be "
+                        "something else than a face. treat: change it like the others, if it is chosen. cover: cover "
+                        "it instead. ask: stop until you have confirmed it (draw a box around it) or struck it out. "
+                        "The picture shows such finds dashed, and the report counts them."
                     ),
                 ),
                 not_faces_input(
@@ -190,6 +208,7 @@ class FaceEmbed(io.ComfyNode):
         select: str = DEFAULT_CHOICE,
         no_face: str = ON_NO_FACE[0],
         search_turned: bool = True,
+        doubtful: str = ON_DOUBT[0],
         not_faces: str = "",
         drawn_faces: str = "",
         face_mask: Tensor | None = None,
@@ -207,6 +226,7 @@ class FaceEmbed(io.ComfyNode):
             select: which faces of each image, for example "all; 1,3".
             no_face: "error" or "empty list".
             search_turned: whether images are also searched in quarter turns.
+            doubtful: "treat", "cover" or "ask".
             not_faces: boxes of what is no face, as `boxes_of_images` reads them.
             drawn_faces: boxes of faces, likewise.
             face_mask: float [B, H, W] or [1, H, W] in [0, 1]; each connected region above a half is a face.
@@ -222,6 +242,7 @@ class FaceEmbed(io.ComfyNode):
         """
         check_images(image)
         check_choice("no_face", no_face, ON_NO_FACE)
+        check_choice("doubtful", doubtful, ON_DOUBT)
         choices = choices_of_images(select, len(image))
         plan = second_search_plan if search_turned else search_plan
         batch, height, width = image.shape[:3]
@@ -236,6 +257,8 @@ class FaceEmbed(io.ComfyNode):
         pack = load_pack(model_pack, provider, threshold, EMBEDDING_WIDTH)
         images: list[tuple[Face, ...]] = []
         left_out: list[tuple[Detection, ...]] = []
+        to_cover: list[tuple[Detection, ...]] = []
+        open_questions = []
         pictures = []
         lines = []
         progress = comfy.utils.ProgressBar(len(image))
@@ -248,7 +271,7 @@ class FaceEmbed(io.ComfyNode):
                 seen = pack.search(picture, det_size, plan)
                 found = in_stable_order(with_detections(seen, other, closer, picture))
                 decided = decide(found, said, closer, picture)
-                note = f"{len(found)} found{decided_note(decided)}"
+                note = f"{len(found)} found{decided_note(decided)}{doubt_note(decided)}"
             else:
                 seen = pack.search(picture, det_size)
                 found = (face_of_crop(seen, *picture.shape[:2]),)
@@ -256,13 +279,19 @@ class FaceEmbed(io.ComfyNode):
                 note = "aligned crop, landmarks " + ("detected" if found[0] in seen else "at the standard places")
                 if seen and found[0] not in seen:
                     note += f" (none of the {len(seen)} found is there; if this is not an aligned crop, turn detect on)"
-            chosen = choose(decided, choice, number)
+            # An aligned crop is one face, however poorly the detector sees it.
+            in_doubt = decided.doubtful if detect else ()
+            unsure = in_doubt if doubtful == "cover" else ()
+            chosen = choose(decided, choice, unsure, number)
             images.append(tuple(pack.embed(picture, decided.faces[face]) for face in chosen))
-            left_out.append(tuple(decided.faces[face] for face in decided.kept if face not in chosen))
+            kept = [face for face in decided.kept if face not in chosen and face not in unsure]
+            left_out.append(tuple(decided.faces[face] for face in kept))
+            to_cover.append(tuple(decided.faces[face] for face in unsure))
+            open_questions += [f"image {number}: face {face + 1}" for face in in_doubt]
             pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
-        people = [len(some) + len(rest) for some, rest in zip(images, left_out, strict=True)]
+        people = [sum(map(len, rows)) for rows in zip(images, left_out, to_cover, strict=True)]
         empty = [str(number) for number, count in enumerate(people, start=1) if not count]
         if empty and no_face == ON_NO_FACE[0]:
             raise ValueError(
@@ -279,9 +308,17 @@ class FaceEmbed(io.ComfyNode):
             pictures=tuple(map(pixels_digest, image)),
             left_out=tuple(left_out),
             decisions=decisions,
+            to_cover=tuple(to_cover),
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
-        return io.NodeOutput(faces, report, ui={**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures})
+        shown = {**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures}
+        if doubtful == "ask" and open_questions:
+            question = (
+                f"may be something else than a face: {', '.join(open_questions)}. Confirm each by drawing a box around "
+                "it (drawn_faces), or strike it out (not_faces); or set doubtful to treat or cover"
+            )
+            return io.NodeOutput(block_execution=question, ui=shown)
+        return io.NodeOutput(faces, report, ui=shown)
 
 
 def decided_note(decided: Decided) -> str:
@@ -295,6 +332,11 @@ def decided_note(decided: Decided) -> str:
         if unseen:
             parts.append(f" ({unseen} of them with landmarks at the standard places)")
     return "".join(parts)
+
+
+def doubt_note(decided: Decided) -> str:
+    """How many finds of one image may be something else than a face, for the report: "" if none."""
+    return f", {len(decided.doubtful)} of them doubtful" if decided.doubtful else ""
 
 
 def found_faces(
@@ -312,8 +354,9 @@ def found_faces(
     Returns:
         "preview"; "width" and "height" in pixels; "batch", the number of pictures; "not_faces" and "drawn_faces", the
         boxes of the decisions in pixels; "painted"; "faces" in the order of their numbers, each with its "box" in
-        fractions of width and height, whether it was "found" or is only drawn, and the numbers, from 0 or None, of the
-        decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers of the faces from 1, the largest first.
+        fractions of width and height, whether it was "found" or is only drawn, whether it is "doubtful", and the
+        numbers, from 0 or None, of the decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers of the
+        faces from 1, the largest first.
     """
     batch, height, width = images.shape[:3]
     faces = decided.faces
@@ -329,6 +372,7 @@ def found_faces(
             {
                 "box": in_parts(face.box, width, height),
                 "found": number < decided.found,
+                "doubtful": number in decided.doubtful,
                 "struck_by": decided.struck[number],
                 "drawn_by": decided.drawn_by(number),
             }
@@ -338,9 +382,12 @@ def found_faces(
     }
 
 
-def choose(decided: Decided, select: str, number: int) -> tuple[int, ...]:
-    """Numbers, from 0, of the chosen faces of image `number`; none if it has no faces, whatever was asked for."""
+def choose(decided: Decided, select: str, unsure: Collection[int], number: int) -> tuple[int, ...]:
+    """Numbers, from 0, of the chosen faces of image `number`; none if it has no faces, whatever was asked for.
+
+    Faces whose numbers are in `unsure` cannot be chosen.
+    """
     try:
-        return numbers_chosen(decided.faces, select, decided.numbers_struck, decided.drawn)
+        return numbers_chosen(decided.faces, select, {*decided.numbers_struck, *unsure}, decided.drawn)
     except ValueError as error:
         raise ValueError(f"image {number}: {error}") from None

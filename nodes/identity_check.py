@@ -169,12 +169,21 @@ class ReverseIdentityCheck(io.ComfyNode):
         checked = []
         progress = comfy.utils.ProgressBar(len(result))
         left_out = faces.left_out or ((),) * len(faces.images)
-        rows = zip(original, faces.images, left_out, result, upstream, here, strict=True)
-        for before, known, others, after, said, said_here in rows:
+        to_cover = faces.to_cover or ((),) * len(faces.images)
+        rows = zip(original, faces.images, left_out, to_cover, result, upstream, here, strict=True)
+        for before, known, others, doubtful, after, said, said_here in rows:
             comfy.model_management.throw_exception_if_processing_interrupted()
             checked.append(
                 judge.check(
-                    to_picture(before), known, to_picture(after), det_size, second_search, others, said, said_here
+                    to_picture(before),
+                    known,
+                    to_picture(after),
+                    det_size,
+                    second_search,
+                    others,
+                    said,
+                    said_here,
+                    doubtful,
                 )
             )
             progress.update(1)

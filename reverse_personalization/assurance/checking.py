@@ -28,6 +28,7 @@ from .comparison import Unit, largest_cosine, nearby_alignments
 from .decided import decided_verdicts, joined, with_drawn_seen
 from .matching import Appearance, face_change, match_faces, measurable, status_of
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
+from .unhandled import unhandled_verdicts
 from .verdict import FaceVerdict, Status
 
 Picture = NDArray[np.uint8]
@@ -237,6 +238,7 @@ class Checker:
         left_out: Sequence[Detection] = (),
         decisions: Decisions = UNDECIDED,
         here: Decisions = UNDECIDED,
+        to_cover: Sequence[Detection] = (),
     ) -> CheckedPicture:
         """Check every face of one result against the people of its original.
 
@@ -251,6 +253,7 @@ class Checker:
             left_out: faces of the original that were found and were not to be changed.
             decisions: of the person who chose these faces.
             here: of the person who checks, see `decided_verdicts`.
+            to_cover: doubtful finds of the original that are to be covered.
 
         Raises:
             ValueError: the checker has the guide's recogniser.
@@ -259,8 +262,9 @@ class Checker:
         seen = self.recogniser.search(result, det_size, plan)
         found = in_stable_order(with_drawn_seen(seen, decisions.drawn_faces, self._closer(det_size), result))
         # Matched in one go, because a find belongs to one person at most.
-        all_matches = match_faces([*faces, *left_out], found)
-        matches, others_matches = all_matches[: len(faces)], all_matches[len(faces) :]
+        all_matches = match_faces([*faces, *left_out, *to_cover], found)
+        matches, kept = all_matches[: len(faces)], all_matches[len(faces) : len(faces) + len(left_out)]
+        doubtful = all_matches[len(faces) + len(left_out) :]
         owners = {match: number for number, match in enumerate(matches) if match is not None}
         strangers = [number for number in range(len(found)) if number not in owners]
         owners |= {number: len(faces) + place for place, number in enumerate(strangers)}
@@ -270,16 +274,12 @@ class Checker:
         ]
         befores = [self.original(original, face) for face in faces]
         verdicts = [self._verdict(before, result, number, finds) for number, before in enumerate(befores)]
-        unhandled = [
-            FaceVerdict(
-                status="unhandled",
-                boxes=(found[number].box,),
-                landmarks=(found[number].landmarks,),
-                reason="a face that was not to be changed" if number in others_matches else "nobody found it before",
-                left_out=number in others_matches,
-            )
-            for number in strangers
-        ]
+        unhandled = unhandled_verdicts(
+            [found[number] for number in strangers],
+            [number in kept for number in strangers],
+            to_cover,
+            [None if match is None else strangers.index(match) for match in doubtful],
+        )
         verdicts += decided_verdicts(unhandled, here, joined(decisions, here))
         return CheckedPicture(tuple(verdicts), tuple(before.unit for before in befores), tuple(finds))
 
@@ -301,7 +301,9 @@ class Checker:
     def _status(self, original: Original, result: Picture, found: Find | None) -> tuple[float | None, Status, str]:
         """Similarity (None if unmeasurable), status and reason."""
         similarity = self.similarity(original, result, found)
-        status, reason = status_of(similarity, found is not None, self.threshold)
+        # What was never clearly a face need not be one in the result.
+        seen = found is not None or original.face.doubtful
+        status, reason = status_of(similarity, seen, self.threshold)
         return None if status == "unmeasurable" else similarity, status, reason
 
     def _verdict(self, before: Original, result: Picture, number: int, finds: Sequence[Find]) -> FaceVerdict:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry.cover_outline import Cover, place_cover
-from ..geometry.faces import Face
+from ..geometry.faces import Detection
 from ..geometry.head_extent import HEAD_PER_FACE
 from .verdict import FaceVerdict, Status, Verdict, pixels_digest
 
@@ -65,7 +65,7 @@ def unchecked_verdict(image: Tensor, guide: str) -> Verdict:
 
 
 def faces_to_cover(
-    checked: tuple[FaceVerdict, ...], asked: tuple[Face, ...], unhandled: str
+    checked: tuple[FaceVerdict, ...], asked: Sequence[Detection], unhandled: str
 ) -> list[tuple[FaceVerdict, bool]]:
     """Decide which faces of one picture to cover.
 

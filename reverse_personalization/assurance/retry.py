@@ -11,6 +11,11 @@ from torch import Tensor
 
 from .operating_point import judge_similarity
 
+PASTING_MARGIN = 0.06
+"""How far below the threshold a crop should be: in its photograph it has other surroundings and another sharpness. In 20
+hostile photographs, 4 of 41 faces rose from 0.44 to 0.50 in the crop to 0.51 to 0.54 in the photograph, with the
+threshold in between."""
+
 Generate = Callable[[Sequence[int], float], Tensor]
 """(numbers of faces from 0, scale) -> their crops, float [F, H, W, 3]."""
 
@@ -47,7 +52,7 @@ class RetryOutcome:
     """The result of retrying one face.
 
     Attributes:
-        retries: one for each scale tried, in order; only the last can be anonymised.
+        retries: one for each scale tried, in order; only the last can be clearly anonymised.
         crop: the last finite crop, [H, W, 3]; None if none was finite.
     """
 
@@ -143,7 +148,8 @@ def retry_faces(
         scales: one or more, the weakest first.
         generate: called once for each scale with the remaining faces, in order.
         similarity: called once for each finite crop.
-        threshold: cosine at or above which a face is recognisable.
+        threshold: cosine at or above which a face is recognisable. Stronger scales are tried until a face is
+            PASTING_MARGIN below it.
 
     Returns:
         One outcome for each face, in order.
@@ -160,5 +166,12 @@ def retry_faces(
             if finite:
                 crops[row] = crop
             retries[row].append(RetryStep(scale, finite, cosine, judge_similarity(cosine, threshold) == "anonymised"))
-        left = [row for row in left if not retries[row][-1].anonymised]
+        left = [row for row in left if not _clearly_anonymised(retries[row][-1], threshold)]
     return [RetryOutcome(tuple(tried), crop) for tried, crop in zip(retries, crops, strict=True)]
+
+
+def _clearly_anonymised(step: RetryStep, threshold: float) -> bool:
+    """Whether a face stays anonymised even if pasting its crop raises the similarity by PASTING_MARGIN."""
+    if step.similarity is None:
+        return False
+    return judge_similarity(step.similarity + PASTING_MARGIN, threshold) == "anonymised"

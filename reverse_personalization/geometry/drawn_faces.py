@@ -119,6 +119,11 @@ class Decided:
         """Numbers of the faces that are not struck out, ascending."""
         return tuple(number for number, by in enumerate(self.struck) if by is None)
 
+    @property
+    def doubtful(self) -> tuple[int, ...]:
+        """Numbers of the finds that may be something else than a face and that nobody has decided about, ascending."""
+        return tuple(number for number in self.kept if self.faces[number].doubtful and number not in self.drawn)
+
     def drawn_by(self, number: int) -> int | None:
         """The number of the drawn box whose face has this number; None if nobody drew it."""
         return self.drawn.index(number) if number in self.drawn else None

@@ -126,6 +126,7 @@ class Faces:
         pictures: `verdict.pixels_digest` of every image, which identifies it; () if unknown.
         left_out: the faces of every image that were found but not chosen, in stable order; () if unknown.
         decisions: what a person has decided about every image; () if nothing.
+        to_cover: the doubtful finds of every image that are to be covered instead of changed; () if there are none.
     """
 
     images: tuple[tuple[Face, ...], ...]
@@ -136,6 +137,7 @@ class Faces:
     pictures: tuple[str, ...] = field(default=(), repr=False)
     left_out: tuple[tuple[Detection, ...], ...] = ()
     decisions: tuple[Decisions, ...] = ()
+    to_cover: tuple[tuple[Detection, ...], ...] = ()
 
     def __iter__(self) -> Iterator[Face]:
         """All faces, image by image, in each image's order."""

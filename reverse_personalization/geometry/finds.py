@@ -67,7 +67,7 @@ class Finds:
 
     def only(self, which: NDArray[np.bool_]) -> Finds:
         """The finds for which `which`, [F], is True."""
-        return Finds(*(value[which] for value in (self.boxes, self.landmarks, self.views, self.cut, self.upright)))
+        return Finds(self.boxes[which], self.landmarks[which], self.views[which], self.cut[which], self.upright[which])
 
     @property
     def rated(self) -> NDArray[Any]:
