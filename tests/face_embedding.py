@@ -22,6 +22,7 @@ DEFAULTS = {
     "select": "all",
     "no_face": "error",
     "search_turned": True,
+    "doubtful": "treat",
 }
 
 

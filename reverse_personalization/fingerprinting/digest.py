@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import PackError
 from .code_digest import code_parts, module_name, written_attributes
 from .tensor_digest import tensor_bytes
 
@@ -66,10 +67,8 @@ Expand = Callable[[Any], Any]
 """Replaces a value of a type that the caller knows with simpler values; returns any other value itself."""
 
 
-class UndigestibleError(ValueError):
+class UndigestibleError(PackError, ValueError):
     """A value has no digest that is the same in every process; the message says which: "a generator in state.x"."""
-
-    __module__ = "reverse_personalization"  # its public name: ComfyUI sends it to the client, and not the path
 
 
 def digest(

@@ -43,7 +43,7 @@ BOX_WEIGHT = 0.75
 how far it reaches beyond them.
 
 Of 200 rendered heads, with errors as large as the detector's (`head_extent.BOX_PER_CROP`) and 20 draws of each, all of
-the face was hidden in all but two draws, and in those all but 0.1 % of it, by covers with 2.39 times the head's area;
+the face was hidden in all but two draws, and in those all but 0.2 % of it, by covers with 2.39 times the head's area;
 the union of both took 2.69.
 """
 

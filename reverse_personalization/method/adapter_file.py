@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import PackError
 from ..geometry.faces import EMBEDDING_WIDTH
 from .attention_layout import LORA_TARGETS, TransformerSite
-from .errors import PackError
 
 _FAMILIES = {(2048, 70): "SDXL", (768, 16): "SD1.5", (1024, 16): "SD2"}
 _FACE_ID_TOKENS = 4

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from ..errors import PackError
+
 Array = NDArray[np.float32]
 
 # Linear RGB -> XYZ at D50, the white of the profile connection space (Lindbloom's figures, adapted by Bradford).
@@ -39,7 +41,7 @@ _LATTICE = np.stack(np.meshgrid(*[np.linspace(0, 1, 9)] * 3, indexing="ij"), -1)
 """Colours by which a profile is compared with sRGB."""
 
 
-class UnreadableProfileError(ValueError):
+class UnreadableProfileError(PackError, ValueError):
     """A colour profile that cannot be read or does not fit its pixels."""
 
 

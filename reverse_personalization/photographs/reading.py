@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
+from ..errors import PackError
 from . import signs
 from .colour import ADOBE_RGB, DISPLAY_P3, Shaper, UnreadableProfileError, convert_with_tables, of_gamma, read_shaper
 
@@ -32,7 +33,7 @@ _TURNS = {
 }
 
 
-class UnreadablePhotographError(ValueError):
+class UnreadablePhotographError(PackError, ValueError):
     """A file that is no photograph, is damaged, or is of a kind that is not read; says what to do."""
 
 
