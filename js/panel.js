@@ -24,7 +24,7 @@ export function addPanel(node, name, height) {
   const element = document.createElement("div")
   element.className = `rp-panel rp-${name}`
   element.style.minHeight = `${height - 2 * MARGIN}px`
-  element.append(make("link", "", { rel: "stylesheet", href: STYLE }))
+  element.append(...STYLES.map((href) => make("link", "", { rel: "stylesheet", href })))
   const widget = node.addDOMWidget(name, "reverse_personalization", element, {
     serialize: false,
     hideOnZoom: false,
@@ -54,8 +54,8 @@ function replaceStale(node, name, element) {
 
 const MARGIN = 6
 
-/** Each panel brings its own style sheet: the page's head is shared, and the pack leaves nothing in it. */
-const STYLE = new URL("./style.css", import.meta.url).href
+/** Each panel brings its own style sheets: the page's head is shared, and the pack leaves nothing in it. */
+const STYLES = ["./style.css", "./word.css"].map((name) => new URL(name, import.meta.url).href)
 
 /**
  * Let the wheel zoom the canvas over a panel too. Nodes drawn by Vue do that by themselves.

@@ -12,7 +12,7 @@ from reverse_personalization.geometry.drawn_faces import standard_face
 from tests import fake_insight
 from tests.face_embedding import DEFAULTS, images, landmarks_in, report_of, run
 
-POSTER, PERSON, SMALL = (20, 40, 90), (150, 60, 80), (150, 150, 8)
+POSTER, PERSON, SMALL = (20, 40, 90), (150, 60, 80), (150, 150, 6)
 """x, y and side of squares; the last is smaller than anything that the detector sees, unless it looks closer."""
 
 SCENE = fake_insight.scene(200, 260, cyan=POSTER, magenta=PERSON)
