@@ -33,8 +33,11 @@ LEAST_EDGES = 12
 QUIET = 0.25
 """Part of a sector's pixels, the smoothest, in which grain is measured."""
 
+QUIET_IN_FACES = 0.1
+"""The same part of what is pasted: a face has features nearly everywhere."""
+
 UNEVEN = 3.0
-"""How many times the energy of the quiet quarter's limit the upper quarter's may be; above it, texture is not grain."""
+"""How many times its lower quartile a sector's upper quartile of energy may be; above it, there is texture."""
 
 LEAST_GRAIN = 0.5 / 255
 """Standard deviation of brightness below which grain is not seen."""
@@ -114,8 +117,8 @@ def match_surroundings(
         variance = (min(edges) ** 2 - own**2) * _unlikeness(min(edges) / own)
         soft = cv2.GaussianBlur(content, (0, 0), variance**0.5, borderType=cv2.BORDER_REFLECT)
         content = np.asarray(soft, np.float32).reshape(content.shape)
-    grains = [grain for grain in (_grain(seen, part) for part in sectors) if grain is not None]
-    present = _grain(content, core)
+    grains = [grain for grain in (_grain(seen, part, QUIET) for part in sectors) if grain is not None]
+    present = _grain(content, core, QUIET_IN_FACES)
     if present is None or len(grains) < LEAST_DIRECTIONS:
         return content
     wanted = min(grains, key=lambda grain: grain.deviation)
@@ -158,23 +161,38 @@ def _brightness(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return picture @ np.array(weights, np.float32)
 
 
-def _grain(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> Grain | None:
-    """The grain of a region, measured where the picture is smoothest; None if the region is too small."""
-    import cv2
-
-    bands = _bands(picture)
-    energy = cv2.blur(_brightness(bands[0]) ** 2, (5, 5), borderType=cv2.BORDER_REFLECT)
+def _grain(picture: NDArray[np.float32], region: NDArray[np.bool_], quiet: float) -> Grain | None:
+    """The grain of a region, measured in the smoothest part of it; None if the region is too small."""
+    bands, energy = _measured(picture)
     level = _smooth(_brightness(picture)[..., None], *BANDS[1])[..., 0]
     region = region & (level > DARKEST) & (level < BRIGHTEST)
     if np.count_nonzero(region) < LEAST_PIXELS:
         return None
-    limit, upper = np.quantile(energy[region], (QUIET, 1 - QUIET))
-    quiet = region & (energy <= limit)
-    colours = [band[quiet].astype(np.float64) for band in bands]
-    covariances = np.stack([values.T @ values / len(values) for values in colours])
-    # Divided by this; a region without any grain, such as one that is drawn, has no less than this.
-    deviation = max(float(limit) ** 0.5, 1e-6)
-    return Grain(deviation, covariances, bool(upper <= UNEVEN * limit))
+    limit, lower, upper = np.quantile(energy[region], (quiet, 0.25, 0.75))
+    calm = region & (energy <= limit)
+    shares = _quiet_shares(quiet)
+    covariances = np.stack([np.cov(band[calm].T, bias=True).reshape(band.shape[2], -1) for band in bands])
+    # Something is divided by it; a region that is drawn may have no grain at all.
+    deviation = max(float(limit / shares[0]) ** 0.5, 1e-6)
+    return Grain(deviation, covariances / shares[1:, None, None], bool(upper <= UNEVEN * lower))
+
+
+def _measured(picture: NDArray[np.float32]) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float32]]:
+    """The picture's bands, and around each pixel the energy of the finer one's brightness."""
+    import cv2
+
+    bands = _bands(picture)
+    return bands, np.asarray(cv2.blur(_brightness(bands[0]) ** 2, (5, 5), borderType=cv2.BORDER_REFLECT), np.float32)
+
+
+@functools.cache
+def _quiet_shares(quiet: float) -> NDArray[np.float64]:
+    """What the smoothest part of even grain shows of it: its largest energy, and the variances of both bands, [3]."""
+    noise = np.random.default_rng(0).standard_normal((256, 256, 1), np.float32)
+    bands, energy = _measured(noise)
+    limit = np.quantile(energy, quiet)
+    calm = energy <= limit
+    return np.array([limit / energy.mean(), *(band[calm].var() / band.var() for band in bands)], np.float64)
 
 
 def _edge_width(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> float | None:
