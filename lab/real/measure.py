@@ -51,7 +51,7 @@ def measure(
         figures["recognising"] = recognising_figures(*measure_faces(used["people"], live))
     if "calibrating" in parts:
         say("calibrating")
-        figures["calibrating"] = calibrating_figures(used["people"], live)
+        figures["calibrating"] = calibrating_figures(used["people"], live, say)
     if "sharpness" in parts:
         say("sharpness")
         figures["sharpness"] = sharpness_figures(paste_back(used["people"], live))
