@@ -114,7 +114,9 @@ def see(faces: ModuleType, recogniser: Any, pictures: Pictures) -> tuple[list[An
     Returns:
         The samples; the first of them as the recogniser sees them with the other input scaling; the samples' pictures.
     """
-    samples, again, files = [], [], []
+    samples: list[Any] = []
+    again: list[Any] = []
+    files: list[int] = []
     for number, (file, person) in enumerate(pictures.shown):
         picture = read(file)
         face = faces.only_face(recogniser, picture)
@@ -212,7 +214,8 @@ def _read_pairs(path: Path) -> Pictures:
                 continue
             if len(cells) != 3 or cells[2] not in ("0", "1"):
                 raise ValueError(f"{path}, line {line}: {','.join(row)}; expected one picture, another picture, 1 or 0")
-            pair = tuple(numbers.setdefault(path.parent / cell, len(numbers)) for cell in cells[:2])
+            first, second = (numbers.setdefault(path.parent / cell, len(numbers)) for cell in cells[:2])
+            pair = (first, second)
             pairs.append(pair)
             if cells[2] == "1":
                 same.append(pair)

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measuring.add_argument("--json", action="store_true", help="print the figures as one line of JSON, not indented")
     measuring.add_argument("--live", action="store_true", help="run the detector, do not read stored finds")
     measuring.add_argument(
-        "--parts", help="comma-separated: nobody, animals, people, recognising, calibrating, sharpness"
+        "--parts", help="comma-separated: nobody, animals, people, recognising, calibrating, scaling, sharpness"
     )
     measuring.add_argument("--limit", type=int, default=0, help="most pictures of a kind")
     options = parser.parse_args(arguments)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,24 +132,34 @@ def rendered_people(count: int, pack: Any) -> list[Known]:
     return known
 
 
-def calibrating_figures(pictures: Sequence[Picture], live: bool) -> dict[str, Any]:
-    """Each recogniser, calibrated on halves of the people and judged on the others."""
+def calibrating_figures(pictures: Sequence[Picture], live: bool, say: Callable[[str], None]) -> dict[str, Any]:
+    """Each recogniser, calibrated on halves of the people and judged on the others.
+
+    Args:
+        pictures: of people.
+        live: see `views_of`.
+        say: is told each recogniser's figures as soon as they are there, as JSON.
+    """
     real = different_people(pictures, live)
     insight, checker = host.module("host.insight"), host.module("host.checker")
     detecting = insight.load_pack(PACK_NAME, "CPU", 0.5)
-    # dlib's embeddings are centred by people whom it is not judged on.
-    alone = {name: checker.open_recogniser(name, "CPU", 0.5, detecting) for name in (CHECKER, COLLAPSED)}
-    others = [one for one in real if one.person >= PEOPLE]
-    plain = Dlib(np.zeros(128))
-    common = np.mean([plain.embedding(one.picture, one.face) for one in others], axis=0)
-    rendered = insight.read_pack(ROOT / "miniature" / "weights" / JUDGE_PACK, JUDGE_PACK.name, "CPU", 0.5)
-    known = {
-        CHECKER: (alone[CHECKER], real),
-        COLLAPSED: (alone[COLLAPSED], real),
-        "dlib": (Dlib(common), [one for one in real if one not in others]),
-        f"{JUDGE_PACK.name}, rendered people": (rendered, rendered_people(2 * PEOPLE, rendered)),
-    }
-    return {name: halves_figures(recogniser, some) for name, (recogniser, some) in known.items()}
+
+    def cases() -> Iterator[tuple[str, Any, list[Known]]]:
+        for name in (CHECKER, COLLAPSED):
+            yield name, checker.open_recogniser(name, "CPU", 0.5, detecting), real
+        judging = insight.read_pack(ROOT / "miniature" / "weights" / JUDGE_PACK, JUDGE_PACK.name, "CPU", 0.5)
+        yield f"{JUDGE_PACK.name}, rendered people", judging, rendered_people(PEOPLE, judging)
+        # dlib's embeddings are centred by people whom it is not judged on.
+        others = [one for one in real if one.person >= PEOPLE]
+        plain = Dlib(np.zeros(128))
+        common = np.mean([plain.embedding(one.picture, one.face) for one in others], axis=0)
+        yield "dlib", Dlib(common), [one for one in real if one.person < PEOPLE]
+
+    figures = {}
+    for name, recogniser, known in cases():
+        figures[name] = halves_figures(recogniser, known)
+        say(json.dumps({name: figures[name]}))
+    return figures
 
 
 def halves_figures(recogniser: Any, known: Sequence[Known]) -> dict[str, Any]:
@@ -166,7 +177,8 @@ def halves_figures(recogniser: Any, known: Sequence[Known]) -> dict[str, Any]:
     calibration = host.module("reverse_personalization.assurance.calibration")
     made = (faces.sample(recogniser, one.picture, one.face, one.person) for one in known)
     samples = [one for one in made if one is not None]
-    judged, first = [], []
+    judged: list[list[float]] = []
+    first: list[dict[str, Any]] = []
     for fitting, other in _halves(samples):
         try:
             found = calibration.calibrate(fitting)

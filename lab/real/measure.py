@@ -9,10 +9,11 @@ from .calibrating import calibrating_figures
 from .finds import file_of
 from .pictures import Picture, pictures_of
 from .recognising import measure_faces, recognising_figures
+from .scaling import scaling_figures
 from .searching import nobody_figures, recall_figures, search
 from .sharpness import paste_back, sharpness_figures
 
-PARTS = ("nobody", "animals", "people", "recognising", "calibrating", "sharpness")
+PARTS = ("nobody", "animals", "people", "recognising", "calibrating", "scaling", "sharpness")
 """What can be measured."""
 
 
@@ -51,7 +52,10 @@ def measure(
         figures["recognising"] = recognising_figures(*measure_faces(used["people"], live))
     if "calibrating" in parts:
         say("calibrating")
-        figures["calibrating"] = calibrating_figures(used["people"], live)
+        figures["calibrating"] = calibrating_figures(used["people"], live, say)
+    if "scaling" in parts:
+        say("scaling")
+        figures["scaling"] = scaling_figures(used["people"], live)
     if "sharpness" in parts:
         say("sharpness")
         figures["sharpness"] = sharpness_figures(paste_back(used["people"], live))

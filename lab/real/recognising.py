@@ -14,6 +14,9 @@ from .cache import CHECKER, PACK_NAME
 from .pictures import Picture
 from .searching import embed, matched
 
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+"""At which a recogniser that nobody measured is looked at."""
+
 LEAST_SIDE = 40.0
 """Longer side in pixels of faces that are compared: in less there is hardly anybody."""
 
@@ -109,6 +112,10 @@ def recognising_figures(faces: Sequence[Measured], threshold: float) -> dict[str
             "quantiles_at_one": _quantiles(one),
             "quantiles_at_nine": _quantiles(nine),
             "quantiles_at_any_of_81": _quantiles(every),
+        },
+        "at_nine": {
+            f"{one_of:g}": {"strangers": _part(nine >= one_of), "one_person": _part(known >= one_of)}
+            for one_of in THRESHOLDS
         },
         "unclear_pairs": unclear,
         "one_person": {"pairs": len(genuine), "caught": _part(known >= threshold), "quantiles": _quantiles(known)},

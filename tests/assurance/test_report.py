@@ -7,12 +7,15 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
+from typing import get_args
 
 import jsonschema
 import pytest
 import torch
 
 from harness.in_process import part
+from reverse_personalization.assurance.operating_point import ThresholdSource
 from reverse_personalization.assurance.report import SCHEMA_FILE, build_report, name_faces, software_versions
 from reverse_personalization.assurance.retry import RetryStep
 from reverse_personalization.assurance.scrub import Scrubber
@@ -316,3 +319,21 @@ def test_models_are_hashed_once_until_they_change(pack, tmp_path, monkeypatch):
     assert hashes.model_hashes(prompt) == first
     os.utime(path, ns=(1, 2))
     assert hashes.model_hashes(prompt) == {"checkpoints/model.safetensors": hashlib.sha256(b"WEIGHTS").hexdigest()}
+
+
+@pytest.mark.parametrize("source", get_args(ThresholdSource))
+def test_the_report_says_where_the_threshold_comes_from(source):
+    """Of a verdict whose maker did not say, nobody has measured the threshold."""
+    assert verdict_of().threshold_source == "unmeasured"
+    options = {
+        "file_format": "png",
+        "file_sha256": "d" * 64,
+        "created_by": {"name": "reverse-personalization", "version": "0.1.0"},
+        "software": software_versions("0.30.0"),
+    }
+    made = build_report(replace(verdict_of(), threshold_source=source), 0, **options, model_hashes={}, settings=[])
+    jsonschema.validate(made, SCHEMA)
+    assert made["check"]["threshold_source"] == source
+    made["check"].pop("threshold_source")
+    with pytest.raises(jsonschema.ValidationError, match="threshold_source"):
+        jsonschema.validate(made, SCHEMA)

@@ -182,6 +182,7 @@ def test_every_face_has_a_badge_with_status_and_similarity(editor):
     for badge, verdict in zip(badges, verdicts, strict=True):
         assert verdict["status"] in badge
         assert verdict["similarity"] is None or f"{verdict['similarity']:.2f}" in badge
+    assert panel.locator(".rp-label").inner_text().endswith(": measured threshold")
 
 
 def test_the_sentence_follows_what_is_typed(editor, shots, request):
