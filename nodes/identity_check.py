@@ -69,8 +69,9 @@ class ReverseIdentityCheck(io.ComfyNode):
                     step=0.01,
                     advanced=True,
                     tooltip=(
-                        "Lowest confidence that counts as a face in the result. A low value misses fewer faces but "
-                        "reports more things as missed faces that are none."
+                        "How sure the search must be that something in the result is a face; take the threshold of "
+                        "Embed Faces, so that both find the same. A lower value misses fewer faces and reports more "
+                        "things as missed faces that are none."
                     ),
                 ),
                 detector_size_input(
