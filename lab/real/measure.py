@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lab.sharpness import sharpness_figures
+
 from .calibrating import calibrating_figures
 from .finds import file_of
 from .pictures import Picture, pictures_of
 from .recognising import measure_faces, recognising_figures
 from .scaling import scaling_figures
 from .searching import nobody_figures, recall_figures, search
-from .sharpness import paste_back, sharpness_figures
+from .sharpness import paste_back_real
 
 PARTS = ("nobody", "animals", "people", "recognising", "calibrating", "scaling", "sharpness")
 """What can be measured."""
@@ -58,7 +60,7 @@ def measure(
         figures["scaling"] = scaling_figures(used["people"], live)
     if "sharpness" in parts:
         say("sharpness")
-        figures["sharpness"] = sharpness_figures(paste_back(used["people"], live))
+        figures["sharpness"] = sharpness_figures(paste_back_real(used["people"], live))
     return figures
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .alignment import Window, scale_of, shifted
 from .face_area import NEIGHBOUR_RADIUS, FaceArea, owners
 from .projection import project
-from .resampling import reduced, resample, smoothstep, source_window
+from .resampling import resample, smoothstep, source_window
 
 EMPTY_LEVEL = 0.5
 """Level in [0, 1] of the grey crop that stands in where there is no face."""
@@ -78,11 +78,26 @@ def _resampled(source: NDArray[np.float32], to_crop: NDArray[np.float64], side: 
     if scale >= 1:
         return resample(source, to_crop, side, side)
     lowest, highest = source.min(), source.max()
-    factor = int(1 / scale / 2)
+    factor = int(1 / scale / 3)
     if factor > 1:
-        # So much averaging costs the crop nothing that it could show, and saves projecting from the whole window.
-        source, to_crop = reduced(source, to_crop, factor)
+        # So much averaging costs the crop little that it could show, and saves projecting from the whole window.
+        source, to_crop = _reduced(source, to_crop, factor)
     return np.clip(project(source, to_crop, side, side), lowest, highest)
+
+
+def _reduced(
+    source: NDArray[np.float32], transform: NDArray[np.float64], factor: int
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The source averaged over about `factor` pixels in both directions, and the transform of the result."""
+    import cv2
+
+    height, width = source.shape[:2]
+    small = max(1, round(width / factor)), max(1, round(height / factor))
+    ratio = np.array([width / small[0], height / small[1]])
+    shrunk = np.asarray(cv2.resize(source, small, interpolation=cv2.INTER_AREA), np.float32)
+    linear = transform[:, :2] * ratio
+    offset = transform[:, 2] + transform[:, :2] @ ((ratio - 1) / 2)
+    return shrunk.reshape(*shrunk.shape[:2], -1), np.concatenate([linear, offset[:, None]], axis=1)
 
 
 def _blurred_outside(crop: NDArray[np.float32], area: FaceArea, height: int, width: int) -> NDArray[np.float32]:

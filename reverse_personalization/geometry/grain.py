@@ -57,11 +57,14 @@ EDGE_CONTRAST = 4 / 255
 EDGES = 0.2
 """Part of a sector's pixels, the steepest, that are taken for edges; and of the edges, the sharpest, that count."""
 
-BANDS = ((1.0, 3), (2.0, 5))
-"""Standard deviation and radius, in pixels, of the Gaussians that part fine grain, coarse grain and picture."""
+FINE = 1.0, 3
+"""Standard deviation and radius, in pixels, of the Gaussian that parts grain and picture."""
 
-REACH = 7
-"""How far the measurements read around a pixel, pixels: the larger radius and half a 5 x 5 average."""
+REACH = 5
+"""How far the measurements read around a pixel, pixels: that radius and half a 5 x 5 average."""
+
+SIZES = np.linspace(0, 1.5, 16)
+"""Standard deviations, in pixels, of the Gaussians that make white noise into grain."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in brightness (ITU-R BT.601)."""
@@ -69,16 +72,18 @@ LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, eq=False)
 class Grain:
-    """The grain of one region.
+    """The grain of one region: the picture less its blur.
 
     Attributes:
-        deviation: standard deviation of its finer part's brightness.
-        covariances: float64 [2, C, C], of the colours' finer and coarser parts.
+        deviation: standard deviation of its brightness.
+        covariance: float64 [C, C], of its colours.
+        likeness: correlation of its brightness in pixels side by side.
         even: whether it is the same all over the region.
     """
 
     deviation: float
-    covariances: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    likeness: float
     even: bool
 
 
@@ -124,9 +129,9 @@ def match_surroundings(
     wanted = min(grains, key=lambda grain: grain.deviation)
     if not wanted.even or wanted.deviation <= max(LEAST_GRAIN, ALIKE * present.deviation):
         return content
-    missing = (wanted.covariances - present.covariances) * _unlikeness(wanted.deviation / present.deviation)
+    missing = (wanted.covariance - present.covariance) * _unlikeness(wanted.deviation / present.deviation)
     height, width = content.shape[:2]
-    return content + _made(missing, height, width, seed)
+    return content + _made(missing, wanted.likeness, height, width, seed)
 
 
 def _unlikeness(ratio: float) -> float:
@@ -142,18 +147,13 @@ def _inner(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return cv2.erode(region.astype(np.uint8), square, borderType=cv2.BORDER_REFLECT) > 0
 
 
-def _smooth(picture: NDArray[np.float32], sigma: float, radius: int) -> NDArray[np.float32]:
+def _smooth(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     import cv2
 
+    sigma, radius = FINE
     size = 2 * radius + 1
     smooth = cv2.GaussianBlur(picture, (size, size), sigma, borderType=cv2.BORDER_REFLECT)
     return np.asarray(smooth, np.float32).reshape(picture.shape)
-
-
-def _bands(picture: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The finer and the coarser part of what may be grain."""
-    fine, coarse = (_smooth(picture, *band) for band in BANDS)
-    return picture - fine, fine - coarse
 
 
 def _brightness(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -163,36 +163,37 @@ def _brightness(picture: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _grain(picture: NDArray[np.float32], region: NDArray[np.bool_], quiet: float) -> Grain | None:
     """The grain of a region, measured in the smoothest part of it; None if the region is too small."""
-    bands, energy = _measured(picture)
-    level = _smooth(_brightness(picture)[..., None], *BANDS[1])[..., 0]
+    smooth = _smooth(picture)
+    level, colours = _brightness(smooth), picture - smooth
     region = region & (level > DARKEST) & (level < BRIGHTEST)
     if np.count_nonzero(region) < LEAST_PIXELS:
         return None
+    brightness = _brightness(colours)
+    energy = _energy(brightness)
     limit, lower, upper = np.quantile(energy[region], (quiet, 0.25, 0.75))
     calm = region & (energy <= limit)
-    shares = _quiet_shares(quiet)
-    covariances = np.stack([np.cov(band[calm].T, bias=True).reshape(band.shape[2], -1) for band in bands])
     # Something is divided by it; a region that is drawn may have no grain at all.
-    deviation = max(float(limit / shares[0]) ** 0.5, 1e-6)
-    return Grain(deviation, covariances / shares[1:, None, None], bool(upper <= UNEVEN * lower))
+    deviation = max(float(limit / _quiet_share(quiet)) ** 0.5, 1e-6)
+    of_calm = brightness[calm].astype(np.float64)
+    variance = max(float((of_calm**2).mean()), 1e-12)
+    values = colours[calm].astype(np.float64)
+    covariance = values.T @ values / len(values) * (deviation**2 / variance)
+    beside = (np.roll(brightness, 1, axis=0) + np.roll(brightness, 1, axis=1))[calm] / 2
+    return Grain(deviation, covariance, float((of_calm * beside).mean() / variance), bool(upper <= UNEVEN * lower))
 
 
-def _measured(picture: NDArray[np.float32]) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float32]]:
-    """The picture's bands, and around each pixel the energy of the finer one's brightness."""
+def _energy(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
     import cv2
 
-    bands = _bands(picture)
-    return bands, np.asarray(cv2.blur(_brightness(bands[0]) ** 2, (5, 5), borderType=cv2.BORDER_REFLECT), np.float32)
+    return np.asarray(cv2.blur(brightness**2, (5, 5), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 @functools.cache
-def _quiet_shares(quiet: float) -> NDArray[np.float64]:
-    """What the smoothest part of even grain shows of it: its largest energy, and the variances of both bands, [3]."""
+def _quiet_share(quiet: float) -> float:
+    """The largest energy in the smoothest part of even grain, as a part of the mean."""
     noise = np.random.default_rng(0).standard_normal((256, 256, 1), np.float32)
-    bands, energy = _measured(noise)
-    limit = np.quantile(energy, quiet)
-    calm = energy <= limit
-    return np.array([limit / energy.mean(), *(band[calm].var() / band.var() for band in bands)], np.float64)
+    energy = _energy((noise - _smooth(noise))[..., 0])
+    return float(np.quantile(energy, quiet) / energy.mean())
 
 
 def _edge_width(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> float | None:
@@ -208,32 +209,40 @@ def _edge_width(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> floa
     brightness = _brightness(picture)
     slope, blurred = (
         np.hypot(*(cv2.Sobel(one, cv2.CV_32F, *along, ksize=3, scale=1 / 8) for along in ((1, 0), (0, 1))))
-        for one in (brightness, _smooth(brightness[..., None], *BANDS[0])[..., 0])
+        for one in (brightness, _smooth(brightness[..., None])[..., 0])
     )
     edges = region & (slope >= max(EDGE_CONTRAST, float(np.quantile(slope[region], 1 - EDGES))))
     if np.count_nonzero(edges) < LEAST_EDGES:
         return None
     loss = np.maximum(slope[edges] / np.maximum(blurred[edges], 1e-6), 1 + 1e-4)
-    return float(np.quantile(BANDS[0][0] / np.sqrt(loss**2 - 1), EDGES))
+    return float(np.quantile(FINE[0] / np.sqrt(loss**2 - 1), EDGES))
 
 
-def _made(covariances: NDArray[np.float64], height: int, width: int, seed: int) -> NDArray[np.float32]:
-    """Grain, [height, width, C], with these covariances [2, C, C] of its finer and coarser part, as far as possible."""
-    amounts = np.einsum("ij,jcd->icd", np.linalg.inv(_powers()), covariances)
-    random = np.random.default_rng(seed)
-    colours = covariances.shape[1]
-    grain = np.zeros((height, width, colours), np.float32)
-    for number, amount in enumerate(amounts):
-        values, axes = np.linalg.eigh(amount)
-        root = (axes * np.sqrt(np.maximum(values, 0))) @ axes.T
-        noise = random.standard_normal((height, width, colours), np.float32)
-        grain += _bands(noise)[number] @ root.astype(np.float32)
-    return grain
+def _made(covariance: NDArray[np.float64], likeness: float, height: int, width: int, seed: int) -> NDArray[np.float32]:
+    """Grain [height, width, C] that is measured, as far as possible, with this covariance and likeness."""
+    likenesses, variances = _measured_sizes()
+    size = float(np.interp(likeness, likenesses, SIZES))
+    values, axes = np.linalg.eigh(covariance / np.interp(size, SIZES, variances))
+    root = (axes * np.sqrt(np.maximum(values, 0))) @ axes.T
+    noise = np.random.default_rng(seed).standard_normal((height, width, len(values)), np.float32)
+    return _blurred(noise, size) @ root.astype(np.float32)
+
+
+def _blurred(noise: NDArray[np.float32], size: float) -> NDArray[np.float32]:
+    import cv2
+
+    if size == 0:
+        return noise
+    blurred = cv2.GaussianBlur(noise, (0, 0), size, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, np.float32).reshape(noise.shape)
 
 
 @functools.cache
-def _powers() -> NDArray[np.float64]:
-    """[2, 2]: the variance that is measured in each band when white noise of variance 1 is added in each."""
+def _measured_sizes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Likeness and variance that `_grain` measures of white noise of variance 1 blurred to each of the sizes."""
     impulse = np.zeros((41, 41, 1), np.float32)
     impulse[20, 20] = 1
-    return np.array([[(band**2).sum() for band in _bands(made)] for made in _bands(impulse)], np.float64).T
+    responses = [blurred - _smooth(blurred) for blurred in (_blurred(impulse, size) for size in SIZES.tolist())]
+    variances = np.array([(one**2).sum() for one in responses], np.float64)
+    beside = np.array([(one * np.roll(one, 1, axis=0)).sum() for one in responses], np.float64)
+    return beside / variances, variances

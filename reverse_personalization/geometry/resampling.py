@@ -56,12 +56,10 @@ def averaged(
     import cv2
 
     spread = averaging_variance(scale_of(transform))
-    reduction = int(1 / scale_of(transform) / 2)
-    if reduction > 1:
-        # The Gaussian alone would suffice, but its cost grows with the factor.
-        shrunk, onward = reduced(source, transform, reduction)
-        spread -= (scale_of(onward) ** 2 - scale_of(transform) ** 2) / 12  # a box has averaged that much
-        source, transform = shrunk, onward
+    # The Gaussian alone would suffice, but its cost grows with the factor.
+    while scale_of(transform) <= 0.25 and min(source.shape[:2]) > 1:
+        spread -= scale_of(transform) ** 2
+        source, transform = _halved(source, transform)
     if spread > 0:
         blur = spread**0.5 / scale_of(transform)
         source = np.asarray(cv2.GaussianBlur(source, (0, 0), blur, borderType=cv2.BORDER_REFLECT), np.float32)
@@ -74,19 +72,17 @@ def averaging_variance(scale: float) -> float:
     return ANTIALIAS_SIGMA**2 * max(0.0, 1 - scale**2)
 
 
-def reduced(
-    source: NDArray[np.float32], transform: NDArray[np.float64], factor: int
+def _halved(
+    source: NDArray[np.float32], transform: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The source averaged over about `factor` pixels in both directions, and the transform of the result."""
+    """The source with half as many pixels both ways, averaged with the binomial of variance 1, and its transform.
+
+    A plain average over two by two pixels would fold fine stripes into coarse ones.
+    """
     import cv2
 
-    height, width = source.shape[:2]
-    small = max(1, round(width / factor)), max(1, round(height / factor))
-    ratio = np.array([width / small[0], height / small[1]])
-    shrunk = np.asarray(cv2.resize(source, small, interpolation=cv2.INTER_AREA), np.float32)
-    linear = transform[:, :2] * ratio
-    offset = transform[:, 2] + transform[:, :2] @ ((ratio - 1) / 2)
-    return shrunk.reshape(*shrunk.shape[:2], -1), np.concatenate([linear, offset[:, None]], axis=1)
+    half = np.asarray(cv2.pyrDown(source, borderType=cv2.BORDER_REFLECT), np.float32)
+    return half.reshape(*half.shape[:2], -1), np.concatenate([2 * transform[:, :2], transform[:, 2:]], axis=1)
 
 
 def source_window(to_crop: NDArray[np.float64], side: int, height: int, width: int) -> Window:

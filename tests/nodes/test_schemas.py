@@ -74,4 +74,4 @@ def test_defaults_are_the_papers() -> None:
     assert (inversion["steps"], inversion["denoise"], inversion["cfg"]) == (100, 0.30, 1.0)
     assert (sampler["cfg"], sampler["identity_scale"]) == (-10.0, 1.0)
     embed = defaults["FaceEmbed"]
-    assert (embed["model_pack"], embed["threshold"], embed["det_size"]) == ("buffalo_l", 0.1, 640)
+    assert (embed["model_pack"], embed["threshold"], embed["det_size"]) == ("buffalo_l", 0.3, 640)

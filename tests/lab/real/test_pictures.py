@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from lab.real import pictures, searching, sharpness
+from lab.real import pictures, searching
 
 
 def test_no_picture_is_in_two_lists_or_twice_in_one():
@@ -73,23 +72,6 @@ def test_area_hidden_where_nobody_is():
     figures = searching.nobody_figures(some)
     assert (figures["finds_mean"], figures["finds_most"], figures["second_finds_mean"]) == (1.5, 3, 0.5)
     assert (figures["area_mean"], figures["area_worst"], figures["pictures_with_cover"]) == (0.25, 0.5, 1)
-
-
-def test_sharpness_keeps_enlarged_and_shrunk_crops_apart():
-    some = [
-        sharpness.Pasted(512, 60.0, 2.0, 0.3, 2.0),
-        sharpness.Pasted(512, 60.0, 2.0, 0.5, 1.0),
-        sharpness.Pasted(512, 60.0, 0.5, 0.9, 0.5),
-        sharpness.Pasted(1024, 30.0, 9.0, 1.0, 0.0),
-    ]
-    rows = sharpness.sharpness_figures(some)
-    assert [(row["side"], row["from"], row["shrunk"], row["faces"]) for row in rows] == [
-        (512, 48, False, 2),
-        (512, 48, True, 1),
-        (1024, 24, False, 1),
-    ]
-    assert rows[0]["kept_mean"] == pytest.approx(0.4)
-    assert rows[0]["change_worst"] == 2.0
 
 
 def test_a_stopped_run_leaves_some_of_each_kind():
