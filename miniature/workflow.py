@@ -17,6 +17,9 @@ DEFAULT_SCALE = -2.0
 SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -3.0, -4.0, DEFAULT_SCALE}, reverse=True))
 """Guidance scales from "the picture comes back" to far beyond the default."""
 
+RETRY_SCALES = (DEFAULT_SCALE, -3.0, -4.0, -6.0)
+"""Guidance scales of the retry, the weakest first."""
+
 STEPS = 12
 """Steps of inversion and generation each."""
 
@@ -43,7 +46,7 @@ MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
     "ReverseIdentityCheck": {"det_threshold": FOUND_SCORE},
     "ReverseIdentityFaceCrop": {"side": SIDE},
     "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
-    "ReverseIdentityRetrySampler": {"scales": ", ".join(f"{scale:g}" for scale in SWEEP if scale <= DEFAULT_SCALE)},
+    "ReverseIdentityRetrySampler": {"scales": ", ".join(f"{scale:g}" for scale in RETRY_SCALES)},
 }
 """Inputs by node class. The miniature is smaller than SDXL and obeys weaker scales."""
 

@@ -31,7 +31,7 @@ from .inputs import (
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, RetriesSocket
 
-DEFAULT_SCALES = "-10, -14, -20"
+DEFAULT_SCALES = "-10, -14, -20, -28"
 
 
 class ReverseIdentityRetrySampler(io.ComfyNode):

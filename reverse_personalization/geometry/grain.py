@@ -185,7 +185,9 @@ def _grain(picture: NDArray[np.float32], region: NDArray[np.bool_], quiet: float
 def _energy(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
     import cv2
 
-    return np.asarray(cv2.blur(brightness**2, (5, 5), borderType=cv2.BORDER_REFLECT), np.float32)
+    # OpenCV's running sums leave a little less than 0 where there is nothing.
+    energy = cv2.blur(brightness**2, (5, 5), borderType=cv2.BORDER_REFLECT)
+    return np.maximum(np.asarray(energy, np.float32), 0)
 
 
 @functools.cache

@@ -101,7 +101,7 @@ def test_the_shipped_values_are_those_for_sdxl(name):
         "DPMSolverInversion": {"steps": 100, "denoise": 0.3, "cfg": 1.0},
         "ReverseIdentityKSampler": {"cfg": -20.0 if name == "guidance-sweep" else -10.0},
         "ReverseIdentityGuider": {"cfg": -10.0},
-        "ReverseIdentityRetrySampler": {"scales": "-10, -14, -20", "checker": "antelopev2", "threshold": 0.0},
+        "ReverseIdentityRetrySampler": {"scales": "-10, -14, -20, -28", "checker": "antelopev2", "threshold": 0.0},
         "ReverseIdentityCheck": {"checker": "antelopev2", "threshold": 0.0, "second_search": True},
         "ReverseIdentityFaceCover": {"method": "solid", "on_failure": "cover", "unhandled": "cover"},
         "ReverseIdentitySaveImage": {"keep_workflow": False, "no_face": "block", "unhandled": "block", "report": True},
