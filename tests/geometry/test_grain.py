@@ -104,15 +104,9 @@ def test_one_channel():
     assert added.std() * 255 == pytest.approx(8, rel=0.25)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_energy_is_never_negative_where_a_picture_is_flat(channels: int) -> None:
-    """OpenCV's running sums lose digits beside a bright spot; a root of the remainder would be a complex number."""
-    picture = np.full((200, 200, channels), 0.5, np.float32)
-    picture[:, 90:110] = np.random.default_rng(1).random((200, 20, channels), np.float32)
-    brightness = (picture - grain._smooth(picture)).mean(axis=2)
+def test_energy_is_never_negative_where_a_picture_is_flat() -> None:
+    """OpenCV's running sums leave a little less than 0 below a busy part; its root would be a complex number."""
+    brightness = np.zeros((480, 640), np.float32)
+    brightness[:240] = 0.3 * np.random.default_rng(0).standard_normal((240, 640))
+    assert cv2.blur(brightness**2, (5, 5), borderType=cv2.BORDER_REFLECT).min() < 0
     assert grain._energy(brightness).min() >= 0
-    region = np.zeros((200, 200), bool)
-    region[:, 120:] = True
-    found = grain._grain(picture, region, grain.QUIET)
-    assert found is not None
-    assert isinstance(found.deviation, float)
