@@ -177,7 +177,10 @@ def _grain(picture: NDArray[np.float32], region: NDArray[np.bool_], quiet: float
     of_calm = brightness[calm].astype(np.float64)
     variance = max(float((of_calm**2).mean()), 1e-12)
     values = colours[calm].astype(np.float64)
-    covariance = values.T @ values / len(values) * (deviation**2 / variance)
+    covariance = values.T @ values / len(values)
+    # The smoothest part was chosen by brightness, so only what goes along with brightness is too small.
+    along = values.T @ of_calm / len(values) / variance
+    covariance += (deviation**2 - variance) * np.outer(along, along)
     beside = (np.roll(brightness, 1, axis=0) + np.roll(brightness, 1, axis=1))[calm] / 2
     return Grain(deviation, covariance, float((of_calm * beside).mean() / variance), bool(upper <= UNEVEN * lower))
 
