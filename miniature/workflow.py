@@ -17,7 +17,7 @@ DEFAULT_SCALE = -2.0
 SWEEP = tuple(sorted({0.0, -0.5, -1.0, -1.5, -3.0, -4.0, DEFAULT_SCALE}, reverse=True))
 """Guidance scales from "the picture comes back" to far beyond the default."""
 
-RETRY_SCALES = (DEFAULT_SCALE, -3.0, -4.0, -6.0)
+RETRY_SCALES = (DEFAULT_SCALE, -3.0, -4.0, -6.0, -9.0)
 """Guidance scales of the retry, the weakest first."""
 
 STEPS = 12
