@@ -267,7 +267,7 @@ class Checker:
             )
             for number in strangers
         ]
-        verdicts += decided_verdicts(unhandled, here, joined(decisions, here))
+        verdicts += decided_verdicts(unhandled, here, joined(decisions, here), left_out)
         return CheckedPicture(tuple(verdicts), tuple(before.unit for before in befores), tuple(finds))
 
     def _closer(self, det_size: int) -> Search:
