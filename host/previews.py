@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict
-from ..reverse_personalization.geometry.decisions import best_box
+from ..reverse_personalization.geometry.decisions import striking_box
 from ..reverse_personalization.geometry.faces import UNDECIDED, Box, Decisions
 
 LONGEST = 1024
@@ -107,5 +107,5 @@ def _badge(face: FaceVerdict, said: Decisions, width: int, height: int) -> dict[
         "similarity": similarity,
         "reason": face.reason,
         "box": in_parts(face.boxes[-1], width, height),
-        "struck_by": best_box(face.boxes[-1], said.not_faces) if face.status == STRUCK_OUT else None,
+        "struck_by": striking_box(face.boxes[-1], said.not_faces) if face.status == STRUCK_OUT else None,
     }

@@ -280,7 +280,7 @@ class Checker:
             to_cover,
             [None if match is None else strangers.index(match) for match in doubtful],
         )
-        verdicts += decided_verdicts(unhandled, here, joined(decisions, here))
+        verdicts += decided_verdicts(unhandled, here, joined(decisions, here), left_out)
         return CheckedPicture(tuple(verdicts), tuple(before.unit for before in befores), tuple(finds))
 
     def _closer(self, det_size: int) -> Search:

@@ -59,13 +59,16 @@ def with_drawn_seen(
     return faces
 
 
-def decided_verdicts(unhandled: Sequence[FaceVerdict], here: Decisions, everywhere: Decisions) -> list[FaceVerdict]:
+def decided_verdicts(
+    unhandled: Sequence[FaceVerdict], here: Decisions, everywhere: Decisions, kept: Sequence[Detection]
+) -> list[FaceVerdict]:
     """The verdicts on the faces of a result that were not to be changed, after a person's decisions.
 
     Args:
         unhandled: the verdicts before, each with one place.
         here: the decisions of those who check; each face that they draw has to be covered, and may not be kept.
         everywhere: all decisions about the picture.
+        kept: the faces of the original, see `struck_out`.
 
     Returns:
         The same verdicts in their order, struck out or drawn, then one for each drawn face that is none of them.
@@ -73,7 +76,7 @@ def decided_verdicts(unhandled: Sequence[FaceVerdict], here: Decisions, everywhe
     finds = [Detection(box=verdict.boxes[0], landmarks=verdict.landmarks[0], score=1.0) for verdict in unhandled]
     verdicts = [
         verdict if by is None else replace(verdict, status=STRUCK_OUT, reason=BY_A_PERSON)
-        for verdict, by in zip(unhandled, struck_out(finds, everywhere.not_faces), strict=True)
+        for verdict, by in zip(unhandled, struck_out(finds, everywhere.not_faces, kept), strict=True)
     ]
     for box in here.drawn_faces:
         drawn = FaceVerdict("unhandled", (box,), (standard_face(box).landmarks,), reason=DRAWN_BY_A_PERSON)

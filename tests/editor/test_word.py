@@ -122,6 +122,7 @@ def test_a_click_strikes_a_face_out_and_another_takes_it_back(editor, shots, req
     [struck] = said(editor, EMBED, "not_faces")
     assert struck == pytest.approx([part * side for part, side in zip(box, SIZE * 2, strict=True)], abs=0.51)
     assert "rp-struck" in str(faces.nth(0).get_attribute("class"))
+    assert "gradient" in faces.nth(0).evaluate("(face) => getComputedStyle(face).backgroundImage")
     assert faces.nth(0).get_attribute("aria-pressed") == "false"
     count = faces.count()
     assert f"0 of {count - 1} faces chosen, 1 struck out; run to apply" in panel.inner_text()
