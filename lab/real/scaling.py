@@ -27,7 +27,8 @@ def scaling_figures(pictures: Sequence[Picture], live: bool) -> dict[str, Any]:
         live: see `views_of`.
 
     Returns:
-        By recogniser and scaling: "separation" of strangers and spoilt photographs in standard deviations;
+        By recogniser and scaling: "separation" of strangers and spoilt photographs in standard deviations; "strangers",
+        the median of their cosines at one alignment;
         "face_and_patterns", the least and the largest of the faces' least cosines with `collapse.probes`.
     """
     faces = host.module("reverse_personalization.assurance.calibration_faces")
@@ -43,9 +44,11 @@ def scaling_figures(pictures: Sequence[Picture], live: bool) -> dict[str, Any]:
     for name, pack in packs.items():
         for scaling, one in (("as guessed", pack), ("the other", pack.rescaled())):
             made = [faces.sample(one, each.picture, each.face, each.person) for each in known]
+            samples = [each for each in made if each is not None]
             least = [collapse.least_cosine(one, each.picture, each.face) for each in known]
             figures[f"{name}, {scaling}"] = {
-                "separation": round(calibration.separation([each for each in made if each is not None]), 2),
+                "separation": round(calibration.separation(samples), 2),
+                "strangers": round(float(np.median(calibration.compare(samples)[0].between_places)), 2),
                 "face_and_patterns": [round(float(np.min(least)), 2), round(float(np.max(least)), 2)],
             }
     return figures

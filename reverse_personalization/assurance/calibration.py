@@ -234,7 +234,8 @@ def share_at(scores: Scores, people: Numbers, threshold: float) -> Rate:
         return Rate(math.nan, 0.0, 1.0, 0)
     above = scores >= threshold
     exact = binomtest(int(above.sum()), len(above)).proportion_ci(SURE, "exact")
-    drawn = [float(weights[above].sum()) for weights in _draws(people)]
+    # Rounding may take a sum of weights a little above 1.
+    drawn = [min(float(weights[above].sum()), 1.0) for weights in _draws(people)]
     tail = (1 - SURE) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     share = float(above.mean())
