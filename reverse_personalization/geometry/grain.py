@@ -42,6 +42,9 @@ UNEVEN = 3.0
 LEAST_GRAIN = 0.5 / 255
 """Standard deviation of brightness below which grain is not seen."""
 
+LEAST_SOFTNESS = 1.2
+"""Width of the surroundings' sharpest edges, in pixels, up to which a photograph is sharp, its background blurred."""
+
 ALIKE = 1.5
 """Ratio of surroundings to content, of grain or of an edge's width, up to which they agree."""
 
@@ -118,7 +121,7 @@ def match_surroundings(
     core = _inner(inside)
     edges = [width for width in (_edge_width(seen, part) for part in sectors) if width is not None]
     own = _edge_width(content, core)
-    if own is not None and len(edges) >= LEAST_DIRECTIONS and min(edges) > ALIKE * own:
+    if own is not None and len(edges) >= LEAST_DIRECTIONS and min(edges) > max(LEAST_SOFTNESS, ALIKE * own):
         variance = (min(edges) ** 2 - own**2) * _unlikeness(min(edges) / own)
         soft = cv2.GaussianBlur(content, (0, 0), variance**0.5, borderType=cv2.BORDER_REFLECT)
         content = np.asarray(soft, np.float32).reshape(content.shape)
