@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, repeat
 
 import comfy.model_management
 import comfy.utils
@@ -16,9 +18,9 @@ from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.checking import compare_pictures
-from ..reverse_personalization.assurance.retry import Retries
+from ..reverse_personalization.assurance.retry import Retries, RetryStep
 from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict, pixels_digest
-from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.faces import Face, Faces
 from .checks import check_found_in, check_images
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
@@ -90,6 +92,14 @@ class ReverseIdentityCheck(io.ComfyNode):
                         "report that Save Anonymized Image writes. The check itself ignores them."
                     ),
                 ),
+                IdentityVerdictSocket.Input(
+                    "earlier",
+                    optional=True,
+                    tooltip=(
+                        "The verdict on these photographs before a second pass: the scales that were tried on each "
+                        "face then, for the report. Second Pass connects it; the check itself ignores it."
+                    ),
+                ),
             ],
             outputs=[
                 IdentityVerdictSocket.Output("verdict", tooltip="The result for every face, for covering and saving."),
@@ -117,6 +127,7 @@ class ReverseIdentityCheck(io.ComfyNode):
         det_size: int = DEFAULT_DETECTOR_SIZE,
         second_search: bool = True,
         retries: Retries | None = None,
+        earlier: Verdict | None = None,
     ) -> io.NodeOutput:
         """Check every picture.
 
@@ -131,6 +142,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             det_size: multiple of 32, in pixels.
             second_search: whether results are also searched mirrored, turned and at intermediate sizes.
             retries: on some of these faces, for the report.
+            earlier: on the same originals and the first of these faces, for the report.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
@@ -145,6 +157,11 @@ class ReverseIdentityCheck(io.ComfyNode):
         check_same_pictures(original, faces, result)
         originals = tuple(map(pixels_digest, original))
         check_found_in(faces, originals, "original")
+        if earlier is not None and earlier.originals != originals:
+            raise ValueError(
+                "the earlier verdict is on other photographs than the originals; connect the verdict of an Identity "
+                "Check on the same originals, or leave the input unconnected"
+            )
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if retries is None else retries.of(faces.embeddings()))
         checked = []
@@ -165,7 +182,8 @@ class ReverseIdentityCheck(io.ComfyNode):
                 )
             # Faces that should not have been changed come after those that should.
             changed, unhandled = said[: len(known)], said[len(known) :]
-            images.append((*(replace(face, retries=next(tried)) for face in changed), *unhandled))
+            before = () if earlier is None else earlier.images[number - 1]
+            images.append((*with_history(changed, known, tried, before), *unhandled))
         verdict = Verdict(
             images=tuple(images),
             originals=originals,
@@ -200,6 +218,25 @@ def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
         )
 
 
+def with_history(
+    changed: Sequence[FaceVerdict],
+    known: Sequence[Face],
+    tried: Iterator[tuple[RetryStep, ...]],
+    before: Sequence[FaceVerdict],
+) -> Iterator[FaceVerdict]:
+    """Add to one picture's verdicts what is known of how the faces were changed.
+
+    Args:
+        changed: the verdicts.
+        known: their faces.
+        tried: the retries of each face, () for a face of an earlier run of the sampler.
+        before: earlier verdicts, on the first of these faces.
+    """
+    retries_before = chain((face.retries for face in before), repeat(()))
+    for verdict, face, then in zip(changed, known, retries_before, strict=False):
+        yield replace(verdict, retries=next(tried) or then, second_pass=face.second_pass)
+
+
 def describe(verdict: Verdict, provider: str) -> str:
     """The report: one line for each face."""
     lines = [f"{verdict.checker} on {provider}, recognisable at or above {verdict.threshold:.2f}"]
@@ -214,6 +251,8 @@ def _describe_face(face: FaceVerdict) -> str:
     said: str = face.status
     if face.reason:
         said += f" ({face.reason})"
+    if face.second_pass:
+        said += ", found by the check, sent through once"
     if face.similarity is not None:
         said += f", similarity {face.similarity:.2f}"
     return said if face.change is None else f"{said}, {_describe_change(face.change)}"

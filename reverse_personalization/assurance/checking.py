@@ -251,6 +251,7 @@ class Checker:
                 landmarks=(found[number].landmarks,),
                 reason="a face that was not to be changed" if number in others_matches else "nobody found it before",
                 left_out=number in others_matches,
+                found=None if number in others_matches else found[number],
             )
             for number in strangers
         ]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..geometry.faces import Box
+from ..geometry.faces import Box, Detection
 from .retry import RetryStep
 
 Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "covered"]
@@ -70,6 +70,8 @@ class FaceVerdict:
         left_out: whether the face was found in the original and not chosen to be changed. Only such an unhandled face
             may be kept as it is; any other was missed.
         retries: the scales that the sampler with retry tried on it, in order; () if unknown.
+        found: the face in the result, if nobody had found it in the original: what a second pass starts from.
+        second_pass: whether it went through the graph after the others, because only an earlier check had found it.
     """
 
     status: Status
@@ -81,6 +83,8 @@ class FaceVerdict:
     reason: str = ""
     left_out: bool = False
     retries: tuple[RetryStep, ...] = ()
+    found: Detection | None = field(default=None, repr=False)
+    second_pass: bool = False
 
     def may_stay(self, keep: bool) -> bool:
         """Whether the face may leave as it is.
