@@ -45,9 +45,9 @@ class Pictures:
 
 
 class ChangeFaces:
-    """Greys the left half of each crop, as far as the detector still sees its colours."""
+    """Greys the left half of each crop, as far as the detector still sees its colours. Tells its runs by the scale."""
 
-    CATEGORY, FUNCTION, RETURN_TYPES = "tests", "run", ("IMAGE",)
+    CATEGORY, FUNCTION, RETURN_TYPES = "tests", "run", ("IMAGE", "REVERSE_IDENTITY_RETRIES")
     seen: list[int] = []
 
     @classmethod
@@ -57,12 +57,14 @@ class ChangeFaces:
             "optional": {"id": ("STRING", {})},
         }
 
-    def run(self, crops: Tensor, faces: Any, strength: float, id: str = "") -> tuple[Tensor]:
+    def run(self, crops: Tensor, faces: Any, strength: float, id: str = "") -> tuple[Tensor, Any]:
         self.seen.append(sum(not face.nobody for face in faces))
         changed = crops.clone()
         left = changed[:, :, : crops.shape[2] // 2]
         left.copy_(torch.where(left > 0.5, 0.55, 0.45))
-        return (torch.lerp(crops, changed, strength),)
+        retry = part("reverse_personalization.assurance.retry")
+        tried = ((retry.RetryStep(-float(len(self.seen)), True, 0.1, True),),) * self.seen[-1]
+        return torch.lerp(crops, changed, strength), retry.Retries(faces.embeddings()[: len(tried)], tried)
 
 
 @pytest.fixture
@@ -105,6 +107,7 @@ def graph(strength: Any = 1.0, threshold: float = 0.75) -> Workflow:
                 "provider": "CPU",
                 "threshold": 0.9,
                 "det_size": DET_SIZE,
+                "retries": ["change", 1],
             },
         ),
         "second": (
@@ -159,6 +162,7 @@ def test_who_was_missed_goes_through_the_graph_and_is_not_covered(executor: Exec
     saved = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     assert [face["status"] for face in saved["faces"]] == ["anonymised", "anonymised"]
     assert saved["pixels"]["output_sha256"] == pixels_digest(image[0])
+    assert [[step["scale"] for step in face["retries"]] for face in saved["faces"]] == [[-1.0], [-2.0]]
     assert [node["node"] for node in saved["settings"]].count("ReverseIdentityFaceCrop") == 1
 
 
