@@ -95,7 +95,7 @@ def link_of(inputs: Mapping[str, Any], name: str) -> Link:
     Raises:
         NoPathError: another node of the running graph has put a value there instead.
     """
-    value = inputs.get(name)
+    value: Any = inputs.get(name)
     if not is_link(value):
         raise NoPathError(f"the input {name} is no link")
     node_id, output = value

@@ -125,8 +125,7 @@ def _embedded(image: Tensor, found: Sequence[Sequence[Detection]], faces: Faces)
     images: list[tuple[Face, ...]] = []
     for one, detections in zip(image, found, strict=True):
         comfy.model_management.throw_exception_if_processing_interrupted()
-        picture = to_picture(one) if detections else None
-        images.append(tuple(replace(pack.embed(picture, face), second_pass=True) for face in detections))
+        images.append(tuple(replace(pack.embed(to_picture(one), face), second_pass=True) for face in detections))
     return replace(faces, images=tuple(images), pictures=tuple(map(pixels_digest, image)), left_out=())
 
 
