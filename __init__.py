@@ -30,6 +30,7 @@ from .nodes.retry_sampler import ReverseIdentityRetrySampler
 from .nodes.reverse_identity_guider import ReverseIdentityGuider
 from .nodes.reverse_identity_ksampler import ReverseIdentityKSampler
 from .nodes.save_anonymized_image import ReverseIdentitySaveImage
+from .nodes.second_pass import ReverseIdentitySecondPass
 
 WEB_DIRECTORY = "./js"
 """What the host serves to the editor."""
@@ -46,6 +47,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     ReverseIdentityReplaySampler,
     ReverseIdentityReplaySigmas,
     ReverseIdentityCheck,
+    ReverseIdentitySecondPass,
     ReverseIdentityFaceCover,
     ReverseIdentitySaveImage,
     ReverseIdentityKeepRegion,

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, repeat
 
 import comfy.model_management
 import comfy.utils
@@ -18,10 +20,10 @@ from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.checking import compare_pictures
 from ..reverse_personalization.assurance.decided import in_words, joined
 from ..reverse_personalization.assurance.operating_point import threshold_words
-from ..reverse_personalization.assurance.retry import Retries
+from ..reverse_personalization.assurance.retry import Retries, RetryStep
 from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict, pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images
-from ..reverse_personalization.geometry.faces import UNDECIDED, Faces
+from ..reverse_personalization.geometry.faces import UNDECIDED, Face, Faces
 from .checks import check_found_in, check_images
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
@@ -104,6 +106,14 @@ class ReverseIdentityCheck(io.ComfyNode):
                     "Faces that nobody found: they are covered in any case. In the picture, press + face and draw a "
                     "box."
                 ),
+                IdentityVerdictSocket.Input(
+                    "earlier",
+                    optional=True,
+                    tooltip=(
+                        "The verdict on these photographs before a second pass: the scales that were tried on each "
+                        "face then, for the report. Second Pass connects it; the check itself ignores it."
+                    ),
+                ),
             ],
             outputs=[
                 IdentityVerdictSocket.Output("verdict", tooltip="The result for every face, for covering and saving."),
@@ -133,6 +143,7 @@ class ReverseIdentityCheck(io.ComfyNode):
         retries: Retries | None = None,
         not_faces: str = "",
         drawn_faces: str = "",
+        earlier: Verdict | None = None,
     ) -> io.NodeOutput:
         """Check every picture.
 
@@ -149,6 +160,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             retries: on some of these faces, for the report.
             not_faces: boxes of what is no face, as `boxes_of_images` reads them; in addition to those of `faces`.
             drawn_faces: boxes of faces that have to be covered, likewise.
+            earlier: on the same originals and the first of these faces, for the report.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
@@ -165,6 +177,11 @@ class ReverseIdentityCheck(io.ComfyNode):
         check_found_in(faces, originals, "original")
         here = decisions_of_images(not_faces, drawn_faces, *result.shape[:3])
         upstream = faces.decisions or (UNDECIDED,) * len(here)
+        if earlier is not None and earlier.originals != originals:
+            raise ValueError(
+                "the earlier verdict is on other photographs than the originals; connect the verdict of an Identity "
+                "Check on the same originals, or leave the input unconnected"
+            )
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if retries is None else retries.of(faces.embeddings()))
         checked = []
@@ -199,7 +216,8 @@ class ReverseIdentityCheck(io.ComfyNode):
                 )
             # Faces that should not have been changed come after those that should.
             changed, unhandled = said[: len(known)], said[len(known) :]
-            images.append((*(replace(face, retries=next(tried)) for face in changed), *unhandled))
+            before = () if earlier is None else earlier.images[number - 1]
+            images.append((*with_history(changed, known, tried, before), *unhandled))
         verdict = Verdict(
             images=tuple(images),
             originals=originals,
@@ -236,6 +254,25 @@ def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
         )
 
 
+def with_history(
+    changed: Sequence[FaceVerdict],
+    known: Sequence[Face],
+    tried: Iterator[tuple[RetryStep, ...]],
+    before: Sequence[FaceVerdict],
+) -> Iterator[FaceVerdict]:
+    """Add to one picture's verdicts what is known of how the faces were changed.
+
+    Args:
+        changed: the verdicts.
+        known: their faces.
+        tried: the retries of each face, () for a face of an earlier run of the sampler.
+        before: earlier verdicts, on the first of these faces.
+    """
+    retries_before = chain((face.retries for face in before), repeat(()))
+    for verdict, face, then in zip(changed, known, retries_before, strict=False):
+        yield replace(verdict, retries=next(tried) or then, second_pass=face.second_pass)
+
+
 def describe(verdict: Verdict, provider: str) -> str:
     """The report: one line for each face."""
     threshold = f"{verdict.threshold:.2f} ({threshold_words(verdict.threshold_source)})"
@@ -253,6 +290,8 @@ def _describe_face(face: FaceVerdict) -> str:
     said = face.said
     if face.reason:
         said += f" ({face.reason})"
+    if face.second_pass:
+        said += ", found by the check, sent through once"
     if face.similarity is not None:
         said += f", similarity {face.similarity:.2f}"
     return said if face.change is None else f"{said}, {_describe_change(face.change)}"

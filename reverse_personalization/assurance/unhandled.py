@@ -35,16 +35,20 @@ def unhandled_verdicts(
         before = doubtful.get(number)
         places = (face,) if before is None else (before, face)
         reason = LEFT_OUT if left_out[number] else NEW if before is None else DOUBTFUL
-        verdicts.append(_unhandled(places, reason, left_out[number]))
+        new = face if reason == NEW else None
+        verdicts.append(_unhandled(places, reason, left_out=left_out[number], found=new))
     gone = [find for find, number in zip(to_cover, covered_by, strict=True) if number is None]
-    return verdicts + [_unhandled((find,), DOUBTFUL, False) for find in gone]
+    return verdicts + [_unhandled((find,), DOUBTFUL) for find in gone]
 
 
-def _unhandled(places: Sequence[Detection], reason: str, left_out: bool) -> FaceVerdict:
+def _unhandled(
+    places: Sequence[Detection], reason: str, *, left_out: bool = False, found: Detection | None = None
+) -> FaceVerdict:
     return FaceVerdict(
         status="unhandled",
         boxes=tuple(place.box for place in places),
         landmarks=tuple(place.landmarks for place in places),
         reason=reason,
         left_out=left_out,
+        found=found,
     )

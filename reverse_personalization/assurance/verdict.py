@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..geometry.faces import Box, Decisions
+from ..geometry.faces import Box, Decisions, Detection
 from .operating_point import ThresholdSource
 from .retry import RetryStep
 
@@ -75,6 +75,8 @@ class FaceVerdict:
         retries: the scales that the sampler with retry tried on it, in order; () if unknown.
         under_cover: whether an anonymised face is hidden because covers of other faces hid much of it. Its own status
             says what became of it, and it does not count as covered.
+        found: the face in the result, if nobody had found it in the original: what a second pass starts from.
+        second_pass: whether it went through the graph after the others, because only an earlier check had found it.
     """
 
     status: Status
@@ -87,6 +89,8 @@ class FaceVerdict:
     left_out: bool = False
     retries: tuple[RetryStep, ...] = ()
     under_cover: bool = False
+    found: Detection | None = field(default=None, repr=False)
+    second_pass: bool = False
 
     @property
     def said(self) -> str:

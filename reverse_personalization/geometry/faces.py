@@ -81,6 +81,7 @@ class Face(Detection):
         age: years, or None where the model pack cannot tell.
         sex: None where the model pack cannot tell.
         pose: None where the model pack cannot tell.
+        second_pass: whether only the check of the result found it, so that it goes through the graph after the others.
     """
 
     embedding: Tensor = field(repr=False)
@@ -88,6 +89,7 @@ class Face(Detection):
     age: int | None = field(default=None, repr=False)
     sex: Sex | None = field(default=None, repr=False)
     pose: HeadPose | None = None
+    second_pass: bool = field(default=False, kw_only=True)
 
     @property
     def nobody(self) -> bool:
@@ -117,8 +119,8 @@ class Faces:
     """The wire type FACES.
 
     Attributes:
-        images: the faces of every image in the batch, those that were found in the order of `in_stable_order`, then
-            those that a person has added; an image may have none.
+        images: the faces of every image in the batch: those that were found, in the order of `in_stable_order`, then
+            those that a person has added, then those of a second pass; an image may have none.
         height: of the images, pixels.
         width: of the images, pixels.
         model_pack: name of the InsightFace pack that made the embeddings.

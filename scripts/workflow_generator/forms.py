@@ -261,7 +261,7 @@ def _type(spec: list[Any]) -> str:
 
 
 def _is_widget(spec: list[Any]) -> bool:
-    return _type(spec) in WIDGET_TYPES
+    return _type(spec) in WIDGET_TYPES and not _options(spec).get("forceInput")
 
 
 def _options(spec: list[Any]) -> Mapping[str, Any]:

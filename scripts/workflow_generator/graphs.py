@@ -19,6 +19,9 @@ _ONE_FACE = Group(
 )
 _PASTING = Group("Put the faces back", parts.OLIVE, (("paste",),))
 _CHECKING = Group("Check, and cover what failed", parts.RED, (("check",), ("cover", "report")))
+_CHECKING_TWICE = Group(
+    "Check, and again whom nobody had found", parts.RED, (("check",), ("second",), ("cover", "report"))
+)
 _SAVING = Group("Save what was checked", parts.RED, (("save",),))
 
 
@@ -53,8 +56,8 @@ def _whole_photographs(
             **parts.inverted_crops(photograph),
             **regenerate,
             **parts.pasted(photograph, crops),
-            **parts.checked(photograph, Link("paste", "image"), **_retries(regenerate)),
-            **parts.saved(),
+            **parts.checked_twice(photograph, Link("paste", "image"), **_retries(regenerate)),
+            **parts.saved("second"),
         },
         rows=(
             (
@@ -63,12 +66,7 @@ def _whole_photographs(
                 ),
                 *_INVERTING,
             ),
-            (
-                Group("Regenerate away from the person", parts.ORANGE, columns),
-                _PASTING,
-                _CHECKING,
-                _SAVING,
-            ),
+            (Group("Regenerate away from the person", parts.ORANGE, columns), _PASTING, _CHECKING_TWICE, _SAVING),
         ),
         note=parts.note_text(title, purpose, advice, parts.models_note(checked=True), parts.SAVING_NOTE),
     )
@@ -231,7 +229,8 @@ def _check_only() -> Workflow:
             "finished": parts.photograph("finished.png", "The anonymised picture"),
             "embed": parts.everybody(original),
             **parts.checked(original, result),
-            **parts.saved(),
+            **parts.covered(result, "check"),
+            **parts.saved("check"),
         },
         rows=(
             (
@@ -350,7 +349,7 @@ def _anonymize_faces() -> Blueprint:
         **parts.inverted_crops(image),
         "sample": parts.retry(_TRAJECTORY, scales=Link(ENTRY, "scales"), checker=checker),
         **parts.pasted(image, Link("sample", "crops")),
-        **parts.checked(image, Link("paste", "image"), retries=Link("sample", "retries")),
+        **parts.checked_twice(image, Link("paste", "image"), retries=Link("sample", "retries")),
     }
     for key, name, port in (
         ("checkpoint", "ckpt_name", Link(ENTRY, "checkpoint")),
@@ -375,7 +374,7 @@ def _anonymize_faces() -> Blueprint:
             (
                 Group("Regenerate away from the person", parts.ORANGE, (("sample",),)),
                 _PASTING,
-                Group("Check, and cover what failed", parts.RED, (("check",), ("cover",))),
+                replace(_CHECKING_TWICE, columns=(("check",), ("second",), ("cover",))),
             ),
         ),
         inputs=(
@@ -390,7 +389,7 @@ def _anonymize_faces() -> Blueprint:
         outputs=(
             ("image", "IMAGE", Link("cover", "image")),
             ("verdict", "REVERSE_IDENTITY_VERDICT", Link("cover", "verdict")),
-            ("report", "STRING", Link("check", "report")),
+            ("report", "STRING", Link("second", "report")),
         ),
     )
 

@@ -147,7 +147,7 @@ def pasted(image: Link, crops: Link) -> dict[str, Node]:
 
 
 def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
-    """The nodes that check whether everybody in a result is unrecognisable, and cover those who are not."""
+    """The node that checks whether everybody in a result is unrecognisable."""
     return {
         "check": Node(
             "ReverseIdentityCheck",
@@ -160,15 +160,37 @@ def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
             },
             room=COMPARISON_ROOM,
         ),
-        "cover": Node("ReverseIdentityFaceCover", {"image": result, "verdict": Link("check", "verdict")}),
     }
 
 
-def saved() -> dict[str, Node]:
-    """The nodes that show the report and save the files."""
+def checked_twice(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
+    """The nodes that check a result, change and check those whom only the check found, and cover who failed."""
+    return {
+        **checked(original, result, **inputs),
+        "second": Node(
+            "ReverseIdentitySecondPass",
+            {
+                "image": result,
+                "verdict": Link("check", "verdict"),
+                "faces": Link("embed", "faces"),
+                "original": original,
+                "report": Link("check", "report"),
+            },
+        ),
+        **covered(Link("second", "image"), "second"),
+    }
+
+
+def covered(result: Link, checked_by: str) -> dict[str, Node]:
+    """The node that covers everybody who is not unrecognisable, by the verdict of the node with this key."""
+    return {"cover": Node("ReverseIdentityFaceCover", {"image": result, "verdict": Link(checked_by, "verdict")})}
+
+
+def saved(checked_by: str) -> dict[str, Node]:
+    """The nodes that show the report of the node with this key and save the files."""
     return {
         "report": Node(
-            "PreviewAny", {"source": Link("check", "report")}, title="What became of every face", room=REPORT_ROOM
+            "PreviewAny", {"source": Link(checked_by, "report")}, title="What became of every face", room=REPORT_ROOM
         ),
         "save": Node(
             "ReverseIdentitySaveImage",

@@ -28,6 +28,7 @@ def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
         "ReverseIdentityFaceCrop",
         "ReverseIdentityFacePaste",
         "ReverseIdentityCheck",
+        "ReverseIdentitySecondPass",
         "ReverseIdentityFaceCover",
         "ReverseIdentitySaveImage",
     }
@@ -36,7 +37,7 @@ def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
     assert pack.node_classes.keys() == asked | composing | loading | photographs | steering
 
 
-@pytest.mark.parametrize("index", range(18))
+@pytest.mark.parametrize("index", range(19))
 def test_schema_and_execute_agree(index: int) -> None:
     node = node_classes()[index]
     schema = node.GET_SCHEMA()

@@ -131,9 +131,9 @@ def _widget_values(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterat
     values = iter(node["widgets_values"])
     for kind in ("required", "optional"):
         for name, spec in schema["input"].get(kind, {}).items():
-            if isinstance(spec[0], list) or spec[0] in WIDGETS:
+            options = spec[1] if len(spec) > 1 else {}
+            if (isinstance(spec[0], list) or spec[0] in WIDGETS) and not options.get("forceInput"):
                 yield name, next(values)
-                options = spec[1] if len(spec) > 1 else {}
                 # The editor's own widgets behind these two are not queued.
                 for extra in ("control_after_generate", "image_upload"):
                     if options.get(extra):

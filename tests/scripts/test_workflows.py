@@ -293,3 +293,26 @@ def test_a_picture_that_nobody_is_in_is_not_saved(server):
     with pytest.raises(WorkflowFailed, match="no face was found"):
         server.run(workflow)
     assert set((server.base_directory / "output").rglob("*")) == before
+
+
+@pytest.mark.server
+def test_people_whom_only_the_check_finds_go_through_the_same_graph(server):
+    """With a threshold that no face reaches, Embed Faces finds nobody."""
+    workflow = with_inputs(quick(read_shipped("group-photo")), FaceEmbed={"threshold": 1.0})
+    ran = [event.data for event in server.events(workflow, timeout=1200) if event.type == "executing"]
+    second = node_of(workflow, "ReverseIdentitySecondPass")
+    again = {data["display_node"] for data in ran if str(data["node"]).startswith(f"{second}.")}
+    assert {workflow[node]["class_type"] for node in again} == {
+        "ReverseIdentityFaceCrop",
+        "VAEEncode",
+        "DPMSolverInversion",
+        "ReverseIdentityRetrySampler",
+        "ReverseIdentityFacePaste",
+        "ReverseIdentityCheck",
+    }
+    assert not {data["node"] for data in ran} & {node_of(workflow, "DPMSolverInversion")}, "there was nobody to invert"
+    history = server.run(workflow)
+    [text] = reports(history, "group-photo")
+    told = [line for line in text.splitlines() if line.startswith("image 1 face")]
+    assert told
+    assert all("found by the check, sent through once" in line for line in told)
