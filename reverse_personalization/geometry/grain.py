@@ -45,6 +45,9 @@ LEAST_GRAIN = 0.5 / 255
 LEAST_SOFTNESS = 1.2
 """Width of the surroundings' sharpest edges, in pixels, up to which a photograph is sharp, its background blurred."""
 
+WIDEST_EDGE = 4.0
+"""Width, in pixels, from which it is shading, and says nothing about sharpness."""
+
 ALIKE = 1.5
 """Ratio of surroundings to content, of grain or of an edge's width, up to which they agree."""
 
@@ -220,10 +223,12 @@ def _edge_width(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> floa
         for one in (brightness, _smooth(brightness[..., None])[..., 0])
     )
     edges = region & (slope >= max(EDGE_CONTRAST, float(np.quantile(slope[region], 1 - EDGES))))
-    if np.count_nonzero(edges) < LEAST_EDGES:
+    if not edges.any():
         return None
     loss = np.maximum(slope[edges] / np.maximum(blurred[edges], 1e-6), 1 + 1e-4)
-    return float(np.quantile(FINE[0] / np.sqrt(loss**2 - 1), EDGES))
+    widths = FINE[0] / np.sqrt(loss**2 - 1)
+    widths = widths[widths < WIDEST_EDGE]
+    return float(np.quantile(widths, EDGES)) if len(widths) >= LEAST_EDGES else None
 
 
 def _made(covariance: NDArray[np.float64], likeness: float, height: int, width: int, seed: int) -> NDArray[np.float32]:

@@ -131,6 +131,22 @@ def test_inside_of_the_original_has_no_part_in_the_result(pack):
     assert torch.equal(first[core], second[core])
 
 
+def test_grain_of_the_surroundings_comes_with_the_face_if_wanted(pack):
+    """A generated face without grain in a grainy photograph, and the core of the original has no part in it."""
+    generator = torch.Generator().manual_seed(3)
+    clean = photograph(waves(60), 260, 260) * 0.6 + 0.2
+    image = clean + 6 / 255 * torch.randn(clean.shape, generator=generator)
+    crops, placements = crop(clean, faces_of(260, 260, [face_at(130, 130, 150)]), 256)
+    plain, mask = paste(image, placements, crops, colour_match=False, match_grain=False)
+    grainy, _ = paste(image, placements, crops, colour_match=False)
+    core = mask == 1
+    assert (plain - clean)[core].std() * 255 < 0.5
+    assert (grainy - clean)[core].std() * 255 == pytest.approx(6, rel=0.2)
+    other = torch.where(core[..., None], torch.rand(image.shape, generator=generator), image)
+    again, _ = paste(other, placements, crops, colour_match=False)
+    assert torch.equal(again[core], grainy[core])
+
+
 crowds = st.lists(st.tuples(st.floats(20, 100), st.floats(20, 80), st.floats(24, 110), angles), min_size=2, max_size=4)
 
 
@@ -143,7 +159,7 @@ def test_core_of_every_face_shows_its_owner_alone(pack, crowd, colour_match, see
     crops, placements = crop(image, faces, 64)
     colours = torch.linspace(0.2, 0.8, len(crowd))
     flat = colours[:, None, None, None].expand(crops.shape)
-    back, mask = paste(image, placements, flat, colour_match=colour_match)
+    back, mask = paste(image, placements, flat, colour_match=colour_match, match_grain=False)
     areas = [
         face_area(np.array(face.landmarks), placement.to_crop, 64, height, width)
         for face, placement in zip(faces, placements.crops, strict=True)
@@ -167,7 +183,7 @@ def test_nothing_of_a_neighbour_comes_back_with_a_crop(pack, crowd):
     image = (torch.arange(width) % 4 < 2).float()[None, None, :, None].repeat(1, height, 1, 3)
     crops, placements = crop(image, faces, 64)
     others_flat = torch.cat([crops[:1], torch.full_like(crops[1:], 0.5)])
-    back, _ = paste(image, placements, others_flat, colour_match=False)
+    back, _ = paste(image, placements, others_flat, colour_match=False, match_grain=False)
     areas = [
         face_area(np.array(face.landmarks), placement.to_crop, 64, height, width)
         for face, placement in zip(faces, placements.crops, strict=True)
