@@ -17,7 +17,7 @@ from torch import Tensor
 from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE
 from ..host.previews import COMPARISON, comparisons, preview_files
-from ..reverse_personalization.assurance.checking import compare_pictures
+from ..reverse_personalization.assurance.batch_check import compare_pictures
 from ..reverse_personalization.assurance.decided import in_words, joined
 from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.retry import Retries, RetryStep

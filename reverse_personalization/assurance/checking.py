@@ -7,7 +7,7 @@ one it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
@@ -26,7 +26,7 @@ from ..geometry.faces import UNDECIDED, Decisions, Detection, Face, in_stable_or
 from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
 from .comparison import Unit, largest_cosine, nearby_alignments
 from .decided import decided_verdicts, joined, with_drawn_seen
-from .matching import Appearance, face_change, match_faces, measurable, status_of
+from .matching import Appearance, face_change, match_faces, measurable, part_of, status_of
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
 from .unhandled import unhandled_verdicts
 from .verdict import FaceVerdict, Status
@@ -242,7 +242,7 @@ class Checker:
     ) -> CheckedPicture:
         """Check every face of one result against the people of its original.
 
-        `compare_pictures` then compares it with the people of the batch's other pictures.
+        `batch_check.compare_pictures` then compares it with the people of the batch's other pictures.
 
         Args:
             original: the picture before the change.
@@ -266,6 +266,13 @@ class Checker:
         matches, kept = all_matches[: len(faces)], all_matches[len(faces) : len(faces) + len(left_out)]
         doubtful = all_matches[len(faces) + len(left_out) :]
         owners = {match: number for number, match in enumerate(matches) if match is not None}
+        places = [
+            (face,) if match is None else (face, found[match]) for face, match in zip(faces, matches, strict=True)
+        ]
+        for number in set(range(len(found))) - set(all_matches):
+            owner = part_of(found[number], places)
+            if owner is not None and self._changed(self._find(original, result, found[number], owner, True)):
+                owners[number] = owner
         strangers = [number for number in range(len(found)) if number not in owners]
         owners |= {number: len(faces) + place for place, number in enumerate(strangers)}
         finds = [
@@ -273,7 +280,8 @@ class Checker:
             for number, face in enumerate(found)
         ]
         befores = [self.original(original, face) for face in faces]
-        verdicts = [self._verdict(before, result, number, finds) for number, before in enumerate(befores)]
+        own = [None if match is None else finds[match] for match in matches]
+        verdicts = [self._verdict(*both, result, finds) for both in zip(befores, own, strict=True)]
         unhandled = unhandled_verdicts(
             [found[number] for number in strangers],
             [number in kept for number in strangers],
@@ -306,9 +314,17 @@ class Checker:
         status, reason = status_of(similarity, seen, self.threshold)
         return None if status == "unmeasurable" else similarity, status, reason
 
-    def _verdict(self, before: Original, result: Picture, number: int, finds: Sequence[Find]) -> FaceVerdict:
-        """The verdict on the face with this number, from the finds at its place and elsewhere in its picture."""
-        at_its_place = next((find for find in finds if find.owner == number), None)
+    def _changed(self, find: Find) -> bool:
+        """Whether a find shows somebody else than the original does at its place, or nobody who could be recognised."""
+        if find.before is None or find.after is None:
+            return True
+        cosine = float(find.before @ find.after)
+        return judge_similarity(cosine, self.thresholds.at_one_place) == "anonymised"
+
+    def _verdict(
+        self, before: Original, at_its_place: Find | None, result: Picture, finds: Sequence[Find]
+    ) -> FaceVerdict:
+        """The verdict on a face, from the find at its place and those elsewhere in its picture."""
         similarity, status, reason = self._status(before, result, at_its_place)
         places, change = [before.face], None
         if at_its_place is not None:
@@ -336,46 +352,6 @@ class Checker:
             change=change,
             reason=reason,
         )
-
-
-def compare_pictures(checked: Sequence[CheckedPicture], threshold: float) -> list[tuple[FaceVerdict, ...]]:
-    """The verdicts of a batch, after everybody was also sought in the results of all other pictures.
-
-    Results may come in another order than their originals, or be made from another picture. A face that shows somebody
-    who was to be changed in another picture is recognisable, whoever was at its place before.
-
-    Args:
-        checked: the batch.
-        threshold: `Thresholds.between_places`, the cosine at or above which faces at two places are one person's.
-
-    Returns:
-        Each picture's verdicts, in their order.
-    """
-    compared = []
-    for number, picture in enumerate(checked):
-        verdicts = list(picture.verdicts)
-        for find in picture.finds:
-            for other_number, other in enumerate(checked):
-                if other_number == number:
-                    continue
-                cosines = [find.shows(person, threshold) for person in other.people]
-                shown = [cosine for cosine in cosines if cosine is not None]
-                if shown:
-                    verdicts[find.owner] = _shown_elsewhere(verdicts[find.owner], max(shown), other_number)
-        compared.append(tuple(verdicts))
-    return compared
-
-
-def _shown_elsewhere(verdict: FaceVerdict, cosine: float, number: int) -> FaceVerdict:
-    """The verdict on a face that shows a person from the picture with this number."""
-    if verdict.similarity is not None and verdict.similarity >= cosine and verdict.status == "recognisable":
-        return verdict
-    return replace(
-        verdict,
-        status="recognisable",
-        similarity=cosine if verdict.similarity is None else max(cosine, verdict.similarity),
-        reason=f"shows a person of image {number + 1}, another picture of the batch",
-    )
 
 
 def same_network(unit: Unit, guiding: NDArray[np.floating]) -> bool:

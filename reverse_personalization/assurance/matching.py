@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..geometry.boxes import intersection_over_union
+from ..geometry.boxes import areas, intersection_over_union, shared_areas
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from .operating_point import judge_similarity
 from .verdict import AGE_STEP, FaceChange, Status
@@ -22,6 +22,11 @@ side."""
 
 MIN_OVERLAP = 0.2
 """Smallest intersection over union of the boxes of a face in the original and its match in the result."""
+
+
+PART_MIN_INSIDE, PART_MAX_SIDE = 0.8, 0.6
+"""A find is a part of a changed face if at least the first fraction of its box lies in the face's box, and its longer
+side is at most the second fraction of the face's."""
 
 
 class Appearance(NamedTuple):
@@ -83,6 +88,31 @@ def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> l
         if matches[i] is None and j not in matches:
             matches[i] = j
     return matches
+
+
+def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:
+    """Tell of which changed face a find in the result is only a part.
+
+    In a generated face a chin or a cheek may pass for a small face. Nobody was found there in the original, by the
+    same search, and what is there now was generated.
+
+    Args:
+        find: in the result, at the place of no face of the original.
+        changed: for each face that was to be changed its places, in the original and in the result.
+
+    Returns:
+        Number of the first such face; None if the find is no part of one: less than `PART_MIN_INSIDE` of its box lies
+        inside, or it is larger than `PART_MAX_SIDE` of the face.
+    """
+    box = np.array([find.box])
+    for number, places in enumerate(changed):
+        boxes = np.array([place.box for place in places])
+        inside = shared_areas(box, boxes)[0] / areas(box)
+        sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+        smaller = np.max(box[0, 2:4] - box[0, :2]) <= PART_MAX_SIDE * sides
+        if ((inside >= PART_MIN_INSIDE) & smaller).any():
+            return number
+    return None
 
 
 def face_change(face: Detection, find: Detection, before: Appearance, after: Appearance) -> FaceChange:

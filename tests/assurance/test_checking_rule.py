@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from harness.in_process import ROOT
-from reverse_personalization.assurance.checking import Checker, Find, compare_pictures
+from reverse_personalization.assurance.batch_check import compare_pictures
+from reverse_personalization.assurance.checking import Checker, Find
 from reverse_personalization.assurance.matching import Appearance, overlap, status_of
 from reverse_personalization.assurance.operating_point import Thresholds, judge_similarity
 from reverse_personalization.assurance.retry import retry_faces
@@ -75,6 +76,23 @@ def test_whom_nobody_was_to_change_at_a_place_may_look_like_somebody_of_another_
     other = checked(picture(right=2), [RIGHT], picture(right=3))
     compared, _ = compare_pictures([stays, other], 0.4)
     assert [verdict.status for verdict in compared] == ["anonymised", "unhandled"]
+
+
+def chin(blue_before: int, blue_after: int) -> list[str]:
+    """Statuses where a face was changed and the search of the result also finds something small inside it."""
+    part = Detection((30, 40, 55, 65), tuple((x / 3 + 30, y / 3 + 40) for x, y in LEFT.landmarks), 0.5)
+    before, after = picture(left=1), picture(left=2)
+    # The middle of the part, but not that of the face.
+    before[50:56, 38:48], after[50:56, 38:48] = blue_before, blue_after
+    checker = Checker(Painted(LEFT, part), Thresholds(0.3, 0.4, "measured"), "painted", "guide")
+    return [verdict.status for verdict in checker.check(before, [LEFT], after, 640, True).verdicts]
+
+
+def test_a_find_inside_a_changed_face_is_a_part_of_it_unless_somebody_is_still_there():
+    assert chin(1, 2) == ["anonymised"]
+    assert chin(5, 6) == ["anonymised"]
+    assert chin(5, 5) == ["anonymised", "unhandled"], "whoever is seen there was not changed"
+    assert chin(5, 1) == ["recognisable"], "the person shows in a part of the face"
 
 
 @pytest.mark.parametrize(

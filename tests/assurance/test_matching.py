@@ -18,6 +18,7 @@ from reverse_personalization.assurance.matching import (
     match_faces,
     measurable,
     overlap,
+    part_of,
     status_of,
 )
 from reverse_personalization.geometry.faces import Detection, HeadPose, landmark_distance
@@ -177,3 +178,13 @@ def test_alignments_nearby_are_as_far_away_as_a_detector_errs(x, y, side):
     # To every side, so that none is preferred.
     middle = np.mean([np.array(other.landmarks).mean(axis=0) for other in others], axis=0)
     np.testing.assert_allclose(middle, points.mean(axis=0), atol=1e-6 * side + 1e-9)
+
+
+def test_a_chin_is_a_part_of_the_face_around_it_and_a_neighbour_is_not():
+    changed = [(face(0, 0, 100),), (face(300, 0, 100), face(305, 5, 100))]
+    assert part_of(face(25, 60, 40), changed) == 0
+    assert part_of(face(355, 60, 45), changed) == 1, "inside the place in the result"
+    assert part_of(face(110, 0, 40), changed) is None
+    assert part_of(face(80, 60, 40), changed) is None, "only half of it is inside"
+    assert part_of(face(10, 10, 80), changed) is None, "somebody in front of the face"
+    assert part_of(face(25, 60, 40), []) is None
