@@ -44,37 +44,6 @@ class Known:
     person: int
 
 
-class Dlib:
-    """dlib's recogniser as `assurance.checking.FaceRecogniser`: it embeds; others find.
-
-    It aligns by landmarks of its own, found in the box that the given landmarks suggest. All its embeddings have much
-    in common, which is taken away.
-    """
-
-    provider = "dlib"
-
-    def __init__(self, common: NDArray[np.float64]) -> None:
-        self._common = common
-
-    def search(self, picture: NDArray[np.uint8], det_size: int, plan: Any = None) -> list[Any]:
-        """Nobody."""
-        return []
-
-    def embedding(self, picture: NDArray[np.uint8], detection: Any) -> NDArray[np.float64]:
-        """Who somebody is, [128]."""
-        points = np.array(detection.landmarks)
-        middle, half = points.mean(axis=0), 2.0 * np.sqrt(points.var(axis=0).sum())
-        box = (*(middle - half).tolist(), *(middle + half).tolist())
-        return judge.describe(np.ascontiguousarray(picture[..., ::-1]), box) - self._common
-
-    def appearance(self, picture: NDArray[np.uint8], detection: Any) -> Any:
-        """Nothing is known."""
-        return host.module("reverse_personalization.assurance.matching").Appearance()
-
-    def rescaled(self) -> None:
-        """There is one way to scale its input."""
-
-
 def different_people(pictures: Sequence[Picture], live: bool) -> list[Known]:
     """Everybody whom the pictures show large enough; who looks like somebody else to the judge is left out.
 
@@ -149,11 +118,6 @@ def calibrating_figures(pictures: Sequence[Picture], live: bool, say: Callable[[
             yield name, checker.open_recogniser(name, "CPU", 0.5, detecting), real
         judging = insight.read_pack(ROOT / "miniature" / "weights" / JUDGE_PACK, JUDGE_PACK.name, "CPU", 0.5)
         yield f"{JUDGE_PACK.name}, rendered people", judging, rendered_people(PEOPLE, judging)
-        # dlib's embeddings are centred by people whom it is not judged on.
-        others = [one for one in real if one.person >= PEOPLE]
-        plain = Dlib(np.zeros(128))
-        common = np.mean([plain.embedding(one.picture, one.face) for one in others], axis=0)
-        yield "dlib", Dlib(common), [one for one in real if one.person < PEOPLE]
 
     figures = {}
     for name, recogniser, known in cases():
