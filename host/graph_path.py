@@ -12,12 +12,13 @@ from typing import Any
 
 from comfy_execution.graph_utils import GraphBuilder, is_link
 
+from ..reverse_personalization.errors import PackError
 from .node_classes import host_nodes
 
 Link = tuple[str, int]
 
 
-class NoPathError(ValueError):
+class NoPathError(PackError, ValueError):
     """Why nodes cannot be run a second time, as a clause for a report."""
 
 

@@ -69,8 +69,9 @@ def test_enlarged_crop_gives_back_all_detail(x, y, frame, degrees, scale, seed):
 
 
 @settings(max_examples=10, deadline=None)
-@given(dx=st.floats(-0.5, 0.5), dy=st.floats(-0.5, 0.5), scale=st.floats(1, 1.4), quarter=st.integers(0, 3))
-def test_upright_crop_of_about_the_same_scale_gives_back_all_detail(dx, dy, scale, quarter):
+@given(dx=st.floats(-0.5, 0.5), dy=st.floats(-0.5, 0.5), scale=st.floats(1.1, 1.4), quarter=st.integers(0, 3))
+def test_upright_crop_that_is_a_little_enlarged_gives_back_all_detail(dx, dy, scale, quarter):
+    """At the same scale, half a pixel away, the finest detail has no place in the crop (docs/sharpness.md)."""
     kept, change = round_trip(
         textured(220, 220), placed(110 + dx, 110 + dy, 200, 90 * quarter, int(200 * scale), 220, 220)
     )

@@ -95,7 +95,13 @@ def graph(strength: Any = 1.0, threshold: float = 0.75) -> Workflow:
         ),
         "paste": (
             "ReverseIdentityFacePaste",
-            {"image": photographs, "placements": ["crop", 2], "crops": ["change", 0], "colour_match": False},
+            {
+                "image": photographs,
+                "placements": ["crop", 2],
+                "crops": ["change", 0],
+                "colour_match": False,
+                "match_grain": False,
+            },
         ),
         "check": (
             "ReverseIdentityCheck",
