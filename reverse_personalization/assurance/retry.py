@@ -53,23 +53,27 @@ class RetryOutcome:
 
     Attributes:
         retries: one for each scale tried, in order; only the last can be clearly anonymised.
-        crop: the last finite crop, [H, W, 3]; None if none was finite.
+        crop: the crop that is passed on, [H, W, 3]; None if none was finite.
+        kept: number of the retry that made this crop; None if none was finite.
     """
 
     retries: tuple[RetryStep, ...]
     crop: Tensor | None = field(repr=False)
+    kept: int | None
 
     @property
     def anonymised(self) -> bool:
-        """Whether the last crop was measured and is below the threshold."""
-        return self.retries[-1].anonymised
+        """Whether the crop was measured and is below the threshold."""
+        return self.kept is not None and self.retries[self.kept].anonymised
 
     def __str__(self) -> str:
         tried = ", ".join(map(str, self.retries))
+        if self.kept is None:
+            kept = "a grey crop is passed on"
+        else:
+            kept = f"the result at {self.retries[self.kept].scale:g} is passed on"
         if self.anonymised:
-            return f"anonymised ({tried})"
-        shown = [step.scale for step in self.retries if step.finite]
-        kept = f"the result at {shown[-1]:g} is passed on" if shown else "a grey crop is passed on"
+            return f"anonymised ({tried})" if self.kept == len(self.retries) - 1 else f"anonymised ({tried}); {kept}"
         return f"NOT anonymised ({tried}); {kept}: Identity Check will find it, and Cover Faces must cover it"
 
 
@@ -156,6 +160,7 @@ def retry_faces(
     """
     retries: list[list[RetryStep]] = [[] for _ in range(count)]
     crops: list[Tensor | None] = [None] * count
+    kept: list[int | None] = [None] * count
     left = list(range(count))
     for scale in scales:
         if not left:
@@ -163,11 +168,23 @@ def retry_faces(
         for row, crop in zip(left, generate(left, scale), strict=True):
             finite = bool(torch.isfinite(crop).all())
             cosine = similarity(row, crop) if finite else None
-            if finite:
-                crops[row] = crop
-            retries[row].append(RetryStep(scale, finite, cosine, judge_similarity(cosine, threshold) == "anonymised"))
+            step = RetryStep(scale, finite, cosine, judge_similarity(cosine, threshold) == "anonymised")
+            number = kept[row]
+            if finite and _is_better(step, None if number is None else retries[row][number]):
+                crops[row], kept[row] = crop, len(retries[row])
+            retries[row].append(step)
         left = [row for row in left if not _clearly_anonymised(retries[row][-1], threshold)]
-    return [RetryOutcome(tuple(tried), crop) for tried, crop in zip(retries, crops, strict=True)]
+    return [RetryOutcome(tuple(tried), crop, number) for tried, crop, number in zip(retries, crops, kept, strict=True)]
+
+
+def _is_better(step: RetryStep, before: RetryStep | None) -> bool:
+    """Whether a finite crop takes the place of an earlier one.
+
+    A stronger scale may leave no face at all. That must not take the place of a face that nobody recognises.
+    """
+    if before is None or not before.anonymised or before.similarity is None:
+        return True
+    return step.anonymised and step.similarity is not None and step.similarity <= before.similarity
 
 
 def _clearly_anonymised(step: RetryStep, threshold: float) -> bool:
