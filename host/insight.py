@@ -41,6 +41,9 @@ PIXELS = (0.0, 1.0)
 LEAST_SCORE = 0.01
 """Lowest threshold: below it every point of a picture is a find, far too many to sort out or wait for."""
 
+FAINT = 0.5
+"""Fraction of the threshold from which a find may be a face that was seen before."""
+
 DOUBT = 0.15
 """A find whose score is less than this above the threshold may be something else than a face."""
 
@@ -72,13 +75,16 @@ class FacePack:
         """The ONNX Runtime provider that the recogniser actually runs on."""
         return self.recogniser.provider
 
-    def search(self, picture: NDArray[np.uint8], det_size: int, plan: SearchPlan = search_plan) -> list[Detection]:
+    def search(
+        self, picture: NDArray[np.uint8], det_size: int, plan: SearchPlan = search_plan, *, faint: bool = False
+    ) -> list[Detection]:
         """All faces of a picture, the surest first.
 
         Args:
             picture: uint8 [H, W, 3], BGR.
             det_size: pixels, see `search_plan`.
             plan: which views of the picture are searched.
+            faint: whether finds count from FAINT of the threshold on: where a face was before, that is enough.
 
         Returns:
             Detections in pixels of the picture; a face found in several views appears once, from its surest view. Its
@@ -92,6 +98,7 @@ class FacePack:
         # If a fixed size is not square, the view fills its shorter side.
         size = min(fixed) if fixed else None
         views = plan(height, width, det_size, size)
+        lowest = self.threshold * (FAINT if faint else 1)
         finds = self._look(picture, views)
         kept = visible_fraction(finds.boxes, height, width) >= MIN_VISIBLE
         kept &= ~fragments(finds.boxes, finds.views, finds.cut)
@@ -105,7 +112,7 @@ class FacePack:
                 looks = evidence.closer_views(box, turns, height, width, size)
                 closer = evidence.of_closer_looks(box, self._look_closer(picture, looks))
             score = evidence.score(seen, closer, surest)
-            if score >= self.threshold:
+            if score >= lowest:
                 scores.append(score)
                 chosen.append(int(members[0]))
         agree = landmarks_agree(finds.rated, finds.landmarks, chosen)

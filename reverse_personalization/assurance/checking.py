@@ -26,7 +26,7 @@ from ..geometry.faces import UNDECIDED, Decisions, Detection, Face, in_stable_or
 from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
 from .comparison import Unit, largest_cosine, nearby_alignments
 from .decided import decided_verdicts, joined, with_drawn_seen
-from .matching import Appearance, face_change, match_faces, measurable, part_of, status_of
+from .matching import Appearance, face_change, match_again, measurable, part_of, status_of
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
 from .unhandled import unhandled_verdicts
 from .verdict import FaceVerdict, Status
@@ -45,8 +45,18 @@ class FaceRecogniser(Protocol):
         """The execution provider that runs the networks, for reports."""
         ...
 
-    def search(self, picture: Picture, det_size: int, plan: SearchPlan = search_plan) -> list[Detection]:
-        """All faces of a picture, in its pixels; `det_size` is the detector's input side in pixels."""
+    @property
+    def threshold(self) -> float:
+        """Lowest score of a face."""
+        ...
+
+    def search(
+        self, picture: Picture, det_size: int, plan: SearchPlan = search_plan, *, faint: bool = False
+    ) -> list[Detection]:
+        """All faces of a picture, in its pixels; `det_size` is the detector's input side in pixels.
+
+        With `faint`, also what scores less than the threshold and might be a face that was seen before.
+        """
         ...
 
     def embedding(self, picture: Picture, detection: Detection) -> NDArray[np.float64]:
@@ -223,8 +233,7 @@ class Checker:
         Returns:
             Cosine in [-1, 1]; None if the face is unmeasurable.
         """
-        found = in_stable_order(self.recogniser.search(result, det_size, search_plan))
-        [match] = match_faces([original.face], found)
+        found, [match] = match_again([original.face], *self._search(result, det_size, search_plan))
         at_its_place = None if match is None else self._find(original.picture, result, found[match], 0, True)
         return self._status(original, result, at_its_place)[0]
 
@@ -259,10 +268,10 @@ class Checker:
             ValueError: the checker has the guide's recogniser.
         """
         plan = second_search_plan if second_search else search_plan
-        seen = self.recogniser.search(result, det_size, plan)
-        found = in_stable_order(with_drawn_seen(seen, decisions.drawn_faces, self._closer(det_size), result))
+        seen, faint = self._search(result, det_size, plan)
+        sure = in_stable_order(with_drawn_seen(seen, decisions.drawn_faces, self._closer(det_size), result))
         # Matched in one go, because a find belongs to one person at most.
-        all_matches = match_faces([*faces, *left_out, *to_cover], found)
+        found, all_matches = match_again([*faces, *left_out, *to_cover], sure, faint)
         matches, kept = all_matches[: len(faces)], all_matches[len(faces) : len(faces) + len(left_out)]
         doubtful = all_matches[len(faces) + len(left_out) :]
         owners = {match: number for number, match in enumerate(matches) if match is not None}
@@ -290,6 +299,12 @@ class Checker:
         )
         verdicts += decided_verdicts(unhandled, here, joined(decisions, here), left_out)
         return CheckedPicture(tuple(verdicts), tuple(before.unit for before in befores), tuple(finds))
+
+    def _search(self, picture: Picture, det_size: int, plan: SearchPlan) -> tuple[list[Detection], list[Detection]]:
+        """The faces of a picture, and what might be a face that was seen before."""
+        found = in_stable_order(self.recogniser.search(picture, det_size, plan, faint=True))
+        sure = [face for face in found if face.score >= self.recogniser.threshold]
+        return sure, [face for face in found if face.score < self.recogniser.threshold]
 
     def _closer(self, det_size: int) -> Search:
         return lambda part: self.recogniser.search(

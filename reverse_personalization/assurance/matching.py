@@ -90,6 +90,32 @@ def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> l
     return matches
 
 
+def match_again(
+    originals: Sequence[Detection], sure: Sequence[Detection], faint: Sequence[Detection]
+) -> tuple[list[Detection], list[int | None]]:
+    """Find the faces of the original again in the result: among the sure finds, else among the faint ones.
+
+    A generated face may be less clear than the original's. At a place where there was one, a faint find is enough;
+    anywhere else it is nothing.
+
+    Args:
+        originals: faces of the original.
+        sure: finds of the result that would be faces by themselves.
+        faint: finds of the result that would not.
+
+    Returns:
+        The sure finds, then the faint ones that are matched; and for each original face the number of its match.
+    """
+    found, matches = list(sure), match_faces(originals, sure)
+    left = [number for number, match in enumerate(matches) if match is None]
+    again = match_faces([originals[number] for number in left], faint)
+    for number, match in zip(left, again, strict=True):
+        if match is not None:
+            matches[number] = len(found)
+            found.append(faint[match])
+    return found, matches
+
+
 def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:
     """Tell of which changed face a find in the result is only a part.
 

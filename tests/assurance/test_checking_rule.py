@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,12 +33,14 @@ class Painted:
     """Finds faces where it is told to, and embeds by the blue of the pixel in a face's middle."""
 
     provider = "none"
+    threshold = 0.3
 
     def __init__(self, *finds: Detection) -> None:
         self.finds = list(finds)
 
-    def search(self, picture, det_size, plan=None):
-        return [find for find in self.finds if self.embedding(picture, find).any()]
+    def search(self, picture, det_size, plan=None, *, faint=False):
+        lowest = 0.0 if faint else self.threshold
+        return [find for find in self.finds if self.embedding(picture, find).any() and find.score >= lowest]
 
     def embedding(self, picture, detection):
         x, y = (int(side) for side in detection.centre)
@@ -76,6 +79,13 @@ def test_whom_nobody_was_to_change_at_a_place_may_look_like_somebody_of_another_
     other = checked(picture(right=2), [RIGHT], picture(right=3))
     compared, _ = compare_pictures([stays, other], 0.4)
     assert [verdict.status for verdict in compared] == ["anonymised", "unhandled"]
+
+
+def test_a_faint_find_is_a_face_only_where_there_was_one():
+    faint_left, faint_right = (replace(place, score=0.2) for place in (LEFT, RIGHT))
+    checker = Checker(Painted(faint_left, faint_right), Thresholds(0.3, 0.4, "measured"), "painted", "guide")
+    found = checker.check(picture(left=1, right=3), [LEFT], picture(left=2, right=3), 640, True)
+    assert [verdict.status for verdict in found.verdicts] == ["anonymised"]
 
 
 def chin(blue_before: int, blue_after: int) -> list[str]:
