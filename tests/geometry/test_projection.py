@@ -79,6 +79,14 @@ def test_upright_crop_that_is_a_little_enlarged_gives_back_all_detail(dx, dy, sc
     assert change < 0.5
 
 
+@pytest.mark.parametrize(("shift", "least"), [(0, 0.999), (0.25, 0.98), (0.5, 0.8)])
+def test_crop_of_the_very_same_scale_lacks_at_most_what_alternates_between_pixels(shift, least):
+    """Half a pixel aside, a crop of scale 1 sees nothing of stripes of two pixels; nobody could give them back."""
+    kept, change = round_trip(textured(220, 220), placed(110 + shift, 110 + shift, 200, 0, 200, 220, 220))
+    assert least < kept < 1.01
+    assert change < 2
+
+
 @pytest.mark.parametrize("side", [64, 128, 192])
 def test_shrunk_crop_is_as_sharp_as_its_pixels_allow(side):
     """What comes back from a smaller crop keeps nearly all that such pixels can hold: the disc of their frequencies."""
