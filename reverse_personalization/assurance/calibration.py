@@ -34,8 +34,8 @@ LEAST_CAUGHT = 0.9
 """Share of the spoilt photographs that must be known again; a recogniser below it cannot check anything."""
 
 CLEARLY_BETTER = 1.2
-"""How many times further apart the other input scaling must hold people to be the right one. Measured on 72 faces: 1.09
-to 1.33 where the input was too large, more than 3 where it was too small."""
+"""How many times further apart the other input scaling must hold people to be the right one: with three recognisers,
+the right one held them 1.08 to 1.25 times as far apart as one that is too large (docs/thresholds.md)."""
 
 LEAST_SEPARATION = 2.0
 """Standard deviations by which it must at least hold them apart: of two blind scalings neither is right."""
