@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .schedule import alpha
+from .schedule import Noise, alpha
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """Denoised prediction m: (y float32 [K, B, C, h, w], S float32 [K]) -> float32 [K, B, C, h, w]."""
@@ -41,7 +41,7 @@ Hold = Callable[[int, Tensor], Tensor]
 
 
 EVEN_EXTRAPOLATION = 0.5
-"""c of levels that are evenly spaced in ln S: as a limit, it lets no step extrapolate further than such levels would."""
+"""c of levels that are evenly spaced in ln S; as a limit, it lets no step extrapolate further than such levels do."""
 
 
 class DPMSolverSDE:
@@ -108,12 +108,12 @@ def noisiest_copy(x0: Tensor, noise: Tensor, sigmas: Sequence[float]) -> Tensor:
     return (alpha(sigma) * (x0.double() + sigma * noise[0].to(x0.device).double())).float()
 
 
-def noisy_copy(clean: Tensor, noise: Tensor, sigmas: Sequence[float], i: int) -> Tensor:
+def noisy_copy(clean: Tensor, noise: Noise, sigmas: Sequence[float], i: int) -> Tensor:
     """The noisy copy of x_0 at level i, as y = x / alpha; at the last level, t = 0, the copy is x_0 itself.
 
     Args:
         clean: x_0 in model space, [B, C, h, w], in the dtype to compute in.
-        noise: `schedule.timestep_noise`, [N, 1, C, h, w].
+        noise: `schedule.timestep_noise` or `schedule.NoiseDraws`.
         sigmas: S at the N + 1 levels.
         i: 0 to N.
 

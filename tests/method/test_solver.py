@@ -76,7 +76,7 @@ LIMITS = [0.0, EVEN_EXTRAPOLATION, 1.0, math.inf]
 
 
 def extrapolation(sigmas: list[float], limit: float) -> list[float]:
-    """c of each step, read from what the solver does with a prediction that grows by 1 a step from y = 0."""
+    """Each step's c, read from what the solver does with a prediction that grows by 1 a step from y = 0."""
     solver = DPMSolverSDE(sigmas, limit)
     found = []
     for i in range(len(sigmas) - 1):
@@ -211,3 +211,15 @@ def test_noise_is_drawn_from_the_least_noisy_up() -> None:
     drawn = schedule.timestep_noise((4, 3, 3), 2, seed=11)
     assert torch.equal(drawn[1], first)
     assert torch.equal(drawn[0], second)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 3), (1, 1, 1), (4, 8, 8)])
+@pytest.mark.parametrize("steps", [2, 15, 16, 17, 33, 100])
+def test_noise_drawn_again_is_the_same_to_the_last_bit_in_any_order(shape: tuple[int, ...], steps: int) -> None:
+    kept = schedule.timestep_noise(shape, steps, seed=5)
+    draws = schedule.NoiseDraws(shape, steps, seed=5)
+    for i in [*range(steps), steps - 1, 0, steps // 2]:
+        assert torch.equal(draws[i], kept[i])
+    for outside in (-1, steps):
+        with pytest.raises(IndexError, match=f"expected 0 to {steps - 1}"):
+            draws[outside]
