@@ -63,7 +63,7 @@ class SourcePredictions:
     """Source predictions of one run, for others that differ in scale, attributes or region only.
 
     They depend on the latents, the seed, the levels, the model and the source's text, but not on the edit and not on
-    the extrapolation limit. Unlike the rest of a run, their memory grows with its steps, by the float32 latents at each.
+    the extrapolation limit. Unlike the rest of a run, their memory grows with its steps, by a batch of latents each.
     They are as private as the photograph.
     """
 
