@@ -38,10 +38,26 @@ def keep_region(trajectory: NoiseTrajectory, mask: Tensor, *, change: bool, star
             "the trajectory already keeps a region, and it can keep only one; join the masks (Face Region Mask marks "
             "several parts at once, MaskComposite adds masks) and use one Keep Region node"
         )
+    region = kept_region(mask, tuple(trajectory.x_T.shape), trajectory.steps, change=change, start=start)
+    return replace(trajectory, region=region)
+
+
+def kept_region(mask: Tensor, shape: tuple[int, ...], steps: int, *, change: bool, start: float) -> KeptRegion:
+    """A region to hold during a run.
+
+    Args:
+        mask: float [M, H, W] or [H, W], as `keep_region` takes it.
+        shape: of the latent, [B, C, h, w].
+        steps: N.
+        change: if true, white may change and black is kept.
+        start: fraction of the run, in [0, 1], before the region is held.
+
+    Raises:
+        ValueError: the mask does not fit the latent or has values that are not finite, or `start` is outside [0, 1].
+    """
     if not 0.0 <= start <= 1.0:
         raise ValueError(f"start is {start}; expected a fraction of the run from 0 (all steps) to 1 (the last step)")
-    kept = latent_mask(mask, tuple(trajectory.x_T.shape), change=change)
-    return replace(trajectory, region=KeptRegion(mask=kept, first=round(start * (trajectory.steps - 1))))
+    return KeptRegion(mask=latent_mask(mask, shape, change=change), first=round(start * (steps - 1)))
 
 
 def latent_mask(mask: Tensor, shape: tuple[int, ...], *, change: bool) -> Tensor:
@@ -100,5 +116,25 @@ def hold_region(trajectory: NoiseTrajectory, device: torch.device) -> Hold | Non
             return y
         # Written this way, a mask of exactly 1 or 0 gives the copy or y to the last bit.
         return kept * noisy_copy(clean, noise, sigmas, i) + (1 - kept) * y
+
+    return hold
+
+
+def hold_difference(region: KeptRegion | None, device: torch.device) -> Hold | None:
+    """The `hold` that keeps a region unchanged in `delta.edit`; None if there is none.
+
+    There y is the noisy copy plus a difference, so holding the copy where `kept` is 1 is to remove the difference.
+
+    Args:
+        region: to keep.
+        device: to compute on, with float64.
+    """
+    if region is None:
+        return None
+    may_change = 1 - region.mask.to(device, torch.float64)
+    first = region.first
+
+    def hold(i: int, d: Tensor) -> Tensor:
+        return d if i <= first else may_change * d
 
     return hold

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -97,6 +98,15 @@ def alpha(sigma: float) -> float:
     return 1.0 / math.sqrt(1.0 + sigma * sigma)
 
 
+class Noise(Protocol):
+    """The noise n of the noisy copies by level: number from 0 (noisiest) to N - 1 -> float32 [1, C, h, w].
+
+    The tensor of `timestep_noise` is one, `NoiseDraws` is another.
+    """
+
+    def __getitem__(self, i: int, /) -> Tensor: ...
+
+
 def timestep_noise(shape: Sequence[int], steps: int, seed: int) -> Tensor:
     """The noise n of the noisy copies: independent normal draws in the authors' order.
 
@@ -114,3 +124,43 @@ def timestep_noise(shape: Sequence[int], steps: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     draws = [torch.randn(1, *shape, generator=generator, dtype=torch.float32) for _ in range(steps)]
     return torch.stack(draws[::-1])
+
+
+class NoiseDraws:
+    """`timestep_noise` without its memory: each draw is made again when it is asked for.
+
+    The draws are used in the reverse of the order in which the generator makes them. A few of the generator's states
+    are kept, and a draw starts from the nearest one before it, so the memory does not grow with the steps.
+
+    Args:
+        shape: [C, h, w] of one latent.
+        steps: N.
+        seed: of the generator.
+    """
+
+    STATES = 16
+    """States kept, 5 KB each; up to this many steps, a draw costs one draw, at 100 steps four on average."""
+
+    def __init__(self, shape: Sequence[int], steps: int, seed: int) -> None:
+        self._shape = (1, *shape)
+        self._steps = steps
+        self._spacing = math.ceil(steps / self.STATES)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._states: list[Tensor] = []
+        for number in range(steps):
+            if number % self._spacing == 0:
+                self._states.append(self._generator.get_state())
+            self._draw()
+
+    def __getitem__(self, i: int, /) -> Tensor:
+        if not 0 <= i < self._steps:
+            raise IndexError(f"level {i} has no noise of its own; expected 0 to {self._steps - 1}")
+        number = self._steps - 1 - i
+        state, further = divmod(number, self._spacing)
+        self._generator.set_state(self._states[state])
+        for _ in range(further):
+            self._draw()
+        return self._draw()
+
+    def _draw(self) -> Tensor:
+        return torch.randn(self._shape, generator=self._generator, dtype=torch.float32)

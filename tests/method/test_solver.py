@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reverse_personalization.method import schedule
-from reverse_personalization.method.solver import DPMSolverSDE, invert, noisiest_copy, replay
+from reverse_personalization.method.solver import EVEN_EXTRAPOLATION, DPMSolverSDE, invert, noisiest_copy, replay
 
 MEAN, VARIANCE = 0.3, 0.25
 
@@ -68,6 +68,81 @@ def test_first_step_is_first_order_and_a_new_solver_remembers_nothing() -> None:
     # Equal log spacing: c = 1/2, so the extrapolation is m + (m - previous) / 2.
     assert second.item() == pytest.approx(decay + (1 - decay) * (0.25 + (0.25 - 9.0) / 2))
     assert DPMSolverSDE(sigmas).step(0, y, m)[0].item() == mu.item()
+
+
+# --- the extrapolation limit ---------------------------------------------------------------------------------
+
+LIMITS = [0.0, EVEN_EXTRAPOLATION, 1.0, math.inf]
+
+
+def extrapolation(sigmas: list[float], limit: float) -> list[float]:
+    """Each step's c, read from what the solver does with a prediction that grows by 1 a step from y = 0."""
+    solver = DPMSolverSDE(sigmas, limit)
+    found = []
+    for i in range(len(sigmas) - 1):
+        mu, _ = solver.step(i, torch.zeros(1, dtype=torch.float64), torch.tensor([float(i)], dtype=torch.float64))
+        found.append(mu.item() / (1 - (sigmas[i + 1] / sigmas[i]) ** 2) - i)
+    return found
+
+
+@pytest.mark.parametrize(("steps", "largest"), [(8, 2.1), (12, 2.0), (25, 1.7), (100, 1.1)])
+def test_the_limit_caps_the_step_down_to_timestep_1_and_none_that_is_below_it(steps: int, largest: float) -> None:
+    sigmas = sigmas_of(steps, 0.5)
+    free = extrapolation(sigmas, math.inf)
+    assert free[0] == 0.0
+    assert max(free) == free[-2] == pytest.approx(largest, abs=0.06)
+    for limit in LIMITS:
+        assert extrapolation(sigmas, limit) == pytest.approx([min(c, limit) for c in free], abs=1e-9)
+
+
+def test_levels_evenly_spaced_in_their_logarithm_extrapolate_by_half_and_are_not_limited() -> None:
+    sigmas = [8.0 * 0.7**i for i in range(7)]
+    assert extrapolation(sigmas, math.inf)[1:] == pytest.approx([EVEN_EXTRAPOLATION] * 5)
+
+
+@given(
+    steps=st.integers(2, 40),
+    denoise=st.sampled_from([0.3, 0.5, 1.0]),
+    limit=st.one_of(st.sampled_from(LIMITS), st.floats(0, 3)),
+    seed=st.integers(0, 2**31),
+)
+@settings(max_examples=40)
+def test_round_trip_at_any_limit(steps: int, denoise: float, limit: float, seed: int) -> None:
+    x0 = torch.randn(2, 4, 6, 5, generator=torch.Generator().manual_seed(seed))
+    sigmas = sigmas_of(steps, denoise)
+    noise = schedule.timestep_noise(x0.shape[1:], steps, seed)
+    start = noisiest_copy(x0, noise, sigmas)
+    z = invert(gaussian_denoiser, x0, start, noise, sigmas, extrapolation_limit=limit)
+    back = replay(gaussian_denoiser, start, z, sigmas, extrapolation_limit=limit)
+    assert (back - x0).abs().max() <= 1e-6
+
+
+def test_a_replay_at_another_limit_does_not_give_the_picture_back() -> None:
+    x0 = torch.randn(1, 4, 6, 5, generator=torch.Generator().manual_seed(0))
+    sigmas = sigmas_of(8, 0.5)
+    noise = schedule.timestep_noise(x0.shape[1:], 8, seed=3)
+    start = noisiest_copy(x0, noise, sigmas)
+    z = invert(gaussian_denoiser, x0, start, noise, sigmas, extrapolation_limit=EVEN_EXTRAPOLATION)
+    assert (replay(gaussian_denoiser, start, z, sigmas) - x0).abs().max() > 1e-2
+
+
+def test_no_limit_is_the_default_to_the_last_bit() -> None:
+    x0 = torch.randn(1, 4, 6, 5, generator=torch.Generator().manual_seed(0))
+    sigmas = sigmas_of(8, 0.5)
+    noise = schedule.timestep_noise(x0.shape[1:], 8, seed=3)
+    start = noisiest_copy(x0, noise, sigmas)
+    z = invert(gaussian_denoiser, x0, start, noise, sigmas)
+    assert torch.equal(invert(gaussian_denoiser, x0, start, noise, sigmas, extrapolation_limit=math.inf), z)
+    assert not torch.equal(invert(gaussian_denoiser, x0, start, noise, sigmas, extrapolation_limit=1.0), z)
+
+
+@pytest.mark.parametrize("limit", [-0.1, -math.inf, math.nan])
+def test_an_impossible_limit_is_refused(limit: float) -> None:
+    with pytest.raises(ValueError, match=r"extrapolation limit is .*; expected 0 \(first order\) or more"):
+        DPMSolverSDE([2.0, 1.0, 0.5], limit)
+
+
+# --- sampling and schedules --------------------------------------------------------------------------------
 
 
 def sampled_variance(steps: int) -> float:
@@ -136,3 +211,15 @@ def test_noise_is_drawn_from_the_least_noisy_up() -> None:
     drawn = schedule.timestep_noise((4, 3, 3), 2, seed=11)
     assert torch.equal(drawn[1], first)
     assert torch.equal(drawn[0], second)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 3), (1, 1, 1), (4, 8, 8)])
+@pytest.mark.parametrize("steps", [2, 15, 16, 17, 33, 100])
+def test_noise_drawn_again_is_the_same_to_the_last_bit_in_any_order(shape: tuple[int, ...], steps: int) -> None:
+    kept = schedule.timestep_noise(shape, steps, seed=5)
+    draws = schedule.NoiseDraws(shape, steps, seed=5)
+    for i in [*range(steps), steps - 1, 0, steps // 2]:
+        assert torch.equal(draws[i], kept[i])
+    for outside in (-1, steps):
+        with pytest.raises(IndexError, match=f"expected 0 to {steps - 1}"):
+            draws[outside]
