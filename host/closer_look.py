@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..reverse_personalization.geometry.drawn_faces import Search
-from ..reverse_personalization.geometry.face_search import crop_search_size, turned_search_plan
+from ..reverse_personalization.geometry.drawn_faces import Search, part_search
 from .insight import FacePack
 
 CLOSER_THRESHOLD = 0.05
@@ -14,11 +13,11 @@ it only has to say where its landmarks are."""
 
 
 def closer_search(pack: FacePack, det_size: int) -> Search:
-    """The search of a part of a picture, in all quarter turns.
+    """The search of a part of a picture, down to CLOSER_THRESHOLD.
 
     Args:
         pack: whose detector searches.
         det_size: pixels, a multiple of 32.
     """
     keen = replace(pack, threshold=min(pack.threshold, CLOSER_THRESHOLD))
-    return lambda part: keen.search(part, crop_search_size(max(part.shape[:2]), det_size), turned_search_plan)
+    return part_search(keen.search, det_size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from ..reverse_personalization.assurance.matching import Appearance
-from ..reverse_personalization.geometry import evidence
+from ..reverse_personalization.geometry.evidence import FAINT, LOOK_SCORE, faces_among
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
-from ..reverse_personalization.geometry.finds import (
-    MIN_VISIBLE,
-    Finds,
-    fragments,
-    landmarks_agree,
-    visible_fraction,
-)
-from ..reverse_personalization.geometry.nested import nested_finds
+from ..reverse_personalization.geometry.finds import Finds
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
-
-LOOK_SCORE = 0.1
-"""Score from which one look counts as having seen something; below it nearly every point of a picture would."""
 
 SYMMETRIC = (127.5, 127.5)
 PIXELS = (0.0, 1.0)
@@ -40,12 +31,6 @@ PIXELS = (0.0, 1.0)
 
 LEAST_SCORE = 0.01
 """Lowest threshold: below it every point of a picture is a find, far too many to sort out or wait for."""
-
-FAINT = 0.5
-"""Fraction of the threshold from which a find may be a face that was seen before."""
-
-DOUBT = 0.15
-"""A find whose score is less than this above the threshold may be something else than a face."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,43 +83,16 @@ class FacePack:
         # If a fixed size is not square, the view fills its shorter side.
         size = min(fixed) if fixed else None
         views = plan(height, width, det_size, size)
-        lowest = self.threshold * (FAINT if faint else 1)
-        finds = self._look(picture, views)
-        kept = visible_fraction(finds.boxes, height, width) >= MIN_VISIBLE
-        kept &= ~fragments(finds.boxes, finds.views, finds.cut)
-        finds = finds.only(kept)
-        scores, chosen = [], []
-        for members in evidence.things(finds):
-            seen, surest = evidence.of_views(finds, members, views, height, width)
-            closer = None
-            if evidence.HOPELESS <= seen < evidence.CERTAIN:
-                box, turns = finds.boxes[members[0]], views[finds.views[members[0]]].turns
-                looks = evidence.closer_views(box, turns, height, width, size)
-                closer = evidence.of_closer_looks(box, self._look_closer(picture, looks))
-            score = evidence.score(seen, closer, surest)
-            if score >= lowest:
-                scores.append(score)
-                chosen.append(int(members[0]))
-        agree = landmarks_agree(finds.rated, finds.landmarks, chosen)
-        found = [
-            Detection(
-                box=tuple(finds.boxes[number, :4].tolist()),
-                landmarks=tuple((x, y) for x, y in finds.landmarks[number].tolist()),
-                score=score,
-                landmarks_agree=clear,
-                doubtful=score < self.threshold + DOUBT,
-            )
-            for number, score, clear in zip(chosen, scores, agree, strict=True)
-        ]
-        around = nested_finds(
-            np.array([face.box for face in found]).reshape(-1, 4),
-            np.array([face.score for face in found]),
-            np.array([not face.doubtful for face in found], bool),
+        return faces_among(
+            self._look(picture, views),
+            views,
+            partial(self._look_closer, picture),
             height,
             width,
+            threshold=self.threshold,
+            lowest=self.threshold * (FAINT if faint else 1),
+            fixed_size=size,
         )
-        faces = [face for face, drop in zip(found, around, strict=True) if not drop]
-        return sorted(faces, key=lambda face: -face.score)
 
     def _look(self, picture: NDArray[np.uint8], views: Sequence[View]) -> Finds:
         """All finds of all views."""

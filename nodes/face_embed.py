@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ..host.closer_look import closer_search
 from ..host.face_packs import DEFAULT_PACK, installed_packs
-from ..host.insight import DOUBT, LEAST_SCORE, load_pack
+from ..host.insight import LEAST_SCORE, load_pack
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.assurance.verdict import pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images, mask_boxes, numbers_chosen
 from ..reverse_personalization.geometry.detections import detections_of_images
 from ..reverse_personalization.geometry.drawn_faces import Decided, decide, with_detections
+from ..reverse_personalization.geometry.evidence import DOUBT
 from ..reverse_personalization.geometry.face_search import search_plan, second_search_plan
 from ..reverse_personalization.geometry.faces import (
     EMBEDDING_WIDTH,

@@ -25,14 +25,13 @@ import numpy as np
 from harness.in_process import part
 from miniature.layout import FACE_PACK, WEIGHTS
 from miniature.workflow import FOUND_SCORE
+from reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE
 
 from .cases import HUGE_KIND, RARE, SCHEDULE, cases, draw_case, kind_of
-from .judging import SEEN, FaceRecord, Find, match_in_turn
+from .judging import SEEN, FaceRecord, Find, match
 from .photographs import Photograph
 from .summary import PROMISED_SIZE, SMALL_SIZE, promised, table
 from .workers import Worker, run_all
-
-DETECTOR_SIZE = 640
 
 KINDS = tuple(kind for kind in (*SCHEDULE, *RARE) if kind not in ("one pixel", "not finite"))
 USUAL = tuple(kind for kind in KINDS if kind != HUGE_KIND)
@@ -57,7 +56,7 @@ class Row:
 
 
 class Searcher(Worker[Row]):
-    """Runs the graph's second search. Both searches see the same picture, so its surer finds count for the first."""
+    """Runs the search that Embed Faces and Identity Check share."""
 
     def __init__(self, seed: int, models: Path, deadline: float) -> None:
         super().__init__(seed, models, deadline)
@@ -73,18 +72,16 @@ class Searcher(Worker[Row]):
         """Return a record of every face that was drawn, and the number of finds that match none."""
         levels = np.round(np.clip(photograph.pixels, 0, 1) * 255).astype(np.uint8)[..., :3]
         picture = np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3))[..., ::-1])
-        # Finds are sorted by score, the highest first.
-        finds = self._pack.search(picture, DETECTOR_SIZE, self._plan)
-        sure = sum(find.score >= FOUND_SCORE for find in finds)
+        finds = self._pack.search(picture, DEFAULT_DETECTOR_SIZE, self._plan)
         places = [Find(find.box, np.array(find.landmarks)) for find in finds]
-        matches = match_in_turn(photograph.faces, places, sure)
+        matches = match(photograph.faces, places)
         faces = tuple(
             FaceRecord(
                 size=face.size,
                 yaw=face.yaw,
                 roll=face.roll,
                 seen=face.visible * face.inside,
-                found="" if number is None else "first" if number < sure else "second",
+                found="" if number is None else "first",
             )
             for face, number in zip(photograph.faces, matches, strict=True)
         )

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.in_process import load_pack, part, run_node
+from reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE
 
 from .cache import PACK_NAME, cache
 
-DET_SIZE = 640
+DET_SIZE = DEFAULT_DETECTOR_SIZE
 """The nodes' default."""
 
 

@@ -41,7 +41,7 @@ def replayed(picture: Picture) -> Iterator[None]:
     numbers = _keys(finds)
 
     def detect(self: Any, view: Any, *canvas: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-        lowest = min(insight.LOOK_SCORE, self.threshold)
+        lowest = min(evidence.LOOK_SCORE, self.threshold)
         if lowest < THRESHOLD:
             raise LookupError(f"scores from {lowest:g} on are asked for; stored from {THRESHOLD:g} on")
         key = (view.size, view.border, view.mirrored, view.turns, tuple(view.tile or (-1,) * 4))
@@ -51,8 +51,8 @@ def replayed(picture: Picture) -> Iterator[None]:
         boxes = np.concatenate([finds.boxes[here], finds.scores[here, None]], axis=1)
         return boxes, finds.landmarks[here].astype(np.float64)
 
-    insight: Any = host.module("host.insight")
-    kind = insight.FacePack
+    kind: Any = host.module("host.insight").FacePack
+    evidence: Any = host.module("reverse_personalization.geometry.evidence")
     own, own_closer = kind._detect, kind._look_closer
 
     def look_closer(self: Any, *arguments: Any) -> list[NDArray[Any]]:

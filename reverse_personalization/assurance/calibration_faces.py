@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry.face_search import DEFAULT_DETECTOR_SIZE
 from ..geometry.faces import Detection
 from .checking import FaceRecogniser
-from .comparison import ALIGNMENT_ERROR, Unit, nearby_alignments
+from .comparison import ALIGNMENT_ERROR, Unit, nearby_alignments, unit_of
 from .matching import measurable
 from .spoiling import SPOILT
 
@@ -31,9 +32,6 @@ SPOILT_FACES = 100
 
 RESCALED_FACES = 20
 """How many are also seen with the other input scaling."""
-
-DET_SIZE = 640
-"""Side of the detector's input, pixels; what the nodes take if nobody chooses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +69,7 @@ def only_face(recogniser: FaceRecogniser, picture: NDArray[np.uint8]) -> Detecti
         recogniser: finds faces.
         picture: to search.
     """
-    found = [face for face in recogniser.search(picture, DET_SIZE) if face.score >= LEAST_SCORE]
+    found = [face for face in recogniser.search(picture, DEFAULT_DETECTOR_SIZE) if face.score >= LEAST_SCORE]
     found.sort(key=lambda face: face.area, reverse=True)
     if not found:
         return "no face was found"
@@ -113,9 +111,6 @@ def _surroundings(picture: NDArray[np.uint8], face: Detection) -> tuple[NDArray[
 def _see(recogniser: FaceRecogniser, picture: NDArray[np.uint8], face: Detection) -> Seen | None:
     # The first of the nearby alignments is the face itself, the next four are moved to the four sides.
     places = [*nearby_alignments(face), *nearby_alignments(face, ALIGNMENT_ERROR / 2)[1:5]]
-    vectors = [recogniser.embedding(picture, place) for place in places]
-    lengths = [float(np.linalg.norm(vector)) for vector in vectors]
-    if not all(np.isfinite(length) and length > 0 for length in lengths):
-        return None
-    units = tuple(vector / length for vector, length in zip(vectors, lengths, strict=True))
-    return Seen(units[:-4], units[-4:])
+    units = [unit_of(recogniser.embedding(picture, place)) for place in places]
+    known = tuple(unit for unit in units if unit is not None)
+    return Seen(known[:-4], known[-4:]) if len(known) == len(units) else None

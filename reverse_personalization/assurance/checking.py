@@ -14,17 +14,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.drawn_faces import Search
-from ..geometry.face_search import (
-    SearchPlan,
-    crop_search_size,
-    search_plan,
-    second_search_plan,
-    turned_search_plan,
-)
+from ..geometry.drawn_faces import part_search
+from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
 from ..geometry.faces import UNDECIDED, Decisions, Detection, Face, in_stable_order
 from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
-from .comparison import Unit, largest_cosine, nearby_alignments
+from .comparison import Unit, largest_cosine, nearby_alignments, unit_of
 from .decided import decided_verdicts, joined, with_drawn_seen
 from .matching import Appearance, face_change, match_again, measurable, part_of, status_of
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
@@ -269,7 +263,8 @@ class Checker:
         """
         plan = second_search_plan if second_search else search_plan
         seen, faint = self._search(result, det_size, plan)
-        sure = in_stable_order(with_drawn_seen(seen, decisions.drawn_faces, self._closer(det_size), result))
+        closer = part_search(self.recogniser.search, det_size)
+        sure = in_stable_order(with_drawn_seen(seen, decisions.drawn_faces, closer, result))
         # Matched in one go, because a find belongs to one person at most.
         found, all_matches = match_again([*faces, *left_out, *to_cover], sure, faint)
         matches, kept = all_matches[: len(faces)], all_matches[len(faces) : len(faces) + len(left_out)]
@@ -278,14 +273,16 @@ class Checker:
         places = [
             (face,) if match is None else (face, found[match]) for face, match in zip(faces, matches, strict=True)
         ]
+        parts = {}
         for number in set(range(len(found))) - set(all_matches):
             owner = part_of(found[number], places)
-            if owner is not None and self._changed(self._find(original, result, found[number], owner, True)):
-                owners[number] = owner
+            part = None if owner is None else self._find(original, result, found[number], owner, True)
+            if part is not None and self._changed(part):
+                parts[number], owners[number] = part, part.owner
         strangers = [number for number in range(len(found)) if number not in owners]
         owners |= {number: len(faces) + place for place, number in enumerate(strangers)}
         finds = [
-            self._find(original, result, face, owners[number], owners[number] < len(faces))
+            parts.get(number) or self._find(original, result, face, owners[number], owners[number] < len(faces))
             for number, face in enumerate(found)
         ]
         befores = [self.original(original, face) for face in faces]
@@ -306,20 +303,13 @@ class Checker:
         sure = [face for face in found if face.score >= self.recogniser.threshold]
         return sure, [face for face in found if face.score < self.recogniser.threshold]
 
-    def _closer(self, det_size: int) -> Search:
-        return lambda part: self.recogniser.search(
-            part, crop_search_size(max(part.shape[:2]), det_size), turned_search_plan
-        )
-
     def _find(self, original: Picture, result: Picture, face: Detection, owner: int, was_to_change: bool) -> Find:
         if not measurable(face):
             return Find(face, None, None, owner, was_to_change)
         return Find(face, self._unit(result, face), self._unit(original, face), owner, was_to_change)
 
     def _unit(self, picture: Picture, face: Detection) -> Unit | None:
-        embedding = self.recogniser.embedding(picture, face)
-        norm = float(np.linalg.norm(embedding))
-        return embedding / norm if np.isfinite(norm) and norm > 0 else None
+        return unit_of(self.recogniser.embedding(picture, face))
 
     def _status(self, original: Original, result: Picture, found: Find | None) -> tuple[float | None, Status, str]:
         """Similarity (None if unmeasurable), status and reason."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..geometry.faces import Detection
 from ..geometry.template import ARCFACE_LANDMARKS, ARCFACE_SIDE
+from .comparison import unit_of
 
 if TYPE_CHECKING:
     from .checking import FaceRecogniser
@@ -52,9 +53,7 @@ def least_cosine(recogniser: FaceRecogniser, picture: NDArray[np.uint8], face: D
         face: in it.
     """
     places = [(picture, face), *((probe, PROBE_FACE) for probe in probes())]
-    vectors = [recogniser.embedding(pixels, place) for pixels, place in places]
-    lengths = [float(np.linalg.norm(vector)) for vector in vectors]
-    units = [v / n if np.isfinite(n) and n > 0 else None for v, n in zip(vectors, lengths, strict=True)]
+    units = [unit_of(recogniser.embedding(pixels, place)) for pixels, place in places]
     cosines = [float(units[0] @ unit) for unit in units[1:] if units[0] is not None and unit is not None]
     return min(cosines, default=None)
 

@@ -21,6 +21,12 @@ COMPARISON = f"best of nine alignments {ALIGNMENT_ERROR:g} apart and of the face
 """What `largest_cosine` compares, in words: a threshold measured for another comparison is another threshold."""
 
 
+def unit_of(embedding: NDArray[np.float64]) -> Unit | None:
+    """An embedding [D] at unit length; None if it has no direction: its length is 0 or not finite."""
+    length = float(np.linalg.norm(embedding))
+    return embedding / length if np.isfinite(length) and length > 0 else None
+
+
 def nearby_alignments(face: Detection, error: float = ALIGNMENT_ERROR) -> list[Detection]:
     """A face, and copies of it with the landmarks moved, turned or resized by `error`.
 

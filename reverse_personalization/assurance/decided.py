@@ -65,7 +65,7 @@ def decided_verdicts(
     """The verdicts on the faces of a result that were not to be changed, after a person's decisions.
 
     Args:
-        unhandled: the verdicts before, each with one place.
+        unhandled: the verdicts before; a decision is about the first place of each.
         here: the decisions of those who check; each face that they draw has to be covered, and may not be kept.
         everywhere: all decisions about the picture.
         kept: the faces of the original, see `struck_out`.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..geometry.boxes import areas, intersection_over_union, shared_areas
+from ..geometry.boxes import fraction_inside, intersection_over_union
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from .operating_point import judge_similarity
 from .verdict import AGE_STEP, FaceChange, Status
@@ -133,7 +133,7 @@ def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | No
     box = np.array([find.box])
     for number, places in enumerate(changed):
         boxes = np.array([place.box for place in places])
-        inside = shared_areas(box, boxes)[0] / areas(box)
+        inside = fraction_inside(box, boxes)[0]
         sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
         smaller = np.max(box[0, 2:4] - box[0, :2]) <= PART_MAX_SIDE * sides
         if ((inside >= PART_MIN_INSIDE) & smaller).any():

@@ -27,6 +27,12 @@ def shared_areas(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
     return shared
 
 
+def fraction_inside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Fraction of each box's area that lies in each of the others, [N, M] in [0, 1]."""
+    inside: NDArray[Any] = shared_areas(boxes, others) / areas(boxes)[:, None]
+    return inside
+
+
 def intersection_over_union(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
     """Shared area of each pair as a part of what the two cover together, [N, M] in [0, 1].
 

@@ -9,7 +9,7 @@ Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,26 @@ from numpy.typing import NDArray
 
 from .boxes import intersection_over_union
 from .face_search import View
-from .finds import SAME_FACE_IOU, Finds, surest_first
+from .faces import Detection
+from .finds import (
+    MIN_VISIBLE,
+    Finds,
+    fragments,
+    landmarks_agree,
+    same_thing,
+    surest_first,
+    visible_fraction,
+)
+from .nested import nested_finds
+
+LOOK_SCORE = 0.1
+"""Score from which one look counts as having seen something; below it nearly every point of a picture would."""
+
+FAINT = 0.5
+"""Fraction of the threshold from which a find may be a face that was seen before."""
+
+DOUBT = 0.15
+"""A find whose score is less than this above the threshold may be something else than a face."""
 
 VISIBLE_PIXELS = 10.0
 """Smallest longer side, in detector pixels, of a face that a view can be expected to see."""
@@ -59,7 +78,7 @@ def things(finds: Finds) -> list[NDArray[np.intp]]:
     order = surest_first(finds)
     groups = []
     while order.size:
-        same = intersection_over_union(finds.boxes[order[:1]], finds.boxes[order])[0] > SAME_FACE_IOU
+        same = same_thing(finds.boxes[order[:1]], finds.boxes[order])[0]
         same[0] = True
         groups.append(order[same])
         order = order[~same]
@@ -157,6 +176,64 @@ def of_closer_looks(box: NDArray[Any], looks: Sequence[NDArray[Any]]) -> float:
         same = intersection_over_union(box[None], seen)[0] >= MATCHES_CLOSER
         scores.append(float(seen[same, 4].max()) if same.any() else 0.0)
     return float(np.mean(scores))
+
+
+def faces_among(
+    finds: Finds,
+    views: Sequence[View],
+    look_closer: Callable[[Sequence[View]], Sequence[NDArray[Any]]],
+    height: int,
+    width: int,
+    *,
+    threshold: float,
+    lowest: float,
+    fixed_size: int | None = None,
+) -> list[Detection]:
+    """The faces among the finds of all views of a picture.
+
+    Args:
+        finds: of all views.
+        views: of the picture.
+        look_closer: shows the detector the picture in other views; returns what each sees, boxes [F, 5] in its pixels.
+        height: of the picture, pixels.
+        width: of the picture, pixels.
+        threshold: score of a face; less than DOUBT above it, a find is doubtful.
+        lowest: score from which a find is returned.
+        fixed_size: the only size that the detector's file accepts, or None if it accepts any.
+
+    Returns:
+        In pixels of the picture, each face once, from its surest view; the highest score comes first.
+    """
+    kept = visible_fraction(finds.boxes, height, width) >= MIN_VISIBLE
+    kept &= ~fragments(finds.boxes, finds.views, finds.cut)
+    finds = finds.only(kept)
+    scores, chosen = [], []
+    for members in things(finds):
+        seen, surest = of_views(finds, members, views, height, width)
+        closer = None
+        if HOPELESS <= seen < CERTAIN:
+            box, turns = finds.boxes[members[0]], views[finds.views[members[0]]].turns
+            closer = of_closer_looks(box, look_closer(closer_views(box, turns, height, width, fixed_size)))
+        sure = score(seen, closer, surest)
+        if sure >= lowest:
+            scores.append(sure)
+            chosen.append(int(members[0]))
+    agree = landmarks_agree(finds.rated, finds.landmarks, chosen)
+    found = [
+        Detection(
+            box=tuple(finds.boxes[number, :4].tolist()),
+            landmarks=tuple((x, y) for x, y in finds.landmarks[number].tolist()),
+            score=sure,
+            landmarks_agree=clear,
+            doubtful=sure < threshold + DOUBT,
+        )
+        for number, sure, clear in zip(chosen, scores, agree, strict=True)
+    ]
+    around = nested_finds(
+        finds.boxes[chosen], np.array(scores), np.array([not face.doubtful for face in found], bool), height, width
+    )
+    faces = [face for face, drop in zip(found, around, strict=True) if not drop]
+    return sorted(faces, key=lambda face: -face.score)
 
 
 def score(views: float, closer: float | None, surest: float) -> float:

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 SIZE_STEP = 32
 """The detector's coarsest stride; its input sizes are multiples of it."""
 
+DEFAULT_DETECTOR_SIZE = 640
+"""Side, in pixels, of the square that the detector gets first, if nobody chooses another."""
+
 MAX_DETECTOR_SIZE = 4096
 """Largest side, in pixels, of the square that the detector gets."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import areas, intersection_over_union, shared_areas
+from .boxes import areas, fraction_inside, intersection_over_union
 
 MIN_VISIBLE = 0.25
 """A find is dropped if less than this fraction of its box lies in the picture: there is no face to change there."""
@@ -112,10 +112,9 @@ def fragments(boxes: NDArray[Any], views: NDArray[Any], cut: NDArray[np.bool_]) 
     # One view at a time: a low threshold makes thousands of finds, too many to compare all with all in memory.
     for view in np.unique(views):
         own = np.flatnonzero(views == view)
-        shared = shared_areas(boxes[own], boxes)
         # [finds of this view, F].
-        inside = (shared / area[own, None] > FRAGMENT_MIN_INSIDE) & np.less.outer(area[own], area)
-        same_face = _same_face(boxes[own], boxes)
+        inside = (fraction_inside(boxes[own], boxes) > FRAGMENT_MIN_INSIDE) & np.less.outer(area[own], area)
+        same_face = same_thing(boxes[own], boxes)
         seen = (same_face | (inside & cut[own, None])).any(axis=0)
         much_surer = np.less.outer(score[own], FRAGMENT_MAX_SCORE_RATIO * score)
         fragment = inside & ~cut & (cut[own, None] | (much_surer & ~seen))
@@ -138,14 +137,14 @@ def landmarks_agree(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequen
     result = []
     for number in chosen:
         box = boxes[number]
-        [same] = _same_face(box[None], boxes)
+        [same] = same_thing(box[None], boxes)
         rivals = same & (boxes[:, 4] >= RIVAL_MIN_SCORE_RATIO * box[4])
         distances = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
         result.append(bool((distances <= AGREEMENT_TOLERANCE * np.max(box[2:4] - box[:2])).all()))
     return result
 
 
-def _same_face(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+def same_thing(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each of N boxes shows the same face as each of M others, [N, M] (SAME_FACE_IOU)."""
     same: NDArray[np.bool_] = intersection_over_union(boxes, others) > SAME_FACE_IOU
     return same

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import areas, intersection_over_union, shared_areas
+from .boxes import areas, fraction_inside, intersection_over_union, shared_areas
 
 MIN_INSIDE = 0.8
 """A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
@@ -90,6 +90,6 @@ def _inside(boxes: NDArray[Any]) -> NDArray[np.bool_]:
     # The face is the ellipse inscribed in its box (`head_extent.HEAD_PER_FACE`): a neighbour may be seen in a corner.
     offsets = (middles[:, None] - middles[None]) / half_sides[None]
     on_face = (offsets**2).sum(-1) <= 1
-    result: NDArray[np.bool_] = on_face & (shared_areas(boxes, boxes) >= MIN_INSIDE * areas(boxes)[:, None])
+    result: NDArray[np.bool_] = on_face & (fraction_inside(boxes, boxes) >= MIN_INSIDE)
     np.fill_diagonal(result, False)
     return result
