@@ -27,7 +27,7 @@ from .finds import (
     surest_first,
     visible_fraction,
 )
-from .nested import nested_finds
+from .nested import nested_finds, parts_of_faces
 
 LOOK_SCORE = 0.1
 """Score from which one look counts as having seen something; below it nearly every point of a picture would."""
@@ -229,10 +229,10 @@ def faces_among(
         )
         for number, sure, clear in zip(chosen, scores, agree, strict=True)
     ]
-    around = nested_finds(
-        finds.boxes[chosen], np.array(scores), np.array([not face.doubtful for face in found], bool), height, width
-    )
-    faces = [face for face, drop in zip(found, around, strict=True) if not drop]
+    boxes, ratings = finds.boxes[chosen], np.array(scores)
+    known = np.array([not face.doubtful for face in found], bool)
+    dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known)
+    faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
     return sorted(faces, key=lambda face: -face.score)
 
 

@@ -1,9 +1,9 @@
-"""Which finds are too large to be faces, because there are faces inside them.
+"""Which finds are too large to be faces, because there are faces inside them, and which are too small: parts of one.
 
 A head is opaque: nobody's face is seen through it. A large find around several faces is therefore a group, a wall or a
 window that the detector takes for one face, and its cover would hide all of them. But a small find inside a large one
-may also be an eye or a cheek, and then the large one is the face. So a find is dropped only if it is doubtful: if what
-is inside it rates clearly higher.
+may also be an eye or a cheek, and then the large one is the face. So of two such finds only the one that rates clearly
+lower is dropped.
 
 Boxes are float [F, 4 or more] arrays whose first four columns are x0, y0, x1, y1 in pixels of the picture.
 """
@@ -20,9 +20,13 @@ from .boxes import areas, fraction_inside, intersection_over_union, shared_areas
 MIN_INSIDE = 0.8
 """A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
 
-SEVERAL_MAX_AREA, ONE_MAX_AREA = 1 / 4, 1 / 9
+SEVERAL_MAX_AREA, ONE_MAX_AREA = 0.4, 1 / 9
 """Largest area of a find inside another, as a fraction of the other's: where it is one of several, and where it is the
 only one and known to be a face. A child's face in front of an adult's is larger, and hides too much for a find."""
+
+PART_MAX_SIDE = 0.6
+"""Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye
+with its brow."""
 
 DOUBTFUL_RATING_RATIO = 0.75
 """A find is doubtful if it rates at most this fraction of what a find inside it rates: as much as a fragment of a face
@@ -81,6 +85,26 @@ def nested_finds(
         apart = (overlaps[np.triu_indices(len(within), 1)] <= APART_MAX_IOU).any()
         dropped[outer] = apart or (share[outer] >= HUGE and alone[:, outer].any())
     return dropped
+
+
+def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which finds are only parts of a face that was found as well.
+
+    Args:
+        boxes: [F, 4 or more], one for each thing found.
+        ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
+        known: bool [F], whether it is a face for sure; such a find is never a part.
+
+    Returns:
+        bool [F], True for a find of which MIN_INSIDE or more lies inside another one that rates clearly higher
+        (DOUBTFUL_RATING_RATIO) and is so large that it can be a part of it (PART_MAX_SIDE).
+    """
+    sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+    inside = fraction_inside(boxes, boxes) >= MIN_INSIDE
+    smaller = sides[:, None] <= PART_MAX_SIDE * sides[None]
+    clearer = ratings[:, None] <= DOUBTFUL_RATING_RATIO * ratings[None]
+    parts: NDArray[np.bool_] = (inside & smaller & clearer).any(axis=1) & ~known
+    return parts
 
 
 def _inside(boxes: NDArray[Any]) -> NDArray[np.bool_]:

@@ -88,6 +88,14 @@ def test_a_faint_find_is_a_face_only_where_there_was_one():
     assert [verdict.status for verdict in found.verdicts] == ["anonymised"]
 
 
+@pytest.mark.parametrize(("aside", "status"), [(4.0, "anonymised"), (8.0, "unmeasurable")])
+def test_a_faint_find_with_its_eyes_elsewhere_is_not_the_face_that_was_there(aside, status):
+    faint = replace(face(10 + aside, 10), score=0.2)
+    checker = Checker(Painted(faint), Thresholds(0.3, 0.4, "measured"), "painted", "guide")
+    found = checker.check(picture(left=1), [LEFT], picture(left=2), 640, True)
+    assert [verdict.status for verdict in found.verdicts] == [status]
+
+
 def chin(blue_before: int, blue_after: int) -> list[str]:
     """Statuses where a face was changed and the search of the result also finds something small inside it."""
     part = Detection((30, 40, 55, 65), tuple((x / 3 + 30, y / 3 + 40) for x, y in LEFT.landmarks), 0.5)

@@ -1,4 +1,4 @@
-"""Finds that are too large to be faces, because there are faces inside them."""
+"""Finds that are too large to be faces, because there are faces inside them, and finds of parts of a face."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.geometry.nested import nested_finds
+from reverse_personalization.geometry.nested import nested_finds, parts_of_faces
 
 HEIGHT, WIDTH = 600, 900
 GROUP = (150.0, 50.0, 650.0, 500.0)
@@ -71,6 +71,29 @@ def test_known_faces_and_the_surest_find_are_never_dropped(finds):
     ratings = [rating for _, rating, _ in given_]
     assert not any(given_[number][2] for number in gone)
     assert all(ratings[number] < max(ratings) for number in gone)
+
+
+FACE, CHIN = (100.0, 100.0, 200.0, 220.0), (120.0, 160.0, 170.0, 215.0)
+
+
+@pytest.mark.parametrize(
+    ("part", "rating", "known", "expected"),
+    [
+        pytest.param(CHIN, 0.5, False, True, id="a doubtful chin"),
+        pytest.param(CHIN, 0.8, False, False, id="as sure as the face"),
+        pytest.param(CHIN, 0.5, True, False, id="known to be a face"),
+        pytest.param((60.0, 160.0, 110.0, 215.0), 0.5, False, False, id="somebody beside the face"),
+        pytest.param((105.0, 110.0, 190.0, 215.0), 0.5, False, False, id="somebody nearly as large"),
+    ],
+)
+def test_a_doubtful_find_inside_a_clear_face_is_a_part_of_it(part, rating, known, expected):
+    parts = parts_of_faces(np.array([FACE, part]), np.array([0.9, rating]), np.array([True, known]))
+    assert parts.tolist() == [False, expected]
+
+
+def test_a_find_of_two_people_is_nobody():
+    left, right = (100.0, 100.0, 160.0, 170.0), (170.0, 105.0, 230.0, 180.0)
+    assert dropped((left, 0.8, True), (right, 0.7, True), ((95.0, 95.0, 235.0, 185.0), 0.45, False)) == [2]
 
 
 def test_nothing_found():
