@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,11 +58,13 @@ class InversionSampler(comfy.samplers.Sampler):
     Args:
         seed: of the noisy copies.
         batch: timesteps evaluated together, see `timesteps_together`; 0 lets the free memory decide.
+        extrapolation_limit: of the solver.
     """
 
-    def __init__(self, seed: int, batch: int) -> None:
+    def __init__(self, seed: int, batch: int, extrapolation_limit: float = math.inf) -> None:
         self.seed = seed
         self.batch = batch
+        self.extrapolation_limit = extrapolation_limit
         self.z: Tensor | None = None
         self.x_T: Tensor | None = None
         self.x0: Tensor | None = None
@@ -92,6 +95,7 @@ class InversionSampler(comfy.samplers.Sampler):
                 copies,
                 levels,
                 batch=min(batch, steps),
+                extrapolation_limit=self.extrapolation_limit,
                 progress=_progress(bar, callback, steps),
             )
         self.z, self.x_T, self.x0 = z.cpu(), x_T.cpu(), x0.cpu()
@@ -156,6 +160,7 @@ class ReplaySampler(comfy.samplers.Sampler):
                 trajectory.x_T.to(device),
                 trajectory.z,
                 trajectory.sigmas.tolist(),
+                extrapolation_limit=trajectory.extrapolation_limit,
                 progress=_progress(bar, callback, trajectory.steps),
                 hold=hold_region(trajectory, device),
             )
@@ -173,6 +178,7 @@ def record_trajectory(
     *,
     seed: int,
     batch: int,
+    extrapolation_limit: float = math.inf,
     fingerprint: ModelFingerprint,
     callback: Callback | None,
     disable_pbar: bool,
@@ -186,6 +192,7 @@ def record_trajectory(
         source: the guider's text, for the record.
         seed: of the noisy copies.
         batch: timesteps that may be evaluated together; 0 lets the free memory decide.
+        extrapolation_limit: of the solver, 0 or more.
         fingerprint: of the guider's model.
         callback: of the host, for previews and progress.
         disable_pbar: no progress bar on the console.
@@ -195,7 +202,7 @@ def record_trajectory(
     """
     together = timesteps_together(guider, batch, len(sigmas) - 1)
     guider.reserve(max(1, together) * latent.shape[0])
-    sampler = InversionSampler(seed, together)
+    sampler = InversionSampler(seed, together, extrapolation_limit)
     nothing = torch.zeros_like(latent)  # the sampler brings its own noise
     guider.sample(nothing, latent, sampler, sigmas, callback=callback, disable_pbar=disable_pbar, seed=seed)
     assert sampler.z is not None
@@ -210,6 +217,7 @@ def record_trajectory(
         source=source,
         seed=seed,
         fingerprint=fingerprint,
+        extrapolation_limit=extrapolation_limit,
     )
 
 

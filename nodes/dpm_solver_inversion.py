@@ -14,7 +14,7 @@ from ..host.guider import NullIdentityGuider
 from ..host.latent import checked_samples
 from ..host.sampling import record_trajectory, sampling_sigmas
 from ..reverse_personalization.method.trajectory import Conditioning
-from .inputs import SCALE_RANGE
+from .inputs import NO_EXTRAPOLATION_LIMIT, SCALE_RANGE, extrapolation_limit_input
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 
@@ -99,6 +99,7 @@ class DPMSolverInversion(io.ComfyNode):
                         "(up to 16). At 1 the trajectory reproduces the picture up to rounding."
                     ),
                 ),
+                extrapolation_limit_input(NO_EXTRAPOLATION_LIMIT),
             ],
             outputs=[
                 NoiseTrajectorySocket.Output(
@@ -120,6 +121,7 @@ class DPMSolverInversion(io.ComfyNode):
         negative: Conditioning | None = None,
         cfg: float = 1.0,
         batch: int = 1,
+        extrapolation_limit: float = NO_EXTRAPOLATION_LIMIT,
     ) -> io.NodeOutput:
         """Invert every latent of the batch."""
         samples = checked_samples(model, latent)
@@ -131,6 +133,7 @@ class DPMSolverInversion(io.ComfyNode):
             source,
             seed=seed,
             batch=batch,
+            extrapolation_limit=extrapolation_limit,
             fingerprint=fingerprint(model),
             callback=latent_preview.prepare_callback(model, steps),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,

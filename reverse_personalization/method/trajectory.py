@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,6 +43,7 @@ class NoiseTrajectory:
         seed: of the noisy copies.
         fingerprint: of the model and the adapter.
         region: the part that a replay must not change; None if it may change everything.
+        extrapolation_limit: of the solver (`solver.DPMSolverSDE`), the same for the inversion and every replay.
     """
 
     sigmas: Tensor
@@ -53,6 +55,7 @@ class NoiseTrajectory:
     seed: int
     fingerprint: ModelFingerprint
     region: KeptRegion | None = None
+    extrapolation_limit: float = math.inf
 
     @property
     def steps(self) -> int:

@@ -67,6 +67,23 @@ def test_the_miniature_gives_the_latent_back(
         assert (model.model.process_latent_in(back) - x0).abs().max() <= limit
 
 
+@pytest.mark.parametrize("limit", [0.0, 0.5, 1.0])
+def test_the_latent_comes_back_at_any_extrapolation_limit(small: SmallModel, limit: float) -> None:
+    latent = small.latent()
+    trajectory = small.invert(latent, 8, extrapolation_limit=limit)
+    back = small.sample(trajectory, small.faces(), cfg=0.0)
+    assert (small.model_space(back) - small.model_space(latent["samples"])).abs().max() <= 1e-6
+
+
+def test_a_replay_takes_the_extrapolation_limit_of_its_inversion(small: SmallModel) -> None:
+    free, limited, none = (
+        small.sample(small.invert(small.latent(), 8, **limits), small.faces(), -5.0)
+        for limits in ({}, {"extrapolation_limit": 0.5}, {"extrapolation_limit": 10.0})
+    )
+    assert torch.equal(free, none)
+    assert (free - limited).abs().max() > 1e-3
+
+
 def test_a_crop_of_nobody_comes_back_at_any_scale(small: SmallModel) -> None:
     latent = small.latent()
     trajectory = small.invert(latent, steps=10)
