@@ -21,6 +21,8 @@ from .nodes.face_paste import ReverseIdentityFacePaste
 from .nodes.face_region_mask import ReverseIdentityRegionMask
 from .nodes.identity_adapter_loader import ReverseIdentityAdapterLoader
 from .nodes.identity_check import ReverseIdentityCheck
+from .nodes.identity_edit import ReverseIdentityEdit
+from .nodes.identity_edit_retry import ReverseIdentityEditRetry
 from .nodes.keep_region import ReverseIdentityKeepRegion
 from .nodes.load_folder import ReverseIdentityLoadFolder
 from .nodes.load_photograph import ReverseIdentityLoadPhotograph
@@ -41,6 +43,8 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     ReverseIdentityFaceCrop,
     ReverseIdentityFacePaste,
     AttributePrompt,
+    ReverseIdentityEdit,
+    ReverseIdentityEditRetry,
     DPMSolverInversion,
     ReverseIdentityKSampler,
     ReverseIdentityGuider,

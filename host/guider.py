@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -39,7 +40,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         self._latents = 1
         self._coverage: TextCoverage | None = None
         self._rows_together: int | None = None
-        self._parts: dict[range, dict[str, ProcessedConds]] = {}
+        self._parts: dict[tuple[int, ...], dict[str, ProcessedConds]] = {}
 
     def set_cfg(self, cfg: float) -> None:
         """The host's; whoever changes the scale later, during a run, is found out."""
@@ -113,6 +114,15 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
             )
         return denoised
 
+    def reserve(self, rows: int) -> None:
+        """Have the host reserve memory for this many rows per call, if the sampler evaluates more than the latents."""
+
+        def prepare(executor: Any, model: ModelPatcher, noise_shape: Any, *args: Any, **kwargs: Any) -> Any:
+            return executor(model, [rows, *noise_shape[1:]], *args, **kwargs)
+
+        self.model_options = create_model_options_clone(self.model_patcher.model_options)
+        add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, prepare, self.model_options, is_model_options=True)
+
     def _predict(
         self, x: Tensor, timestep: Tensor, conds: dict[str, ProcessedConds], options: dict[str, Any], seed: int | None
     ) -> Tensor:
@@ -142,13 +152,28 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
             self._parts.clear()
         largest = min(x.shape[0], self._rows_together or x.shape[0])
         parts = equal_parts(x.shape[0], largest)
-        if len(parts) == 1:
+        numbers = self._numbers(x.shape[0])
+        if len(parts) == 1 and self._are_all(numbers):
             return [(parts[0], self.conds)]
+        found = []
         for rows in parts:
-            if rows not in self._parts:
-                latents = [row % self._latents for row in rows]
-                self._parts[rows] = select_processed(self.conds, latents, self._latents)
-        return [(rows, self._parts[rows]) for rows in parts]
+            chosen = tuple(numbers[row] for row in rows)
+            if chosen not in self._parts:
+                self._parts[chosen] = select_processed(self.conds, chosen, self._texts_rows())
+            found.append((rows, self._parts[chosen]))
+        return found
+
+    def _texts_rows(self) -> int:
+        """How many rows a conditioning has that is not the same for all."""
+        return self._latents
+
+    def _numbers(self, rows: int) -> list[int]:
+        """For each row to evaluate the number of its row in the conditionings."""
+        return [row % self._latents for row in range(rows)]
+
+    def _are_all(self, numbers: list[int]) -> bool:
+        """Whether the host gives these rows their conditionings by itself: all of them, in order, any times."""
+        return True
 
 
 class NullIdentityGuider(_IdentityGuider):
@@ -174,15 +199,6 @@ class NullIdentityGuider(_IdentityGuider):
             self.texts["negative"] = negative
             self.set_conds(with_identity(source, null), with_identity(negative, null))
             self.set_cfg(cfg)
-
-    def reserve(self, rows: int) -> None:
-        """Have the host reserve memory for this many rows per call, if the sampler evaluates more than the latents."""
-
-        def prepare(executor: Any, model: ModelPatcher, noise_shape: Any, *args: Any, **kwargs: Any) -> Any:
-            return executor(model, [rows, *noise_shape[1:]], *args, **kwargs)
-
-        self.model_options = create_model_options_clone(self.model_patcher.model_options)
-        add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, KEY, prepare, self.model_options, is_model_options=True)
 
 
 class NegativeIdentityGuider(_IdentityGuider):
@@ -234,6 +250,54 @@ class NegativeIdentityGuider(_IdentityGuider):
         return super().sample(noise, latent_image, *args, **kwargs)
 
 
+class StackedGuider(_IdentityGuider):
+    """Predicts under several branches in one call, each with its own text and identity.
+
+    What is made of the predictions, equation 5 included, is the sampler's affair.
+
+    Args:
+        model: with an identity adapter and nothing else (`patches.may_share_a_call`).
+        conditioning: with one row for each latent under each branch, `rows.stacked`: all latents under
+            the first branch, all under the second, and so on.
+        embeddings: float [K B, 512], unit length or zero, of the same rows.
+        texts: of the K branches, as the user gave them.
+        finite: whether latents that are not finite are an error.
+    """
+
+    def __init__(
+        self,
+        model: ModelPatcher,
+        conditioning: Conditioning,
+        embeddings: Tensor,
+        texts: Mapping[str, Conditioning],
+        *,
+        finite: bool = True,
+    ) -> None:
+        super().__init__(model)
+        self.finite = finite
+        self.texts.update(texts)
+        self._branches: Sequence[int] = range(len(texts))
+        self._rows = embeddings.shape[0]
+        self.inner_set_conds({_NULL: with_identity(conditioning, embeddings)})
+        # One branch in the host's eyes, so it is evaluated as the inversion's is.
+        self.set_cfg(0.0)
+        self.reserve(self._rows)
+
+    def ask(self, branches: Sequence[int]) -> None:
+        """Set the branches, by number from 0, that the rows of the next calls belong to."""
+        self._branches = branches
+
+    def _texts_rows(self) -> int:
+        return self._rows
+
+    def _numbers(self, rows: int) -> list[int]:
+        latents = rows // len(self._branches)
+        return [branch * latents + latent for branch in self._branches for latent in range(latents)]
+
+    def _are_all(self, numbers: list[int]) -> bool:
+        return numbers == list(range(self._rows))
+
+
 def reverse_identity_guider(
     model: ModelPatcher, trajectory: NoiseTrajectory, faces: Faces, guidance: IdentityGuidance, *, finite: bool = True
 ) -> NegativeIdentityGuider:
@@ -249,12 +313,7 @@ def reverse_identity_guider(
     Raises:
         ValueError: the trajectory belongs to another model or batch, or the adapter's weight is 0 but the scale is not.
     """
-    adapter = attached_adapter(model)
-    if adapter.weight == 0.0 and guidance.scale != 0.0:
-        raise ValueError(
-            f"the identity adapter has the weight 0 at a scale of {guidance.scale:g}: no identity reaches the network, "
-            "so the photograph would come out unchanged. Set the weight in Load Identity Adapter to 1 and invert again"
-        )
+    check_weight(model, guidance.scale)
     present = fingerprint(model)
     if present != trajectory.fingerprint:
         raise ValueError(
@@ -262,14 +321,44 @@ def reverse_identity_guider(
             f"{'; '.join(trajectory.fingerprint.differences(present))}. Connect the same model, LoRAs, patches and "
             "adapter to the inversion and to this node"
         )
-    if len(faces) != trajectory.batch:
+    check_one_face_each(trajectory.batch, faces)
+    return NegativeIdentityGuider(model, faces.embeddings(), guidance, trajectory.source, finite=finite)
+
+
+def check_weight(model: ModelPatcher, scale: float) -> None:
+    """Refuse an adapter whose weight lets no identity through.
+
+    Args:
+        model: with an identity adapter.
+        scale: of the guidance; at 0 the weight does not matter.
+
+    Raises:
+        ValueError: the weight is 0 and the scale is not.
+    """
+    if attached_adapter(model).weight == 0.0 and scale != 0.0:
+        raise ValueError(
+            f"the identity adapter has the weight 0 at a scale of {scale:g}: no identity reaches the network, so the "
+            "photograph would come out unchanged. Set the weight in Load Identity Adapter to 1 and run again"
+        )
+
+
+def check_one_face_each(latents: int, faces: Faces) -> None:
+    """Refuse faces of which there is not one for each latent.
+
+    Args:
+        latents: number of latents.
+        faces: whom to push away from.
+
+    Raises:
+        ValueError: there are more or fewer faces than latents.
+    """
+    if len(faces) != latents:
         per_image = ", ".join(str(len(image)) for image in faces.images)
         raise ValueError(
-            f"there are {trajectory.batch} latents in the trajectory but {len(faces)} faces (by image: "
-            f"{per_image}); guidance needs one face for each latent, in the same order. In Embed Faces select "
-            '"largest" for pictures of one person, or give it the pictures that were inverted'
+            f"there are {latents} latents but {len(faces)} faces (by image: {per_image}); guidance needs one face for "
+            'each latent, in the same order. In Embed Faces select "largest" for pictures of one person, or give it '
+            "the pictures that were encoded"
         )
-    return NegativeIdentityGuider(model, faces.embeddings(), guidance, trajectory.source, finite=finite)
 
 
 def check_finite(samples: Tensor) -> None:

@@ -16,8 +16,10 @@ import comfy.model_management
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..reverse_personalization.assurance.matching import Appearance
+from ..reverse_personalization.assurance.verdict import eight_bits
 from ..reverse_personalization.geometry.evidence import FAINT, LOOK_SCORE, faces_among
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
@@ -280,3 +282,15 @@ def read_pack(folder: Path, name: str, provider: str, threshold: float, width: i
         genderage=models.get("genderage"),
         landmarker=models.get("landmark_3d_68"),
     )
+
+
+def to_picture(image: Tensor) -> NDArray[np.uint8]:
+    """Convert an image to the format that InsightFace takes.
+
+    Args:
+        image: float [H, W, C], RGB, clipped to [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
+
+    Returns:
+        uint8 [H, W, 3], BGR.
+    """
+    return np.ascontiguousarray(eight_bits(image[..., :3].expand(-1, -1, 3))[..., ::-1])

@@ -1,29 +1,95 @@
-"""The retry in ComfyUI: check that its inputs belong together, and generate some of a trajectory's faces at a scale."""
+"""The retry in ComfyUI: its inputs are checked, and faces generated and judged at one scale after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import comfy.model_management
 import comfy.utils
+import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..reverse_personalization.assurance.retry import Generate
+from ..reverse_personalization.assurance.checking import Checker, Original
+from ..reverse_personalization.assurance.retry import Retries, retry_faces
+from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
+from ..reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE, crop_search_size
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.method.guidance import IdentityGuidance
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
+from .edit import Editor
 from .guider import reverse_identity_guider
+from .insight import to_picture
 from .rows import select_rows
 from .sampling import Callback, replay_trajectory
 
+Regenerate = Callable[[Sequence[int], Faces, IdentityGuidance, Callback], Tensor]
+"""(numbers of latents from 0, their faces, guidance with their texts, callback) -> latents [R, C, h, w]. Values that
+are not finite are not an error: the retry goes on to the next scale."""
 
-def check_crops(trajectory: NoiseTrajectory, vae: Any, faces: Faces, crops: Tensor) -> None:
-    """Refuse crops, faces and a VAE that do not belong to the trajectory.
+
+@dataclass(frozen=True, eq=False)
+class RetryTask:
+    """What is generated at several scales.
+
+    Attributes:
+        regenerate: makes latents.
+        latents: their shape, [B, C, h, w].
+        steps: the host's callbacks of one run of `regenerate`.
+        vae: ComfyUI's VAE.
+        faces: one for each latent.
+        crops: float [B, H, W, C], what was encoded.
+        attributes: text of the branch without identity, one for all or one for each; None takes the inversion's.
+        identity_scale: factor of the embeddings.
+        source: text of the branch with the identity, one for all or one for each; None takes the inversion's.
+
+    Raises:
+        ValueError: there is not one crop for each latent or one face for each crop, or the sizes differ.
+    """
+
+    regenerate: Regenerate
+    latents: Sequence[int]
+    steps: int
+    vae: Any
+    faces: Faces = field(repr=False)
+    crops: Tensor = field(repr=False)
+    attributes: Conditioning | None = field(repr=False)
+    identity_scale: float
+    source: Conditioning | None = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_crops(self.latents, self.vae, self.faces, self.crops)
+
+    def generate(self, rows: Sequence[int], scale: float, callback: Callback) -> Tensor:
+        """Generate some of the faces at a scale, and decode them.
+
+        Each face keeps the noise, texts, hints and region that it has in the whole batch, so it comes out the same in
+        any selection.
+
+        Args:
+            rows: numbers of faces from 0.
+            scale: of the guidance.
+            callback: called after each step.
+        """
+        batch = self.latents[0]
+
+        def some(texts: Conditioning | None) -> Conditioning | None:
+            return None if texts is None else select_rows(texts, rows, batch)
+
+        everyone = tuple(self.faces)
+        guidance = IdentityGuidance(scale, some(self.attributes), self.identity_scale, some(self.source))
+        theirs = replace(self.faces, images=tuple((everyone[row],) for row in rows))
+        decoded: Tensor = self.vae.decode(self.regenerate(rows, theirs, guidance, callback))
+        return decoded
+
+
+def check_crops(latents: Sequence[int], vae: Any, faces: Faces, crops: Tensor) -> None:
+    """Refuse crops, faces and a VAE that do not belong to the latents.
 
     Args:
-        trajectory: of B latents.
+        latents: shape of the latents, [B, C, h, w].
         vae: ComfyUI's VAE.
         faces: of the crops.
         crops: float [B, H, W, C].
@@ -32,11 +98,8 @@ def check_crops(trajectory: NoiseTrajectory, vae: Any, faces: Faces, crops: Tens
         ValueError: there is not one crop for each latent or one face for each crop, or the sizes differ.
     """
     count, height, width = crops.shape[:3]
-    if count != trajectory.batch:
-        raise ValueError(
-            f"there are {count} crops for {trajectory.batch} latents in the trajectory; connect the crops that were "
-            "inverted"
-        )
+    if count != latents[0]:
+        raise ValueError(f"there are {count} crops for {latents[0]} latents; connect the crops that were encoded")
     in_each = [len(image) for image in faces.images]
     if in_each != [1] * count:
         raise ValueError(
@@ -49,51 +112,88 @@ def check_crops(trajectory: NoiseTrajectory, vae: Any, faces: Faces, crops: Tens
             f"{width}x{height}; connect Embed Faces on the same crops"
         )
     scale = vae.spacial_compression_decode()
-    decoded = [side * scale for side in trajectory.x_T.shape[2:]]
+    decoded = [side * scale for side in latents[2:]]
     if decoded != [height, width]:
         raise ValueError(
-            f"the crops have {width}x{height} pixels, but the trajectory decodes to {decoded[1]}x{decoded[0]}; connect "
-            f"the crops that were inverted, with sides that are multiples of {scale}"
+            f"the crops have {width}x{height} pixels, but the latents decode to {decoded[1]}x{decoded[0]}; connect "
+            f"the crops that were encoded, with sides that are multiples of {scale}"
         )
 
 
-def generator(
-    model: ModelPatcher,
-    vae: Any,
-    trajectory: NoiseTrajectory,
-    faces: Faces,
-    attributes: Conditioning | None,
-    *,
-    identity_scale: float,
-    source: Conditioning | None,
-    callback: Callback,
-) -> Generate:
-    """A function that generates some of a trajectory's faces at a scale and decodes them.
-
-    Each face keeps the noise, texts, hints and region that it has in the whole batch, so it comes out the same in any
-    selection. A face with values that are not finite is not an error here: the retry goes on to the next scale.
+def replaying(model: ModelPatcher, trajectory: NoiseTrajectory) -> Regenerate:
+    """A `Regenerate` that replays a trajectory.
 
     Args:
         model: that made the trajectory.
-        vae: ComfyUI's VAE.
         trajectory: of B latents.
-        faces: one for each.
-        attributes: text of the branch without identity, one for all or one for each; None takes the inversion's.
-        identity_scale: factor of the embeddings.
-        source: text of the branch with the identity, one for all or one for each; None takes the inversion's.
-        callback: called after each step.
     """
-    everyone = tuple(faces)
 
-    def some(texts: Conditioning | None, rows: Sequence[int]) -> Conditioning | None:
-        return None if texts is None else select_rows(texts, rows, trajectory.batch)
+    def regenerate(rows: Sequence[int], faces: Faces, guidance: IdentityGuidance, callback: Callback) -> Tensor:
+        part = trajectory.select(rows, select_rows(trajectory.source, rows, trajectory.batch))
+        guider = reverse_identity_guider(model, part, faces, guidance, finite=False)
+        return replay_trajectory(guider, part, callback=callback, disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED)
+
+    return regenerate
+
+
+def editing(editor: Editor) -> Regenerate:
+    """A `Regenerate` that edits in one pass.
+
+    Args:
+        editor: of B latents.
+    """
+
+    def regenerate(rows: Sequence[int], faces: Faces, guidance: IdentityGuidance, callback: Callback) -> Tensor:
+        everyone = list(rows) == list(range(editor.source.batch))
+        return editor.run(
+            faces,
+            guidance,
+            None if everyone else rows,
+            callback=callback,
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            finite=False,
+        )
+
+    return regenerate
+
+
+def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[Tensor, str, Retries]:
+    """Generate faces at the first scale, and those still recognisable again at the next ones.
+
+    Args:
+        task: what is generated.
+        scales: weakest first.
+        judge: compares each crop with what was encoded.
+
+    Returns:
+        The crops, float [B, H, W, 3], on the host's intermediate device; the report; and the scales tried. Where the
+        faces are all placeholders for nobody, the crops are those that were encoded.
+    """
+    everyone = tuple(task.faces)
+    if all(face.nobody for face in everyone):
+        return task.crops, "nobody to change: nothing was generated", Retries(task.faces.embeddings()[:0], ())
+    det_size = crop_search_size(max(task.crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
+    progress = comfy.utils.ProgressBar(len(scales) * task.steps)
+    originals: dict[int, Original] = {}
+
+    def similarity(row: int, crop: Tensor) -> float | None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        if row not in originals:
+            originals[row] = judge.original(to_picture(task.crops[row]), everyone[row])
+        return judge.similarity_of_crop(originals[row], to_picture(crop), det_size)
 
     def generate(rows: Sequence[int], scale: float) -> Tensor:
-        part = trajectory.select(rows, select_rows(trajectory.source, rows, trajectory.batch))
-        guidance = IdentityGuidance(scale, some(attributes, rows), identity_scale, some(source, rows))
-        theirs = replace(faces, images=tuple((everyone[row],) for row in rows))
-        guider = reverse_identity_guider(model, part, theirs, guidance, finite=False)
-        samples = replay_trajectory(guider, part, callback=callback, disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED)
-        return vae.decode(samples)
+        return task.generate(rows, scale, lambda step, denoised, y, steps: progress.update(1))
 
-    return generate
+    outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold)
+    progress.update_absolute(progress.total)
+    report = "\n".join(
+        [
+            f"checked by {judge.name} on {judge.recogniser.provider}, threshold {judge.threshold:.2f}",
+            *(f"face {number}: {outcome}" for number, outcome in enumerate(outcomes, start=1)),
+        ]
+    )
+    grey = torch.full((*task.crops.shape[1:3], 3), EMPTY_LEVEL)
+    result = torch.stack([grey if one.crop is None else one.crop[..., :3].float().cpu() for one in outcomes])
+    retries = Retries(task.faces.embeddings(), tuple(one.retries for one in outcomes))
+    return result.to(comfy.model_management.intermediate_device()), report, retries

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from comfy.conds import CONDConstant, CONDRegular
 from comfy.controlnet import ControlBase, T2IAdapter
 from torch import Tensor
@@ -16,7 +17,10 @@ from ..reverse_personalization.method.trajectory import Conditioning
 ProcessedConds = list[dict[str, Any]]
 """A CONDITIONING as the host's guider holds it after processing: one dictionary per text."""
 
-_PER_LATENT = ("pooled_output", "mask", "concat_latent_image", "concat_mask", "noise_concat", "reference_latents")
+POOLED = "pooled_output"
+"""The host's name for a text's pooled embedding, [1 or B, width]."""
+
+_PER_LATENT = (POOLED, "mask", "concat_latent_image", "concat_mask", "noise_concat", "reference_latents")
 
 
 def select_rows(conditioning: Conditioning, rows: Sequence[int], batch: int) -> Conditioning:
@@ -33,6 +37,34 @@ def select_rows(conditioning: Conditioning, rows: Sequence[int], batch: int) -> 
     """
     cut = _Cut(rows, batch)
     return [[cut(text), cut(options)] for text, options in conditioning]
+
+
+def stacked(texts: Sequence[Conditioning], batch: int) -> Conditioning | None:
+    """One CONDITIONING for all latents under several texts.
+
+    Args:
+        texts: K conditionings, each with one row for all latents or one for each.
+        batch: B, the number of latents.
+
+    Returns:
+        A conditioning of K B rows, those of the first text first; None if the texts cannot be joined: one of them is
+        of several parts, they differ in length, or in anything else than text and pooled output.
+    """
+    if any(len(text) != 1 for text in texts):
+        return None
+    embedded, options = zip(*(text[0] for text in texts), strict=True)
+    if any(text is None or text.shape[1:] != embedded[0].shape[1:] for text in embedded):
+        return None
+    pooled = [given.get(POOLED) for given in options]
+    plain = [{name: value for name, value in given.items() if name != POOLED} for given in options]
+    simple = all(isinstance(value, int | float | str) for given in plain for value in given.values())
+    if not simple or any(given != plain[0] for given in plain) or len({value is None for value in pooled}) > 1:
+        return None
+
+    def joined(rows: Sequence[Tensor]) -> Tensor:
+        return torch.cat([one.expand(batch, *one.shape[1:]) for one in rows])
+
+    return [[joined(embedded), plain[0] if pooled[0] is None else {**plain[0], POOLED: joined(pooled)}]]
 
 
 def select_processed(conds: dict[str, ProcessedConds], rows: Sequence[int], batch: int) -> dict[str, ProcessedConds]:

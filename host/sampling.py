@@ -85,7 +85,7 @@ class InversionSampler(comfy.samplers.Sampler):
         steps = len(levels) - 1
         batch = self.batch or _batch_that_fits(model_wrap, latent_image)
         copies = timestep_noise(latent_image.shape[1:], steps, self.seed)
-        x0 = latent_image.float().to(_arithmetic_device(latent_image.device))
+        x0 = latent_image.float().to(arithmetic_device(latent_image.device))
         x_T = noisiest_copy(x0, copies, levels)  # noqa: N806 - the paper's symbol
         with tqdm(total=steps, disable=disable_pbar, desc="inversion") as bar:
             z = invert(
@@ -96,7 +96,7 @@ class InversionSampler(comfy.samplers.Sampler):
                 levels,
                 batch=min(batch, steps),
                 extrapolation_limit=self.extrapolation_limit,
-                progress=_progress(bar, callback, steps),
+                progress=reported(bar, callback, steps),
             )
         self.z, self.x_T, self.x0 = z.cpu(), x_T.cpu(), x0.cpu()
         return latent_image
@@ -152,7 +152,7 @@ class ReplaySampler(comfy.samplers.Sampler):
             raise ValueError(
                 "the latent has a noise mask, which a replay cannot honour; remove the mask from the latent"
             )
-        device = _arithmetic_device(noise.device)
+        device = arithmetic_device(noise.device)
         with tqdm(total=trajectory.steps, disable=disable_pbar, desc="generation") as bar:
             latent = replay(
                 # Not the host's seed: the patches' random numbers must be those of the inversion.
@@ -161,7 +161,7 @@ class ReplaySampler(comfy.samplers.Sampler):
                 trajectory.z,
                 trajectory.sigmas.tolist(),
                 extrapolation_limit=trajectory.extrapolation_limit,
-                progress=_progress(bar, callback, trajectory.steps),
+                progress=reported(bar, callback, trajectory.steps),
                 hold=hold_region(trajectory, device),
             )
         samples = latent.float().to(noise.device)
@@ -280,12 +280,20 @@ def _batch_that_fits(guider: Any, latent: Tensor) -> int:
     return 1 << (max(1, rows // latent.shape[0]).bit_length() - 1)
 
 
-def _arithmetic_device(device: torch.device) -> torch.device:
+def arithmetic_device(device: torch.device) -> torch.device:
     """Where the solver's sums, which need float64, run: the device itself, or the CPU if it has none."""
     return device if device.type in _FLOAT64_DEVICES else torch.device("cpu")
 
 
-def _progress(bar: Any, callback: Callback | None, steps: int) -> Progress:
+def reported(bar: Any, callback: Callback | None, steps: int) -> Progress:
+    """A `Progress` that moves a bar and calls the host's callback.
+
+    Args:
+        bar: of tqdm.
+        callback: of the host, or None.
+        steps: N.
+    """
+
     def report(step: int, denoised: Tensor, y: Tensor) -> None:
         bar.update()
         if callback is not None:

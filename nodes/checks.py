@@ -11,9 +11,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.method.guidance import pushes_nobody
+from ..reverse_personalization.method.schedule import FEWEST_STEPS, timesteps
 from .inputs import IDENTITY_SCALE_RANGE, SCALE_RANGE
 
 
@@ -206,3 +208,35 @@ def typed_guidance(cfg: float | None, identity_scale: float | None) -> bool | st
             return f"{name} is {value:g}; expected {least:g} to {most:g}"
     reason = None if cfg is None or identity_scale is None else pushes_nobody(cfg, identity_scale)
     return reason or True
+
+
+def typed_retry(scales: str | None, identity_scale: float | None) -> bool | str:
+    """What `validate_inputs` answers about a list of scales: True, or why it is refused.
+
+    Args:
+        scales: as typed into the node; None if it is linked or left out.
+        identity_scale: as typed into the node; None if it is linked or left out.
+    """
+    if scales is None:
+        return typed_guidance(None, identity_scale)
+    try:
+        weakest, *_ = parse_scales(scales)
+    except ValueError as error:
+        return str(error)
+    return typed_guidance(weakest, identity_scale)
+
+
+def typed_schedule(steps: int | None, denoise: float | None) -> str | None:
+    """Why steps and denoise cannot go together; None if they can, or it cannot be known yet.
+
+    Args:
+        steps: as typed into the node, 0 for those of the quality; None if it is linked or left out.
+        denoise: as typed into the node; None if it is linked or left out.
+    """
+    if not steps and denoise is None:
+        return None
+    try:
+        timesteps(steps or FEWEST_STEPS, 1.0 if denoise is None else denoise)
+    except ValueError as error:
+        return str(error)
+    return None

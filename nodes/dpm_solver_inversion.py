@@ -14,7 +14,7 @@ from ..host.guider import NullIdentityGuider
 from ..host.latent import checked_samples
 from ..host.sampling import record_trajectory, sampling_sigmas
 from ..reverse_personalization.method.trajectory import Conditioning
-from .inputs import NO_EXTRAPOLATION_LIMIT, SCALE_RANGE, extrapolation_limit_input
+from .inputs import NO_EXTRAPOLATION_LIMIT, SCALE_RANGE, denoise_input, extrapolation_limit_input, seed_input
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
 
@@ -47,26 +47,8 @@ class DPMSolverInversion(io.ComfyNode):
                     max=1000,
                     tooltip="100 in the paper; 25 looks nearly the same. All steps lie in the part that denoise sets.",
                 ),
-                io.Float.Input(
-                    "denoise",
-                    default=0.30,
-                    min=0.003,
-                    max=1.0,
-                    step=0.01,
-                    round=0.001,
-                    tooltip=(
-                        "How far back towards noise to go; 0.30 is the paper's skip of 0.7. Higher gives more "
-                        "freedom to change the face but keeps less of the picture."
-                    ),
-                ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=io.ControlAfterGenerate.fixed,
-                    tooltip="Seed of the noisy copies. The same seed and picture give the same trajectory.",
-                ),
+                denoise_input(),
+                seed_input(),
                 io.Conditioning.Input(
                     "negative",
                     optional=True,

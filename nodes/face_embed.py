@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..host.closer_look import closer_search
 from ..host.face_packs import DEFAULT_PACK, installed_packs
-from ..host.insight import LEAST_SCORE, load_pack
+from ..host.insight import LEAST_SCORE, load_pack, to_picture
 from ..host.previews import in_parts, preview_files
 from ..reverse_personalization.assurance.verdict import pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images, mask_boxes, numbers_chosen
@@ -40,7 +40,6 @@ from .inputs import (
     drawn_faces_input,
     not_faces_input,
     provider_input,
-    to_picture,
 )
 from .sockets import CATEGORY, DETECTIONS, SEARCH_ALIASES, FacesSocket
 

@@ -15,7 +15,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..host.checker import open_checker
-from ..host.insight import LEAST_SCORE
+from ..host.insight import LEAST_SCORE, to_picture
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..reverse_personalization.assurance.batch_check import compare_pictures
 from ..reverse_personalization.assurance.decided import in_words, joined
@@ -34,7 +34,6 @@ from .inputs import (
     drawn_faces_input,
     not_faces_input,
     provider_input,
-    to_picture,
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket, RetriesSocket
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 from comfy_api.latest import io
-from numpy.typing import NDArray
-from torch import Tensor
 
 from ..host.checker import DEFAULT_CHECKER, checker_names
 from ..host.face_packs import PROVIDERS
-from ..reverse_personalization.assurance.verdict import eight_bits
 from ..reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE, MAX_DETECTOR_SIZE, SIZE_STEP
+from ..reverse_personalization.method.quality import FAST, QUALITIES
 from .sockets import FacesSocket, NoiseTrajectorySocket
 
 DEFAULT_PROVIDER = "auto"
@@ -18,6 +15,7 @@ DEFAULT_THRESHOLD = 0.3
 """Of 90 photographs of nobody, 3 have a find of this score or more; of 169 faces in 143 photographs, all have."""
 
 SCALE_RANGE = (-30.0, 30.0)
+DEFAULT_SCALES = "-10, -14, -20, -28"
 NO_EXTRAPOLATION_LIMIT = 10.0
 """Largest value of the input, which limits nothing: with SDXL's schedule the coefficient is 2.2 at most, at any number
 of steps and any denoise."""
@@ -107,6 +105,90 @@ def checker_inputs() -> list[io.Input]:
     ]
 
 
+def scales_input() -> io.Input:
+    """The input `scales`: a list that `retry.parse_scales` reads."""
+    return io.String.Input(
+        "scales",
+        default=DEFAULT_SCALES,
+        tooltip=(
+            "The scales to try, weakest first. More negative is less recognisable but keeps expression, "
+            "gaze and pose less well."
+        ),
+    )
+
+
+def denoise_input() -> io.Input:
+    """The input `denoise`: how much of the noise schedule is not skipped."""
+    return io.Float.Input(
+        "denoise",
+        default=0.30,
+        min=0.003,
+        max=1.0,
+        step=0.01,
+        round=0.001,
+        tooltip=(
+            "How far back towards noise to go; 0.30 is the paper's skip of 0.7. Higher gives more "
+            "freedom to change the face but keeps less of the picture."
+        ),
+    )
+
+
+def seed_input() -> io.Input:
+    """The input `seed`: of the noisy copies."""
+    return io.Int.Input(
+        "seed",
+        default=0,
+        min=0,
+        max=0xFFFFFFFFFFFFFFFF,
+        control_after_generate=io.ControlAfterGenerate.fixed,
+        tooltip="Seed of the noisy copies. The same seed and picture give the same result.",
+    )
+
+
+def edit_inputs() -> dict[str, io.Input]:
+    """What the nodes that edit in one pass share, by name, in the order in which they show it."""
+    guidance = {entry.id: entry for entry in guidance_inputs()}
+    inputs = [
+        io.Model.Input("model", tooltip="The model with its identity adapter (Load Identity Adapter)."),
+        io.Latent.Input("latent", tooltip="The picture, VAE-encoded; a batch is changed in one call."),
+        guidance["faces"],
+        io.Conditioning.Input("source", tooltip="Text that describes the picture; usually empty, as in the paper."),
+        io.Combo.Input(
+            "quality",
+            options=list(QUALITIES),
+            default=FAST,
+            tooltip=(
+                "fast: 8 steps that do not overshoot, 23 evaluations of the network for each face. exact: the paper's "
+                "100 steps, 299 evaluations."
+            ),
+        ),
+        guidance["cfg"],
+        denoise_input(),
+        seed_input(),
+        guidance["attributes"],
+        io.Mask.Input(
+            "keep",
+            optional=True,
+            tooltip=(
+                "What is white stays as it is, such as eyes or glasses (Face Region Mask): a mask of the encoded "
+                "picture in its size, one for all or one for each. What is kept still shows the person, so check the "
+                "result."
+            ),
+        ),
+        guidance["identity_scale"],
+        io.Int.Input(
+            "steps",
+            optional=True,
+            default=0,
+            min=0,
+            max=1000,
+            advanced=True,
+            tooltip="Number of steps, 2 or more, in place of those of the quality; 0 takes the quality's.",
+        ),
+    ]
+    return {entry.id: entry for entry in inputs}
+
+
 def guidance_inputs() -> list[io.Input]:
     """The guidance inputs, shared by the samplers and the guider."""
     return [
@@ -176,15 +258,3 @@ def extrapolation_limit_input(default: float) -> io.Input:
             "as in the paper."
         ),
     )
-
-
-def to_picture(image: Tensor) -> NDArray[np.uint8]:
-    """Convert an image to the format that InsightFace takes.
-
-    Args:
-        image: float [H, W, C], RGB, clipped to [0, 1]; C is 1, 3, or 4 with an alpha that is ignored.
-
-    Returns:
-        uint8 [H, W, 3], BGR.
-    """
-    return np.ascontiguousarray(eight_bits(image[..., :3].expand(-1, -1, 3))[..., ::-1])

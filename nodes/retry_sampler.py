@@ -4,34 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import comfy.model_management
-import comfy.utils
-import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..host.checker import open_checker
-from ..host.retry import check_crops, generator
-from ..reverse_personalization.assurance.checking import Original
-from ..reverse_personalization.assurance.retry import Retries, parse_scales, retry_faces
-from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
-from ..reverse_personalization.geometry.face_search import crop_search_size
+from ..host.retry import RetryTask, replaying, retried
+from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
-from .checks import check_images, typed_guidance
+from .checks import check_images, typed_retry
 from .inputs import (
-    DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
     DEFAULT_THRESHOLD,
     checker_inputs,
     guidance_inputs,
     provider_input,
-    to_picture,
+    scales_input,
 )
-from .sockets import CATEGORY, SEARCH_ALIASES, RetriesSocket
-
-DEFAULT_SCALES = "-10, -14, -20, -28"
+from .sockets import CATEGORY, SEARCH_ALIASES, retry_outputs
 
 
 class ReverseIdentityRetrySampler(io.ComfyNode):
@@ -57,27 +48,14 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
                 guidance["trajectory"],
                 guidance["faces"],
                 io.Image.Input("crops", tooltip="The crops that were inverted; the results are compared with them."),
-                io.String.Input(
-                    "scales",
-                    default=DEFAULT_SCALES,
-                    tooltip=(
-                        "The scales to try, weakest first. More negative is less recognisable but keeps expression, "
-                        "gaze and pose less well."
-                    ),
-                ),
+                scales_input(),
                 *checker_inputs(),
                 guidance["attributes"],
                 guidance["identity_scale"],
                 guidance["source"],
                 provider_input(),
             ],
-            outputs=[
-                io.Image.Output("crops", tooltip="One result for each input crop; grey if none came out finite."),
-                io.String.Output("report", tooltip="The scales tried on each face, and the similarity at each."),
-                RetriesSocket.Output(
-                    "retries", tooltip="The same for Identity Check, which passes it on to the saved report."
-                ),
-            ],
+            outputs=retry_outputs(),
             # The report stays on the node when the crops come from the cache.
             has_intermediate_output=True,
         )
@@ -85,13 +63,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, scales: str | None = None, identity_scale: float | None = None) -> bool | str:
         """Refuse scales that are not a list or that push nobody away, before anything is computed."""
-        if scales is None:
-            return typed_guidance(None, identity_scale)
-        try:
-            weakest, *_ = parse_scales(scales)
-        except ValueError as error:
-            return str(error)
-        return typed_guidance(weakest, identity_scale)
+        return typed_retry(scales, identity_scale)
 
     @classmethod
     def execute(
@@ -119,45 +91,19 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             FileNotFoundError: a model of the checker or the guide is missing.
             RuntimeError: InsightFace cannot be imported, or a model cannot be used.
         """
-        scales_in_order = parse_scales(scales)
+        in_order = parse_scales(scales)
         check_images(crops)
-        check_crops(trajectory, vae, faces, crops)
-        judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
-        everyone = tuple(faces)
-        if all(face.nobody for face in everyone):
-            report = "nobody to change: nothing was generated"
-            return io.NodeOutput(crops, report, Retries(faces.embeddings()[:0], ()), ui=ui.PreviewText(report))
-        det_size = crop_search_size(max(crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
-        progress = comfy.utils.ProgressBar(len(scales_in_order) * trajectory.steps)
-
-        originals: dict[int, Original] = {}
-
-        def similarity(row: int, crop: Tensor) -> float | None:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            if row not in originals:
-                originals[row] = judge.original(to_picture(crops[row]), everyone[row])
-            return judge.similarity_of_crop(originals[row], to_picture(crop), det_size)
-
-        generate = generator(
-            model,
-            vae,
-            trajectory,
-            faces,
-            attributes,
+        task = RetryTask(
+            regenerate=replaying(model, trajectory),
+            latents=trajectory.x_T.shape,
+            steps=trajectory.steps,
+            vae=vae,
+            faces=faces,
+            crops=crops,
+            attributes=attributes,
             identity_scale=identity_scale,
             source=source,
-            callback=lambda step, denoised, y, steps: progress.update(1),
         )
-        outcomes = retry_faces(len(everyone), scales_in_order, generate, similarity, judge.threshold)
-        progress.update_absolute(progress.total)
-        report = "\n".join(
-            [
-                f"checked by {judge.name} on {judge.recogniser.provider}, threshold {judge.threshold:.2f}",
-                *(f"face {number}: {outcome}" for number, outcome in enumerate(outcomes, start=1)),
-            ]
-        )
-        grey = torch.full((*crops.shape[1:3], 3), EMPTY_LEVEL)
-        result = torch.stack([grey if one.crop is None else one.crop[..., :3].float().cpu() for one in outcomes])
-        result = result.to(comfy.model_management.intermediate_device())
-        retries = Retries(faces.embeddings(), tuple(one.retries for one in outcomes))
+        judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
+        result, report, retries = retried(task, in_order, judge)
         return io.NodeOutput(result, report, retries, ui=ui.PreviewText(report))

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ..host.face_packs import PROVIDERS
 from ..host.graph_path import Link, NoPathError, link_of, path_between
-from ..host.insight import LEAST_SCORE, load_pack
+from ..host.insight import LEAST_SCORE, load_pack, to_picture
 from ..reverse_personalization.assurance.matching import measurable
 from ..reverse_personalization.assurance.verdict import SAFE, Verdict, pixels_digest
 from ..reverse_personalization.geometry.faces import Detection, Face, Faces
 from .checks import check_found_in, check_images, check_photographs, check_verdict
-from .inputs import DEFAULT_PROVIDER, to_picture
+from .inputs import DEFAULT_PROVIDER
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
 
 SECOND_PASS = "ReverseIdentitySecondPass"

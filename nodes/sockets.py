@@ -37,3 +37,12 @@ IdentityVerdictSocket = io.Custom("REVERSE_IDENTITY_VERDICT")
 
 DETECTIONS = [io.Custom(name) for name in ("BOUNDING_BOX", "BOUNDING_BOXES", "FACE_LANDMARKS", "SEGS")] + [io.String]
 """Types of other packs' detectors that `reverse_personalization.geometry.detections` reads."""
+
+
+def retry_outputs() -> list[io.Output]:
+    """Outputs of the nodes that retry over scales."""
+    return [
+        io.Image.Output("crops", tooltip="One result for each input crop; grey if none came out finite."),
+        io.String.Output("report", tooltip="The scales tried on each face, and the similarity at each."),
+        RetriesSocket.Output("retries", tooltip="The same for Identity Check, which passes it on to the saved report."),
+    ]

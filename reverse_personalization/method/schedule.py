@@ -21,6 +21,9 @@ from torch import Tensor
 TRAINING_TIMESTEPS = 1000
 """Timesteps of the noise schedule that SDXL and SD1.5 were trained on."""
 
+FEWEST_STEPS = 2
+"""Smallest number of steps: one could not be spaced."""
+
 FIRST_TIMESTEP = 1
 """The cleanest timestep visited; the last step leads from it to t = 0."""
 
@@ -61,13 +64,13 @@ def timesteps(steps: int, denoise: float, total: int = TRAINING_TIMESTEPS) -> li
     if not 0.0 < denoise <= 1.0:
         raise ValueError(f"denoise is {denoise}; expected a value above 0 and at most 1")
     largest = largest_steps(denoise, total)
-    if largest < 2:
+    if largest < FEWEST_STEPS:
         raise ValueError(
             f"denoise is {denoise}, which leaves fewer than two of {total} timesteps to visit; "
             f"use {math.ceil(3 / total * 1e6) / 1e6} or more"
         )
-    if steps < 2:
-        raise ValueError(f"steps is {steps}; expected 2 to {largest} at denoise {denoise}")
+    if steps < FEWEST_STEPS:
+        raise ValueError(f"steps is {steps}; expected {FEWEST_STEPS} to {largest} at denoise {denoise}")
     if steps > largest:
         raise ValueError(
             f"{steps} steps at denoise {denoise} would visit a timestep twice; the largest number of steps "

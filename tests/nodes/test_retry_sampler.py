@@ -310,15 +310,22 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
     [[text, options]] = small.text("neg_gen")
     texts = torch.cat([text, text * 0.5, text * -1])
     attributes = [[texts, {"pooled_output": torch.cat([options["pooled_output"] * s for s in (1, 0.5, -1)])}]]
-    generator = part("host.retry").generator
+    retry = part("host.retry")
+    task = retry.RetryTask(
+        regenerate=retry.replaying(small.model, trajectory),
+        latents=trajectory.x_T.shape,
+        steps=trajectory.steps,
+        vae=Latents(small),
+        faces=small.faces(3),
+        crops=torch.zeros(3, 8, 8, 3),
+        attributes=attributes,
+        identity_scale=1.0,
+        source=None,
+    )
     with torch.inference_mode():
-        generate = generator(
-            small.model, Latents(small), trajectory, small.faces(3), attributes,
-            identity_scale=1.0, source=None, callback=lambda *step: None,
-        )  # fmt: skip
-        together = generate([0, 1, 2], -6.0)
+        together = task.generate([0, 1, 2], -6.0, lambda *step: None)
         for rows in ([1], [2, 0]):
-            apart = generate(rows, -6.0)
+            apart = task.generate(rows, -6.0, lambda *step: None)
             assert (apart - together[rows]).abs().max() <= 1e-4
     assert (together[0] - together[1]).abs().max() > 1e-2
 

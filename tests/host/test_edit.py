@@ -1,0 +1,188 @@
+"""The edit in one pass: the same as an inversion and its replay, with fewer evaluations and nothing recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.in_process import part, run_node
+from reverse_personalization.method.quality import EXACT, FAST, QUALITIES
+from tests.numbered_rows import numbered
+from tests.small_model import SmallModel
+
+STEPS = 8
+
+
+@pytest.fixture(scope="module")
+def small() -> SmallModel:
+    return SmallModel()
+
+
+def edit(small: SmallModel, latent: Any, faces: Any, cfg: float = -5.0, quality: str = FAST, **options: Any) -> Tensor:
+    """ReverseIdentityEdit; its latent."""
+    model = options.pop("model", small.model)
+    source = options.pop("source", small.text())
+    given = {"denoise": 0.3, "seed": 0, **options}
+    return run_node("ReverseIdentityEdit", model, latent, faces, source, quality, cfg, **given)["samples"]
+
+
+def two_nodes(small: SmallModel, latent: Any, faces: Any, cfg: float = -5.0, **options: Any) -> Tensor:
+    """The same with an inversion and a replay."""
+    limit, steps = QUALITIES[FAST].extrapolation_limit, options.pop("steps", STEPS)
+    model, keep = options.pop("model", small.model), options.pop("keep", None)
+    inverting = {name: options.pop(name) for name in ("source",) if name in options}
+    trajectory = small.invert(latent, steps, model=model, extrapolation_limit=limit, **inverting)
+    if keep is not None:
+        trajectory = run_node("ReverseIdentityKeepRegion", trajectory, keep)
+    return small.sample(trajectory, faces, cfg, model=model, **options)
+
+
+def farthest(small: SmallModel, one: Tensor, other: Tensor) -> float:
+    return float((small.model_space(one) - small.model_space(other)).abs().max())
+
+
+@pytest.mark.parametrize("options", ["plain", "attributes", "region", "a text for each latent", "weak identity"])
+def test_the_edit_is_inversion_and_replay(small: SmallModel, options: str) -> None:
+    latent, faces = small.latent(3), small.faces(3)
+    given: dict[str, Any] = {}
+    if options == "attributes":
+        given = {"attributes": small.text("neg_gen")}
+    elif options == "region":
+        keep = torch.zeros(3, 8, 8)
+        keep[1, :4] = 1
+        given = {"keep": keep}
+    elif options == "a text for each latent":
+        [[text, pooled]] = small.text()
+        factors = 1 + numbered(1, 1, count=3) / 10
+        given = {"source": [[text * factors, {**pooled, "pooled_output": pooled["pooled_output"] * factors[:, 0]}]]}
+    elif options == "weak identity":
+        given = {"identity_scale": 0.5}
+    edited, expected = edit(small, latent, faces, **given), two_nodes(small, latent, faces, **given)
+    assert farthest(small, edited, expected) <= 2e-4
+    assert farthest(small, edited, latent["samples"]) > 1e-2
+
+
+def test_exact_takes_the_papers_steps(small: SmallModel) -> None:
+    with small.counted() as evaluations:
+        edited = edit(small, small.latent(), small.faces(), quality=EXACT)
+    assert (evaluations.calls, evaluations.rows) == (100, 299)
+    assert farthest(small, edited, small.sample(small.invert(small.latent(), 100), small.faces(), -5.0)) <= 2e-4
+
+
+@pytest.mark.parametrize("steps", [2, 8])
+def test_scale_zero_gives_the_latent_back(small: SmallModel, steps: int) -> None:
+    latent = small.latent(2)
+    assert farthest(small, edit(small, latent, small.faces(2), 0.0, steps=steps), latent["samples"]) <= 1e-6
+
+
+def test_evaluations(small: SmallModel) -> None:
+    with small.counted() as plain:
+        edit(small, small.latent(), small.faces())
+    assert (plain.calls, plain.rows) == (STEPS, 3 * STEPS - 1)
+    with small.counted() as steered:
+        edit(small, small.latent(), small.faces(), attributes=small.text("neg_gen"))
+    assert (steered.calls, steered.rows) == (STEPS, 3 * STEPS)
+
+
+def test_few_timesteps_are_all_visited(small: SmallModel) -> None:
+    """At a denoise of 0.03 the schedule has 29 timesteps, fewer than the paper's steps."""
+    with small.counted() as evaluations:
+        edit(small, small.latent(), small.faces(), quality=EXACT, denoise=0.03)
+    assert evaluations.calls == 29
+
+
+def test_a_patched_model_is_inverted_and_replayed(small: SmallModel) -> None:
+    """Another pack's patch sees the calls that it would see from the two nodes, so both give the same bits."""
+    patched = small.model.clone()
+    patched.set_model_attn2_output_patch(lambda out, options: out * 1.1)
+    given = {"model": patched, "keep": torch.eye(8)[None]}
+    edited = edit(small, small.latent(2), small.faces(2), **given)
+    assert torch.equal(edited, two_nodes(small, small.latent(2), small.faces(2), **given))
+
+
+def test_texts_that_cannot_be_joined_are_inverted_and_replayed(small: SmallModel) -> None:
+    [[text, options]] = small.text("neg_gen")
+    longer = [[torch.cat([text, text], 1), options]]
+    edited = edit(small, small.latent(), small.faces(), attributes=longer)
+    assert torch.equal(edited, two_nodes(small, small.latent(), small.faces(), attributes=longer))
+
+
+def test_little_memory_splits_the_call_and_not_the_result(small: SmallModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    latent, faces, texts = small.latent(2), small.faces(2), small.text("neg_gen")
+    whole = edit(small, latent, faces, attributes=texts)
+    required = small.model.model.memory_required([1, 4, 8, 8]) * 4
+    monkeypatch.setattr(type(small.model), "get_free_memory", lambda self, device: required)
+    with small.counted() as evaluations:
+        parts = edit(small, latent, faces, attributes=texts)
+    assert (evaluations.calls, evaluations.rows) == (3 * STEPS, 6 * STEPS)
+    assert farthest(small, parts, whole) <= 1e-4
+
+
+def test_further_scales_do_not_evaluate_the_source_again(small: SmallModel) -> None:
+    edits = part("host.edit")
+    guidance = part("reverse_personalization.method.guidance").IdentityGuidance
+    source = edits.edit_source(
+        small.model, small.latent(3), small.text(), quality=FAST, steps=0, denoise=0.3, seed=0, keep=None
+    )
+    everyone = small.faces(3)
+    last = part("reverse_personalization.geometry.faces").Faces
+    editor = edits.Editor(small.model, source)
+    options: dict[str, Any] = {"callback": None, "disable_pbar": True}
+    with torch.inference_mode():
+        editor.run(everyone, guidance(-5.0), **options)
+        one = tuple(everyone)[2]
+        alone = last(images=((one,),), height=64, width=64, model_pack=everyone.model_pack, pictures=("",))
+        with small.counted() as evaluations:
+            stronger = editor.run(alone, guidance(-9.0), [2], **options)
+    assert evaluations.rows == 2 * STEPS - 1
+    expected = two_nodes(small, small.latent(3), everyone, -9.0)[2:]
+    assert farthest(small, stronger, expected) <= 2e-4
+
+
+def test_a_step_can_be_seen_and_cancelled(small: SmallModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    import comfy.model_management
+    import comfy.utils
+
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **_: seen.append((value, total))
+    )
+    edit(small, small.latent(), small.faces())
+    assert seen == [(step, STEPS) for step in range(1, STEPS + 1)]
+    calls = 0
+
+    def cancel(*args: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            comfy.model_management.interrupt_current_processing()
+
+    handle = small.model.model.diffusion_model.register_forward_hook(cancel)
+    try:
+        with pytest.raises(comfy.model_management.InterruptProcessingException):
+            edit(small, small.latent(), small.faces())
+    finally:
+        handle.remove()
+        comfy.model_management.interrupt_current_processing(False)
+    assert calls == 3
+
+
+def test_what_does_not_fit_is_refused(small: SmallModel) -> None:
+    with pytest.raises(ValueError, match=r"1 latents but 2 faces .* one face for each latent"):
+        edit(small, small.latent(), small.faces(2))
+    with pytest.raises(ValueError, match='quality is "best"; expected fast or exact'):
+        edit(small, small.latent(), small.faces(), quality="best")
+    with pytest.raises(ValueError, match=r"the source conditioning holds 2 texts for 3 latents"):
+        edit(small, small.latent(3), small.faces(3), source=[[torch.zeros(2, 77, 64), {}]])
+    weightless = small.golden.with_adapter(ip_scale=0.0)
+    with pytest.raises(ValueError, match="the identity adapter has the weight 0"):
+        edit(small, small.latent(), small.faces(), model=weightless)
+
+
+def test_no_random_state_is_touched(small: SmallModel) -> None:
+    before = torch.random.get_rng_state()
+    edit(small, small.latent(), small.faces())
+    assert torch.equal(torch.random.get_rng_state(), before)
