@@ -17,7 +17,11 @@ PACKAGE = __package__.rpartition(".")[0]
 """Name under which the host has loaded this pack."""
 
 
-SETTING_TEXTS = {("FaceEmbed", "select"), ("ReverseIdentityRetrySampler", "scales")}
+SETTING_TEXTS = {
+    ("FaceEmbed", "select"),
+    ("ReverseIdentityRetrySampler", "scales"),
+    ("ReverseIdentityEditRetry", "scales"),
+}
 """Text inputs, by node and name, that are settings: their nodes accept only fixed words and numbers in them."""
 
 

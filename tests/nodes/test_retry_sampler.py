@@ -278,7 +278,7 @@ def test_the_original_is_embedded_once_and_never_described(
     before = picture("cyan")
     _, report = run(small, Pictures(*[["cyan"]] * 3), 1, faces=faces, crops=(before * 0.9)[None], scales="-5, -8, -11")
     assert report.count("similarity 0.9") + report.count("similarity 1.0") == 3
-    shown = part("nodes.inputs").to_picture(before * 0.9).tobytes()
+    shown = part("host.insight").to_picture(before * 0.9).tobytes()
     places = [landmarks for *what, landmarks in seen if what == [shown, box]]
     assert (
         len(places)
@@ -317,7 +317,7 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
         steps=trajectory.steps,
         vae=Latents(small),
         faces=small.faces(3),
-        crops=torch.zeros(3, 8, 8, 3),
+        crops=torch.zeros(3, 64, 64, 3),
         attributes=attributes,
         identity_scale=1.0,
         source=None,
@@ -358,6 +358,9 @@ class Latents:
     def __init__(self, small: SmallModel) -> None:
         self.decode = small.model_space
 
+    def spacial_compression_decode(self) -> int:
+        return 8
+
 
 @pytest.mark.parametrize(
     ("given", "message"),
@@ -380,7 +383,7 @@ def test_every_crop_needs_its_one_face(small: SmallModel, vae: Any, packs: Path)
     faces = faces_in_crops(small, 2)
     with pytest.raises(ValueError, match="2 crops, with 2 faces in them"):
         run(small, vae, 2, faces=replace(faces, images=(tuple(faces),)))
-    with pytest.raises(ValueError, match="decodes to 64x64"):
+    with pytest.raises(ValueError, match="decode to 64x64"):
         run(small, vae, 2, faces=replace(faces, height=72, width=72), crops=torch.zeros(2, 72, 72, 3))
 
 
