@@ -41,19 +41,23 @@ MINIATURE = {
 }
 """The miniature's files in place of those in SHIPPED_FILES."""
 
+_RETRY = ", ".join(f"{scale:g}" for scale in RETRY_SCALES)
+
 MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
     "FaceEmbed": {"threshold": FOUND_SCORE},
     "ReverseIdentityCheck": {"det_threshold": FOUND_SCORE},
     "ReverseIdentityFaceCrop": {"side": SIDE},
     "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
-    "ReverseIdentityRetrySampler": {"scales": ", ".join(f"{scale:g}" for scale in RETRY_SCALES)},
+    "ReverseIdentityRetrySampler": {"scales": _RETRY},
+    "ReverseIdentityEdit": {"denoise": DENOISE},
+    "ReverseIdentityEditRetry": {"scales": _RETRY, "denoise": DENOISE},
 }
 """Inputs by node class. The miniature is smaller than SDXL and obeys weaker scales."""
 
 SDXL_SCALE = -10.0
 """The guidance scale of a shipped workflow that has a single one."""
 
-GUIDED = ("ReverseIdentityKSampler", "ReverseIdentityGuider")
+GUIDED = ("ReverseIdentityKSampler", "ReverseIdentityGuider", "ReverseIdentityEdit")
 SCALED = DEFAULT_SCALE / SDXL_SCALE
 """Factor from SDXL's scales to the miniature's, for `cfg` of the classes in GUIDED."""
 

@@ -36,6 +36,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "ReverseIdentityAdapterLoader": {"adapter_name": MINIATURE["adapter"]},
     "FaceEmbed": {"model_pack": MINIATURE["model_pack"]},
     "ReverseIdentityRetrySampler": {"checker": MINIATURE["checker"]},
+    "ReverseIdentityEditRetry": {"checker": MINIATURE["checker"]},
     "ReverseIdentityCheck": {"checker": MINIATURE["checker"]},
 }
 """Replaces some of the miniature's settings, so that the pictures show the real file names."""

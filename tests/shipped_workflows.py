@@ -17,6 +17,8 @@ FOLDER = "wedding-in-gmunden"
 QUICK: dict[str, dict[str, Any]] = {
     "DPMSolverInversion": {"steps": 2},
     "ReverseIdentityRetrySampler": {"scales": "-3, -5"},
+    "ReverseIdentityEdit": {"steps": 2},
+    "ReverseIdentityEditRetry": {"steps": 2, "scales": "-3, -5"},
     "FaceEmbed": {"det_size": 256, "threshold": 0.5, "search_turned": False},
     "ReverseIdentityCheck": {"det_size": 256, "det_threshold": 0.5, "second_search": False},
     "ReverseIdentityLoadFolder": {"folder": FOLDER},

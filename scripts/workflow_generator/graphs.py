@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from harness.workflow import SHIPPED_FILES
@@ -10,6 +10,7 @@ from harness.workflow import SHIPPED_FILES
 from . import parts
 from .model import ENTRY, Blueprint, Group, Link, Node, Port, Workflow
 
+_CROPPING = Group("Every face, upright and alone", parts.OLIVE, (("crop",), ("encode",)))
 _INVERTING = (
     Group("Every face, upright and alone", parts.OLIVE, (("crop",),)),
     Group("Invert", parts.GREEN, (("encode",), ("invert",))),
@@ -34,7 +35,8 @@ def _whole_photographs(
     *,
     crops: Link = Link("sample", "crops"),  # noqa: B008 - a value that never changes
     images: str = "image",
-    advice: str = parts.SCALES_NOTE,
+    advice: str = parts.EDIT_NOTE,
+    inverted: bool = False,
 ) -> Workflow:
     """A workflow that changes everybody in whole photographs.
 
@@ -42,18 +44,20 @@ def _whole_photographs(
         title: the note's heading.
         purpose: the note's first paragraph.
         loader: the node that loads the photographs.
-        regenerate: the nodes from the inversion to new crops.
+        regenerate: the nodes from the encoded crops to new ones.
         columns: the keys of those nodes, in columns from the left.
         crops: the output with the new crops.
         images: the name of the loader's output.
-        advice: the note's paragraph on what to choose here.
+        advice: the note's paragraphs on what to choose here.
+        inverted: whether the crops are inverted in a node of its own.
     """
     photograph = Link("photograph", images)
+    cropped = parts.inverted_crops(photograph) if inverted else parts.encoded_crops(photograph)
     return Workflow(
         nodes={
             **parts.models(),
             "photograph": loader,
-            **parts.inverted_crops(photograph),
+            **cropped,
             **regenerate,
             **parts.pasted(photograph, crops),
             **parts.checked_twice(photograph, Link("paste", "image"), **_retries(regenerate)),
@@ -64,7 +68,7 @@ def _whole_photographs(
                 Group(
                     "Models and photograph", parts.BLUE, (("checkpoint", "photograph"), ("adapter", "text", "embed"))
                 ),
-                *_INVERTING,
+                *(_INVERTING if inverted else (_CROPPING,)),
             ),
             (Group("Regenerate away from the person", parts.ORANGE, columns), _PASTING, _CHECKING_TWICE, _SAVING),
         ),
@@ -74,7 +78,7 @@ def _whole_photographs(
 
 def _retries(regenerate: Mapping[str, Node]) -> dict[str, Link]:
     """The check's input for the retries, if the sampler tries again."""
-    retries = regenerate["sample"].kind == "ReverseIdentityRetrySampler"
+    retries = regenerate["sample"].kind in ("ReverseIdentityRetrySampler", "ReverseIdentityEditRetry")
     return {"retries": Link("sample", "retries")} if retries else {}
 
 
@@ -89,7 +93,7 @@ def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
         parts.photograph(),
         {
             "attributes": parts.attribute_prompt(Link("crop", "faces"), **wanted),
-            "sample": parts.retry(_TRAJECTORY, attributes=Link("attributes", "CONDITIONING")),
+            "sample": parts.edit(attributes=Link("attributes", "CONDITIONING")),
         },
         (("attributes",), ("sample",)),
     )
@@ -160,36 +164,60 @@ _SCALES = (-5.0, -10.0, -15.0, -20.0)
 """Of the comparison: what is useful with SDXL."""
 
 
-def _guidance_sweep() -> Workflow:
+def _strip(way: str, sampler: Callable[[float], Node]) -> tuple[dict[str, Node], dict[str, Node]]:
+    """Nodes that generate a portrait at every scale, and nodes that join it and the results from left to right.
+
+    Args:
+        way: how they are generated, the beginning of the nodes' keys.
+        sampler: the node for a scale.
+    """
     samples: dict[str, Node] = {}
     joins: dict[str, Node] = {}
     strip = Link("photograph", "image")
     for number, scale in enumerate(_SCALES, start=1):
-        samples[f"sample {number}"] = Node(
-            "ReverseIdentityKSampler",
-            {
-                "model": Link("adapter", "MODEL"),
-                "trajectory": _TRAJECTORY,
-                "faces": Link("embed", "faces"),
-                "cfg": scale,
-            },
-            title=f"Scale {scale:g}",
-            room=parts.GUIDANCE_ROOM,
-        )
-        latent = Link(f"sample {number}", "LATENT")
-        samples[f"decode {number}"] = Node("VAEDecode", {"samples": latent, "vae": Link("checkpoint", "VAE")})
-        joins[f"join {number}"] = Node("ImageStitch", {"image1": strip, "image2": Link(f"decode {number}", "IMAGE")})
-        strip = Link(f"join {number}", "IMAGE")
+        samples[f"{way} {number}"] = replace(sampler(scale), title=f"{way.capitalize()}, scale {scale:g}")
+        latent = Link(f"{way} {number}", "LATENT")
+        decoded = f"{way} decode {number}"
+        samples[decoded] = Node("VAEDecode", {"samples": latent, "vae": Link("checkpoint", "VAE")})
+        joins[f"{way} join {number}"] = Node("ImageStitch", {"image1": strip, "image2": Link(decoded, "IMAGE")})
+        strip = Link(f"{way} join {number}", "IMAGE")
+    return samples, joins
+
+
+def _guidance_sweep() -> Workflow:
+    def exact(scale: float) -> Node:
+        inputs = {"model": Link("adapter", "MODEL"), "trajectory": _TRAJECTORY, "faces": Link("embed", "faces")}
+        return Node("ReverseIdentityKSampler", {**inputs, "cfg": scale}, room=parts.GUIDANCE_ROOM)
+
+    def fast(scale: float) -> Node:
+        inputs = {
+            "model": Link("adapter", "MODEL"),
+            "latent": Link("encode", "LATENT"),
+            "faces": Link("embed", "faces"),
+            "source": Link("text", "CONDITIONING"),
+        }
+        return Node("ReverseIdentityEdit", {**inputs, "cfg": scale})
+
+    exact_samples, exact_joins = _strip("exact", exact)
+    fast_samples, fast_joins = _strip("fast", fast)
+    rows = {
+        "image1": Link(list(exact_joins)[-1], "IMAGE"),
+        "image2": Link(list(fast_joins)[-1], "IMAGE"),
+        "direction": "down",
+    }
     shown = ", ".join(f"{scale:g}" for scale in _SCALES)
     return Workflow(
         nodes={
             **_one_face(),
             "invert": parts.invert(),
-            **samples,
-            **joins,
+            **exact_samples,
+            **fast_samples,
+            **exact_joins,
+            **fast_joins,
+            "rows": Node("ImageStitch", rows, title="Exact above, fast below"),
             "save": Node(
                 "SaveImage",
-                {"images": strip, "filename_prefix": "reverse-personalization/guidance-sweep"},
+                {"images": Link("rows", "IMAGE"), "filename_prefix": "reverse-personalization/guidance-sweep"},
                 title=f"The photograph, then scales {shown}",
                 room=parts.PICTURE_ROOM,
             ),
@@ -200,25 +228,29 @@ def _guidance_sweep() -> Workflow:
                 Group("Invert once", parts.GREEN, (("invert",),)),
             ),
             (
-                Group(
-                    "Regenerate at every scale",
-                    parts.ORANGE,
-                    tuple((f"sample {number}", f"decode {number}") for number in range(1, 1 + len(_SCALES))),
-                ),
-                Group("Side by side", parts.OLIVE, (tuple(joins), ("save",))),
+                Group("Exact, at every scale", parts.ORANGE, _columns(exact_samples)),
+                Group("Fast, at every scale", parts.ORANGE, _columns(fast_samples)),
+                Group("Side by side", parts.OLIVE, (tuple(exact_joins), tuple(fast_joins), ("rows", "save"))),
             ),
         ),
         note=parts.note_text(
-            "How far to run",
+            "How far to run, and how fine",
             f"One portrait at several scales ({shown}), side by side behind the photograph, to choose **cfg** for your "
             "checkpoint and your pictures: the further below 0, the less of the person, and of expression, gaze and "
-            "pose. All scales share one inversion, so another scale costs only its own generation. Give it a square "
-            "picture of one face, about 1024 x 1024 for SDXL. Nothing here is **checked**.",
+            "pose. Above with the paper's 100 steps, which share one inversion; below with the 8 steps of *Change "
+            "Identity*: if the two rows look alike, fast is enough for your checkpoint. Give it a square picture of "
+            "one face, about 1024 x 1024 for SDXL. Nothing here is **checked**.",
             parts.models_note(checked=False),
             "*Save Image* writes this graph, with the name of your photograph, into the picture: start ComfyUI with "
             f"`--disable-metadata` to leave it out. {parts.ORIGINALS_NOTE}",
         ),
     )
+
+
+def _columns(samples: Mapping[str, Node]) -> tuple[tuple[str, ...], ...]:
+    """The nodes of `_strip` in pairs of sampler and decoder."""
+    keys = list(samples)
+    return tuple(zip(keys[::2], keys[1::2], strict=True))
 
 
 def _check_only() -> Workflow:
@@ -283,6 +315,7 @@ def _composed() -> Workflow:
         (("noise", "guider", "sampler", "sigmas"), ("sample",), ("decode",)),
         crops=Link("decode", "IMAGE"),
         advice="**cfg** of *Reverse Identity Guider* decides how far to run: -5 to -20 with SDXL.",
+        inverted=True,
     )
 
 
@@ -293,7 +326,7 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "Everybody in the photograph becomes somebody else; pose, expression, light and everything around the faces "
         "stay. Every face is checked by a second recogniser, and the result is searched for people who were missed.",
         parts.photograph(),
-        {"sample": parts.retry(_TRAJECTORY)},
+        {"sample": parts.edit()},
         (("sample",),),
     ),
     "keep-age-and-sex": _with_attributes(
@@ -321,6 +354,8 @@ WORKFLOWS: Mapping[str, Workflow] = {
             "sample": parts.retry(Link("keep", "trajectory")),
         },
         (("region",), ("keep",), ("sample",)),
+        advice=parts.SCALES_NOTE,
+        inverted=True,
     ),
     "batch-folder": _whole_photographs(
         "A folder of photographs",
@@ -331,7 +366,7 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "it is written as it was. Run again, and only the saving is done again. All photographs are in memory "
         "together: load many in parts, with *first* and *count*.",
         Node("ReverseIdentityLoadFolder", {"folder": "photographs"}, title="Photographs"),
-        {"sample": parts.retry(_TRAJECTORY)},
+        {"sample": parts.edit()},
         (("sample",),),
         images="images",
     ),
@@ -346,8 +381,8 @@ def _anonymize_faces() -> Blueprint:
     image, checker = Link(ENTRY, "image"), Link(ENTRY, "checker")
     nodes = {
         **parts.models(),
-        **parts.inverted_crops(image),
-        "sample": parts.retry(_TRAJECTORY, scales=Link(ENTRY, "scales"), checker=checker),
+        **parts.encoded_crops(image),
+        "sample": parts.edit(scales=Link(ENTRY, "scales"), checker=checker, quality=Link(ENTRY, "quality")),
         **parts.pasted(image, Link("sample", "crops")),
         **parts.checked_twice(image, Link("paste", "image"), retries=Link("sample", "retries")),
     }
@@ -369,7 +404,7 @@ def _anonymize_faces() -> Blueprint:
         rows=(
             (
                 Group("Models", parts.BLUE, (("checkpoint",), ("adapter", "text", "embed"))),
-                *_INVERTING,
+                _CROPPING,
             ),
             (
                 Group("Regenerate away from the person", parts.ORANGE, (("sample",),)),
@@ -383,6 +418,7 @@ def _anonymize_faces() -> Blueprint:
             Port("adapter", "COMBO", SHIPPED_FILES["adapter"]),
             Port("face_pack", "COMBO", SHIPPED_FILES["model_pack"]),
             Port("checker", "COMBO", SHIPPED_FILES["checker"]),
+            Port("quality", "COMBO"),
             Port("scales", "STRING"),
             Port("cover_method", "COMBO"),
         ),

@@ -31,9 +31,15 @@ TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
 CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
 """Height in pixels of text fields, of pictures and of the pack's own panels (HEIGHT in `js/`, and its surroundings)."""
 
-SCALES_NOTE = """**scales** of *Reverse Identity Sampler with Retry*: every face runs at the first; one that the \
-checker still recognises runs again at the next. More negative is less recognisable and keeps expression, gaze and \
-pose less well. What stays recognisable at the last, or cannot be measured, is covered."""
+_SCALES = """every face runs at the first; one that the checker still recognises runs again at the next. More negative \
+is less recognisable and keeps expression, gaze and pose less well. What stays recognisable at the last, or cannot be \
+measured, is covered."""
+
+SCALES_NOTE = f"**scales** of *Reverse Identity Sampler with Retry*: {_SCALES}"
+
+EDIT_NOTE = f"""**quality** of *Change Identity with Retry*: fast takes 8 steps, exact the paper's 100.
+
+**scales** there: {_SCALES}"""
 
 ORIGINALS_NOTE = """The original stays in ComfyUI's `input` folder."""
 
@@ -106,14 +112,35 @@ def invert() -> Node:
     )
 
 
-def inverted_crops(image: Link) -> dict[str, Node]:
-    """From an image to a crop and an inversion of every face."""
+def encoded_crops(image: Link) -> dict[str, Node]:
+    """From an image to an encoded crop of every face."""
     return {
         "embed": everybody(image),
         "crop": Node("ReverseIdentityFaceCrop", {"image": image, "faces": Link("embed", "faces")}),
         "encode": encode(Link("crop", "crops")),
-        "invert": invert(),
     }
+
+
+def inverted_crops(image: Link) -> dict[str, Node]:
+    """From an image to a crop and an inversion of every face."""
+    return {**encoded_crops(image), "invert": invert()}
+
+
+def edit(**inputs: Any) -> Node:
+    """The node that changes every crop in one pass, checks it and tries again."""
+    return Node(
+        "ReverseIdentityEditRetry",
+        {
+            "model": Link("adapter", "MODEL"),
+            "vae": Link("checkpoint", "VAE"),
+            "latent": Link("encode", "LATENT"),
+            "faces": Link("crop", "faces"),
+            "crops": Link("crop", "crops"),
+            "source": Link("text", "CONDITIONING"),
+            "checker": SHIPPED_FILES["checker"],
+            **inputs,
+        },
+    )
 
 
 def retry(trajectory: Link, **inputs: Any) -> Node:

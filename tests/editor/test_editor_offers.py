@@ -103,7 +103,8 @@ def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, v
         }""",
         renderer,
     )
-    editor.set_values({kind: values for kind, values in QUICK.items() if kind != "ReverseIdentityRetrySampler"})
+    # The scales are the blueprint's own input.
+    editor.set_values({kind: {key: values[key] for key in values if key != "scales"} for kind, values in QUICK.items()})
     page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     editor.settle()
 

@@ -199,18 +199,22 @@ def test_a_shipped_graph_runs_to_the_end(server, name):
 @pytest.mark.server
 def test_the_sweep_shows_the_photograph_and_what_every_scale_makes_of_it(server):
     workflow = quick(read_shipped("guidance-sweep"))
-    scales = [node["inputs"]["cfg"] for node in workflow.values() if node["class_type"] == "ReverseIdentityKSampler"]
-    assert scales == [-1.0, -2.0, -3.0, -4.0]
+    kinds = ("ReverseIdentityKSampler", "ReverseIdentityEdit")
+    scales, of_fast = ([n["inputs"]["cfg"] for n in workflow.values() if n["class_type"] == kind] for kind in kinds)
+    assert scales == of_fast == [-1.0, -2.0, -3.0, -4.0]
     [file] = server.image_files(server.run(workflow, timeout=1200))
     width, height = SIZES["traunsee.png"]
     with Image.open(file) as image:
-        assert image.size == (width * (1 + len(scales)), height)
-        tiles = np.split(np.asarray(image.convert("RGB"), np.float32), 1 + len(scales), axis=1)
+        assert image.size == (width * (1 + len(scales)), 2 * height)
+        rows = np.split(np.asarray(image.convert("RGB"), np.float32), 2)
     with Image.open(server.base_directory / "input" / PHOTOGRAPH) as image:
-        np.testing.assert_allclose(tiles[0], np.asarray(image.convert("RGB"), np.float32), atol=1.0)
-    changes = [float(np.abs(tile - tiles[0]).mean()) for tile in tiles[1:]]
-    assert changes == sorted(changes)
-    assert changes[-1] > changes[0] + 1.0
+        photograph = np.asarray(image.convert("RGB"), np.float32)
+    for row in rows:
+        first, *results = np.split(row, 1 + len(scales), axis=1)
+        np.testing.assert_allclose(first, photograph, atol=1.0)
+        changes = [float(np.abs(tile - first).mean()) for tile in results]
+        assert changes == sorted(changes)
+        assert changes[-1] > changes[0] + 1.0
 
 
 def reports(history: Mapping[str, Any], name: str) -> list[str]:
@@ -274,7 +278,7 @@ def test_the_blueprint_runs_inside_a_graph(server, schemas):
         "ReverseIdentitySaveImage",
     }
     for kind in (
-        "ReverseIdentityRetrySampler",
+        "ReverseIdentityEditRetry",
         "ReverseIdentityCheck",
         "FaceEmbed",
         "ReverseIdentityFaceCover",
@@ -305,12 +309,13 @@ def test_people_whom_only_the_check_finds_go_through_the_same_graph(server):
     assert {workflow[node]["class_type"] for node in again} == {
         "ReverseIdentityFaceCrop",
         "VAEEncode",
-        "DPMSolverInversion",
-        "ReverseIdentityRetrySampler",
+        "ReverseIdentityEditRetry",
         "ReverseIdentityFacePaste",
         "ReverseIdentityCheck",
     }
-    assert not {data["node"] for data in ran} & {node_of(workflow, "DPMSolverInversion")}, "there was nobody to invert"
+    assert not {data["node"] for data in ran} & {node_of(workflow, "ReverseIdentityEditRetry")}, (
+        "there was nobody to change"
+    )
     history = server.run(workflow)
     [text] = reports(history, "group-photo")
     told = [line for line in text.splitlines() if line.startswith("image 1 face")]
