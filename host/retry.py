@@ -13,10 +13,12 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..reverse_personalization.assurance.checking import Checker, Original
-from ..reverse_personalization.assurance.retry import Retries, retry_faces
+from ..reverse_personalization.assurance.retry import PASTING_MARGIN, PLACED_MARGIN, Retries, retry_faces
+from ..reverse_personalization.geometry.close_up import CloseUp, close_up
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
 from ..reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE, crop_search_size
 from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.guidance import IdentityGuidance
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .edit import Editor
@@ -44,9 +46,12 @@ class RetryTask:
         attributes: text of the branch without identity, one for all or one for each; None takes the inversion's.
         identity_scale: factor of the embeddings.
         source: text of the branch with the identity, one for all or one for each; None takes the inversion's.
+        photographs: float [P, H, W, C] that the crops are from, to judge a face where it will be pasted; or None.
+        placements: of the crops in the photographs, or None.
 
     Raises:
-        ValueError: there is not one crop for each latent or one face for each crop, or the sizes differ.
+        ValueError: there is not one crop for each latent, one face for each crop or one placement for each face, the
+            sizes differ, or one of photographs and placements is missing.
     """
 
     regenerate: Regenerate
@@ -58,9 +63,34 @@ class RetryTask:
     attributes: Conditioning | None = field(repr=False)
     identity_scale: float
     source: Conditioning | None = field(repr=False)
+    photographs: Tensor | None = field(default=None, repr=False)
+    placements: Placements | None = None
 
     def __post_init__(self) -> None:
         check_crops(self.latents, self.vae, self.faces, self.crops)
+        if self.photographs is not None or self.placements is not None:
+            self._check_placements()
+
+    def _check_placements(self) -> None:
+        if self.photographs is None or self.placements is None:
+            given, missing = ("placements", "image") if self.photographs is None else ("image", "placements")
+            raise ValueError(
+                f"{given} is connected without {missing}; connect both, so that a face is judged in its photograph, or "
+                "neither"
+            )
+        found = self.placements.faces
+        expected, shape = (len(found.images), found.height, found.width), tuple(self.photographs.shape[:3])
+        if shape != expected:
+            raise ValueError(
+                f"the placements are in {expected[0]} images of {expected[2]}x{expected[1]} pixels, but there are "
+                f"{shape[0]} of {shape[2]}x{shape[1]}; connect the image that Crop Faces was given"
+            )
+        people = sum(not face.nobody for face in self.faces)
+        if len(self.placements) != people:
+            raise ValueError(
+                f"there are {len(self.placements)} placements for {people} faces; connect the placements of the same "
+                "Crop Faces node as the crops"
+            )
 
     def generate(self, rows: Sequence[int], scale: float, callback: Callback) -> Tensor:
         """Generate some of the faces at a scale, and decode them.
@@ -83,6 +113,22 @@ class RetryTask:
         theirs = replace(self.faces, images=tuple((everyone[row],) for row in rows))
         decoded: Tensor = self.vae.decode(self.regenerate(rows, theirs, guidance, callback))
         return decoded
+
+    def seen(self, row: int, crop: Tensor) -> CloseUp:
+        """Before, after and the face: in its photograph if that is known, else in the crop.
+
+        Args:
+            row: number of the face from 0.
+            crop: generated, [H, W, 3].
+        """
+        if self.photographs is None or self.placements is None:
+            return CloseUp(self.crops[row], crop, tuple(self.faces)[row])
+        placement = self.placements.crops[row]
+        return close_up(self.photographs[placement.image], self.placements, placement, crop)
+
+
+def _search_size(picture: Tensor) -> int:
+    return crop_search_size(max(picture.shape[:2]), DEFAULT_DETECTOR_SIZE)
 
 
 def check_crops(latents: Sequence[int], vae: Any, faces: Faces, crops: Tensor) -> None:
@@ -172,20 +218,21 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
     everyone = tuple(task.faces)
     if all(face.nobody for face in everyone):
         return task.crops, "nobody to change: nothing was generated", Retries(task.faces.embeddings()[:0], ())
-    det_size = crop_search_size(max(task.crops.shape[1:3]), DEFAULT_DETECTOR_SIZE)
     progress = comfy.utils.ProgressBar(len(scales) * task.steps)
     originals: dict[int, Original] = {}
 
     def similarity(row: int, crop: Tensor) -> float | None:
         comfy.model_management.throw_exception_if_processing_interrupted()
+        before, after, face = task.seen(row, crop)
         if row not in originals:
-            originals[row] = judge.original(to_picture(task.crops[row]), everyone[row])
-        return judge.similarity_of_crop(originals[row], to_picture(crop), det_size)
+            originals[row] = judge.original(to_picture(before), face)
+        return judge.similarity_of_crop(originals[row], to_picture(after), _search_size(after))
 
     def generate(rows: Sequence[int], scale: float) -> Tensor:
         return task.generate(rows, scale, lambda step, denoised, y, steps: progress.update(1))
 
-    outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold)
+    margin = PASTING_MARGIN if task.placements is None else PLACED_MARGIN
+    outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold, margin)
     progress.update_absolute(progress.total)
     report = "\n".join(
         [

@@ -10,13 +10,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..reverse_personalization.geometry.alignment import resized_transform
-from ..reverse_personalization.geometry.compositing import paste_, resized_masks
+from ..reverse_personalization.geometry.compositing import DEFAULT_FEATHER, paste_, resized_masks
 from ..reverse_personalization.geometry.face_area import face_area
 from ..reverse_personalization.geometry.placement import Placements
 from .checks import check_crop_masks, check_images, check_photographs, checked_crops
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
 
-DEFAULT_FEATHER = 0.12
 MIN_FEATHER = 0.01
 MAX_FEATHER = 1.0
 MAX_GROW = 1.0

@@ -13,6 +13,7 @@ from ..host.edit import Editor, edit_source
 from ..host.retry import RetryTask, editing, retried
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.trajectory import Conditioning
 from .checks import check_images, typed_retry, typed_schedule
 from .inputs import (
@@ -20,6 +21,7 @@ from .inputs import (
     DEFAULT_THRESHOLD,
     checker_inputs,
     edit_inputs,
+    placed_inputs,
     provider_input,
     scales_input,
 )
@@ -55,6 +57,7 @@ class ReverseIdentityEditRetry(io.ComfyNode):
                 edits["denoise"],
                 edits["seed"],
                 *checker_inputs(),
+                *placed_inputs(),
                 edits["attributes"],
                 edits["keep"],
                 edits["identity_scale"],
@@ -92,6 +95,8 @@ class ReverseIdentityEditRetry(io.ComfyNode):
         seed: int,
         checker: str,
         threshold: float = 0.0,
+        image: Tensor | None = None,
+        placements: Placements | None = None,
         attributes: Conditioning | None = None,
         keep: Tensor | None = None,
         identity_scale: float = 1.0,
@@ -109,7 +114,9 @@ class ReverseIdentityEditRetry(io.ComfyNode):
             RuntimeError: InsightFace cannot be imported, or a model cannot be used.
         """
         in_order = parse_scales(scales)
-        check_images(crops)
+        check_images(crops, "crops")
+        if image is not None:
+            check_images(image)
         edited = edit_source(model, latent, source, quality=quality, steps=steps, denoise=denoise, seed=seed, keep=keep)
         task = RetryTask(
             regenerate=editing(Editor(model, edited)),
@@ -118,6 +125,8 @@ class ReverseIdentityEditRetry(io.ComfyNode):
             vae=vae,
             faces=faces,
             crops=crops,
+            photographs=image,
+            placements=placements,
             attributes=attributes,
             identity_scale=identity_scale,
             source=None,

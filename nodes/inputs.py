@@ -8,7 +8,7 @@ from ..host.checker import DEFAULT_CHECKER, checker_names
 from ..host.face_packs import PROVIDERS
 from ..reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE, MAX_DETECTOR_SIZE, SIZE_STEP
 from ..reverse_personalization.method.quality import FAST, QUALITIES
-from .sockets import FacesSocket, NoiseTrajectorySocket
+from .sockets import FacePlacementsSocket, FacesSocket, NoiseTrajectorySocket
 
 DEFAULT_PROVIDER = "auto"
 DEFAULT_THRESHOLD = 0.3
@@ -102,6 +102,21 @@ def checker_inputs() -> list[io.Input]:
                 "which."
             ),
         ),
+    ]
+
+
+def placed_inputs() -> list[io.Input]:
+    """The optional inputs `image` and `placements`, by which a face is judged where it will be pasted."""
+    return [
+        io.Image.Input(
+            "image",
+            optional=True,
+            tooltip=(
+                "The photographs that the crops are from. With the placements, each face is judged pasted into its "
+                "photograph, where it can be more like the person than in its crop. Not connected: in the crop."
+            ),
+        ),
+        FacePlacementsSocket.Input("placements", optional=True, tooltip="Where the crops belong, from Crop Faces."),
     ]
 
 

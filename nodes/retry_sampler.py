@@ -12,6 +12,7 @@ from ..host.checker import open_checker
 from ..host.retry import RetryTask, replaying, retried
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .checks import check_images, typed_retry
 from .inputs import (
@@ -19,6 +20,7 @@ from .inputs import (
     DEFAULT_THRESHOLD,
     checker_inputs,
     guidance_inputs,
+    placed_inputs,
     provider_input,
     scales_input,
 )
@@ -50,6 +52,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
                 io.Image.Input("crops", tooltip="The crops that were inverted; the results are compared with them."),
                 scales_input(),
                 *checker_inputs(),
+                *placed_inputs(),
                 guidance["attributes"],
                 guidance["identity_scale"],
                 guidance["source"],
@@ -76,6 +79,8 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
         scales: str,
         checker: str,
         threshold: float = 0.0,
+        image: Tensor | None = None,
+        placements: Placements | None = None,
         attributes: Conditioning | None = None,
         identity_scale: float = 1.0,
         source: Conditioning | None = None,
@@ -92,7 +97,9 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             RuntimeError: InsightFace cannot be imported, or a model cannot be used.
         """
         in_order = parse_scales(scales)
-        check_images(crops)
+        check_images(crops, "crops")
+        if image is not None:
+            check_images(image)
         task = RetryTask(
             regenerate=replaying(model, trajectory),
             latents=trajectory.x_T.shape,
@@ -100,6 +107,8 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             vae=vae,
             faces=faces,
             crops=crops,
+            photographs=image,
+            placements=placements,
             attributes=attributes,
             identity_scale=identity_scale,
             source=source,

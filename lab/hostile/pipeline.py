@@ -22,7 +22,8 @@ from harness.in_process import load_pack
 from harness.workflow import LOADER
 from miniature.host import MODEL_FOLDERS, add_miniature
 from miniature.layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK, WEIGHTS
-from miniature.workflow import DEFAULT_SCALE, DENOISE, FOUND_SCORE, SIDE
+from miniature.workflow import DENOISE, FOUND_SCORE, RETRY_SCALES, SIDE
+from reverse_personalization.method.quality import FAST
 
 from .cases import Case
 from .files import PROMPT, TENSORS, read_tensors, write_input
@@ -31,14 +32,10 @@ Graph = dict[str, dict[str, Any]]
 """A workflow in the host's API form."""
 
 STEPS = 4
-"""Steps of the inversion and of each generation: few, so that a photograph takes seconds."""
+"""Steps of an edit: few, so that a photograph takes seconds."""
 
-SCALES = (DEFAULT_SCALE, 2 * DEFAULT_SCALE, 4 * DEFAULT_SCALE)
-"""Scales of the retries, the weakest first; the last ones are stronger than those of a shipped workflow."""
-
-GUIDING = {"model": ["adapter", 0], "trajectory": ["inversion", 0], "faces": ["crops", 1]}
 PASTING = {"image": ["source", 0], "placements": ["crops", 2]}
-"""Inputs shared by all branches from the inversion to a picture."""
+"""Inputs shared by all nodes that paste."""
 
 DETECTOR, RECOGNISER = "detection.onnx", "recognition.onnx"
 NEEDED = (CHECKPOINT, ADAPTER, FACE_PACK / DETECTOR, JUDGE_PACK / DETECTOR)
@@ -50,7 +47,7 @@ class Options:
     """How the graph is built.
 
     Attributes:
-        steps: of the inversion and of each generation.
+        steps: of an edit; 0 for those of the fast quality.
         scales: of the retries.
         first: whether to also keep the result of the first scale alone.
         unchanged: whether to also keep the result of scale 0.
@@ -59,7 +56,7 @@ class Options:
     """
 
     steps: int = STEPS
-    scales: tuple[float, ...] = SCALES
+    scales: tuple[float, ...] = RETRY_SCALES
     first: bool = True
     unchanged: bool = True
     no_face: str = "save"
@@ -328,25 +325,15 @@ def graph(name: str, seed: int, options: Options) -> Graph:
         ),
         "crops": ("ReverseIdentityFaceCrop", {"image": ["source", 0], "faces": ["faces", 0], "side": SIDE}),
         "latent": ("VAEEncode", {"pixels": ["crops", 0], "vae": ["checkpoint", 2]}),
-        "inversion": (
-            "DPMSolverInversion",
-            {
-                "model": ["adapter", 0],
-                "latent": ["latent", 0],
-                "source": ["text", 0],
-                "steps": options.steps,
-                "denoise": DENOISE,
-                "seed": seed,
-            },
-        ),
         "retry": (
-            "ReverseIdentityRetrySampler",
+            "ReverseIdentityEditRetry",
             {
-                **GUIDING,
+                **_editing(seed, options),
                 **checking,
                 "vae": ["checkpoint", 2],
                 "crops": ["crops", 0],
                 "scales": ", ".join(f"{scale:g}" for scale in options.scales),
+                **PASTING,
             },
         ),
         "paste": ("ReverseIdentityFacePaste", {**PASTING, "crops": ["retry", 0]}),
@@ -374,20 +361,34 @@ def graph(name: str, seed: int, options: Options) -> Graph:
         ),
     }
     workflow = {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in parts.items()}
-    return workflow | _one_scale("zero", 0.0) if options.unchanged else workflow
+    return workflow | _one_scale("zero", 0.0, seed, options) if options.unchanged else workflow
 
 
 def first_scale_graph(name: str, seed: int, options: Options) -> Graph:
     """Build the part of the workflow that leads to the first scale's result; the host has cached most of it."""
     whole = graph(name, seed, options)
     shared = {key: whole[key] for key in ("source", "checkpoint", "adapter", "text", "faces", "crops", "latent")}
-    return {**shared, "inversion": whole["inversion"], **_one_scale("first", options.scales[0])}
+    return {**shared, **_one_scale("first", options.scales[0], seed, options)}
 
 
-def _one_scale(key: str, scale: float) -> Graph:
-    """Build the nodes that regenerate all faces at one scale from the workflow's own trajectory."""
+def _editing(seed: int, options: Options) -> dict[str, Any]:
+    """Inputs shared by all nodes that edit."""
+    return {
+        "model": ["adapter", 0],
+        "latent": ["latent", 0],
+        "faces": ["crops", 1],
+        "source": ["text", 0],
+        "quality": FAST,
+        "denoise": DENOISE,
+        "seed": seed,
+        "steps": options.steps,
+    }
+
+
+def _one_scale(key: str, scale: float, seed: int, options: Options) -> Graph:
+    """Build the nodes that regenerate all faces at one scale."""
     parts: dict[str, tuple[str, dict[str, Any]]] = {
-        key: ("ReverseIdentityKSampler", {**GUIDING, "cfg": scale}),
+        key: ("ReverseIdentityEdit", {**_editing(seed, options), "cfg": scale}),
         f"{key} decoded": ("VAEDecode", {"samples": [key, 0], "vae": ["checkpoint", 2]}),
         f"{key} paste": ("ReverseIdentityFacePaste", {**PASTING, "crops": [f"{key} decoded", 0]}),
         f"{key} kept": ("HostileKeep", {"image": [f"{key} paste", 0]}),

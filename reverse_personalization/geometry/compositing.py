@@ -21,6 +21,9 @@ from .resampling import resample
 PROJECTION_REACH = 8
 """Pixels around what is pasted that are computed too, because near the edge of what is computed neighbours lack."""
 
+DEFAULT_FEATHER = 0.12
+"""Width of the fall from 1 to 0 at a mask's rim, in radii of the face."""
+
 SURROUNDINGS = 2.0
 """Distance from the face, in radii of its core, up to which its surroundings' grain and sharpness are measured."""
 

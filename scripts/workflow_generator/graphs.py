@@ -83,6 +83,7 @@ def _retries(regenerate: Mapping[str, Node]) -> dict[str, Link]:
 
 
 _TRAJECTORY = Link("invert", "trajectory")
+_PHOTOGRAPH = Link("photograph", "image")
 
 
 def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
@@ -93,7 +94,7 @@ def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
         parts.photograph(),
         {
             "attributes": parts.attribute_prompt(Link("crop", "faces"), **wanted),
-            "sample": parts.edit(attributes=Link("attributes", "CONDITIONING")),
+            "sample": parts.edit(_PHOTOGRAPH, attributes=Link("attributes", "CONDITIONING")),
         },
         (("attributes",), ("sample",)),
     )
@@ -326,7 +327,7 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "Everybody in the photograph becomes somebody else; pose, expression, light and everything around the faces "
         "stay. Every face is checked by a second recogniser, and the result is searched for people who were missed.",
         parts.photograph(),
-        {"sample": parts.edit()},
+        {"sample": parts.edit(_PHOTOGRAPH)},
         (("sample",),),
     ),
     "keep-age-and-sex": _with_attributes(
@@ -351,7 +352,7 @@ WORKFLOWS: Mapping[str, Workflow] = {
         {
             "region": Node("ReverseIdentityRegionMask", {"faces": Link("crop", "faces")}),
             "keep": Node("ReverseIdentityKeepRegion", {"trajectory": _TRAJECTORY, "mask": Link("region", "MASK")}),
-            "sample": parts.retry(Link("keep", "trajectory")),
+            "sample": parts.retry(Link("keep", "trajectory"), _PHOTOGRAPH),
         },
         (("region",), ("keep",), ("sample",)),
         advice=parts.SCALES_NOTE,
@@ -366,7 +367,7 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "it is written as it was. Run again, and only the saving is done again. All photographs are in memory "
         "together: load many in parts, with *first* and *count*.",
         Node("ReverseIdentityLoadFolder", {"folder": "photographs"}, title="Photographs"),
-        {"sample": parts.edit()},
+        {"sample": parts.edit(Link("photograph", "images"))},
         (("sample",),),
         images="images",
     ),
@@ -382,7 +383,7 @@ def _anonymize_faces() -> Blueprint:
     nodes = {
         **parts.models(),
         **parts.encoded_crops(image),
-        "sample": parts.edit(scales=Link(ENTRY, "scales"), checker=checker, quality=Link(ENTRY, "quality")),
+        "sample": parts.edit(image, scales=Link(ENTRY, "scales"), checker=checker, quality=Link(ENTRY, "quality")),
         **parts.pasted(image, Link("sample", "crops")),
         **parts.checked_twice(image, Link("paste", "image"), retries=Link("sample", "retries")),
     }

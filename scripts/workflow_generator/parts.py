@@ -126,8 +126,8 @@ def inverted_crops(image: Link) -> dict[str, Node]:
     return {**encoded_crops(image), "invert": invert()}
 
 
-def edit(**inputs: Any) -> Node:
-    """The node that changes every crop in one pass, checks it and tries again."""
+def edit(image: Link, **inputs: Any) -> Node:
+    """The node that changes every crop of an image in one pass, checks it and tries again."""
     return Node(
         "ReverseIdentityEditRetry",
         {
@@ -138,13 +138,15 @@ def edit(**inputs: Any) -> Node:
             "crops": Link("crop", "crops"),
             "source": Link("text", "CONDITIONING"),
             "checker": SHIPPED_FILES["checker"],
+            "image": image,
+            "placements": Link("crop", "placements"),
             **inputs,
         },
     )
 
 
-def retry(trajectory: Link, **inputs: Any) -> Node:
-    """The sampler that checks every crop and tries again."""
+def retry(trajectory: Link, image: Link, **inputs: Any) -> Node:
+    """The sampler that checks every crop of an image and tries again."""
     return Node(
         "ReverseIdentityRetrySampler",
         {
@@ -154,6 +156,8 @@ def retry(trajectory: Link, **inputs: Any) -> Node:
             "faces": Link("crop", "faces"),
             "crops": Link("crop", "crops"),
             "checker": SHIPPED_FILES["checker"],
+            "image": image,
+            "placements": Link("crop", "placements"),
             **inputs,
         },
     )
