@@ -17,7 +17,16 @@ from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.method.guidance import IdentityGuidance, guided
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .fingerprint import fingerprint
-from .identity_adapter import KEY, WITNESS, IdentityWitness, attached_adapter, null_identity, with_identity
+from .identity_adapter import (
+    KEY,
+    MEMORY,
+    WITNESS,
+    IdentityMemory,
+    IdentityWitness,
+    attached_adapter,
+    null_identity,
+    with_identity,
+)
 from .memory import equal_parts, rows_that_fit
 from .patches import has_guidance_hooks
 from .randomness import call_seed, generators_kept, seed_generators, seeding_every_call
@@ -41,6 +50,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         self._coverage: TextCoverage | None = None
         self._rows_together: int | None = None
         self._parts: dict[tuple[int, ...], dict[str, ProcessedConds]] = {}
+        self._memory = IdentityMemory()
 
     def set_cfg(self, cfg: float) -> None:
         """The host's; whoever changes the scale later, during a run, is found out."""
@@ -74,6 +84,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         finally:
             self._rows_together, self._coverage = None, None
             self._parts.clear()
+            self._memory = IdentityMemory()
         if self.finite:
             check_finite(samples)
         return samples
@@ -97,7 +108,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         self._coverage.check([level])
         witness = IdentityWitness()
         options = dict(model_options or {})
-        transformer_options = {**options.get("transformer_options", {}), WITNESS: witness}
+        transformer_options = {**options.get("transformer_options", {}), WITNESS: witness, MEMORY: self._memory}
         number = call_seed(seed or 0, level)
         options = seeding_every_call({**options, "transformer_options": transformer_options}, KEY, number)
         parts = []

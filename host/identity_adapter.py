@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import comfy.conds
@@ -45,6 +46,9 @@ IDENTITY_COND = "identity_embedding"
 WITNESS = f"{KEY}.witness"
 """Name under which transformer options carry an `IdentityWitness` to the network."""
 
+MEMORY = f"{KEY}.memory"
+"""Name under which transformer options carry an `IdentityMemory` to the network."""
+
 _LAYERS = f"{KEY}.layers"
 """Name under which transformer options carry the `IdentityAdapter` of the running model patcher."""
 
@@ -59,6 +63,23 @@ class IdentityWitness:
     """
 
     seen: bool = False
+
+
+class IdentityMemory:
+    """Keys and values of the identities of one run, which are the same at every step.
+
+    The host gives every conditioning of a run an id. Rows of a call are known again by the ids of the conditionings
+    that they are made of, their number, and what they are computed in.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[Tensor, Tensor]] = {}
+
+    def get(self, key: Any, compute: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """What is known under a key, or is computed now."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
 
 
 @dataclass(frozen=True)
@@ -204,30 +225,41 @@ class _IdentityAttention:
             adapter: IdentityAdapter = transformer_options[_LAYERS]
             if embedding is None:  # a sampler that passes no identities gets the null identity
                 embedding = x.new_zeros(x.shape[0], adapter.embedding_width)
-            tokens = adapter.tokens(embedding.to(x))
+            keys_values = _keys_values(adapter, embedding.to(x), transformer_options)
             replaced = transformer_options.get("patches_replace", {})
             attn2 = dict(replaced.get("attn2", {}))
             for i, site in enumerate(self.sites):
                 previous = attn2.get(site.patch_key, attn2.get(site.patch_key[:2], _plain_attention))
-                attn2[site.patch_key] = self._replacement(adapter, i, tokens, previous, witness)
+                attn2[site.patch_key] = self._replacement(partial(keys_values, i), previous, witness)
             transformer_options = {**transformer_options, "patches_replace": {**replaced, "attn2": attn2}}
         return executor(x, timesteps, context, y, control, transformer_options, **kwargs)
 
     def _replacement(
         self,
-        adapter: IdentityAdapter,
-        site: int,
-        tokens: Tensor,
+        keys_values: Callable[[], tuple[Tensor, Tensor]],
         previous: AttentionReplacement,
         witness: IdentityWitness | None,
     ) -> AttentionReplacement:
         def attend(q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
             _testify(witness)  # not earlier: a later wrapper may have replaced this attention
             text = previous(q, k, v, extra_options)
-            identity = _plain_attention(q, *adapter.keys_values(site, tokens), extra_options)
+            identity = _plain_attention(q, *keys_values(), extra_options)
             return text + self.weight * identity
 
         return attend
+
+
+def _keys_values(
+    adapter: IdentityAdapter, embedding: Tensor, transformer_options: dict[str, Any]
+) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """The identities' keys and values at a site, from the memory of the run if there is one."""
+    tokens = cache(partial(adapter.tokens, embedding))
+    memory: IdentityMemory | None = transformer_options.get(MEMORY)
+    made_of = tuple(transformer_options.get("uuids", ()))
+    if memory is None or not made_of:
+        return lambda site: adapter.keys_values(site, tokens())
+    rows = (made_of, len(embedding), embedding.dtype, embedding.device)
+    return lambda site: memory.get((rows, site), lambda: adapter.keys_values(site, tokens()))
 
 
 def _testify(witness: IdentityWitness | None) -> None:

@@ -123,3 +123,29 @@ def test_plain_samplers_see_the_null_identity(small: SmallModel) -> None:
         null = part("host.identity_adapter").with_identity(text, torch.zeros(1, 512))
         [named] = nodes.common_ksampler(small.model, 0, 3, 1.0, "euler", "normal", null, null, latent, denoise=0.5)
     assert torch.equal(plain["samples"], named["samples"])
+
+
+def test_keys_and_values_are_computed_once_a_run(small: SmallModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = part("reverse_personalization.method.adapter").IdentityAdapter
+    keys_values, tokens = adapter.keys_values, adapter.tokens
+    computed: list[Any] = []
+    monkeypatch.setattr(
+        adapter, "keys_values", lambda self, site, given: (computed.append(site), keys_values(self, site, given))[1]
+    )
+    monkeypatch.setattr(adapter, "tokens", lambda self, given: (computed.append("tokens"), tokens(self, given))[1])
+    sites = len(
+        part("reverse_personalization.method.attention_layout").transformer_sites(small.model.model_state_dict())
+    )
+    trajectory = small.invert(small.latent(2), steps=5)
+    assert sorted(map(str, computed)) == sorted(map(str, ["tokens", *range(sites)]))
+    computed.clear()
+    small.sample(trajectory, small.faces(2), -5.0)
+    assert len(computed) == 1 + sites
+
+
+def test_every_run_has_its_own_identities(small: SmallModel) -> None:
+    """The next run's people are not those that the last one's keys and values were computed from."""
+    trajectory = small.invert(small.latent(), steps=3)
+    one, other = (small.sample(trajectory, small.faces(seed=seed), -5.0) for seed in (1, 2))
+    assert (one - other).abs().max() > 1e-2
+    assert torch.equal(one, small.sample(trajectory, small.faces(seed=1), -5.0))
