@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -75,9 +76,35 @@ class Workflow:
             image = self._host.VAEDecode().decode(self._vae, latent)[0]
         return _as_pictures(image)
 
-    def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
+    def invert(
+        self, latent: Latent, steps: int, denoise: float, seed: int, extrapolation_limit: float = math.inf
+    ) -> Any:
         """Invert a LATENT under the null identity and an empty text; return a REVERSE_IDENTITY_TRAJECTORY."""
-        return self._node("DPMSolverInversion", self._with_adapter, latent, self._no_text, steps, denoise, seed)
+        return self._node(
+            "DPMSolverInversion",
+            self._with_adapter,
+            latent,
+            self._no_text,
+            steps,
+            denoise,
+            seed,
+            extrapolation_limit=extrapolation_limit,
+        )
+
+    def denoise_once(self, latent: Latent, noise: Tensor, sigma: float) -> Latent:
+        """Add noise to a LATENT and return the denoised prediction under the null identity and an empty text.
+
+        Args:
+            latent: [B, C, h, w].
+            noise: standard normal, same shape.
+            sigma: noise level S, in model space.
+        """
+        guider = part("host.guider").NullIdentityGuider(self._with_adapter, self._no_text, None, 1.0)
+        # Euler's step from S to 0 ends at the prediction itself.
+        sampler = importlib.import_module("comfy.samplers").sampler_object("euler")
+        levels = torch.tensor([sigma, 0.0])
+        with torch.inference_mode():
+            return {"samples": guider.sample(noise, latent["samples"], sampler, levels, disable_pbar=True, seed=0)}
 
     def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
         """Generate a LATENT that shows another person."""
