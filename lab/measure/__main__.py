@@ -24,6 +24,7 @@ from ..journal import JsonLines, files_digest
 from ..measuring.__main__ import open_meter
 from ..measuring.readings import FaceMeter
 from ..measuring.runs import note
+from ..measuring.settings import Settings
 from .comparison import figures_of, tables
 from .person import Row, Studio
 from .ways import LIMITS, NAMED, Way, ways_of
@@ -46,7 +47,6 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     parser.add_argument("--faces", type=int, default=40, help="number of people, at least 2 (default: %(default)s)")
     parser.add_argument(
         "--ways",
-        type=ways_of,
         default="exact,fast",
         metavar="NAME,NAME",
         help=f"ways to compare with the first one: {', '.join(NAMED)}, or KIND:STEPS[:DENOISE[:SCALE]] with "
@@ -58,10 +58,15 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     parser.add_argument("--journal", type=Path, metavar="FILE", help="records every result, to resume a stopped run")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON in the last line")
     options = parser.parse_args(arguments)
+    try:
+        settings = Settings(options.seed, options.faces)
+        ways = ways_of(options.ways)
+    except ValueError as error:
+        parser.error(str(error))
     with tempfile.TemporaryDirectory(prefix="measure-") as temporary:
         run = {"seed": options.seed, "code": _digest(ROOT, CODE, "py"), "models": _digest(options.models, (".",), "*")}
         journal = JsonLines(options.journal or Path(temporary, "journal"), run)
-        rows = measure(options.seed, options.faces, options.ways, options.models, meter_of(options.models), journal)
+        rows = measure(settings, ways, options.models, meter_of, journal)
     figures = {"seed": options.seed, "faces": options.faces, **figures_of(rows)}
     print(tables(figures), flush=True)
     if options.json:
@@ -69,16 +74,19 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
 
 
 def measure(
-    seed: int, faces: int, ways: Sequence[Way], models: Path, meter: FaceMeter, journal: JsonLines
+    settings: Settings,
+    ways: Sequence[Way],
+    models: Path,
+    meter_of: Callable[[Path], FaceMeter],
+    journal: JsonLines,
 ) -> dict[Way, list[Row]]:
-    """Measure all ways on all people, but for what the journal has.
+    """Measure all ways on all people, but for what the journal has; if it has everything, no model is opened.
 
     Args:
-        seed: of the people.
-        faces: number of people, at least 2.
+        settings: seed and number of the people.
         ways: to compare.
         models: models folder in ComfyUI's layout.
-        meter: reads portraits.
+        meter_of: opens the meter of a models folder.
         journal: of this seed, code and models.
 
     Returns:
@@ -87,19 +95,22 @@ def measure(
     Raises:
         FileNotFoundError: a model is missing.
         SetupError: there is no ComfyUI.
-        ValueError: there are too few people, or the journal belongs to another run.
+        ValueError: the journal belongs to another run.
     """
     done: dict[tuple[int, str], Row] = {(person, way): row for person, way, row in journal.entries()}
-    studio = Studio(models, meter, seed, faces)
-    for person in range(faces):
-        left = [way for way in ways if (person, way.name) not in done]
-        if left:
+    people = range(settings.faces)
+    left = {
+        person: missing for person in people if (missing := [way for way in ways if (person, way.name) not in done])
+    }
+    if left:
+        studio = Studio(models, meter_of(models), settings)
+        for person, missing in left.items():
             original = studio.original(person)
-            for way in left:
+            for way in missing:
                 row = done[person, way.name] = studio.row(original, way)
                 journal.append([person, way.name, row])
-            note(f"{person + 1} of {faces} people")
-    return {way: [done[person, way.name] for person in range(faces)] for way in ways}
+            note(f"{person + 1} of {settings.faces} people")
+    return {way: [done[person, way.name] for person in people] for way in ways}
 
 
 def _digest(root: Path, folders: Sequence[str], suffix: str) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from miniature.layout import FACE_PACK, JUDGE_PACK
-from miniature.workflow import FOUND_SCORE, SIDE
+from miniature.workflow import SIDE
 from reverse_personalization.assurance.operating_point import pack_threshold
 
 from ..measuring.host_run import Latent, Workflow
@@ -70,28 +70,25 @@ class Studio:
     Args:
         models: models folder in ComfyUI's layout, with the packs `miniature` and `miniature-judge`.
         meter: reads portraits of side SIDE.
-        seed: of the people.
-        count: number of people, at least 2.
+        settings: seed and number of the people.
 
     Raises:
         FileNotFoundError: a model is missing.
         SetupError: there is no ComfyUI.
-        ValueError: there are too few people.
     """
 
-    def __init__(self, models: Path, meter: FaceMeter, seed: int, count: int) -> None:
-        settings = Settings(seed, count)
+    def __init__(self, models: Path, meter: FaceMeter, settings: Settings) -> None:
         self._threshold = pack_threshold(models / JUDGE_PACK)
         self._workflow = Workflow(models)
         self._recognisers = Recognisers(
             guide=self._workflow.face_pack(FACE_PACK.name),
             judge=self._workflow.face_pack(JUDGE_PACK.name),
             size=settings.search_size,
-            score=FOUND_SCORE,
+            score=settings.found_score,
         )
         self._meter = meter
-        self._seed = seed
-        self._people = draw_people(seed, count, SIDE)
+        self._seed = settings.seed
+        self._people = draw_people(settings.seed, settings.faces, SIDE)
 
     def original(self, number: int) -> Original:
         """Measure a person before the change.
