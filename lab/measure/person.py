@@ -24,6 +24,7 @@ from ..measuring.recognisers import Recognisers
 from ..measuring.scores import DILATION, Floats, dilated, match_rate, outside_change, similarities
 from ..measuring.settings import Settings
 from ..meter import Readings
+from .control import source_free
 from .ways import Way
 
 OTHER_NOISE = 1 << 40
@@ -129,10 +130,8 @@ class Studio:
             change), `landmarks` (eye distances), `expression` (total variation in [0, 1]), `glasses` (1 if they are
             read as before, else 0), `background` (levels of 255) and `unmeasurable` (1 if no face was found, else 0).
         """
-        workflow = self._workflow
-        trajectory = workflow.invert(original.latent, way.steps, way.denoise, original.seed, way.limit)
-        latent = workflow.regenerate(trajectory, original.faces, way.scale)
-        picture = workflow.decode(latent)
+        latent = self._changed(original, way)
+        picture = self._workflow.decode(latent)
         reading = self._meter.read(picture)
         changed = changes(original.reading, reading)
         plausibility = self._error(latent, original.noise, original.cells) / original.error
@@ -145,6 +144,14 @@ class Studio:
             "glasses": agreement(original.reading, reading)["glasses"],
             "background": outside_change(original.picture, picture, original.near_face),
         }
+
+    def _changed(self, original: Original, way: Way) -> Latent:
+        workflow = self._workflow
+        if way.source_free:
+            samples, text = original.latent["samples"], workflow.text({})
+            return {"samples": source_free(workflow.model, text, samples, original.faces, way, original.seed)}
+        trajectory = workflow.invert(original.latent, way.steps, way.denoise, original.seed, way.limit)
+        return workflow.regenerate(trajectory, original.faces, way.scale)
 
     def _recognised(self, original: Original, picture: Pictures) -> Row:
         def redraw(pictures: Pictures, sigma: float) -> Pictures:

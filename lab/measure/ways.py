@@ -15,6 +15,9 @@ PAPER_DENOISE = 0.3
 PAPER_SCALE = -3.5
 """Scale at PAPER_DENOISE, where the default one changes the miniature's faces too little."""
 
+SOURCE_FREE_SCALE = -1.0
+"""Scale at which the control without the source looks about as good to the judge as the default way."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -26,6 +29,7 @@ class Way:
         limit: the solver's extrapolation limit; infinity for none.
         denoise: of the inversion, in (0, 1].
         scale: guidance scale.
+        source_free: whether it is run by `control` instead of the nodes.
 
     Raises:
         ValueError: there is no such schedule.
@@ -36,14 +40,15 @@ class Way:
     limit: float = math.inf
     denoise: float = DENOISE
     scale: float = DEFAULT_SCALE
+    source_free: bool = False
 
     def __post_init__(self) -> None:
         timesteps(self.steps, self.denoise)
 
     @property
     def evaluations(self) -> int:
-        """Evaluations of the network for one picture: N for the inversion, 2 N for the generation, or N at scale 0."""
-        return self.steps * (2 if self.scale == 0 else 3)
+        """Evaluations of the network for one picture: N for the source, 2 N for the generation, or N at scale 0."""
+        return self.steps * (2 if self.scale == 0 or self.source_free else 3)
 
 
 NAMED = {
@@ -57,9 +62,11 @@ NAMED = {
         Way("paper", 100, denoise=PAPER_DENOISE, scale=PAPER_SCALE),
         Way("paper-fast", 8, EVEN_EXTRAPOLATION, PAPER_DENOISE, PAPER_SCALE),
         Way("untouched", 2, scale=0.0),
+        Way("source-free", 4, EVEN_EXTRAPOLATION, scale=SOURCE_FREE_SCALE, source_free=True),
     )
 }
-"""`untouched` gives the picture back as the VAE does: it shows what a purification alone takes from the similarity."""
+"""Two are controls. `untouched` gives the picture back as the VAE does: it shows what a purification alone takes from
+the similarity. `source-free` fools the recogniser, which the measures must tell: see `control`."""
 
 LIMITS = {"capped": EVEN_EXTRAPOLATION, "free": math.inf}
 """Extrapolation limits of the ways `capped:N` and `free:N`."""

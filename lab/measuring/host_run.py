@@ -26,6 +26,9 @@ Pictures = NDArray[np.uint8]
 class Workflow:
     """The nodes of the shipped workflow, with the models loaded. Pictures are uint8 [N, side, side, 3].
 
+    Attributes:
+        model: MODEL with the identity adapter.
+
     Args:
         models: models folder in ComfyUI's layout.
 
@@ -44,7 +47,7 @@ class Workflow:
         with torch.inference_mode():
             loaded = self._host.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
         self._model, self._clip, self._vae = loaded[:3]
-        self._with_adapter = self._node("ReverseIdentityAdapterLoader", self._model, ADAPTER.name, 1.0)
+        self.model = self._node("ReverseIdentityAdapterLoader", self._model, ADAPTER.name, 1.0)
         self._no_text = self.text({})
 
     def _node(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -82,7 +85,7 @@ class Workflow:
         """Invert a LATENT under the null identity and an empty text; return a REVERSE_IDENTITY_TRAJECTORY."""
         return self._node(
             "DPMSolverInversion",
-            self._with_adapter,
+            self.model,
             latent,
             self._no_text,
             steps,
@@ -99,13 +102,11 @@ class Workflow:
             noise: standard normal, same shape.
             sigma: noise level S, in model space.
         """
-        return {"samples": denoised_once(self._with_adapter, self._no_text, latent["samples"], noise, sigma)}
+        return {"samples": denoised_once(self.model, self._no_text, latent["samples"], noise, sigma)}
 
     def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
         """Generate a LATENT that shows another person."""
-        latent: Latent = self._node(
-            "ReverseIdentityKSampler", self._with_adapter, trajectory, faces, scale, attributes=text
-        )
+        latent: Latent = self._node("ReverseIdentityKSampler", self.model, trajectory, faces, scale, attributes=text)
         return latent
 
     def paste(self, pictures: Pictures, faces: Any, results: Pictures) -> Pictures:
