@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..measuring.report import number, table
-from ..measuring.scores import mean
+from ..measuring.report import table
+from ..measuring.scores import Floats
 from .person import Row
 from .ways import Way
 
@@ -20,6 +20,13 @@ Figures = dict[str, Any]
 """Figures as JSON; None stands for what could not be measured."""
 
 
+class MeanWithError(NamedTuple):
+    """A mean and its standard error; None for what too few values say nothing of."""
+
+    mean: float | None
+    error: float | None
+
+
 def figures_of(rows: Mapping[Way, Sequence[Row]]) -> Figures:
     """Summarise the rows of all ways.
 
@@ -27,67 +34,62 @@ def figures_of(rows: Mapping[Way, Sequence[Row]]) -> Figures:
         rows: by way, every person's row, in the same order; at least one person.
 
     Returns:
-        `ways`: by name, `evaluations` and the mean of every measure. `paired`: by name of every way but the first, for
-        each measure, `difference` to the first.
+        `ways`: by name, `evaluations` and the mean of every measure. `errors`: by name, the standard errors of these
+        means. `paired`: by name of every way but the first, for each measure, `difference` to the first.
     """
     first, *others = rows
+    spread = {way: {name: mean_with_error(_column(rows[way], name)) for name in rows[way][0]} for way in rows}
     return {
-        "ways": {way.name: {"evaluations": way.evaluations, **_means(rows[way])} for way in rows},
+        "ways": {way.name: {"evaluations": way.evaluations, **_part(spread[way], 0)} for way in rows},
+        "errors": {way.name: _part(spread[way], 1) for way in rows},
         "paired": {
-            way.name: {name: difference(_column(rows[first], name), _column(rows[way], name)) for name in rows[way][0]}
+            way.name: {
+                name: mean_with_error(_column(rows[way], name) - _column(rows[first], name)) for name in rows[way][0]
+            }
             for way in others
         },
     }
 
 
-def difference(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
-    """Return the mean of paired differences and its standard error.
+def mean_with_error(values: Floats) -> MeanWithError:
+    """Return the mean of the values that are not NaN, and its standard error.
 
     Args:
-        before: [N], NaN for a missing value.
-        after: the same people's, [N].
+        values: [N].
 
     Returns:
-        mean of after - before, and its standard error; None if fewer than two pairs are complete.
+        the mean, None if there are no values; and its standard error, None if there are fewer than two.
     """
-    differences = after - before
-    kept = differences[~np.isnan(differences)]
-    if len(kept) < 2:
-        return None
-    return float(kept.mean()), float(kept.std(ddof=1) / math.sqrt(len(kept)))
+    kept = values[~np.isnan(values)]
+    mean = float(kept.mean()) if len(kept) else None
+    return MeanWithError(mean, float(kept.std(ddof=1) / math.sqrt(len(kept))) if len(kept) > 1 else None)
 
 
 def tables(figures: Figures) -> str:
     """Return the figures as Markdown tables: one row for each measure, one column for each way."""
-    ways, paired = figures["ways"], figures["paired"]
-    names = list(next(iter(ways.values())))
-    parts = [
-        table(
-            ["mean", *ways],
-            [
-                [name, *(number(way[name], 0 if name == "evaluations" else _digits(name)) for way in ways.values())]
-                for name in names
-            ],
-        )
-    ]
+    ways, errors, paired = figures["ways"], figures["errors"], figures["paired"]
+    first = next(iter(ways))
+    means = [["evaluations", *(str(way["evaluations"]) for way in ways.values())]]
+    for name in errors[first]:
+        means.append([name, *(_cell(name, (ways[way][name], errors[way][name])) for way in ways)])
+    parts = [table(["mean ± standard error", *ways], means)]
     if paired:
-        measures = names[1:]
-        rows = [[name, *(_with_error(way[name], _digits(name)) for way in paired.values())] for name in measures]
-        parts.append(table([f"less {next(iter(ways))}", *paired], rows))
+        rows = [[name, *(_cell(name, way[name], "+") for way in paired.values())] for name in errors[first]]
+        parts.append(table([f"less {first}", *paired], rows))
     return "\n\n".join(parts)
 
 
-def _means(rows: Sequence[Row]) -> Figures:
-    return {name: mean(_column(rows, name)) for name in rows[0]}
+def _part(spread: Mapping[str, MeanWithError], which: int) -> Figures:
+    return {name: pair[which] for name, pair in spread.items()}
 
 
-def _column(rows: Sequence[Row], name: str) -> np.ndarray:
+def _column(rows: Sequence[Row], name: str) -> Floats:
     return np.array([row[name] for row in rows], np.float64)
 
 
-def _digits(name: str) -> int:
-    return DIGITS.get(name, 3)
-
-
-def _with_error(pair: tuple[float, float] | None, digits: int) -> str:
-    return "-" if pair is None else f"{pair[0]:+.{digits}f} ± {pair[1]:.{digits}f}"
+def _cell(name: str, pair: tuple[float | None, float | None], sign: str = "") -> str:
+    mean, error = pair
+    if mean is None:
+        return "-"
+    digits = DIGITS.get(name, 3)
+    return f"{mean:{sign}.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")

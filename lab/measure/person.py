@@ -125,7 +125,8 @@ class Studio:
         Returns:
             `similarity` (cosine with the original, by the judge), `reid` (1 if that is at or above the judge's measured
             threshold, else 0), `purified_NAME` (similarity after each of PURIFICATIONS), `purified` (the largest of
-            these), `reid_purified` (the same as `reid`, for `purified`), `plausibility` (1: as the original; more is
+            these), `reid_purified` (the same as `reid`, for `purified`), `regained` (`purified_noise_high` less
+            `similarity`: what the denoiser sees through), `plausibility` (1: as the original; more is
             worse), `quality` (score of the detector relative to the original's), `yaw`, `pitch`, `gaze` (degrees of
             change), `landmarks` (eye distances), `expression` (total variation in [0, 1]), `glasses` (1 if they are
             read as before, else 0), `background` (levels of 255) and `unmeasurable` (1 if no face was found, else 0).
@@ -170,6 +171,7 @@ class Studio:
             **{f"purified_{name}": _number(value) for name, value in after.items()},
             "purified": _number(best),
             "reid_purified": match_rate(best, self._threshold),
+            "regained": _number(after["noise_high"] - shown),
             "unmeasurable": float(np.isnan(shown[0])),
         }
 

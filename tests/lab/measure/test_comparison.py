@@ -14,17 +14,16 @@ import pytest
 
 from harness.environment import ROOT
 from lab.measure.__main__ import main
-from lab.measure.comparison import difference, figures_of, tables
+from lab.measure.comparison import figures_of, mean_with_error, tables
 from lab.measure.ways import way_of
 
-WAYS = "untouched,capped:3,free:2"
+WAYS = "untouched,capped:3,free:2,source-free"
 
 
-def test_differences_are_paired_and_leave_out_incomplete_pairs() -> None:
-    before, after = np.array([1.0, 10.0, 5.0, np.nan]), np.array([2.0, 13.0, np.nan, 1.0])
-    mean, error = difference(before, after)
-    assert (mean, error) == (2.0, pytest.approx(math.sqrt(2) / math.sqrt(2)))
-    assert difference(before[2:], after[2:]) is None
+def test_a_mean_leaves_out_what_is_missing_and_says_how_sure_it_is() -> None:
+    assert mean_with_error(np.array([1.0, 3.0, np.nan, 8.0])) == pytest.approx((4.0, math.sqrt(13 / 3)))
+    assert mean_with_error(np.array([2.0, np.nan])) == (2.0, None)
+    assert mean_with_error(np.array([np.nan])) == (None, None)
 
 
 def test_figures_and_tables_of_two_ways_by_hand() -> None:
@@ -36,11 +35,12 @@ def test_figures_and_tables_of_two_ways_by_hand() -> None:
     figures = figures_of(rows)
     assert figures["ways"]["exact"] == {"evaluations": 300, "similarity": pytest.approx(0.3), "yaw": 2.0}
     assert figures["ways"]["fast"] == {"evaluations": 24, "similarity": 0.3, "yaw": 1.5}
-    assert figures["paired"] == {"fast": {"similarity": None, "yaw": pytest.approx((-0.5, 0.5))}}
+    assert figures["errors"]["exact"] == {"similarity": pytest.approx(0.1), "yaw": 1.0}
+    # By person, so the similarity has no error: one of the two pairs is incomplete.
+    assert figures["paired"] == {"fast": {"similarity": (pytest.approx(0.1), None), "yaw": (-0.5, 0.5)}}
     text = tables(figures)
-    assert "| similarity  | 0.300 | 0.300 |" in text
-    assert "-0.50 ± 0.50" in text
-    assert "| similarity | -  " in text
+    assert "| similarity            | 0.300 ± 0.100 | 0.300 " in text
+    assert "| yaw        | -0.50 ± 0.50 |" in text
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +65,20 @@ def test_an_untouched_face_is_as_plausible_as_the_original_and_recognised(run: t
 def test_a_changed_face_is_less_similar_and_no_measure_is_missing(run: tuple[dict[str, Any], Path]) -> None:
     ways = run[0]["ways"]
     assert list(ways) == WAYS.split(",")
-    assert [way["evaluations"] for way in ways.values()] == [4, 9, 6]
+    assert [way["evaluations"] for way in ways.values()] == [4, 9, 6, 8]
     assert all(isinstance(value, float | int) for way in ways.values() for value in way.values())
     for name in ("capped:3", "free:2"):
         assert ways[name]["similarity"] < ways["untouched"]["similarity"] - 0.3
         assert ways[name]["purified"] < ways["untouched"]["purified"] - 0.3
         assert abs(ways[name]["plausibility"] - 1) > 1e-3
-    assert set(run[0]["paired"]) == {"capped:3", "free:2"}
+    assert set(run[0]["paired"]) == {"capped:3", "free:2", "source-free"}
+
+
+def test_the_control_fools_the_judge_until_the_noise_comes(run: tuple[dict[str, Any], Path]) -> None:
+    nodes, control = run[0]["ways"]["capped:3"], run[0]["ways"]["source-free"]
+    assert control["similarity"] < run[0]["ways"]["untouched"]["similarity"] - 0.3
+    assert control["regained"] == pytest.approx(control["purified_noise_high"] - control["similarity"])
+    assert control["regained"] > nodes["regained"] + 0.05
 
 
 def test_a_journal_with_everything_gives_the_same_figures_and_opens_no_model(
