@@ -19,6 +19,7 @@ ORDER = (
     ("lab/render",),
     ("lab/training",),
     ("lab/measuring",),
+    ("lab/measure",),
     ("lab/patches",),
     ("lab/real",),
     ("lab/hostile",),

@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from miniature.layout import JUDGE_PACK
     from reverse_personalization.assurance.operating_point import pack_threshold
 
-    from .journal import Journal, code_files, files_digest
+    from ..journal import files_digest
+    from .journal import Journal, code_files
     from .page import as_page
     from .pipeline import MODELS, provide_models
     from .summary import failed, summarise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,9 @@ Pictures = NDArray[np.uint8]
 class Workflow:
     """The nodes of the shipped workflow, with the models loaded. Pictures are uint8 [N, side, side, 3].
 
+    Attributes:
+        model: MODEL with the identity adapter.
+
     Args:
         models: models folder in ComfyUI's layout.
 
@@ -43,7 +47,7 @@ class Workflow:
         with torch.inference_mode():
             loaded = self._host.CheckpointLoaderSimple().load_checkpoint(CHECKPOINT.name)
         self._model, self._clip, self._vae = loaded[:3]
-        self._with_adapter = self._node("ReverseIdentityAdapterLoader", self._model, ADAPTER.name, 1.0)
+        self.model = self._node("ReverseIdentityAdapterLoader", self._model, ADAPTER.name, 1.0)
         self._no_text = self.text({})
 
     def _node(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -75,15 +79,34 @@ class Workflow:
             image = self._host.VAEDecode().decode(self._vae, latent)[0]
         return _as_pictures(image)
 
-    def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
+    def invert(
+        self, latent: Latent, steps: int, denoise: float, seed: int, extrapolation_limit: float = math.inf
+    ) -> Any:
         """Invert a LATENT under the null identity and an empty text; return a REVERSE_IDENTITY_TRAJECTORY."""
-        return self._node("DPMSolverInversion", self._with_adapter, latent, self._no_text, steps, denoise, seed)
+        return self._node(
+            "DPMSolverInversion",
+            self.model,
+            latent,
+            self._no_text,
+            steps,
+            denoise,
+            seed,
+            extrapolation_limit=extrapolation_limit,
+        )
+
+    def denoise_once(self, latent: Latent, noise: Tensor, sigma: float) -> Latent:
+        """Add noise to a LATENT and return the denoised prediction under the null identity and an empty text.
+
+        Args:
+            latent: [B, C, h, w].
+            noise: standard normal, same shape.
+            sigma: noise level S, in model space.
+        """
+        return {"samples": denoised_once(self.model, self._no_text, latent["samples"], noise, sigma)}
 
     def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
         """Generate a LATENT that shows another person."""
-        latent: Latent = self._node(
-            "ReverseIdentityKSampler", self._with_adapter, trajectory, faces, scale, attributes=text
-        )
+        latent: Latent = self._node("ReverseIdentityKSampler", self.model, trajectory, faces, scale, attributes=text)
         return latent
 
     def paste(self, pictures: Pictures, faces: Any, results: Pictures) -> Pictures:
@@ -118,6 +141,29 @@ class Workflow:
         insight = part("host.insight")
         lowest_score = part("nodes.inputs").DEFAULT_THRESHOLD
         return insight.load_pack(name, "CPU", lowest_score)
+
+
+def denoised_once(model: Any, text: Any, samples: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """Return the denoised prediction m(x_0 + S n, S) under the null identity.
+
+    Args:
+        model: MODEL with an identity adapter.
+        text: CONDITIONING.
+        samples: x_0 as a LATENT holds it, [B, C, h, w].
+        noise: n, standard normal in model space, same shape.
+        sigma: S, above 0.
+
+    Returns:
+        as a LATENT holds it, same shape.
+    """
+    guider = part("host.guider").NullIdentityGuider(model, text, None, 1.0)
+    # Euler's step from S to 0 ends at the prediction itself.
+    sampler = importlib.import_module("comfy.samplers").sampler_object("euler")
+    with torch.inference_mode():
+        predicted: Tensor = guider.sample(
+            noise, samples, sampler, torch.tensor([sigma, 0.0]), disable_pbar=True, seed=0
+        )
+    return predicted
 
 
 def chosen(faces: Any, rows: Iterable[int]) -> Any:

@@ -94,3 +94,11 @@ def changes(before: Readings, after: Readings) -> dict[str, float]:
         "landmarks": float(moved.mean()),
         "age": float(np.abs(after.age - before.age).mean()),
     }
+
+
+def expression_shift(before: Readings, after: Readings) -> float:
+    """Return the mean total variation in [0, 1] between the probabilities of the expressions.
+
+    It moves before the likeliest expression changes, so it tells ways of running apart that `agreement` does not.
+    """
+    return float(np.abs(after.expression - before.expression).sum(1).mean() / 2)

@@ -151,7 +151,7 @@ class Bench:
         self._pack, host = load_pack().node_classes, importlib.import_module("nodes")
         people = draw_people(size.seed, size.people, SIDE)
         self.pictures, self._away = people.pictures, ~people.present
-        self.plain, self.model = self.workflow._model, self.workflow._with_adapter
+        self.plain, self.model = self.workflow._model, self.workflow.model
         self.clip, self.vae = self.workflow._clip, self.workflow._vae
         self.text, self.other_text = self.workflow.text(SOURCE), self.workflow.text(OTHER)
         self.no_text = self.workflow.text({})
