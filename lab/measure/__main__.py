@@ -27,7 +27,7 @@ from ..measuring.runs import note
 from ..measuring.settings import Settings
 from .comparison import figures_of, tables
 from .person import Row, Studio
-from .ways import LIMITS, NAMED, Way, ways_of
+from .ways import KINDS, NAMED, Way, ways_of
 
 CODE = ("host", "lab/measure", "lab/measuring", "lab/render", "miniature", "nodes", "reverse_personalization")
 """Folders with the code that the numbers depend on."""
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
         default="exact,fast",
         metavar="NAME,NAME",
         help=f"ways to compare with the first one: {', '.join(NAMED)}, or KIND:STEPS[:DENOISE[:SCALE]] with "
-        f"{' or '.join(LIMITS)} as KIND (default: %(default)s)",
+        f"{' or '.join(KINDS)} as KIND (default: %(default)s)",
     )
     parser.add_argument(
         "--models", type=Path, default=WEIGHTS, metavar="DIR", help="models folder (default: the shipped weights)"

@@ -151,8 +151,15 @@ class Studio:
         if way.source_free:
             samples, text = original.latent["samples"], workflow.text({})
             return {"samples": source_free(workflow.model, text, samples, original.faces, way, original.seed)}
-        trajectory = workflow.invert(original.latent, way.steps, way.denoise, original.seed, way.limit)
-        return workflow.regenerate(trajectory, original.faces, way.scale)
+        return workflow.edit(
+            original.latent,
+            original.faces,
+            way.quality,
+            way.scale,
+            steps=way.steps,
+            denoise=way.denoise,
+            seed=original.seed,
+        )
 
     def _recognised(self, original: Original, picture: Pictures) -> Row:
         def redraw(pictures: Pictures, sigma: float) -> Pictures:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -79,20 +78,27 @@ class Workflow:
             image = self._host.VAEDecode().decode(self._vae, latent)[0]
         return _as_pictures(image)
 
-    def invert(
-        self, latent: Latent, steps: int, denoise: float, seed: int, extrapolation_limit: float = math.inf
-    ) -> Any:
+    def invert(self, latent: Latent, steps: int, denoise: float, seed: int) -> Any:
         """Invert a LATENT under the null identity and an empty text; return a REVERSE_IDENTITY_TRAJECTORY."""
-        return self._node(
-            "DPMSolverInversion",
+        return self._node("DPMSolverInversion", self.model, latent, self._no_text, steps, denoise, seed)
+
+    def edit(
+        self, latent: Latent, faces: Any, quality: str, scale: float, *, steps: int, denoise: float, seed: int
+    ) -> Latent:
+        """Invert a LATENT and generate another person in one pass."""
+        edited: Latent = self._node(
+            "ReverseIdentityEdit",
             self.model,
             latent,
+            faces,
             self._no_text,
-            steps,
-            denoise,
-            seed,
-            extrapolation_limit=extrapolation_limit,
+            quality,
+            scale,
+            denoise=denoise,
+            seed=seed,
+            steps=steps,
         )
+        return edited
 
     def denoise_once(self, latent: Latent, noise: Tensor, sigma: float) -> Latent:
         """Add noise to a LATENT and return the denoised prediction under the null identity and an empty text.

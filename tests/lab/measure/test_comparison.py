@@ -33,8 +33,8 @@ def test_figures_and_tables_of_two_ways_by_hand() -> None:
         fast: [{"similarity": 0.3, "yaw": 1.0}, {"similarity": None, "yaw": 2.0}],
     }
     figures = figures_of(rows)
-    assert figures["ways"]["exact"] == {"evaluations": 300, "similarity": pytest.approx(0.3), "yaw": 2.0}
-    assert figures["ways"]["fast"] == {"evaluations": 24, "similarity": 0.3, "yaw": 1.5}
+    assert figures["ways"]["exact"] == {"evaluations": 299, "similarity": pytest.approx(0.3), "yaw": 2.0}
+    assert figures["ways"]["fast"] == {"evaluations": 23, "similarity": 0.3, "yaw": 1.5}
     assert figures["errors"]["exact"] == {"similarity": pytest.approx(0.1), "yaw": 1.0}
     # By person, so the similarity has no error: one of the two pairs is incomplete.
     assert figures["paired"] == {"fast": {"similarity": (pytest.approx(0.1), None), "yaw": (-0.5, 0.5)}}
@@ -65,7 +65,7 @@ def test_an_untouched_face_is_as_plausible_as_the_original_and_recognised(run: t
 def test_a_changed_face_is_less_similar_and_no_measure_is_missing(run: tuple[dict[str, Any], Path]) -> None:
     ways = run[0]["ways"]
     assert list(ways) == WAYS.split(",")
-    assert [way["evaluations"] for way in ways.values()] == [4, 9, 6, 8]
+    assert [way["evaluations"] for way in ways.values()] == [3, 8, 5, 8]
     assert all(isinstance(value, float | int) for way in ways.values() for value in way.values())
     for name in ("capped:3", "free:2"):
         assert ways[name]["similarity"] < ways["untouched"]["similarity"] - 0.3

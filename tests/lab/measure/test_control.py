@@ -9,9 +9,10 @@ import torch
 
 from lab.measure.control import source_free
 from lab.measure.ways import Way, way_of
+from reverse_personalization.method.quality import FAST
 from tests.small_model import SmallModel
 
-WAY = Way("control", 3, 0.5, denoise=0.3, scale=-3.0, source_free=True)
+WAY = Way("control", 3, FAST, denoise=0.3, scale=-3.0, source_free=True)
 
 
 @pytest.fixture(scope="module")
