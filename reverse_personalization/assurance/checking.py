@@ -20,7 +20,7 @@ from ..geometry.faces import UNDECIDED, Decisions, Detection, Face, in_stable_or
 from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
 from .comparison import Unit, largest_cosine, nearby_alignments, unit_of
 from .decided import decided_verdicts, joined, with_drawn_seen
-from .matching import Appearance, face_change, match_again, measurable, part_of, status_of
+from .matching import Appearance, face_change, frame_of, match_again, measurable, part_of, status_of
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
 from .unhandled import unhandled_verdicts
 from .verdict import FaceVerdict, Status
@@ -275,9 +275,8 @@ class Checker:
         ]
         parts = {}
         for number in set(range(len(found))) - set(all_matches):
-            owner = part_of(found[number], places)
-            part = None if owner is None else self._find(original, result, found[number], owner, True)
-            if part is not None and self._changed(part):
+            part = self._same_head(original, result, found[number], places)
+            if part is not None:
                 parts[number], owners[number] = part, part.owner
         strangers = [number for number in range(len(found)) if number not in owners]
         owners |= {number: len(faces) + place for place, number in enumerate(strangers)}
@@ -318,6 +317,25 @@ class Checker:
         seen = found is not None or original.face.doubtful
         status, reason = status_of(similarity, seen, self.threshold)
         return None if status == "unmeasurable" else similarity, status, reason
+
+    def _same_head(
+        self, original: Picture, result: Picture, face: Detection, places: Sequence[Sequence[Detection]]
+    ) -> Find | None:
+        """The find as one of a changed face, if it shows a part of it or is drawn too wide around it.
+
+        None if it may be somebody else: the original shows the same person there.
+        """
+        owner = part_of(face, places)
+        whole = owner is None
+        if owner is None:
+            owner = frame_of(face, places)
+        if owner is None:
+            return None
+        find = self._find(original, result, face, owner, True)
+        # Around a face there may be room for somebody, who has to be compared.
+        if whole and (find.before is None or find.after is None):
+            return None
+        return find if self._changed(find) else None
 
     def _changed(self, find: Find) -> bool:
         """Whether a find shows somebody else than the original does at its place, or nobody who could be recognised."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..geometry.boxes import fraction_inside, intersection_over_union
+from ..geometry.boxes import areas, fraction_inside, intersection_over_union
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from ..geometry.nested import MIN_INSIDE, PART_MAX_SIDE
 from .operating_point import judge_similarity
@@ -23,6 +23,9 @@ side."""
 
 MIN_OVERLAP = 0.2
 """Smallest intersection over union of the boxes of a face in the original and its match in the result."""
+
+FRAME_MIN_AREA = 0.25
+"""Smallest area of a changed face around which a find is drawn too wide, as a fraction of the find's area."""
 
 FAINT_MAX_MOVED = 0.1
 """Largest mean distance of a faint find's landmarks from those of the original, as a fraction of the square root of
@@ -141,6 +144,26 @@ def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | No
         sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
         smaller = np.max(box[0, 2:4] - box[0, :2]) <= PART_MAX_SIDE * sides
         if ((inside >= MIN_INSIDE) & smaller).any():
+            return number
+    return None
+
+
+def frame_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:
+    """Tell around which changed face a find in the result is drawn too wide, with hair and neck or a neighbour.
+
+    Args:
+        find: in the result, at the place of no face of the original.
+        changed: for each face that was to be changed its places, in the original and in the result.
+
+    Returns:
+        Number of the first such face; None if the find is not around one: less than `MIN_INSIDE` of the face's box lies
+        inside, or the face is smaller than `FRAME_MIN_AREA` of the find, so that there is room for somebody else.
+    """
+    box = np.array([find.box])
+    for number, places in enumerate(changed):
+        boxes = np.array([place.box for place in places])
+        inside = fraction_inside(boxes, box)[:, 0]
+        if ((inside >= MIN_INSIDE) & (areas(boxes) >= FRAME_MIN_AREA * find.area)).any():
             return number
     return None
 

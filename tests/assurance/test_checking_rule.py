@@ -113,6 +113,26 @@ def test_a_find_inside_a_changed_face_is_a_part_of_it_unless_somebody_is_still_t
     assert chin(5, 1) == ["recognisable"], "the person shows in a part of the face"
 
 
+def frame(blue_before: int, blue_after: int, side: float = 100.0) -> list[str]:
+    """Statuses where a face was changed and the search of the result also finds something wide around it."""
+    box = (5.0, 5.0, 5.0 + side, 5.0 + side)
+    wide = Detection(box, tuple((x * side / 100 + 20, y * side / 100 + 20) for x, y in LEFT.landmarks), 0.5)
+    before, after = picture(left=1), picture(left=2)
+    # Where the middle of the wide find lies, but not that of the face.
+    x, y = (int(middle) for middle in wide.centre)
+    before[y - 2 : y + 3, x - 2 : x + 3], after[y - 2 : y + 3, x - 2 : x + 3] = blue_before, blue_after
+    checker = Checker(Painted(LEFT, wide), Thresholds(0.3, 0.4, "measured"), "painted", "guide")
+    return [verdict.status for verdict in checker.check(before, [LEFT], after, 640, True).verdicts]
+
+
+def test_a_find_around_a_changed_face_is_the_same_head_unless_somebody_is_still_there():
+    assert frame(5, 6) == ["anonymised"]
+    assert frame(5, 5) == ["anonymised", "unhandled"], "whoever is seen there was not changed"
+    assert frame(0, 6) == ["anonymised", "unhandled"], "nobody can say who was there"
+    assert frame(5, 6, side=130) == ["anonymised", "unhandled"], "there is room for somebody else"
+    assert frame(5, 1) == ["recognisable"], "the person shows around the face"
+
+
 @pytest.mark.parametrize(
     ("after", "before", "was_to_change", "shown"),
     [
