@@ -126,12 +126,21 @@ def test_a_face_that_is_generated_again_sees_its_own_hint(small: SmallModel, row
     control = hints(previous=before)
     [[text, options]] = small.text()
     attributes = [[text, {**options, "control": control, "control_apply_to_uncond": False}]]
-    generate = part("host.retry").generator(
-        small.model, Latents(small), small.invert(small.latent(BATCH), steps=2), small.faces(BATCH), attributes,
-        identity_scale=1.0, source=None, callback=lambda *step: None,
-    )  # fmt: skip
+    trajectory = small.invert(small.latent(BATCH), steps=2)
+    retry = part("host.retry")
+    task = retry.RetryTask(
+        regenerate=retry.replaying(small.model, trajectory),
+        latents=trajectory.x_T.shape,
+        steps=trajectory.steps,
+        vae=Latents(small),
+        faces=small.faces(BATCH),
+        crops=torch.zeros(BATCH, 64, 64, 3),
+        attributes=attributes,
+        identity_scale=1.0,
+        source=None,
+    )
     with torch.inference_mode():
-        generate(rows, -2.0)
+        task.generate(rows, -2.0, lambda *step: None)
     for one in (before, control):
         assert one.seen
         assert all(seen[: len(rows)] == rows and set(seen) == set(rows) for seen in one.seen)
@@ -142,6 +151,9 @@ class Latents:
 
     def __init__(self, small: SmallModel) -> None:
         self.decode = small.model_space
+
+    def spacial_compression_decode(self) -> int:
+        return 8
 
 
 # --- gaps ---------------------------------------------------------------------------------------------------
