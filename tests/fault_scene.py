@@ -15,7 +15,7 @@ from lab.hostile.cases import Case as HostileCase
 from lab.hostile.cases import Painter
 from lab.hostile.files import leaks, read_saved, write_input
 from lab.hostile.judging import Judge, levels
-from lab.hostile.pipeline import Options, Pipeline, Run, graph, known_models, provide_models
+from lab.hostile.pipeline import Graph, Options, Pipeline, Run, graph, known_models, provide_models
 
 OPTIONS = Options(steps=2, first=False, unchanged=False, no_face="block")
 
@@ -24,14 +24,35 @@ NODES = {
     "crops": "ReverseIdentityFaceCrop",
     "latent": "VAEEncode",
     "inversion": "DPMSolverInversion",
-    "retry": "ReverseIdentityRetrySampler",
+    "replay": "ReverseIdentityRetrySampler",
+    "retry": "ReverseIdentityEditRetry",
     "paste": "ReverseIdentityFacePaste",
     "check": "ReverseIdentityCheck",
     "cover": "ReverseIdentityFaceCover",
     "save": "ReverseIdentitySaveImage",
 }
 
+RECORDED = ("inversion", "replay")
+"""Of the graph in which a trajectory takes the place of the edit in one pass."""
+
 nonces = itertools.count()
+
+
+def by_trajectory(edited: Graph) -> Graph:
+    """The same graph with an inversion, and a retry that replays it."""
+    edit = edited["retry"]["inputs"]
+    shared = {name: edit[name] for name in ("model", "latent", "source", "denoise", "seed", "steps")}
+    replay = {name: edit[name] for name in edit.keys() - {"latent", "source", "quality", "denoise", "seed", "steps"}}
+    changed = {
+        "inversion": {"class_type": NODES["inversion"], "inputs": shared},
+        "replay": {"class_type": NODES["replay"], "inputs": {**replay, "trajectory": ["inversion", 0]}},
+    }
+    rest = {key: node for key, node in edited.items() if key != "retry"}
+    for node in rest.values():
+        for name, value in node["inputs"].items():
+            if isinstance(value, list) and value[0] == "retry":
+                node["inputs"][name] = ["replay", value[1]]
+    return rest | changed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +68,8 @@ class Scene:
     def run(self, node: str, **inputs: Any) -> Run:
         """Run again from a node on, with other inputs: everything before it comes from the host's cache."""
         workflow = graph(self.name, 0, self.options)
+        if node in RECORDED:
+            workflow = by_trajectory(workflow)
         # An input that no node knows: the host passes it by, but it is part of the cache's key.
         workflow[node]["inputs"] |= {"nonce": next(nonces), **inputs}
         return self.pipeline.run_graph(workflow)

@@ -79,8 +79,25 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
         "Checker.check",
         {"throws": lambda function: throw, "gives no faces": lambda function: give(())},
     ),
-    "sampler": (
+    "edit": (
         "retry",
+        "host.edit",
+        "edit",
+        {
+            "throws": lambda function: throw,
+            "gives nothing": lambda function: give(None),
+            "gives NaN": lambda function: spoilt(function, to_nan),
+            "gives zeros": lambda function: spoilt(function, torch.zeros_like),
+        },
+    ),
+    "look at a crop in its photograph": (
+        "retry",
+        "host.retry",
+        "close_up",
+        {"throws": lambda function: throw, "gives nothing": lambda function: give(None)},
+    ),
+    "sampler": (
+        "replay",
         "host.retry",
         "replay_trajectory",
         {
