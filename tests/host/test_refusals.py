@@ -45,7 +45,7 @@ def test_another_models_trajectory_is_refused_with_both_fingerprints(small: Smal
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_every_latent_needs_its_face(small: SmallModel, count: int) -> None:
     trajectory = small.invert(small.latent(batch=2), steps=2)
-    with pytest.raises(ValueError, match=f"2 latents in the trajectory but {count} faces"):
+    with pytest.raises(ValueError, match=f"2 latents but {count} faces"):
         small.sample(trajectory, small.faces(count), -10.0)
 
 

@@ -366,7 +366,7 @@ class Latents:
     ("given", "message"),
     [
         ({"crops": torch.zeros(3, 64, 64, 3)}, "3 crops for 2 latents"),
-        ({"crops": torch.zeros(0, 64, 64, 3)}, "the image batch is empty"),
+        ({"crops": torch.zeros(0, 64, 64, 3)}, "the crops batch is empty"),
         ({"crops": torch.full((2, 64, 64, 3), math.nan)}, "not finite"),
         ({"crops": torch.zeros(2, 64, 64, 2)}, "1, 3 or 4 channels"),
         ({"crops": torch.zeros(2, 1, 1, 3)}, "faces were found in pictures of 64x64 pixels, but the crops have 1x1"),

@@ -240,7 +240,7 @@ def test_more_faces_than_latents_are_refused(server: ComfyServer) -> None:
         with Image.open(server.base_directory / "input" / name) as image:
             tiled.paste(image, (i * SIDE, 0))
     tiled.save(server.base_directory / "input" / "two.png")
-    with pytest.raises(WorkflowFailed, match=r"1 latents in the trajectory but [2-9] faces"):
+    with pytest.raises(WorkflowFailed, match=r"1 latents but [2-9] faces"):
         server.run(quick(ReverseIdentityLoadPhotograph={"image": "two.png"}, FaceEmbed={"select": "all"}))
 
 
