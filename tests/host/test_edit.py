@@ -144,8 +144,12 @@ def test_further_scales_do_not_evaluate_the_source_again(small: SmallModel) -> N
 def test_a_step_can_be_seen_and_cancelled(small: SmallModel, monkeypatch: pytest.MonkeyPatch) -> None:
     import comfy.model_management
     import comfy.utils
+    import latent_preview
+    from comfy.cli_args import LatentPreviewMethod
 
     seen: list[tuple[int, int]] = []
+    # The host leaves out steps that come too fast, unless they show something.
+    monkeypatch.setattr(latent_preview.args, "preview_method", LatentPreviewMethod.Latent2RGB)
     monkeypatch.setattr(
         comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, preview, **_: seen.append((value, total))
     )
