@@ -31,7 +31,15 @@ from .guider import NullIdentityGuider, StackedGuider, check_one_face_each, chec
 from .latent import checked_samples
 from .patches import may_share_a_call
 from .rows import check_rows, select_rows, stacked
-from .sampling import Callback, arithmetic_device, record_trajectory, replay_trajectory, reported, sampling_sigmas
+from .sampling import (
+    Callback,
+    arithmetic_device,
+    denoiser,
+    record_trajectory,
+    replay_trajectory,
+    reported,
+    sampling_sigmas,
+)
 
 ORDER = (Branch.SOURCE, Branch.NULL, Branch.IDENTITY)
 """In which order the branches' rows are stacked."""
@@ -200,8 +208,8 @@ class Editor:
         disable_pbar: bool,
         finite: bool,
     ) -> Tensor:
-        source, model = self.source, self.model
         if self._trajectory is None:
+            source, model = self.source, self.model
             recorded = record_trajectory(
                 NullIdentityGuider(model, source.text, None, 1.0),
                 source.samples,
@@ -215,12 +223,17 @@ class Editor:
                 disable_pbar=disable_pbar,
             )
             self._trajectory = replace(recorded, region=source.region)
-        trajectory = self._trajectory
-        if rows is not None:
-            trajectory = trajectory.select(rows, select_rows(source.text, rows, source.batch))
-        guider = reverse_identity_guider(model, trajectory, faces, guidance, finite=finite)
-        second = None if callback is None else _half(callback, trajectory.steps)
-        return replay_trajectory(guider, trajectory, callback=second, disable_pbar=disable_pbar)
+        second = None if callback is None else _half(callback, self._trajectory.steps)
+        return replay_rows(
+            self.model,
+            self._trajectory,
+            faces,
+            guidance,
+            rows,
+            callback=second,
+            disable_pbar=disable_pbar,
+            finite=finite,
+        )
 
 
 class EditSampler(comfy.samplers.Sampler):
@@ -255,11 +268,11 @@ class EditSampler(comfy.samplers.Sampler):
         levels = sigmas.tolist()
         steps = len(levels) - 1
 
+        predict = denoiser(model_wrap, extra_args, latent_image.device)
+
         def denoise(branches: Sequence[Branch], y: Tensor, sigma: float) -> Tensor:
             model_wrap.ask([ORDER.index(branch) for branch in branches])
-            rows = y.flatten(0, 1).to(latent_image.device)
-            of_rows = torch.full((len(rows),), sigma, device=rows.device)
-            return model_wrap(rows, of_rows, **extra_args).view_as(y).to(device)
+            return predict(y, torch.full((len(y),), sigma, device=y.device))
 
         pairs = GuidedPairs(denoise, self.scale, null_is_source=self.null_is_source, sources=self.sources)
         with tqdm(total=steps, disable=disable_pbar, desc="edit") as bar:
@@ -273,6 +286,42 @@ class EditSampler(comfy.samplers.Sampler):
                 hold=hold_difference(self.source.region, device),
             )
         return latent.float().to(noise.device)
+
+
+def replay_rows(
+    model: ModelPatcher,
+    trajectory: NoiseTrajectory,
+    faces: Faces,
+    guidance: IdentityGuidance,
+    rows: Sequence[int] | None,
+    *,
+    callback: Callback | None,
+    disable_pbar: bool,
+    finite: bool,
+) -> Tensor:
+    """Generate some latents of a trajectory, each as it comes out in the whole batch.
+
+    Args:
+        model: that made the trajectory.
+        trajectory: of B latents.
+        faces: one for each of the rows, in the same order.
+        guidance: its texts have one row for all of these latents, or one for each.
+        rows: numbers of the latents from 0; None for all.
+        callback: of the host, for previews and progress.
+        disable_pbar: no progress bar on the console.
+        finite: whether latents that are not finite are an error.
+
+    Returns:
+        [R, C, h, w], as ComfyUI's LATENT holds them.
+
+    Raises:
+        ValueError: as for `guider.reverse_identity_guider`.
+        RuntimeError: a latent came out with values that are not finite, see `finite`.
+    """
+    if rows is not None:
+        trajectory = trajectory.select(rows, select_rows(trajectory.source, rows, trajectory.batch))
+    guider = reverse_identity_guider(model, trajectory, faces, guidance, finite=finite)
+    return replay_trajectory(guider, trajectory, callback=callback, disable_pbar=disable_pbar)
 
 
 def _half(callback: Callback, done: int) -> Callback:

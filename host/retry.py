@@ -21,11 +21,10 @@ from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.guidance import IdentityGuidance
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
-from .edit import Editor
-from .guider import reverse_identity_guider
+from .edit import Editor, replay_rows
 from .insight import to_picture
 from .rows import select_rows
-from .sampling import Callback, replay_trajectory
+from .sampling import Callback
 
 Regenerate = Callable[[Sequence[int], Faces, IdentityGuidance, Callback], Tensor]
 """(numbers of latents from 0, their faces, guidance with their texts, callback) -> latents [R, C, h, w]. Values that
@@ -175,9 +174,16 @@ def replaying(model: ModelPatcher, trajectory: NoiseTrajectory) -> Regenerate:
     """
 
     def regenerate(rows: Sequence[int], faces: Faces, guidance: IdentityGuidance, callback: Callback) -> Tensor:
-        part = trajectory.select(rows, select_rows(trajectory.source, rows, trajectory.batch))
-        guider = reverse_identity_guider(model, part, faces, guidance, finite=False)
-        return replay_trajectory(guider, part, callback=callback, disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED)
+        return replay_rows(
+            model,
+            trajectory,
+            faces,
+            guidance,
+            rows,
+            callback=callback,
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            finite=False,
+        )
 
     return regenerate
 

@@ -89,7 +89,7 @@ class InversionSampler(comfy.samplers.Sampler):
         x_T = noisiest_copy(x0, copies, levels)  # noqa: N806 - the paper's symbol
         with tqdm(total=steps, disable=disable_pbar, desc="inversion") as bar:
             z = invert(
-                _denoiser(model_wrap, {**extra_args, "seed": self.seed}, latent_image.device),
+                denoiser(model_wrap, {**extra_args, "seed": self.seed}, latent_image.device),
                 x0,
                 x_T,
                 copies,
@@ -156,7 +156,7 @@ class ReplaySampler(comfy.samplers.Sampler):
         with tqdm(total=trajectory.steps, disable=disable_pbar, desc="generation") as bar:
             latent = replay(
                 # Not the host's seed: the patches' random numbers must be those of the inversion.
-                _denoiser(model_wrap, {**extra_args, "seed": trajectory.seed}, noise.device),
+                denoiser(model_wrap, {**extra_args, "seed": trajectory.seed}, noise.device),
                 trajectory.x_T.to(device),
                 trajectory.z,
                 trajectory.sigmas.tolist(),
@@ -263,8 +263,14 @@ def timesteps_together(guider: NullIdentityGuider, batch: int, steps: int) -> in
     return min(batch, steps)
 
 
-def _denoiser(model_wrap: Any, extra_args: dict[str, Any], device: torch.device) -> Denoiser:
-    """The guider, which computes on `device`, as a function of [K, B, C, h, w] and K noise levels on any device."""
+def denoiser(model_wrap: Any, extra_args: dict[str, Any], device: torch.device) -> Denoiser:
+    """A guider as the denoiser of a solver.
+
+    Args:
+        model_wrap: the guider, while it samples.
+        extra_args: that the host passes to a sampler.
+        device: on which the guider computes; the function takes and returns tensors of any device.
+    """
 
     def denoise(y: Tensor, levels: Tensor) -> Tensor:
         rows, of_rows = y.flatten(0, 1).to(device), levels.repeat_interleave(y.shape[1]).to(device)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.in_process import run_node
+from harness.in_process import part, run_node
 from tests.golden import GoldenModel, conditioning, faces_of
 
 GOLDEN = Path(__file__).parent / "golden_set"
@@ -81,3 +81,29 @@ class SmallModel:
             yield evaluations
         finally:
             handle.remove()
+
+
+class Latents:
+    """A VAE whose pictures are the latents in model space."""
+
+    def __init__(self, small: SmallModel) -> None:
+        self.decode = small.model_space
+
+    def spacial_compression_decode(self) -> int:
+        return 8
+
+
+def retry_task(small: SmallModel, trajectory: Any, attributes: Any) -> Any:
+    """The `RetryTask` of a trajectory of latents of 8 x 8, whose pictures are the latents."""
+    retry = part("host.retry")
+    return retry.RetryTask(
+        regenerate=retry.replaying(small.model, trajectory),
+        latents=trajectory.x_T.shape,
+        steps=trajectory.steps,
+        vae=Latents(small),
+        faces=small.faces(trajectory.batch),
+        crops=torch.zeros(trajectory.batch, 64, 64, 3),
+        attributes=attributes,
+        identity_scale=1.0,
+        source=None,
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..geometry.boxes import areas, fraction_inside, intersection_over_union
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
@@ -138,14 +139,13 @@ def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | No
         inside, or it is larger than `PART_MAX_SIDE` of the face.
     """
     box = np.array([find.box])
-    for number, places in enumerate(changed):
-        boxes = np.array([place.box for place in places])
-        inside = fraction_inside(box, boxes)[0]
+
+    def shows(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
         sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
         smaller = np.max(box[0, 2:4] - box[0, :2]) <= PART_MAX_SIDE * sides
-        if ((inside >= MIN_INSIDE) & smaller).any():
-            return number
-    return None
+        return (fraction_inside(box, boxes)[0] >= MIN_INSIDE) & smaller
+
+    return _first_face(changed, shows)
 
 
 def frame_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:
@@ -160,10 +160,20 @@ def frame_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | N
         inside, or the face is smaller than `FRAME_MIN_AREA` of the find, so that there is room for somebody else.
     """
     box = np.array([find.box])
+
+    def fills(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        inside = fraction_inside(boxes, box)[:, 0] >= MIN_INSIDE
+        return inside & (areas(boxes) >= FRAME_MIN_AREA * find.area)
+
+    return _first_face(changed, fills)
+
+
+def _first_face(
+    changed: Sequence[Sequence[Detection]], fits: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+) -> int | None:
+    """Number of the first face one of whose places fits; a place is a box, float64 [P, 4]."""
     for number, places in enumerate(changed):
-        boxes = np.array([place.box for place in places])
-        inside = fraction_inside(boxes, box)[:, 0]
-        if ((inside >= MIN_INSIDE) & (areas(boxes) >= FRAME_MIN_AREA * find.area)).any():
+        if fits(np.array([place.box for place in places])).any():
             return number
     return None
 

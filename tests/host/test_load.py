@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -56,8 +57,8 @@ def test_loading_is_quick_and_imports_nothing_heavy() -> None:
     finished = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
     measured = json.loads(finished.stdout.splitlines()[-1])
     assert measured["asked"] == []
-    # Seconds of the processor, the fewest of several runs: neighbours on the same core only add to them.
-    assert min(measured["seconds"]) < MAXIMUM_SECONDS, measured["seconds"]
+    # Seconds of the processor, of which a busy machine takes no more, and the middle of five.
+    assert statistics.median(measured["seconds"]) < MAXIMUM_SECONDS, measured["seconds"]
 
 
 @pytest.mark.parametrize("version", ["0.24.0", "0.3.64", "0.9.0"])

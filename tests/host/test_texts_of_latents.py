@@ -9,7 +9,7 @@ import torch
 
 from harness.in_process import load_pack, part, run_node
 from tests.numbered_rows import BATCH, hints, numbered, numbers
-from tests.small_model import SmallModel
+from tests.small_model import SmallModel, retry_task
 
 
 @pytest.fixture(scope="module")
@@ -127,33 +127,12 @@ def test_a_face_that_is_generated_again_sees_its_own_hint(small: SmallModel, row
     [[text, options]] = small.text()
     attributes = [[text, {**options, "control": control, "control_apply_to_uncond": False}]]
     trajectory = small.invert(small.latent(BATCH), steps=2)
-    retry = part("host.retry")
-    task = retry.RetryTask(
-        regenerate=retry.replaying(small.model, trajectory),
-        latents=trajectory.x_T.shape,
-        steps=trajectory.steps,
-        vae=Latents(small),
-        faces=small.faces(BATCH),
-        crops=torch.zeros(BATCH, 64, 64, 3),
-        attributes=attributes,
-        identity_scale=1.0,
-        source=None,
-    )
+    task = retry_task(small, trajectory, attributes)
     with torch.inference_mode():
         task.generate(rows, -2.0, lambda *step: None)
     for one in (before, control):
         assert one.seen
         assert all(seen[: len(rows)] == rows and set(seen) == set(rows) for seen in one.seen)
-
-
-class Latents:
-    """A VAE whose pictures are the latents in model space."""
-
-    def __init__(self, small: SmallModel) -> None:
-        self.decode = small.model_space
-
-    def spacial_compression_decode(self) -> int:
-        return 8
 
 
 # --- gaps ---------------------------------------------------------------------------------------------------

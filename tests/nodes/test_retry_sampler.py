@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from harness.in_process import load_pack, part, run_node
 from reverse_personalization.assurance.retry import PASTING_MARGIN, Retries, RetryStep, parse_scales, retry_faces
 from tests import fake_insight
-from tests.small_model import SmallModel
+from tests.small_model import SmallModel, retry_task
 
 THRESHOLD = 0.3
 
@@ -310,18 +310,7 @@ def test_a_face_gives_the_same_alone_as_among_others(small: SmallModel) -> None:
     [[text, options]] = small.text("neg_gen")
     texts = torch.cat([text, text * 0.5, text * -1])
     attributes = [[texts, {"pooled_output": torch.cat([options["pooled_output"] * s for s in (1, 0.5, -1)])}]]
-    retry = part("host.retry")
-    task = retry.RetryTask(
-        regenerate=retry.replaying(small.model, trajectory),
-        latents=trajectory.x_T.shape,
-        steps=trajectory.steps,
-        vae=Latents(small),
-        faces=small.faces(3),
-        crops=torch.zeros(3, 64, 64, 3),
-        attributes=attributes,
-        identity_scale=1.0,
-        source=None,
-    )
+    task = retry_task(small, trajectory, attributes)
     with torch.inference_mode():
         together = task.generate([0, 1, 2], -6.0, lambda *step: None)
         for rows in ([1], [2, 0]):
@@ -350,16 +339,6 @@ def test_the_check_asks_for_retries_only_if_there_are_faces_and_they_are_connect
     assert ask(faces=somebody, retries=object(), checker="judge") == []
     assert ask(faces=somebody, checker="judge") == []
     assert ask(faces=replace(somebody, images=((),)), retries=None, checker="judge") == []
-
-
-class Latents:
-    """A VAE whose pictures are the latents in model space."""
-
-    def __init__(self, small: SmallModel) -> None:
-        self.decode = small.model_space
-
-    def spacial_compression_decode(self) -> int:
-        return 8
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ ENGINES: dict[str, tuple[str, str, str, dict[str, Callable[[Any], Any]]]] = {
     ),
     "sampler": (
         "replay",
-        "host.retry",
+        "host.edit",
         "replay_trajectory",
         {
             "throws": lambda function: throw,
