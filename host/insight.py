@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..reverse_personalization.assurance.matching import Appearance
 from ..reverse_personalization.assurance.verdict import eight_bits
-from ..reverse_personalization.geometry.evidence import FAINT, LOOK_SCORE, faces_among
+from ..reverse_personalization.geometry.evidence import LOOK_SCORE, faces_among
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from ..reverse_personalization.geometry.finds import Finds
@@ -63,7 +63,13 @@ class FacePack:
         return self.recogniser.provider
 
     def search(
-        self, picture: NDArray[np.uint8], det_size: int, plan: SearchPlan = search_plan, *, faint: bool = False
+        self,
+        picture: NDArray[np.uint8],
+        det_size: int,
+        plan: SearchPlan = search_plan,
+        *,
+        before: Sequence[Detection] = (),
+        elsewhere: bool = True,
     ) -> list[Detection]:
         """All faces of a picture, the surest first.
 
@@ -71,7 +77,9 @@ class FacePack:
             picture: uint8 [H, W, 3], BGR.
             det_size: pixels, see `search_plan`.
             plan: which views of the picture are searched.
-            faint: whether finds count from FAINT of the threshold on: where a face was before, that is enough.
+            before: faces that were in the picture before it was changed; where one was, less than the threshold is
+                enough (`evidence.FAINT`).
+            elsewhere: whether to return faces at other places, too.
 
         Returns:
             Detections in pixels of the picture; a face found in several views appears once, from its surest view. Its
@@ -92,7 +100,8 @@ class FacePack:
             height,
             width,
             threshold=self.threshold,
-            lowest=self.threshold * (FAINT if faint else 1),
+            before=before,
+            elsewhere=elsewhere,
             fixed_size=size,
         )
 

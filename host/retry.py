@@ -12,7 +12,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..reverse_personalization.assurance.checking import Checker, Original
+from ..reverse_personalization.assurance.checking import Checker
+from ..reverse_personalization.assurance.compared import Original
 from ..reverse_personalization.assurance.retry import PASTING_MARGIN, PLACED_MARGIN, Retries, retry_faces
 from ..reverse_personalization.geometry.close_up import CloseUp, close_up
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL

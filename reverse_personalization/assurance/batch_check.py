@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .checking import CheckedPicture
+from .compared import CheckedPicture
 from .verdict import FaceVerdict
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ..geometry.face_search import DEFAULT_DETECTOR_SIZE
 from ..geometry.faces import Detection
-from .checking import FaceRecogniser
 from .comparison import ALIGNMENT_ERROR, Unit, nearby_alignments, unit_of
 from .matching import measurable
+from .recogniser import FaceRecogniser
 from .spoiling import SPOILT
 
 LEAST_SCORE = 0.5

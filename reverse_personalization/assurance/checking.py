@@ -6,10 +6,9 @@ one it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,130 +16,20 @@ from numpy.typing import NDArray
 from ..geometry.drawn_faces import part_search
 from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
 from ..geometry.faces import UNDECIDED, Decisions, Detection, Face, in_stable_order
+from ..geometry.flat_faces import without_faces
 from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
+from .compared import CheckedPicture, Find, Original
 from .comparison import Unit, largest_cosine, nearby_alignments, unit_of
 from .decided import decided_verdicts, joined, with_drawn_seen
-from .matching import Appearance, face_change, frame_of, match_again, measurable, part_of, status_of
+from .matching import face_change, frame_of, match_again, measurable, part_of, status_of
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
+from .recogniser import FaceRecogniser, Picture
 from .unhandled import unhandled_verdicts
 from .verdict import FaceVerdict, Status
 
-Picture = NDArray[np.uint8]
 SAME_NETWORK = 0.9
 """Magnitude of the cosine at or above which two recognisers' embeddings of one face come from the same network.
 Embeddings of two networks are unrelated; those of one network in two number formats agree to 0.99."""
-
-
-class FaceRecogniser(Protocol):
-    """Finds, embeds and describes faces."""
-
-    @property
-    def provider(self) -> str:
-        """The execution provider that runs the networks, for reports."""
-        ...
-
-    @property
-    def threshold(self) -> float:
-        """Lowest score of a face."""
-        ...
-
-    def search(
-        self, picture: Picture, det_size: int, plan: SearchPlan = search_plan, *, faint: bool = False
-    ) -> list[Detection]:
-        """All faces of a picture, in its pixels; `det_size` is the detector's input side in pixels.
-
-        With `faint`, also what scores less than the threshold and might be a face that was seen before.
-        """
-        ...
-
-    def embedding(self, picture: Picture, detection: Detection) -> NDArray[np.float64]:
-        """A face's embedding, float64 [D] of any length; not finite if the face cannot be embedded."""
-        ...
-
-    def rescaled(self) -> FaceRecogniser | None:
-        """The same recogniser with its input scaled in the other usual way; None if there is only one way."""
-        ...
-
-    def appearance(self, picture: Picture, detection: Detection) -> Appearance:
-        """A face's apparent age, sex and pose."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Original:
-    """A face of the original, as `Checker.original` embedded it.
-
-    Attributes:
-        picture: the original.
-        face: its box and landmarks.
-        units: its embedding at each of the `nearby_alignments`; None where there is no embedding, and empty if the face
-            cannot be measured.
-    """
-
-    picture: Picture = field(repr=False)
-    face: Detection
-    units: tuple[Unit | None, ...] = field(repr=False)
-
-    @property
-    def unit(self) -> Unit | None:
-        """The embedding at the detector's own alignment; None if there is none."""
-        return self.units[0] if self.units else None
-
-
-@dataclass(frozen=True, eq=False)
-class Find:
-    """A face that was found in a result.
-
-    Attributes:
-        face: its box and landmarks.
-        after: its embedding; None if there is none.
-        before: the embedding at the same place in the original; None if there is none.
-        owner: number of the `FaceVerdict` of its picture that it belongs to.
-        was_to_change: whether a face that was to be changed was at its place.
-    """
-
-    face: Detection
-    after: Unit | None = field(repr=False)
-    before: Unit | None = field(repr=False)
-    owner: int
-    was_to_change: bool
-
-    def shows(self, person: Unit | None, threshold: float) -> float | None:
-        """Whether this face shows a person who was at another place or in another picture.
-
-        A person may have been moved, or results may have been swapped. A face that was not to be changed and resembled
-        the person in the original already is another person's and does not count.
-
-        Args:
-            person: embedding of the person who was to be changed.
-            threshold: cosine at or above which the person is recognisable.
-
-        Returns:
-            The cosine if the person is shown, otherwise None.
-        """
-        if person is None or self.after is None:
-            return None
-        cosine = float(person @ self.after)
-        if judge_similarity(cosine, threshold) != "recognisable":
-            return None
-        alike_before = None if self.before is None else float(person @ self.before)
-        is_another = not self.was_to_change and judge_similarity(alike_before, threshold) == "recognisable"
-        return None if is_another else cosine
-
-
-@dataclass(frozen=True, eq=False)
-class CheckedPicture:
-    """The outcome of checking one result against its original.
-
-    Attributes:
-        verdicts: of the faces that were to be changed, in their order, then of all other finds.
-        people: embeddings of the faces that were to be changed, in their order; None where there is none.
-        finds: the faces found in the result.
-    """
-
-    verdicts: tuple[FaceVerdict, ...]
-    people: tuple[Unit | None, ...] = field(repr=False)
-    finds: tuple[Find, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +85,7 @@ class Checker:
                 raise ValueError(all_alike(self.name, self.recogniser, picture, face))
         return Original(picture, face, units)
 
-    def similarity(self, original: Original, result: Picture, found: Find | None) -> float | None:
+    def similarity(self, original: Original, there: Sequence[Unit | None], found: Find | None) -> float | None:
         """How similar a face of the result still is to the original's.
 
         Detectors err, and an alignment error lowers the cosine. So both pictures are aligned by the original's
@@ -204,7 +93,7 @@ class Checker:
 
         Args:
             original: the face of the original.
-            result: the result, of the same size as the original.
+            there: embeddings of the result at the alignments of `original.units`.
             found: the same face in the result, or None if it was not found.
 
         Returns:
@@ -213,7 +102,6 @@ class Checker:
         """
         if not original.units or not (found is None or measurable(found.face)):
             return None
-        there = [self._unit(result, near) for near in nearby_alignments(original.face)]
         return largest_cosine(original.units, there, None if found is None else (found.before, found.after))
 
     def similarity_of_crop(self, original: Original, result: Picture, det_size: int) -> float | None:
@@ -225,11 +113,18 @@ class Checker:
             det_size: side of the detector's input, pixels.
 
         Returns:
-            Cosine in [-1, 1]; None if the face is unmeasurable.
+            Cosine in [-1, 1]; None if the face is unmeasurable. At or above the threshold it may be less than that of
+            `check`, which also compares the faces at the place where this one is found again.
         """
-        found, [match] = match_again([original.face], *self._search(result, det_size, search_plan))
+        # Without the face found again the largest cosine is no larger.
+        there = self._in_place(original, result)
+        in_place = self.similarity(original, there, None)
+        if judge_similarity(in_place, self.threshold) == "recognisable":
+            return in_place
+        again = self._search(result, det_size, search_plan, [original.face], elsewhere=False)
+        found, [match] = match_again([original.face], *again)
         at_its_place = None if match is None else self._find(original.picture, result, found[match], 0, True)
-        return self._status(original, result, at_its_place)[0]
+        return self._status(original, there, at_its_place)[0]
 
     def check(
         self,
@@ -262,20 +157,26 @@ class Checker:
             ValueError: the checker has the guide's recogniser.
         """
         plan = second_search_plan if second_search else search_plan
-        seen, faint = self._search(result, det_size, plan)
+        expected = [*faces, *left_out, *to_cover]
+        seen, faint = self._search(result, det_size, plan, expected)
         closer = part_search(self.recogniser.search, det_size)
         sure = in_stable_order(with_drawn_seen(seen, decisions.drawn_faces, closer, result))
         # Matched in one go, because a find belongs to one person at most.
-        found, all_matches = match_again([*faces, *left_out, *to_cover], sure, faint)
+        found, all_matches = match_again(expected, sure, faint)
         matches, kept = all_matches[: len(faces)], all_matches[len(faces) : len(faces) + len(left_out)]
         doubtful = all_matches[len(faces) + len(left_out) :]
         owners = {match: number for number, match in enumerate(matches) if match is not None}
         places = [
             (face,) if match is None else (face, found[match]) for face, match in zip(faces, matches, strict=True)
         ]
+
+        def there_in(picture: Picture, face: Detection) -> bool:
+            _, [match] = match_again([face], *self._search(picture, det_size, plan, [face], elsewhere=False))
+            return match is not None
+
         parts = {}
         for number in set(range(len(found))) - set(all_matches):
-            part = self._same_head(original, result, found[number], places)
+            part = self._same_head(original, result, found[number], places, there_in)
             if part is not None:
                 parts[number], owners[number] = part, part.owner
         strangers = [number for number in range(len(found)) if number not in owners]
@@ -296,9 +197,16 @@ class Checker:
         verdicts += decided_verdicts(unhandled, here, joined(decisions, here), left_out)
         return CheckedPicture(tuple(verdicts), tuple(before.unit for before in befores), tuple(finds))
 
-    def _search(self, picture: Picture, det_size: int, plan: SearchPlan) -> tuple[list[Detection], list[Detection]]:
-        """The faces of a picture, and what might be a face that was seen before."""
-        found = in_stable_order(self.recogniser.search(picture, det_size, plan, faint=True))
+    def _search(
+        self,
+        picture: Picture,
+        det_size: int,
+        plan: SearchPlan,
+        before: Sequence[Detection],
+        elsewhere: bool = True,
+    ) -> tuple[list[Detection], list[Detection]]:
+        """The faces of a picture, and what might be one of those that were there before."""
+        found = in_stable_order(self.recogniser.search(picture, det_size, plan, before=before, elsewhere=elsewhere))
         sure = [face for face in found if face.score >= self.recogniser.threshold]
         return sure, [face for face in found if face.score < self.recogniser.threshold]
 
@@ -310,32 +218,46 @@ class Checker:
     def _unit(self, picture: Picture, face: Detection) -> Unit | None:
         return unit_of(self.recogniser.embedding(picture, face))
 
-    def _status(self, original: Original, result: Picture, found: Find | None) -> tuple[float | None, Status, str]:
-        """Similarity (None if unmeasurable), status and reason."""
-        similarity = self.similarity(original, result, found)
+    def _in_place(self, original: Original, result: Picture) -> list[Unit | None]:
+        """Embeddings of the result at the alignments at which the original's face was embedded."""
+        return [self._unit(result, near) for near in nearby_alignments(original.face)] if original.units else []
+
+    def _status(
+        self, original: Original, there: Sequence[Unit | None], found: Find | None
+    ) -> tuple[float | None, Status, str]:
+        """Similarity (None if unmeasurable), status and reason; `there` is from `_in_place`."""
+        similarity = self.similarity(original, there, found)
         # What was never clearly a face need not be one in the result.
         seen = found is not None or original.face.doubtful
         status, reason = status_of(similarity, seen, self.threshold)
         return None if status == "unmeasurable" else similarity, status, reason
 
     def _same_head(
-        self, original: Picture, result: Picture, face: Detection, places: Sequence[Sequence[Detection]]
+        self,
+        original: Picture,
+        result: Picture,
+        face: Detection,
+        places: Sequence[Sequence[Detection]],
+        there_in: Callable[[Picture, Detection], bool],
     ) -> Find | None:
         """The find as one of a changed face, if it shows a part of it or is drawn too wide around it.
 
-        None if it may be somebody else: the original shows the same person there.
+        None if it may be somebody else: the original shows the same person there, or, around a face, the find is still
+        there without the changed faces.
         """
-        owner = part_of(face, places)
-        whole = owner is None
-        if owner is None:
-            owner = frame_of(face, places)
-        if owner is None:
+        inside = part_of(face, places)
+        if inside is not None:
+            find = self._find(original, result, face, inside, True)
+            return find if self._changed(find) else None
+        around = frame_of(face, places)
+        if around is None:
             return None
-        find = self._find(original, result, face, owner, True)
+        find = self._find(original, result, face, around, True)
         # Around a face there may be room for somebody, who has to be compared.
-        if whole and (find.before is None or find.after is None):
-            return None
-        return find if self._changed(find) else None
+        compared = find.before is not None and find.after is not None
+        if compared and self._changed(find):
+            return find
+        return None if there_in(without_faces(result, places), face) else find
 
     def _changed(self, find: Find) -> bool:
         """Whether a find shows somebody else than the original does at its place, or nobody who could be recognised."""
@@ -348,7 +270,7 @@ class Checker:
         self, before: Original, at_its_place: Find | None, result: Picture, finds: Sequence[Find]
     ) -> FaceVerdict:
         """The verdict on a face, from the find at its place and those elsewhere in its picture."""
-        similarity, status, reason = self._status(before, result, at_its_place)
+        similarity, status, reason = self._status(before, self._in_place(before, result), at_its_place)
         places, change = [before.face], None
         if at_its_place is not None:
             places.append(at_its_place.face)

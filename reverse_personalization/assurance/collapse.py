@@ -17,7 +17,7 @@ from ..geometry.template import ARCFACE_LANDMARKS, ARCFACE_SIDE
 from .comparison import unit_of
 
 if TYPE_CHECKING:
-    from .checking import FaceRecogniser
+    from .recogniser import FaceRecogniser
 
 SAME_EVERYWHERE = 0.9
 """Cosine at or above which different faces, or a face and a pattern, are the same to a recogniser."""

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..geometry.cover_outline import Cover, place_cover
+from ..geometry.cover_outline import FACE_ALONE, Cover, place_cover
 from ..geometry.faces import Detection
-from ..geometry.head_extent import HEAD_PER_FACE
 from .verdict import FaceVerdict, Status, Verdict, pixels_digest
 
 Method = Literal["solid", "mosaic", "blur"]
@@ -126,7 +125,7 @@ def cover_faces_(
         where[cover.rows, cover.columns].masked_fill_(torch.from_numpy(cover.mask), 1)
 
     def hidden(index: int) -> float:
-        face = place(index, 1 / HEAD_PER_FACE - 1)
+        face = place(index, FACE_ALONE)
         return float(all_covers[face.rows, face.columns][torch.from_numpy(face.mask)].mean())
 
     def cover_all(due: Sequence[int], status: Status) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..geometry.boxes import areas, fraction_inside, intersection_over_union
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
+from ..geometry.finds import SAME_PLACE_IOU
 from ..geometry.nested import MIN_INSIDE, PART_MAX_SIDE
 from .operating_point import judge_similarity
 from .verdict import AGE_STEP, FaceChange, Status
@@ -21,9 +22,6 @@ MIN_MEASURABLE = 20.0
 MIN_SPREAD = 0.05
 """Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
 side."""
-
-MIN_OVERLAP = 0.2
-"""Smallest intersection over union of the boxes of a face in the original and its match in the result."""
 
 FRAME_MIN_AREA = 0.25
 """Smallest area of a changed face around which a find is drawn too wide, as a fraction of the find's area."""
@@ -71,7 +69,7 @@ def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> l
     """Match the faces of the original with those of the result: one to one, the best pair first.
 
     A pair is better the more its boxes overlap and the closer its landmarks are. Boxes that overlap by less than
-    `MIN_OVERLAP` cannot match.
+    `SAME_PLACE_IOU` cannot match.
 
     Args:
         originals: faces of the original.
@@ -84,7 +82,7 @@ def match_faces(originals: Sequence[Detection], found: Sequence[Detection]) -> l
     for i, face in enumerate(originals):
         for j, find in enumerate(found):
             shared = overlap(face, find)
-            if shared >= MIN_OVERLAP:
+            if shared >= SAME_PLACE_IOU:
                 distance = landmark_distance(face, find) / math.sqrt(face.area)
                 # A pair whose landmarks are not finite comes last, because their distance is unknown.
                 pairs.append((distance - shared if math.isfinite(distance) else math.inf, i, j))

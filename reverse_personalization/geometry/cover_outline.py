@@ -35,6 +35,9 @@ from .head_extent import (
 )
 from .template import face_axes, ffhq_extent
 
+FACE_ALONE = 1 / HEAD_PER_FACE - 1
+"""How much a cover grows, as a fraction of the head, to cover the face alone."""
+
 MAX_COORDINATE = 1e6
 """Largest distance from the picture's corner, in pixels, at which a coordinate can be a place and not a mistake."""
 

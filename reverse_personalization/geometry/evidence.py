@@ -10,6 +10,7 @@ Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .faces import Detection
 from .finds import (
     MIN_VISIBLE,
     Finds,
+    at_a_place_of,
     fragments,
     landmarks_agree,
     same_thing,
@@ -33,7 +35,7 @@ LOOK_SCORE = 0.1
 """Score from which one look counts as having seen something; below it nearly every point of a picture would."""
 
 FAINT = 0.5
-"""Fraction of the threshold from which a find may be a face that was seen before."""
+"""Fraction of the threshold from which a find is a face where there was one before (SAME_PLACE_IOU)."""
 
 DOUBT = 0.15
 """A find whose score is less than this above the threshold may be something else than a face."""
@@ -57,9 +59,12 @@ LONE_DISCOUNT = 0.25
 """Subtracted from the surest single look before it counts by itself: a face that fills the picture, half turned away
 and in patterned light, scored 0.59 once and less than 0.25 in all other looks."""
 
-CLOSER_LOOKS = ((2.0, 224), (3.0, 224), (4.0, 192), (6.0, 256))
+CLOSER_LOOKS = ((3.0, 224), (2.0, 224), (4.0, 192), (6.0, 256))
 """How closer looks show a find: the shown square's side, as a multiple of the find's, and the detector's input side in
-pixels. The find then spans 112, 75, 48 and 43 pixels: sizes that every detector knows best."""
+pixels. The find then spans 75, 112, 48 and 43 pixels: sizes that every detector knows best."""
+
+Look = Callable[[Sequence[View]], Sequence[NDArray[Any]]]
+"""Shows the detector a picture in some views; returns what each sees, boxes [F, 5] in the picture's pixels."""
 
 MATCHES_CLOSER = 0.3
 """Intersection over union with the find from which what a closer look sees is the same thing."""
@@ -164,29 +169,42 @@ def closer_views(
     return tuple(views)
 
 
-def of_closer_looks(box: NDArray[Any], looks: Sequence[NDArray[Any]]) -> float:
+def of_closer_looks(
+    box: NDArray[Any], views: Sequence[View], look: Look, worth_it: Callable[[float], bool] = lambda mean: True
+) -> float:
     """What closer looks say of a find: the mean score over all of them, 0 where one saw nothing there.
 
     Args:
         box: [5], the find.
-        looks: [F, 5] for each look, what it saw, in pixels of the picture.
+        views: the looks, in pairs that show the same square.
+        look: takes them.
+        worth_it: told after each pair how large the mean can still become; False ends the looks.
+
+    Returns:
+        The mean, or how large it could have become where it was not worth it.
     """
-    scores = []
-    for seen in looks:
-        same = intersection_over_union(box[None], seen)[0] >= MATCHES_CLOSER
-        scores.append(float(seen[same, 4].max()) if same.any() else 0.0)
-    return float(np.mean(scores))
+    scores: list[float] = []
+    most = 1.0
+    for start in range(0, len(views), 2):
+        for seen in look(views[start : start + 2]):
+            same = intersection_over_union(box[None], seen)[0] >= MATCHES_CLOSER
+            scores.append(float(seen[same, 4].max()) if same.any() else 0.0)
+        most = (sum(scores) + len(views) - len(scores)) / len(views)
+        if not worth_it(most):
+            break
+    return most
 
 
 def faces_among(
     finds: Finds,
     views: Sequence[View],
-    look_closer: Callable[[Sequence[View]], Sequence[NDArray[Any]]],
+    look_closer: Look,
     height: int,
     width: int,
     *,
     threshold: float,
-    lowest: float,
+    before: Sequence[Detection] = (),
+    elsewhere: bool = True,
     fixed_size: int | None = None,
 ) -> list[Detection]:
     """The faces among the finds of all views of a picture.
@@ -194,11 +212,12 @@ def faces_among(
     Args:
         finds: of all views.
         views: of the picture.
-        look_closer: shows the detector the picture in other views; returns what each sees, boxes [F, 5] in its pixels.
+        look_closer: for closer looks at what leaves doubt.
         height: of the picture, pixels.
         width: of the picture, pixels.
         threshold: score of a face; less than DOUBT above it, a find is doubtful.
-        lowest: score from which a find is returned.
+        before: faces that were in the picture before it was changed; where one was, FAINT of the threshold is enough.
+        elsewhere: whether to return faces at other places, too.
         fixed_size: the only size that the detector's file accepts, or None if it accepts any.
 
     Returns:
@@ -209,11 +228,16 @@ def faces_among(
     finds = finds.only(kept)
     scores, chosen = [], []
     for members in things(finds):
+        box = finds.boxes[members[0]]
+        again = at_a_place_of(box, before)
+        if not (again or elsewhere):
+            continue
+        lowest = threshold * FAINT if again else threshold
         seen, surest = of_views(finds, members, views, height, width)
         closer = None
         if HOPELESS <= seen < CERTAIN:
-            box, turns = finds.boxes[members[0]], views[finds.views[members[0]]].turns
-            closer = of_closer_looks(box, look_closer(closer_views(box, turns, height, width, fixed_size)))
+            looks = closer_views(box, views[finds.views[members[0]]].turns, height, width, fixed_size)
+            closer = of_closer_looks(box, looks, look_closer, partial(_may_reach, lowest, seen, surest))
         sure = score(seen, closer, surest)
         if sure >= lowest:
             scores.append(sure)
@@ -234,6 +258,11 @@ def faces_among(
     dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known)
     faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
     return sorted(faces, key=lambda face: -face.score)
+
+
+def _may_reach(lowest: float, views: float, surest: float, closer: float) -> bool:
+    """Whether a find still reaches the lowest score if closer looks say this of it."""
+    return score(views, closer, surest) >= lowest
 
 
 def score(views: float, closer: float | None, surest: float) -> float:

@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import areas, fraction_inside, intersection_over_union
+from .faces import Detection
 
 MIN_VISIBLE = 0.25
 """A find is dropped if less than this fraction of its box lies in the picture: there is no face to change there."""
 
 SAME_FACE_IOU = 0.4
 """Two boxes whose intersection over union is larger than this show one face; InsightFace uses the same limit."""
+
+SAME_PLACE_IOU = 0.2
+"""Smallest intersection over union of the boxes of a face before and after it was changed."""
 
 FRAGMENT_MIN_INSIDE = 0.5
 """A box may be a fragment of a larger face's box if more than this fraction of its area lies inside that box."""
@@ -148,3 +152,9 @@ def same_thing(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each of N boxes shows the same face as each of M others, [N, M] (SAME_FACE_IOU)."""
     same: NDArray[np.bool_] = intersection_over_union(boxes, others) > SAME_FACE_IOU
     return same
+
+
+def at_a_place_of(box: NDArray[Any], faces: Sequence[Detection]) -> bool:
+    """Whether a box [4 or more] may show one of these faces after a change (SAME_PLACE_IOU)."""
+    places = np.array([face.box for face in faces]).reshape(-1, 4)
+    return bool((intersection_over_union(box[None], places) >= SAME_PLACE_IOU).any())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from reverse_personalization.geometry import evidence
 from reverse_personalization.geometry.face_search import View, second_search_plan
+from reverse_personalization.geometry.faces import Detection
 from reverse_personalization.geometry.finds import SAME_FACE_IOU, Finds
 
 
@@ -132,8 +135,21 @@ def test_a_detector_of_a_fixed_size_looks_closer_at_that_size() -> None:
 
 def test_a_closer_look_counts_only_what_it_sees_at_the_find() -> None:
     box = np.array([40, 40, 60, 60, 0.5])
-    here, elsewhere, nothing = [[41, 40, 61, 60, 0.8]], [[70, 70, 90, 90, 0.9]], np.zeros((0, 5))
-    assert evidence.of_closer_looks(box, [np.array(here), np.array(elsewhere), nothing, nothing]) == 0.2
+    here, elsewhere, nothing = np.array([[41, 40, 61, 60, 0.8]]), np.array([[70, 70, 90, 90, 0.9]]), np.zeros((0, 5))
+    looks = iter([[here, elsewhere], [nothing, nothing]])
+    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks)) == pytest.approx(0.2)
+
+
+def test_closer_looks_end_when_the_find_cannot_count_any_more() -> None:
+    looks = []
+
+    def blind(views: Sequence[View]) -> list[NDArray[np.float64]]:
+        looks.append(views)
+        return [np.zeros((0, 5))] * len(views)
+
+    most = evidence.of_closer_looks(np.array([40, 40, 60, 60, 0.5]), VIEWS * 2, blind, lambda mean: mean >= 0.6)
+    assert looks == [VIEWS[:2], VIEWS[2:]]
+    assert most == 0.5, "four of eight looks saw nothing, the other four could still have been sure"
 
 
 @pytest.mark.parametrize(
@@ -178,11 +194,11 @@ class Seeing:
         return box, np.repeat((box[:, None, :2] + box[:, None, 2:4]) / 2, 5, axis=1)
 
 
-def search(insight, detector: Seeing, threshold: float = 0.3) -> list:
+def search(insight, detector: Seeing, threshold: float = 0.3, **where) -> list:
     picture = np.zeros((640, 640, 3), np.uint8)
     picture[300:360, 200:260] = 255
     pack = insight.FacePack("stub", threshold, detector, recogniser=None, genderage=None, landmarker=None)
-    return pack.search(picture, 640, second_search_plan)
+    return pack.search(picture, 640, second_search_plan, **where)
 
 
 LOOKS = len(second_search_plan(640, 640, 640))
@@ -202,6 +218,21 @@ def test_a_face_that_views_see_poorly_is_found_if_closer_looks_see_it(insight) -
     (face,) = search(insight, Seeing(*[0.25] * LOOKS, closer=0.75))
     assert (face.score, face.doubtful) == (pytest.approx(0.5), False)
     assert search(insight, Seeing(*[0.25] * LOOKS, closer=0.0)) == []
+
+
+def test_where_a_face_was_before_less_is_enough_and_other_places_need_not_be_of_interest(insight) -> None:
+    def detector() -> Seeing:
+        return Seeing(*[0.2] * LOOKS, closer=0.2)
+
+    def face(x: float) -> Detection:
+        return Detection((x, 300, x + 60, 360), ((x, 300),) * 5, 0.9)
+
+    assert search(insight, detector()) == []
+    (again,) = search(insight, detector(), before=[face(220)])
+    assert again.score == pytest.approx(0.2)
+    assert search(insight, detector(), before=[face(320)]) == []
+    sure = Seeing(*[0.8] * LOOKS, closer=0.8)
+    assert search(insight, sure, before=[face(320)], elsewhere=False) == []
 
 
 def test_what_is_barely_a_face_is_doubtful(insight) -> None:

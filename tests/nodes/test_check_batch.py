@@ -92,6 +92,6 @@ def test_every_face_is_embedded_as_often_in_a_batch_as_alone(check, monkeypatch)
 
 def test_what_is_kept_of_a_picture_for_the_others_holds_no_picture():
     """A batch of large photographs would not fit into memory twice."""
-    checking = part("reverse_personalization.assurance.checking")
-    kept = [*dataclasses.fields(checking.CheckedPicture), *dataclasses.fields(checking.Find)]
+    compared = part("reverse_personalization.assurance.compared")
+    kept = [*dataclasses.fields(compared.CheckedPicture), *dataclasses.fields(compared.Find)]
     assert not [field.name for field in kept if "Picture" in field.type]

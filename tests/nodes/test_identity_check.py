@@ -104,8 +104,9 @@ def test_attempts_go_with_their_faces_and_only_with_them(check, node):
 
 
 def test_a_check_that_says_less_than_one_thing_of_each_face_stops_the_run(check, monkeypatch):
-    checking = part("reverse_personalization.assurance.checking")
-    monkeypatch.setattr(checking.Checker, "check", lambda *given: checking.CheckedPicture((), (), ()))
+    checker = part("reverse_personalization.assurance.checking").Checker
+    nothing = part("reverse_personalization.assurance.compared").CheckedPicture((), (), ())
+    monkeypatch.setattr(checker, "check", lambda *given: nothing)
     with pytest.raises(RuntimeError, match="of image 2 gave results for 0 faces, but 1 should have been changed"):
         check(images(NOBODY, BEFORE), images(NOBODY, AFTER))
 
