@@ -45,7 +45,7 @@ _RETRY = ", ".join(f"{scale:g}" for scale in RETRY_SCALES)
 
 MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
     "FaceEmbed": {"threshold": FOUND_SCORE},
-    "ReverseIdentityCheck": {"det_threshold": FOUND_SCORE},
+    "ReverseIdentityCheck": {"det_threshold": FOUND_SCORE, "purified_side": SIDE},
     "ReverseIdentityFaceCrop": {"side": SIDE},
     "DPMSolverInversion": {"steps": STEPS, "denoise": DENOISE},
     "ReverseIdentityRetrySampler": {"scales": _RETRY},

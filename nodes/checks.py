@@ -16,7 +16,7 @@ from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.method.guidance import pushes_nobody
 from ..reverse_personalization.method.schedule import FEWEST_STEPS, timesteps
-from .inputs import IDENTITY_SCALE_RANGE, SCALE_RANGE
+from .inputs import IDENTITY_SCALE_RANGE, MAX_SIDE, MIN_SIDE, SCALE_RANGE, SIDE_STEP
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -117,6 +117,16 @@ def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
             f"the faces of image {', '.join(others)} of {len(pictures)} were found in a different picture than the "
             f"{name}: the pixels or the order of the images differ; connect the same images that Embed Faces was given"
         )
+
+
+def check_side(side: int) -> None:
+    """Refuse a side of crops in pixels that no model takes.
+
+    Raises:
+        ValueError: it is out of range, or no multiple of `SIDE_STEP`.
+    """
+    if not MIN_SIDE <= side <= MAX_SIDE or side % SIDE_STEP:
+        raise ValueError(f"the side is {side}; expected a multiple of {SIDE_STEP} from {MIN_SIDE} to {MAX_SIDE}")
 
 
 def check_verdict(verdict: Verdict, images: Tensor) -> None:

@@ -16,13 +16,10 @@ from ..reverse_personalization.geometry.face_area import face_area
 from ..reverse_personalization.geometry.faces import Face, Faces
 from ..reverse_personalization.geometry.placement import Placement, Placements, place_crops
 from ..reverse_personalization.geometry.template import stand_in
-from .checks import check_found_in, check_images, check_photographs
+from .checks import check_found_in, check_images, check_photographs, check_side
+from .inputs import DEFAULT_SIDE, MIN_SIDE, side_input
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket, FacesSocket
 
-DEFAULT_SIDE = 1024
-SIDE_STEP = 8
-MIN_SIDE = 64
-MAX_SIDE = 4096
 MAX_MARGIN = 1.0
 
 
@@ -44,18 +41,7 @@ class ReverseIdentityFaceCrop(io.ComfyNode):
             inputs=[
                 io.Image.Input("image", tooltip="The photographs that were given to Embed Faces."),
                 FacesSocket.Input("faces", tooltip='From Embed Faces; set its select to "all" to crop every face.'),
-                io.Int.Input(
-                    "side",
-                    optional=True,
-                    default=DEFAULT_SIDE,
-                    min=MIN_SIDE,
-                    max=MAX_SIDE,
-                    step=SIDE_STEP,
-                    tooltip=(
-                        "Side of the square crops in pixels; use what the model was trained at: 1024 for SDXL, 512 for "
-                        "SD1.5."
-                    ),
-                ),
+                side_input("side", "Side of the square crops in pixels;"),
                 io.Float.Input(
                     "margin",
                     optional=True,
@@ -132,8 +118,7 @@ class ReverseIdentityFaceCrop(io.ComfyNode):
         check_photographs(image, faces)
         if faces.pictures:
             check_found_in(faces, tuple(map(pixels_digest, image)), "image")
-        if not MIN_SIDE <= side <= MAX_SIDE or side % SIDE_STEP:
-            raise ValueError(f"the side is {side}; expected a multiple of {SIDE_STEP} from {MIN_SIDE} to {MAX_SIDE}")
+        check_side(side)
         if not 0 <= margin <= MAX_MARGIN:
             raise ValueError(f"the margin is {margin:g}; expected 0 to {MAX_MARGIN:g}")
         placements: list[Placement] = []

@@ -7,35 +7,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, repeat
+from typing import Any
 
 import comfy.model_management
 import comfy.utils
+import numpy as np
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE, to_picture
 from ..host.previews import COMPARISON, comparisons, preview_files
+from ..host.purifying import Purifier, purified_photographs
 from ..reverse_personalization.assurance.batch_check import compare_pictures
 from ..reverse_personalization.assurance.decided import in_words, joined
 from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.retry import Retries, RetryStep
-from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict, pixels_digest
+from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Purification, Verdict, pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images
 from ..reverse_personalization.geometry.faces import UNDECIDED, Face, Faces
-from .checks import check_found_in, check_images
+from ..reverse_personalization.method.trajectory import Conditioning
+from .checks import check_found_in, check_images, check_side
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
+    DEFAULT_SIDE,
     DEFAULT_THRESHOLD,
     checker_inputs,
     detector_size_input,
     drawn_faces_input,
     not_faces_input,
     provider_input,
+    purifying_inputs,
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket, RetriesSocket
+
+_PURIFIED: dict[Purification, str] = {"vae": "the VAE's round trip", "noise": "noise and one denoising step"}
 
 
 class ReverseIdentityCheck(io.ComfyNode):
@@ -113,6 +124,7 @@ class ReverseIdentityCheck(io.ComfyNode):
                         "face then, for the report. Second Pass connects it; the check itself ignores it."
                     ),
                 ),
+                *purifying_inputs(),
             ],
             outputs=[
                 IdentityVerdictSocket.Output("verdict", tooltip="The result for every face, for covering and saving."),
@@ -143,6 +155,10 @@ class ReverseIdentityCheck(io.ComfyNode):
         not_faces: str = "",
         drawn_faces: str = "",
         earlier: Verdict | None = None,
+        vae: Any = None,
+        model: ModelPatcher | None = None,
+        source: Conditioning | None = None,
+        purified_side: int = DEFAULT_SIDE,
     ) -> io.NodeOutput:
         """Check every picture.
 
@@ -160,6 +176,10 @@ class ReverseIdentityCheck(io.ComfyNode):
             not_faces: boxes of what is no face, as `boxes_of_images` reads them; in addition to those of `faces`.
             drawn_faces: boxes of faces that have to be covered, likewise.
             earlier: on the same originals and the first of these faces, for the report.
+            vae: ComfyUI's VAE, to also look at purified copies of the changed faces; None for none.
+            model: with an identity adapter, to purify them by noise and one denoising step, too.
+            source: text for the model.
+            purified_side: of the crops that are purified, pixels.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
@@ -181,6 +201,7 @@ class ReverseIdentityCheck(io.ComfyNode):
                 "the earlier verdict is on other photographs than the originals; connect the verdict of an Identity "
                 "Check on the same originals, or leave the input unconnected"
             )
+        purifier = purifier_of(vae, model, source, purified_side)
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if retries is None else retries.of(faces.embeddings()))
         checked = []
@@ -201,6 +222,7 @@ class ReverseIdentityCheck(io.ComfyNode):
                     said,
                     said_here,
                     doubtful,
+                    None if purifier is None else partial(_purified, purifier, after, known, purified_side),
                 )
             )
             progress.update(1)
@@ -228,10 +250,33 @@ class ReverseIdentityCheck(io.ComfyNode):
             model_hashes=judge.model_hashes,
             decisions=tuple(map(joined, upstream, here)),
             previews=tuple(preview_files(original)),
+            purified=() if purifier is None else purifier.ways,
         )
         report = describe(verdict, judge.recogniser.provider)
         shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here)}
         return io.NodeOutput(verdict, report, verdict.safe, ui={**ui.PreviewText(report).as_dict(), **shown})
+
+
+def purifier_of(vae: Any, model: ModelPatcher | None, source: Conditioning | None, side: int) -> Purifier | None:
+    """What makes purified copies, or None if nothing is connected for it.
+
+    Raises:
+        ValueError: there is a model without a VAE or a text, or the side is none that a model takes.
+    """
+    if vae is None:
+        if model is not None:
+            raise ValueError("model is connected without vae; connect both, or neither to look at no purified copies")
+        return None
+    check_side(side)
+    return Purifier(vae, model, source)
+
+
+def _purified(
+    purifier: Purifier, result: Tensor, known: Sequence[Face], side: int, numbers: Sequence[int]
+) -> list[NDArray[np.uint8]]:
+    """Copies of a result in which some of its faces are purified, as a checker takes pictures."""
+    comfy.model_management.throw_exception_if_processing_interrupted()
+    return [to_picture(one) for one in purified_photographs(purifier, result, [known[one] for one in numbers], side)]
 
 
 def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
@@ -276,6 +321,9 @@ def describe(verdict: Verdict, provider: str) -> str:
     """The report: one line for each face."""
     threshold = f"{verdict.threshold:.2f} ({threshold_words(verdict.threshold_source)})"
     lines = [f"{verdict.checker} on {provider}, recognisable at or above {threshold}"]
+    if verdict.purified:
+        ways = " and ".join(_PURIFIED[way] for way in verdict.purified)
+        lines.append(f"also looked at copies purified by {ways}")
     for number, image in enumerate(verdict.images, start=1):
         if not image:
             lines.append(f"image {number}: no faces to change, and none found")

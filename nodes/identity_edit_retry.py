@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..host.checker import open_checker
 from ..host.edit import Editor, edit_source
+from ..host.purifying import Purifier
 from ..host.retry import RetryTask, editing, retried
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
@@ -23,6 +24,7 @@ from .inputs import (
     edit_inputs,
     placed_inputs,
     provider_input,
+    purify_input,
     scales_input,
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, retry_outputs
@@ -63,6 +65,7 @@ class ReverseIdentityEditRetry(io.ComfyNode):
                 edits["identity_scale"],
                 edits["steps"],
                 provider_input(),
+                purify_input(),
             ],
             outputs=retry_outputs(),
             # The report stays on the node when the crops come from the cache.
@@ -102,6 +105,7 @@ class ReverseIdentityEditRetry(io.ComfyNode):
         identity_scale: float = 1.0,
         steps: int = 0,
         provider: str = DEFAULT_PROVIDER,
+        purify: bool = False,
     ) -> io.NodeOutput:
         """Edit, check and retry. The placeholder crop of a picture without faces is passed on unchanged.
 
@@ -127,6 +131,7 @@ class ReverseIdentityEditRetry(io.ComfyNode):
             crops=crops,
             photographs=image,
             placements=placements,
+            purifier=Purifier(vae, model, source) if purify else None,
             attributes=attributes,
             identity_scale=identity_scale,
             source=None,

@@ -22,6 +22,9 @@ of steps and any denoise."""
 
 IDENTITY_SCALE_RANGE = (0.0, 2.0)
 
+DEFAULT_SIDE, SIDE_STEP, MIN_SIDE, MAX_SIDE = 1024, 8, 64, 4096
+"""Of crops, in pixels."""
+
 
 def provider_input() -> io.Input:
     """The input that chooses what the face models run on."""
@@ -118,6 +121,66 @@ def placed_inputs() -> list[io.Input]:
         ),
         FacePlacementsSocket.Input("placements", optional=True, tooltip="Where the crops belong, from Crop Faces."),
     ]
+
+
+def purify_input() -> io.Input:
+    """The input `purify`: whether a retry also looks at purified copies."""
+    return io.Boolean.Input(
+        "purify",
+        optional=True,
+        default=False,
+        tooltip=(
+            "Also look at a copy of each face from which changes are removed that only fool recognisers: by the VAE's "
+            "round trip, and by noise and one denoising step. The largest similarity counts. Costs one evaluation a "
+            "face and scale."
+        ),
+    )
+
+
+def purifying_inputs() -> list[io.Input]:
+    """The optional inputs by which a check also looks at purified copies of the changed faces."""
+    return [
+        io.Vae.Input(
+            "vae",
+            optional=True,
+            tooltip=(
+                "Also look at a copy of each changed face from which changes are removed that only fool recognisers: "
+                "by the VAE's round trip. The largest similarity counts. Not connected: no copies."
+            ),
+        ),
+        io.Model.Input(
+            "model",
+            optional=True,
+            tooltip=(
+                "The model with its identity adapter, to purify the copies by noise and one denoising step as well, "
+                "which removes more. Needs vae and source."
+            ),
+        ),
+        io.Conditioning.Input(
+            "source", optional=True, tooltip="Text for the purifying model; usually empty, as for the edit."
+        ),
+        side_input("purified_side", "Side in pixels of the crops that are purified;", advanced=True),
+    ]
+
+
+def side_input(name: str, tooltip: str, *, advanced: bool = False) -> io.Input:
+    """An input for the side of square crops in pixels.
+
+    Args:
+        name: of the input.
+        tooltip: what the crops are for.
+        advanced: whether it is rarely needed.
+    """
+    return io.Int.Input(
+        name,
+        optional=True,
+        default=DEFAULT_SIDE,
+        min=MIN_SIDE,
+        max=MAX_SIDE,
+        step=SIDE_STEP,
+        advanced=advanced,
+        tooltip=f"{tooltip} use what the model was trained at: 1024 for SDXL, 512 for SD1.5.",
+    )
 
 
 def scales_input() -> io.Input:

@@ -9,6 +9,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..host.checker import open_checker
+from ..host.purifying import Purifier
 from ..host.retry import RetryTask, replaying, retried
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
@@ -22,6 +23,7 @@ from .inputs import (
     guidance_inputs,
     placed_inputs,
     provider_input,
+    purify_input,
     scales_input,
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, retry_outputs
@@ -57,6 +59,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
                 guidance["identity_scale"],
                 guidance["source"],
                 provider_input(),
+                purify_input(),
             ],
             outputs=retry_outputs(),
             # The report stays on the node when the crops come from the cache.
@@ -85,6 +88,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
         identity_scale: float = 1.0,
         source: Conditioning | None = None,
         provider: str = DEFAULT_PROVIDER,
+        purify: bool = False,
     ) -> io.NodeOutput:
         """Generate, check and retry. The placeholder crop of a picture without faces is passed on unchanged.
 
@@ -109,6 +113,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             crops=crops,
             photographs=image,
             placements=placements,
+            purifier=Purifier(vae, model, trajectory.source if source is None else source) if purify else None,
             attributes=attributes,
             identity_scale=identity_scale,
             source=source,

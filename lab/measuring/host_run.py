@@ -108,7 +108,9 @@ class Workflow:
             noise: standard normal, same shape.
             sigma: noise level S, in model space.
         """
-        return {"samples": denoised_once(self.model, self._no_text, latent["samples"], noise, sigma)}
+        denoised_once = part("host.purifying").denoised_once
+        with torch.inference_mode():
+            return {"samples": denoised_once(self.model, self._no_text, latent["samples"], noise, sigma)}
 
     def regenerate(self, trajectory: Any, faces: Any, scale: float, text: Any = None) -> Latent:
         """Generate a LATENT that shows another person."""
@@ -147,29 +149,6 @@ class Workflow:
         insight = part("host.insight")
         lowest_score = part("nodes.inputs").DEFAULT_THRESHOLD
         return insight.load_pack(name, "CPU", lowest_score)
-
-
-def denoised_once(model: Any, text: Any, samples: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """Return the denoised prediction m(x_0 + S n, S) under the null identity.
-
-    Args:
-        model: MODEL with an identity adapter.
-        text: CONDITIONING.
-        samples: x_0 as a LATENT holds it, [B, C, h, w].
-        noise: n, standard normal in model space, same shape.
-        sigma: S, above 0.
-
-    Returns:
-        as a LATENT holds it, same shape.
-    """
-    guider = part("host.guider").NullIdentityGuider(model, text, None, 1.0)
-    # Euler's step from S to 0 ends at the prediction itself.
-    sampler = importlib.import_module("comfy.samplers").sampler_object("euler")
-    with torch.inference_mode():
-        predicted: Tensor = guider.sample(
-            noise, samples, sampler, torch.tensor([sigma, 0.0]), disable_pbar=True, seed=0
-        )
-    return predicted
 
 
 def chosen(faces: Any, rows: Iterable[int]) -> Any:

@@ -7,7 +7,7 @@ one it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +26,9 @@ from .operating_point import Thresholds, ThresholdSource, judge_similarity
 from .recogniser import FaceRecogniser, Picture
 from .unhandled import unhandled_verdicts
 from .verdict import FaceVerdict, Status
+
+Purify = Callable[[Sequence[int]], Sequence[Picture]]
+"""Numbers of faces -> copies of the result in which these are purified."""
 
 SAME_NETWORK = 0.9
 """Magnitude of the cosine at or above which two recognisers' embeddings of one face come from the same network.
@@ -137,6 +140,7 @@ class Checker:
         decisions: Decisions = UNDECIDED,
         here: Decisions = UNDECIDED,
         to_cover: Sequence[Detection] = (),
+        purify: Purify | None = None,
     ) -> CheckedPicture:
         """Check every face of one result against the people of its original.
 
@@ -152,6 +156,7 @@ class Checker:
             decisions: of the person who chose these faces.
             here: of the person who checks, see `decided_verdicts`.
             to_cover: doubtful finds of the original that are to be covered.
+            purify: makes purified copies of the result, in which changed faces are looked at as well.
 
         Raises:
             ValueError: the checker has the guide's recogniser.
@@ -188,6 +193,8 @@ class Checker:
         befores = [self.original(original, face) for face in faces]
         own = [None if match is None else finds[match] for match in matches]
         verdicts = [self._verdict(*both, result, finds) for both in zip(befores, own, strict=True)]
+        if purify is not None:
+            verdicts = self._looked_through(befores, verdicts, purify)
         unhandled = unhandled_verdicts(
             [found[number] for number in strangers],
             [number in kept for number in strangers],
@@ -196,6 +203,33 @@ class Checker:
         )
         verdicts += decided_verdicts(unhandled, here, joined(decisions, here), left_out)
         return CheckedPicture(tuple(verdicts), tuple(before.unit for before in befores), tuple(finds))
+
+    def similarity_in_place(self, original: Original, result: Picture) -> float | None:
+        """How similar a face is to what is now at its place, without a search for it.
+
+        Returns:
+            Cosine in [-1, 1]; None if it cannot be measured.
+        """
+        return self.similarity(original, self._in_place(original, result), None)
+
+    def _looked_through(
+        self, originals: Sequence[Original], verdicts: Sequence[FaceVerdict], purify: Purify
+    ) -> list[FaceVerdict]:
+        """The verdicts after a look at purified copies of the anonymised faces: the largest similarity counts."""
+        result = list(verdicts)
+        anonymised = [number for number, verdict in enumerate(verdicts) if verdict.status == "anonymised"]
+        for copy in purify(anonymised) if anonymised else ():
+            for number in anonymised:
+                similarity = self.similarity_in_place(originals[number], copy)
+                if similarity is None:
+                    continue
+                known = result[number].similarity
+                result[number] = replace(
+                    result[number], similarity=similarity if known is None else max(known, similarity)
+                )
+                if judge_similarity(similarity, self.threshold) == "recognisable":
+                    result[number] = replace(result[number], status="recognisable", reason="in a purified copy")
+        return result
 
     def _search(
         self,

@@ -20,7 +20,7 @@ from .decided import in_words
 from .retry import RetryStep
 from .verdict import STRUCK_OUT, FaceChange, FaceVerdict, Verdict
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
@@ -103,6 +103,7 @@ def build_report(
             "guide": verdict.guide,
             "threshold": verdict.threshold,
             "threshold_source": verdict.threshold_source,
+            "purified": list(verdict.purified),
         },
         "models": {**model_hashes, **verdict.model_hashes},
         "settings": [dict(node) for node in settings],

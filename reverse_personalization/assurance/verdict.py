@@ -21,6 +21,9 @@ Status = Literal["anonymised", "recognisable", "unmeasurable", "unhandled", "cov
 face was not found again in the result, or could not be embedded. unhandled: a face in the result that was not to be
 changed and shows nobody who was. covered: a cover hides the face. struck out: a find that a person says is no face."""
 
+Purification = Literal["vae", "noise"]
+"""How a copy was purified. vae: encoded and decoded. noise: encoded, noise added, and denoised in one step."""
+
 STRUCK_OUT: Status = "struck out"
 
 SAFE: frozenset[Status] = frozenset({"anonymised", "covered", STRUCK_OUT})
@@ -120,6 +123,7 @@ class Verdict:
         checker: name of the pack or file that checked.
         model_hashes: sha256 of the model files that took part, by a name without folders.
         decisions: what a person has decided about each result; () if nothing.
+        purified: how copies of the results were purified that were looked at as well; () if there were none.
         previews: for each original the temporary file that the editor shows; () if there are none.
     """
 
@@ -133,6 +137,7 @@ class Verdict:
     model_hashes: dict[str, str] = field(default_factory=dict)
     threshold_source: ThresholdSource = "unmeasured"
     decisions: tuple[Decisions, ...] = ()
+    purified: tuple[Purification, ...] = ()
     previews: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[FaceVerdict]:

@@ -194,25 +194,33 @@ def _tile_starts(length: int, side: int) -> list[int]:
 
 
 def turned_search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[View, ...]:
-    """The views of `search_plan`, each in all four quarter turns, for people who lie down or hang upside down.
+    """The views of `search_plan`, and some of them in the other quarter turns, for people who lie or hang upside down.
 
-    Detectors see faces tilted by up to about 45 degrees, so four turns cover every angle. Takes the arguments of
-    `search_plan` and raises the same error.
+    Detectors see faces tilted by up to about 45 degrees, so four turns cover every angle. What turned views find is
+    looked at more closely anyway (`evidence`), so they need only find it: the picture as it is, as small as any view
+    shows it, and at MIN_SCALE or as near to it as the largest whole view. All views turned would cost three times as
+    much as the upright ones. Takes the arguments of `search_plan` and raises the same error.
     """
     upright = search_plan(height, width, det_size, fixed_size)
-    return tuple(replace(view, turns=turns) for turns in range(4) for view in upright)
+    whole = sorted((view for view in upright if view.tile is None), key=lambda view: view.scale(height, width))
+    chosen = [upright[0], whole[0]]
+    if upright[0].scale(height, width) < MIN_SCALE and fixed_size is None:
+        enough = -(-math.ceil(max(height, width) * MIN_SCALE) // SIZE_STEP) * SIZE_STEP
+        chosen.append(replace(whole[-1], size=min(enough, whole[-1].size)))
+    turned = [replace(view, turns=turns) for turns in (1, 2, 3) for view in dict.fromkeys(chosen)]
+    return (*upright, *turned)
 
 
 def second_search_plan(height: int, width: int, det_size: int, fixed_size: int | None = None) -> tuple[View, ...]:
     """The views of `turned_search_plan` and more, for faces that an earlier search missed.
 
-    A detector that barely misses a face finds it when its pixels fall differently. So the upright views are also
-    mirrored, and views at sizes in between are added, plain and mirrored. If none of them shows the picture at
-    SECOND_MIN_SCALE, upright tiles at that scale follow: 12 for 12 megapixels. Takes the arguments of `search_plan`
-    and raises the same error.
+    A detector that barely misses a face finds it when its pixels fall differently. So the upright views of the whole
+    picture are also mirrored, and views at sizes in between are added, plain and mirrored. If none of them shows the
+    picture at SECOND_MIN_SCALE, upright tiles at that scale follow: 12 for 12 megapixels. Takes the arguments of
+    `search_plan` and raises the same error.
     """
     first = turned_search_plan(height, width, det_size, fixed_size)
-    upright = [view for view in first if view.upright]
+    upright = [view for view in first if view.upright and view.tile is None]
     tile = _tile_size(det_size, fixed_size)
     if fixed_size is not None:
         between = [View(fixed_size, border) for border in (0.1, 0.5)]

@@ -140,6 +140,7 @@ def edit(image: Link, **inputs: Any) -> Node:
             "checker": SHIPPED_FILES["checker"],
             "image": image,
             "placements": Link("crop", "placements"),
+            "purify": True,
             **inputs,
         },
     )
@@ -158,6 +159,7 @@ def retry(trajectory: Link, image: Link, **inputs: Any) -> Node:
             "checker": SHIPPED_FILES["checker"],
             "image": image,
             "placements": Link("crop", "placements"),
+            "purify": True,
             **inputs,
         },
     )
@@ -195,9 +197,17 @@ def checked(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
 
 
 def checked_twice(original: Link, result: Link, **inputs: Any) -> dict[str, Node]:
-    """The nodes that check a result, change and check those whom only the check found, and cover who failed."""
+    """The nodes that check a result, change and check those whom only the check found, and cover who failed.
+
+    The check also looks at purified copies, as the retry does.
+    """
+    purifying = {
+        "vae": Link("checkpoint", "VAE"),
+        "model": Link("adapter", "MODEL"),
+        "source": Link("text", "CONDITIONING"),
+    }
     return {
-        **checked(original, result, **inputs),
+        **checked(original, result, **purifying, **inputs),
         "second": Node(
             "ReverseIdentitySecondPass",
             {

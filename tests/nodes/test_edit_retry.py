@@ -29,6 +29,10 @@ class Latents:
         pictures = self.small.model_space(samples)[:, :3].sigmoid().movedim(1, -1)
         return pictures.repeat_interleave(8, 1).repeat_interleave(8, 2)
 
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        levels = torch.nn.functional.avg_pool2d(pictures.movedim(-1, 1), 8)
+        return self.small.model.model.process_latent_out(torch.cat([levels, levels[:, :1]], dim=1))
+
     def spacial_compression_decode(self) -> int:
         return 8
 
@@ -139,3 +143,26 @@ def test_settings_that_cannot_work_are_refused_when_queued(inputs: dict[str, Any
     validate = load_pack().node_classes["ReverseIdentityEditRetry"].validate_inputs
     assert reason in validate(**inputs)
     assert validate(scales="-5, -8", steps=8, denoise=0.3) is True
+
+
+def test_a_retry_goes_on_while_a_purified_copy_shows_the_person(
+    small: SmallModel, packs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, _, crops, faces, placements = cropped(small)
+    checker = part("reverse_personalization.assurance.checking").Checker
+    monkeypatch.setattr(checker, "similarity_of_crop", lambda *given: 0.1)
+    looked: list[float] = []
+
+    def in_place(self: Any, original: Any, result: np.ndarray) -> float:
+        looked.append(float(result.std()))
+        return 0.9 if len(looked) <= 4 else 0.05
+
+    monkeypatch.setattr(checker, "similarity_in_place", in_place)
+    where = {"image": image, "placements": placements}
+    assert [len(one) for one in run(small, small.latent(2), faces, crops, **where)[2].tried] == [1, 1]
+    assert not looked
+    tried = run(small, small.latent(2), faces, crops, **where, purify=True)[2].tried
+    # Two faces and two copies of each; at the first scale these show the person.
+    assert len(looked) == 8
+    assert [[step.similarity for step in one] for one in tried] == [[0.9, 0.1]] * 2
+    assert [[step.anonymised for step in one] for one in tried] == [[False, True]] * 2

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from harness.in_process import part
-from lab.measuring.host_run import denoised_once
 from lab.measuring.plausibility import cells_of, error_inside
 from tests.small_model import SmallModel
 
@@ -48,6 +47,6 @@ def test_one_denoising_step_is_the_networks_prediction_from_the_noisy_picture() 
     noisy = small.model_space(latent) + sigma * noise
     with torch.inference_mode():
         guider.sample(noisy, torch.zeros_like(latent), Probe(), torch.tensor([sigma, 0.0]))
-    found = small.model_space(denoised_once(small.model, small.text(), latent, noise, sigma))
+    found = small.model_space(part("host.purifying").denoised_once(small.model, small.text(), latent, noise, sigma))
     assert (found - seen[0]).abs().max() < 1e-5
     assert (found - small.model_space(latent)).abs().max() > 1e-2
