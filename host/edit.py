@@ -272,7 +272,7 @@ class EditSampler(comfy.samplers.Sampler):
 
         def denoise(branches: Sequence[Branch], y: Tensor, sigma: float) -> Tensor:
             model_wrap.ask([ORDER.index(branch) for branch in branches])
-            return predict(y, torch.full((len(y),), sigma, device=y.device))
+            return predict(y, torch.full((len(y),), sigma))
 
         pairs = GuidedPairs(denoise, self.scale, null_is_source=self.null_is_source, sources=self.sources)
         with tqdm(total=steps, disable=disable_pbar, desc="edit") as bar:

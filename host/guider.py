@@ -38,7 +38,7 @@ _IDENTITY, _NULL = "positive", "negative"
 both inversion and generation, because other packs' patches may treat the two slots differently."""
 
 
-class _IdentityGuider(comfy.samplers.CFGGuider):
+class IdentityGuider(comfy.samplers.CFGGuider):
     """The host's guider, for a model with an identity adapter; it stops if identities do not reach the network."""
 
     def __init__(self, model: ModelPatcher) -> None:
@@ -51,6 +51,22 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         self._rows_together: int | None = None
         self._parts: dict[tuple[int, ...], dict[str, ProcessedConds]] = {}
         self._memory = IdentityMemory()
+        self._announced: tuple[Tensor, float] | None = None
+
+    def announce(self, timestep: Tensor, level: float) -> None:
+        """Say which noise level a tensor of the next call starts with: to read it would wait for the device.
+
+        Args:
+            timestep: of all rows of the call, on the device.
+            level: of its first row.
+        """
+        self._announced = timestep, level
+
+    def _level(self, timestep: Tensor) -> float:
+        """The first noise level of a call."""
+        if self._announced is not None and self._announced[0] is timestep:
+            return self._announced[1]
+        return float(timestep[0])
 
     def set_cfg(self, cfg: float) -> None:
         """The host's; whoever changes the scale later, during a run, is found out."""
@@ -82,7 +98,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         try:
             samples = super().sample(noise, latent_image, sampler, sigmas, *args, **kwargs)
         finally:
-            self._rows_together, self._coverage = None, None
+            self._rows_together, self._coverage, self._announced = None, None, None
             self._parts.clear()
             self._memory = IdentityMemory()
         if self.finite:
@@ -103,7 +119,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
                 f"something on the model, such as CFG Override, replaced the guidance scale {self._scale:g} by "
                 f"{self.cfg:g}, so people would not be pushed away as asked; remove that node and set the scale here"
             )
-        level = float(timestep[0])
+        level = self._level(timestep)
         assert self._coverage is not None
         self._coverage.check([level])
         witness = IdentityWitness()
@@ -187,7 +203,7 @@ class _IdentityGuider(comfy.samplers.CFGGuider):
         return True
 
 
-class NullIdentityGuider(_IdentityGuider):
+class NullIdentityGuider(IdentityGuider):
     """Predicts under the null identity, for the inversion.
 
     Args:
@@ -212,7 +228,7 @@ class NullIdentityGuider(_IdentityGuider):
             self.set_cfg(cfg)
 
 
-class NegativeIdentityGuider(_IdentityGuider):
+class NegativeIdentityGuider(IdentityGuider):
     """Predicts g eps(identity, source) + (1 - g) eps(null identity, attributes), eq. 5.
 
     The attribute text is on the branch of the null identity, whose weight 1 - g is positive: on the other branch
@@ -261,7 +277,7 @@ class NegativeIdentityGuider(_IdentityGuider):
         return super().sample(noise, latent_image, *args, **kwargs)
 
 
-class StackedGuider(_IdentityGuider):
+class StackedGuider(IdentityGuider):
     """Predicts under several branches in one call, each with its own text and identity.
 
     What is made of the predictions, equation 5 included, is the sampler's affair.

@@ -18,7 +18,7 @@ from ..reverse_personalization.method.regions import hold_region
 from ..reverse_personalization.method.schedule import timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.method.solver import Denoiser, Progress, invert, noisiest_copy, replay
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
-from .guider import NegativeIdentityGuider, NullIdentityGuider, check_finite
+from .guider import IdentityGuider, NegativeIdentityGuider, NullIdentityGuider, check_finite
 from .memory import rows_that_fit
 from .patches import may_share_a_call
 
@@ -269,11 +269,15 @@ def denoiser(model_wrap: Any, extra_args: dict[str, Any], device: torch.device) 
     Args:
         model_wrap: the guider, while it samples.
         extra_args: that the host passes to a sampler.
-        device: on which the guider computes; the function takes and returns tensors of any device.
+        device: on which the guider computes; the function takes and returns latents of any device, and takes levels on
+            the CPU.
     """
 
     def denoise(y: Tensor, levels: Tensor) -> Tensor:
-        rows, of_rows = y.flatten(0, 1).to(device), levels.repeat_interleave(y.shape[1]).to(device)
+        rows = y.flatten(0, 1).to(device)
+        of_rows = levels.repeat_interleave(y.shape[1]).to(device, non_blocking=True)
+        if isinstance(model_wrap, IdentityGuider):
+            model_wrap.announce(of_rows, float(levels[0]))
         return model_wrap(rows, of_rows, **extra_args).view_as(y).to(y.device)
 
     return denoise

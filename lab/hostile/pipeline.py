@@ -53,6 +53,7 @@ class Options:
         unchanged: whether to also keep the result of scale 0.
         no_face: input of Save Anonymized Image for pictures without a find.
         checker: its pack's name.
+        purify: whether the retry and the check also look at purified copies.
     """
 
     steps: int = STEPS
@@ -61,6 +62,7 @@ class Options:
     unchanged: bool = True
     no_face: str = "save"
     checker: str = JUDGE_PACK.name
+    purify: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,6 +335,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "vae": ["checkpoint", 2],
                 "crops": ["crops", 0],
                 "scales": ", ".join(f"{scale:g}" for scale in options.scales),
+                "purify": options.purify,
                 **PASTING,
             },
         ),
@@ -346,6 +349,7 @@ def graph(name: str, seed: int, options: Options) -> Graph:
                 "result": ["paste", 0],
                 "det_threshold": FOUND_SCORE,
                 "retries": ["retry", 2],
+                **(_purifying() if options.purify else {}),
             },
         ),
         "cover": ("ReverseIdentityFaceCover", {"image": ["paste", 0], "verdict": ["check", 0], "method": "solid"}),
@@ -362,6 +366,11 @@ def graph(name: str, seed: int, options: Options) -> Graph:
     }
     workflow = {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in parts.items()}
     return workflow | _one_scale("zero", 0.0, seed, options) if options.unchanged else workflow
+
+
+def _purifying() -> dict[str, Any]:
+    """Inputs by which the check looks at purified copies, as in the shipped workflows."""
+    return {"vae": ["checkpoint", 2], "model": ["adapter", 0], "source": ["text", 0], "purified_side": SIDE}
 
 
 def first_scale_graph(name: str, seed: int, options: Options) -> Graph:

@@ -31,7 +31,7 @@ from torch import Tensor
 from .schedule import Noise, alpha
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
-"""Denoised prediction m: (y float32 [K, B, C, h, w], S float32 [K]) -> float32 [K, B, C, h, w]."""
+"""Denoised prediction m: (y float32 [K, B, C, h, w], S float32 [K] on the CPU) -> float32 [K, B, C, h, w]."""
 
 Progress = Callable[[int, Tensor, Tensor], None]
 """Called after each step with its number from 0, its denoised prediction and the new y, each [B, C, h, w]."""
@@ -163,7 +163,7 @@ def invert(
         chunk = range(first, min(first + batch, steps))
         targets = [noisy_copy(clean, noise, sigmas, i + 1) for i in chunk]
         copies = torch.stack([y, *targets[:-1]]).float()
-        levels = torch.tensor([float(sigmas[i]) for i in chunk], device=x0.device)
+        levels = torch.tensor([float(sigmas[i]) for i in chunk])
         for i, target, denoised in zip(chunk, targets, denoise(copies, levels), strict=True):
             mu, std = solver.step(i, y, denoised)
             z[i] = (target - mu) / std  # eq. 4
@@ -200,7 +200,7 @@ def replay(
     solver = DPMSolverSDE(sigmas, extrapolation_limit)
     y = x_T.double() / alpha(sigmas[0])
     for i in range(len(sigmas) - 1):
-        level = torch.tensor([float(sigmas[i])], device=y.device)
+        level = torch.tensor([float(sigmas[i])])
         denoised = denoise(y.float()[None], level)[0]
         mu, std = solver.step(i, y, denoised)
         y = mu + std * z[i].to(y.device, y.dtype)  # eqs. 6 and 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -189,3 +190,25 @@ def test_no_random_state_is_touched(small: SmallModel) -> None:
     before = torch.random.get_rng_state()
     edit(small, small.latent(), small.faces())
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("run", [edit, two_nodes])
+def test_a_step_does_not_wait_for_the_device_to_know_its_noise_level(
+    small: SmallModel, monkeypatch: pytest.MonkeyPatch, run: Any
+) -> None:
+    """To read a number from the device, the computer has to wait for all that was asked of it before."""
+    readers: list[str] = []
+    read = Tensor.__float__
+
+    def noted(tensor: Tensor) -> float:
+        readers.append(sys._getframe(1).f_code.co_name)
+        return read(tensor)
+
+    monkeypatch.setattr(Tensor, "__float__", noted)
+    run(small, small.latent(), small.faces())
+    # Levels are on the CPU until a call takes them to the device.
+    assert "denoise" in readers
+    assert "_level" not in readers
+    monkeypatch.setattr(part("host.guider").IdentityGuider, "announce", lambda *given: None)
+    run(small, small.latent(), small.faces())
+    assert "_level" in readers
