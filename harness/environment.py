@@ -225,7 +225,9 @@ def provide_packages(venv: Path, comfyui: Path, dev: bool) -> None:
         run([*pip, "--no-deps", "torchaudio"])
         wanted_lists = ["host.txt", "pack.txt", "dev.txt"] if dev else ["host.txt", "pack.txt"]
         run([*pip, *(part for name in wanted_lists for part in ("--requirement", Path(folder, name)))])
-    run([python, ROOT / "install.py"])
+    # The checks compare with what a CPU computes.
+    kept = {"REVERSE_PERSONALIZATION_KEEP_ONNXRUNTIME": "1"} if dev else {}
+    run([python, ROOT / "install.py"], {**os.environ, **kept})
     check_imports(python)
     write_state(venv, {"donor": state["donor"], **wanted})
 

@@ -1,4 +1,4 @@
-"""A real ComfyUI inside this process, on the CPU, with the pack loaded as a custom node package."""
+"""A real ComfyUI inside this process, with the pack loaded as a custom node package; on the CPU by default."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,23 +19,65 @@ from .environment import ROOT
 PACK = "a_pack_under_another_name"
 """The pack's name in `sys.modules`: not the repository's, because the pack must work under any folder name."""
 
+_started_with: list[tuple[str, ...]] = []
+"""The options of `start_host_with`, once it was called."""
+
 
 @functools.cache
 def start_host() -> None:
-    """Make the host's modules importable. Nothing is written into its folder; its data is in a temporary one.
+    """Make the host's modules importable, on the CPU, unless `start_host_with` did that on a device.
+
+    Nothing is written into the host's folder; its data is in a temporary one.
 
     Raises:
         SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
     """
-    folder = str(comfyui_folder())
-    # The host's `nodes` must win over our folder of that name, which pytest imports on the way to tests/nodes/.
-    sys.path.insert(0, folder)
-    if Path(getattr(sys.modules.get("nodes"), "__file__", None) or ".").resolve().is_relative_to(ROOT / "nodes"):
-        del sys.modules["nodes"]
+    if _started_with:
+        return
+    _put_host_first()
     arguments = importlib.import_module("comfy.cli_args").args
     arguments.cpu = True
-    arguments.base_directory = tempfile.mkdtemp(prefix="comfyui-base-")
+    arguments.base_directory = _data_folder()
     importlib.import_module("nodes")
+    _silence_progress()
+
+
+def start_host_with(options: Sequence[str]) -> None:
+    """Start the host as its own command does with these options, all but its server.
+
+    Args:
+        options: of the host's command line, such as "--novram"; they choose device, precision and memory management.
+
+    Raises:
+        RuntimeError: the host of this process has been started, and keeps the options that it has.
+        SetupError: there is no ComfyUI, see `harness.comfyui.comfyui_folder`.
+    """
+    if "comfy.cli_args" in sys.modules:
+        raise RuntimeError("this process has a ComfyUI with other options: start this one in a process of its own")
+    _put_host_first()
+    _started_with.append(tuple(options))
+    own = sys.argv
+    sys.argv = ["main.py", *options, "--disable-all-custom-nodes", "--base-directory", _data_folder()]
+    try:
+        # Not only `nodes`: what makes the host manage a GPU's memory as for a user is in its main module.
+        importlib.import_module("main")
+    finally:
+        sys.argv = own
+    _silence_progress()
+
+
+def _put_host_first() -> None:
+    # The host's `nodes` must win over our folder of that name, which pytest imports on the way to tests/nodes/.
+    sys.path.insert(0, str(comfyui_folder()))
+    if Path(getattr(sys.modules.get("nodes"), "__file__", None) or ".").resolve().is_relative_to(ROOT / "nodes"):
+        del sys.modules["nodes"]
+
+
+def _data_folder() -> str:
+    return tempfile.mkdtemp(prefix="comfyui-base-")
+
+
+def _silence_progress() -> None:
     utilities: Any = importlib.import_module("comfy.utils")
     utilities.PROGRESS_BAR_ENABLED = False
 

@@ -15,6 +15,7 @@ import folder_paths
 
 from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from .model_folders import INSIGHTFACE_FOLDER
+from .nvidia import preload_libraries, warn_of_build_without_cuda
 
 DEFAULT_PACK = "buffalo_l"
 
@@ -150,6 +151,8 @@ def import_model_zoo() -> ModuleType:
 def available_providers(choice: str) -> list[Any]:
     """The `providers` argument for the installed ONNX Runtime; see `choose_providers`.
 
+    Loads what CUDA needs if it may be taken, and warns if "auto" takes the CPU beside an NVIDIA card.
+
     Raises:
         RuntimeError: InsightFace, which installs ONNX Runtime, cannot be imported.
         ValueError: this ONNX Runtime does not have the provider.
@@ -157,7 +160,13 @@ def available_providers(choice: str) -> list[Any]:
     import_model_zoo()
     import onnxruntime
 
-    return choose_providers(choice, onnxruntime.get_available_providers())
+    if choice in ("auto", "CUDA", "TensorRT"):
+        # Builds that load their providers as plugins list CUDA only afterwards.
+        preload_libraries()
+    providers = choose_providers(choice, onnxruntime.get_available_providers())
+    if choice == "auto" and providers == [PROVIDERS["CPU"]]:
+        warn_of_build_without_cuda()
+    return providers
 
 
 def open_model(file: Path, providers: list[Any], threads: int) -> Any:

@@ -18,6 +18,7 @@ from comfy.model_patcher import ModelPatcher
 
 from .face_packs import PROVIDERS, available_providers, damaged_file, open_model
 from .model_kinds import FileState, ModelKind, classify, file_state, remember_kind, remembered_kind
+from .nvidia import warn_of_failed_start
 
 CPU_PROVIDERS = frozenset({PROVIDERS["CPU"], PROVIDERS["OpenVINO"]})
 """Providers that keep a model in main memory."""
@@ -70,8 +71,8 @@ class FaceModel(ModelPatcher):
     """
 
     def __init__(self, state: FileState, providers: list[Any], threads: int) -> None:
-        first = providers[0] if isinstance(providers[0], str) else providers[0][0]
-        device = CPU if first in CPU_PROVIDERS else comfy.model_management.get_torch_device()
+        self._asked = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        device = CPU if self._asked in CPU_PROVIDERS else comfy.model_management.get_torch_device()
         super().__init__(InsightFaceModel(), load_device=device, offload_device=CPU, size=max(state.size, 1))
         self.file = Path(state.path)
         self._state, self._providers, self._threads = state, providers, threads
@@ -131,7 +132,12 @@ class FaceModel(ModelPatcher):
     def _open(self) -> Any:
         if file_state(self.file) != self._state:
             raise RuntimeError(f"{self.file} changed while it was in use; run again")
-        return open_model(self.file, self._providers, self._threads)
+        opened = open_model(self.file, self._providers, self._threads)
+        # ONNX Runtime leaves out a provider that does not start, and computes on the next one.
+        cuda = PROVIDERS["CUDA"]
+        if self._asked == cuda and opened is not None and cuda not in opened.session.get_providers():
+            warn_of_failed_start()
+        return opened
 
     def partially_unload(
         self, device_to: torch.device, memory_to_free: int = 0, force_patch_weights: bool = False

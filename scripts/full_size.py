@@ -29,12 +29,12 @@ SIDE = 256
 SMALLER = "from PIL import Image; import sys; Image.open(sys.argv[1]).resize((256, 256)).save(sys.argv[2])"
 
 
-def provide_files(python: Path, code: Path) -> None:
-    """Write the checkpoint and the adapter unless they are there."""
-    paths = [FOLDER / FULL_SIZE_CHECKPOINT, FOLDER / FULL_SIZE_ADAPTER]
+def provide_files(python: Path, code: Path, folder: Path = FOLDER) -> None:
+    """Write the checkpoint and the adapter into a models folder unless they are there."""
+    paths = [folder / FULL_SIZE_CHECKPOINT, folder / FULL_SIZE_ADAPTER]
     if not all(path.is_file() for path in paths):
         child = {**comfyui.child_environment(code), "PYTHONPATH": str(environment.ROOT)}
-        environment.run([python, "-m", "miniature.full_size", FOLDER], child)
+        environment.run([python, "-m", "miniature.full_size", folder], child)
 
 
 def peak_memory(process_id: int) -> int:

@@ -23,6 +23,7 @@ ORDER = (
     ("lab/patches",),
     ("lab/real",),
     ("lab/hostile",),
+    ("lab/device",),
     ("scripts/workflow_generator",),
     ("scripts",),
     ("tests",),

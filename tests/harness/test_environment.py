@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import install
 from harness import environment
 
 
@@ -17,11 +18,13 @@ class FakePip:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.commands: list[list[str]] = []
         self.lists: dict[str, str] = {}
+        self.environments: dict[str, dict] = {}
         monkeypatch.setattr(environment, "run", self.run)
         monkeypatch.setattr(environment, "check_imports", lambda python: None)
 
     def run(self, command: list, environment: dict | None = None) -> None:
         self.commands.append([str(part) for part in command])
+        self.environments[Path(command[-1]).name] = environment or {}
         for part in self.commands[-1]:
             if part.endswith(".txt"):
                 self.lists[Path(part).name] = Path(part).read_text()
@@ -65,8 +68,10 @@ def test_the_dev_extra_is_read_as_a_toml_reader_reads_it():
 
 def test_packages_are_installed_once_and_again_when_a_requirement_changes(venv, host, monkeypatch):
     pip = FakePip(monkeypatch)
+    monkeypatch.delenv(install.KEEP_VARIABLE, raising=False)
     environment.provide_packages(venv, host, dev=False)
     assert len(pip.commands) == 4
+    assert install.KEEP_VARIABLE not in pip.environments["install.py"]
     assert "torchsde" in pip.lists["host.txt"]
     assert "torchvision" not in pip.lists["host.txt"]
     assert "torch==2." in pip.lists["constraints.txt"]
@@ -86,6 +91,7 @@ def test_the_checks_packages_include_the_demos(venv, host, monkeypatch):
     environment.provide_packages(venv, host, dev=True)
     assert "pytest" in pip.lists["dev.txt"]
     assert any(part.endswith("dev.txt") for command in pip.commands for part in command)
+    assert pip.environments["install.py"][install.KEEP_VARIABLE] == "1"
     count = len(pip.commands)
     environment.provide_packages(venv, host, dev=False)
     assert len(pip.commands) == count
