@@ -24,6 +24,7 @@ from ..reverse_personalization.geometry.evidence import LOOK_SCORE, faces_among
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from ..reverse_personalization.geometry.finds import Finds
+from ..reverse_personalization.geometry.flat_faces import without_faces
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 
@@ -97,6 +98,7 @@ class FacePack:
             self._look(picture, views),
             views,
             partial(self._look_closer, picture),
+            partial(self._look_without, picture),
             height,
             width,
             threshold=self.threshold,
@@ -134,6 +136,12 @@ class FacePack:
         """The boxes [F, 5] that each of the views finds."""
         finds = self._look(picture, views)
         return [finds.boxes[finds.views == number] for number in range(len(views))]
+
+    def _look_without(
+        self, picture: NDArray[np.uint8], faces: Sequence[Detection], views: Sequence[View]
+    ) -> list[NDArray[Any]]:
+        """`_look_closer` at the picture with some faces made flat."""
+        return self._look_closer(without_faces(picture, [[face] for face in faces]), views)
 
     def _detect(
         self, view: View, canvas: NDArray[np.uint8], origin: NDArray[np.float64], scales: NDArray[np.float64]

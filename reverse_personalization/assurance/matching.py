@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..geometry.boxes import areas, fraction_inside, intersection_over_union
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from ..geometry.finds import SAME_PLACE_IOU
-from ..geometry.nested import MIN_INSIDE, PART_MAX_SIDE
+from ..geometry.nested import FRAME_MIN_AREA, MIN_INSIDE, PART_MAX_SIDE
 from .operating_point import judge_similarity
 from .verdict import AGE_STEP, FaceChange, Status
 
@@ -22,9 +22,6 @@ MIN_MEASURABLE = 20.0
 MIN_SPREAD = 0.05
 """Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
 side."""
-
-FRAME_MIN_AREA = 0.25
-"""Smallest area of a changed face around which a find is drawn too wide, as a fraction of the find's area."""
 
 FAINT_MAX_MOVED = 0.1
 """Largest mean distance of a faint find's landmarks from those of the original, as a fraction of the square root of

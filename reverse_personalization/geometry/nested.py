@@ -24,6 +24,10 @@ SEVERAL_MAX_AREA, ONE_MAX_AREA = 0.4, 1 / 9
 """Largest area of a find inside another, as a fraction of the other's: where it is one of several, and where it is the
 only one and known to be a face. A child's face in front of an adult's is larger, and hides too much for a find."""
 
+FRAME_MIN_AREA = 0.25
+"""Smallest area of a face around which a find is drawn too wide, as a fraction of the find's area: there is no room for
+somebody else whose face could be found."""
+
 PART_MAX_SIDE = 0.6
 """Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye
 with its brow."""
@@ -105,6 +109,28 @@ def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np
     clearer = ratings[:, None] <= DOUBTFUL_RATING_RATIO * ratings[None]
     parts: NDArray[np.bool_] = (inside & smaller & clearer).any(axis=1) & ~known
     return parts
+
+
+def frames_of_faces(
+    boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_]
+) -> dict[int, NDArray[np.intp]]:
+    """Tell which finds may be drawn too wide around a face that was found as well, with its hair and neck.
+
+    Args:
+        boxes: [F, 4 or more], one for each thing found.
+        ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
+        known: bool [F], whether it is a face for sure; such a find is never a frame.
+
+    Returns:
+        By the number of each such find, the numbers of the known faces inside it (MIN_INSIDE) that rate clearly higher
+        (DOUBTFUL_RATING_RATIO) and fill FRAME_MIN_AREA of it or more.
+    """
+    inside = fraction_inside(boxes, boxes) >= MIN_INSIDE
+    fills = areas(boxes)[:, None] >= FRAME_MIN_AREA * areas(boxes)[None]
+    clearer = ratings[None] <= DOUBTFUL_RATING_RATIO * ratings[:, None]
+    within = inside & fills & clearer & known[:, None] & ~known[None]
+    np.fill_diagonal(within, False)
+    return {int(outer): np.flatnonzero(within[:, outer]) for outer in np.flatnonzero(within.any(axis=0))}
 
 
 def _inside(boxes: NDArray[Any]) -> NDArray[np.bool_]:

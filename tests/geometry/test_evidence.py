@@ -133,11 +133,20 @@ def test_a_detector_of_a_fixed_size_looks_closer_at_that_size() -> None:
     assert {view.size for view in views} == {320}
 
 
+NOTHING = np.zeros((0, 5))
+
+
 def test_a_closer_look_counts_only_what_it_sees_at_the_find() -> None:
     box = np.array([40, 40, 60, 60, 0.5])
-    here, elsewhere, nothing = np.array([[41, 40, 61, 60, 0.8]]), np.array([[70, 70, 90, 90, 0.9]]), np.zeros((0, 5))
-    looks = iter([[here, elsewhere], [nothing, nothing]])
-    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks)) == pytest.approx(0.2)
+    here, elsewhere = np.array([[41, 40, 61, 60, 0.8]]), np.array([[70, 70, 90, 90, 0.9]])
+    looks = iter([[here, elsewhere], [NOTHING, NOTHING]])
+    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks), NOTHING) == pytest.approx(0.2)
+    looks = iter([[here, elsewhere], [NOTHING, NOTHING]])
+    surer = np.array([[50, 40, 70, 60, 0.9]])
+    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks), surer) == pytest.approx(0.2)
+    looks = iter([[here, elsewhere], [NOTHING, NOTHING]])
+    surer = here
+    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks), surer) == 0, "it fits the other find better"
 
 
 def test_closer_looks_end_when_the_find_cannot_count_any_more() -> None:
@@ -147,7 +156,8 @@ def test_closer_looks_end_when_the_find_cannot_count_any_more() -> None:
         looks.append(views)
         return [np.zeros((0, 5))] * len(views)
 
-    most = evidence.of_closer_looks(np.array([40, 40, 60, 60, 0.5]), VIEWS * 2, blind, lambda mean: mean >= 0.6)
+    box = np.array([40, 40, 60, 60, 0.5])
+    most = evidence.of_closer_looks(box, VIEWS * 2, blind, NOTHING, lambda mean: mean >= 0.6)
     assert looks == [VIEWS[:2], VIEWS[2:]]
     assert most == 0.5, "four of eight looks saw nothing, the other four could still have been sure"
 
@@ -233,6 +243,33 @@ def test_where_a_face_was_before_less_is_enough_and_other_places_need_not_be_of_
     assert search(insight, detector(), before=[face(320)]) == []
     sure = Seeing(*[0.8] * LOOKS, closer=0.8)
     assert search(insight, sure, before=[face(320)], elsewhere=False) == []
+
+
+class Framing(Seeing):
+    """Sees one face well, and around it something that is there only as long as the face is not flat."""
+
+    def detect(
+        self, canvas: NDArray[np.uint8], input_size: tuple[int, int], det_thresh: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        boxes, _ = super().detect(canvas, input_size, det_thresh)
+        eyes = (canvas[..., 1] > 200) & (canvas[..., 0] > 200)
+        if len(boxes) and (self.closer or eyes.any()):
+            x0, y0, x1, y1, score = boxes[0]
+            side = 0.4 * (x1 - x0)
+            wide = [x0 - side, y0 - side, x1 + side, y1 + side, 0.45 * score]
+            boxes = np.array([boxes[0], wide])
+        return boxes, np.repeat((boxes[:, None, :2] + boxes[:, None, 2:4]) / 2, 5, axis=1)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_what_is_gone_when_the_face_inside_it_is_flat_was_made_of_the_face(insight, stays: bool) -> None:
+    picture = np.zeros((640, 640, 3), np.uint8)
+    picture[300:360, 200:260, 0] = 255
+    picture[315:320, 215:245] = 255
+    detector = Framing(*[0.9] * 1000, closer=float(stays))
+    pack = insight.FacePack("stub", 0.3, detector, recogniser=None, genderage=None, landmarker=None)
+    found = pack.search(picture, 640, second_search_plan)
+    assert len(found) == 1 + stays
 
 
 def test_what_is_barely_a_face_is_doubtful(insight) -> None:

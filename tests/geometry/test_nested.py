@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.geometry.nested import nested_finds, parts_of_faces
+from reverse_personalization.geometry.nested import frames_of_faces, nested_finds, parts_of_faces
 
 HEIGHT, WIDTH = 600, 900
 GROUP = (150.0, 50.0, 650.0, 500.0)
@@ -94,6 +94,24 @@ def test_a_doubtful_find_inside_a_clear_face_is_a_part_of_it(part, rating, known
 def test_a_find_of_two_people_is_nobody():
     left, right = (100.0, 100.0, 160.0, 170.0), (170.0, 105.0, 230.0, 180.0)
     assert dropped((left, 0.8, True), (right, 0.7, True), ((95.0, 95.0, 235.0, 185.0), 0.45, False)) == [2]
+
+
+WIDE = (90.0, 80.0, 230.0, 300.0)
+
+
+@pytest.mark.parametrize(
+    ("frame", "rating", "known", "expected"),
+    [
+        pytest.param(WIDE, 0.5, False, {1: [0]}, id="a doubtful find around the face"),
+        pytest.param(WIDE, 0.8, False, {}, id="as sure as the face"),
+        pytest.param(WIDE, 0.5, True, {}, id="known to be a face"),
+        pytest.param((50.0, 50.0, 350.0, 450.0), 0.5, False, {}, id="room for somebody else"),
+        pytest.param((160.0, 100.0, 300.0, 240.0), 0.5, False, {}, id="beside the face"),
+    ],
+)
+def test_a_doubtful_find_around_a_clear_face_may_be_drawn_too_wide(frame, rating, known, expected):
+    frames = frames_of_faces(np.array([FACE, frame]), np.array([0.9, rating]), np.array([True, known]))
+    assert {outer: inner.tolist() for outer, inner in frames.items()} == expected
 
 
 def test_nothing_found():
