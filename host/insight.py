@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ..reverse_personalization.assurance.matching import Appearance
 from ..reverse_personalization.assurance.verdict import eight_bits
-from ..reverse_personalization.geometry.evidence import LOOK_SCORE, faces_among
-from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan
+from ..reverse_personalization.geometry.evidence import LOOK_SCORE, closer_views, faces_among, found_again
+from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan, upright_turns
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from ..reverse_personalization.geometry.finds import Finds
 from ..reverse_personalization.geometry.flat_faces import without_faces
@@ -106,6 +106,24 @@ class FacePack:
             elsewhere=elsewhere,
             fixed_size=size,
         )
+
+    def find_again(self, picture: NDArray[np.uint8], before: Detection) -> Detection | None:
+        """A face at the place that it had before it was changed, from closer looks at that place alone.
+
+        Args:
+            picture: uint8 [H, W, 3], BGR, the result.
+            before: the face in the original, in the same pixels.
+
+        Returns:
+            None if less is seen there than `evidence.FAINT` of the threshold.
+
+        Raises:
+            RuntimeError: the detector's output is not finite.
+        """
+        fixed = self.detector.opened().static_input_size
+        turns = upright_turns(before.landmarks)
+        views = closer_views(np.array(before.box), turns, *picture.shape[:2], min(fixed) if fixed else None)
+        return found_again(self._look(picture, views), len(views), before, self.threshold)
 
     def _look(self, picture: NDArray[np.uint8], views: Sequence[View]) -> Finds:
         """All finds of all views."""

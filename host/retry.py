@@ -18,7 +18,6 @@ from ..reverse_personalization.assurance.operating_point import judge_similarity
 from ..reverse_personalization.assurance.retry import PASTING_MARGIN, PLACED_MARGIN, Retries, retry_faces
 from ..reverse_personalization.geometry.close_up import CloseUp, close_up
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
-from ..reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE, crop_search_size
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.guidance import IdentityGuidance
@@ -144,10 +143,6 @@ class RetryTask:
         return [self.seen(row, copy[0]).after for copy in replace(self.purifier, source=own).copies(crop[None])]
 
 
-def _search_size(picture: Tensor) -> int:
-    return crop_search_size(max(picture.shape[:2]), DEFAULT_DETECTOR_SIZE)
-
-
 def check_crops(latents: Sequence[int], vae: Any, faces: Faces, crops: Tensor) -> None:
     """Refuse crops, faces and a VAE that do not belong to the latents.
 
@@ -251,7 +246,7 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
         before, after, face = task.seen(row, crop)
         if row not in originals:
             originals[row] = judge.original(to_picture(before), face)
-        found = judge.similarity_of_crop(originals[row], to_picture(after), _search_size(after))
+        found = judge.similarity_of_crop(originals[row], to_picture(after))
         if found is None or judge_similarity(found + margin, judge.threshold) != "anonymised":
             return found
         copies = [judge.similarity_in_place(originals[row], to_picture(copy)) for copy in task.purified(row, crop)]

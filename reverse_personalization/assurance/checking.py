@@ -107,13 +107,12 @@ class Checker:
             return None
         return largest_cosine(original.units, there, None if found is None else (found.before, found.after))
 
-    def similarity_of_crop(self, original: Original, result: Picture, det_size: int) -> float | None:
+    def similarity_of_crop(self, original: Original, result: Picture) -> float | None:
         """How similar the face of a changed crop still is to the original's; other faces in the crop are ignored.
 
         Args:
             original: the face in the original's crop.
             result: the changed crop, of the same size.
-            det_size: side of the detector's input, pixels.
 
         Returns:
             Cosine in [-1, 1]; None if the face is unmeasurable. At or above the threshold it may be less than that of
@@ -124,8 +123,9 @@ class Checker:
         in_place = self.similarity(original, there, None)
         if judge_similarity(in_place, self.threshold) == "recognisable":
             return in_place
-        again = self._search(result, det_size, search_plan, [original.face], elsewhere=False)
-        found, [match] = match_again([original.face], *again)
+        again = self.recogniser.find_again(result, original.face)
+        seen = [] if again is None else [again]
+        found, [match] = match_again([original.face], *self._parted(seen))
         at_its_place = None if match is None else self._find(original.picture, result, found[match], 0, True)
         return self._status(original, there, at_its_place)[0]
 
@@ -240,7 +240,11 @@ class Checker:
         elsewhere: bool = True,
     ) -> tuple[list[Detection], list[Detection]]:
         """The faces of a picture, and what might be one of those that were there before."""
-        found = in_stable_order(self.recogniser.search(picture, det_size, plan, before=before, elsewhere=elsewhere))
+        found = self.recogniser.search(picture, det_size, plan, before=before, elsewhere=elsewhere)
+        return self._parted(in_stable_order(found))
+
+    def _parted(self, found: Sequence[Detection]) -> tuple[list[Detection], list[Detection]]:
+        """Finds that would be faces by themselves, and those that would not."""
         sure = [face for face in found if face.score >= self.recogniser.threshold]
         return sure, [face for face in found if face.score < self.recogniser.threshold]
 

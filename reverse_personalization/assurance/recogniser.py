@@ -45,6 +45,10 @@ class FaceRecogniser(Protocol):
         """
         ...
 
+    def find_again(self, picture: Picture, before: Detection) -> Detection | None:
+        """A face at the place that it had before it was changed; None if nothing like a face is seen there."""
+        ...
+
     def embedding(self, picture: Picture, detection: Detection) -> NDArray[np.float64]:
         """A face's embedding, float64 [D] of any length; not finite if the face cannot be embedded."""
         ...

@@ -242,7 +242,8 @@ def faces_among(
     kept = visible_fraction(finds.boxes, height, width) >= MIN_VISIBLE
     kept &= ~fragments(finds.boxes, finds.views, finds.cut)
     finds = finds.only(kept)
-    scores, chosen = [], []
+    scores: list[float] = []
+    chosen: list[int] = []
     for members in things(finds):
         box = finds.boxes[members[0]]
         again = at_a_place_of(box, before)
@@ -281,6 +282,36 @@ def faces_among(
             dropped[outer] = of_closer_looks(boxes[outer], looks, without, boxes[inner]) < GONE * threshold
     faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
     return sorted(faces, key=lambda face: -face.score)
+
+
+def found_again(finds: Finds, looks: int, before: Detection, threshold: float) -> Detection | None:
+    """A face found again at its place, from closer looks at that place alone.
+
+    Args:
+        finds: of the looks (`closer_views` of the face's box), in pixels of the picture.
+        looks: how many there were.
+        before: the face before it was changed.
+        threshold: score of a face.
+
+    Returns:
+        The face from its surest look, with the mean score of all looks; None if that is less than FAINT of the
+        threshold.
+    """
+    here = finds.only(intersection_over_union(np.array([before.box]), finds.boxes)[0] >= MATCHES_CLOSER)
+    seen = np.zeros(looks)
+    np.maximum.at(seen, here.views, here.boxes[:, 4])
+    mean = float(seen.mean())
+    if not len(here) or mean < FAINT * threshold:
+        return None
+    surest = int(surest_first(here)[0])
+    [agree] = landmarks_agree(here.boxes, here.landmarks, [surest])
+    return Detection(
+        box=tuple(here.boxes[surest, :4].tolist()),
+        landmarks=tuple((x, y) for x, y in here.landmarks[surest].tolist()),
+        score=mean,
+        landmarks_agree=agree,
+        doubtful=mean < threshold + DOUBT,
+    )
 
 
 def _may_reach(lowest: float, views: float, surest: float, closer: float) -> bool:

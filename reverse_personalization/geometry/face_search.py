@@ -106,6 +106,18 @@ class View:
         return points[:, MIRRORED_LANDMARKS] if self.mirrored else points
 
 
+def upright_turns(landmarks: Sequence[tuple[float, float]]) -> int:
+    """The quarter turns counter-clockwise, 0 to 3, after which a face is most nearly upright.
+
+    Args:
+        landmarks: five (x, y) in pixels, in InsightFace's order.
+    """
+    points = np.array(landmarks)
+    x, y = points[3:].mean(axis=0) - points[:2].mean(axis=0)
+    # From the eyes to the mouth must lead down; a quarter turn takes (x, y) to (y, -x).
+    return int(np.argmax([y, -x, -y, x]))
+
+
 def crop_search_size(side: int, det_size: int) -> int:
     """The detector's size for an aligned crop that one face fills: `det_size`, but at most twice the crop's side.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from reverse_personalization.geometry.face_search import (
     search_plan,
     second_search_plan,
     turned_search_plan,
+    upright_turns,
 )
 from tests import fake_insight
 from tests.face_embedding import bgr, images, run
@@ -100,6 +103,23 @@ def test_people_who_lie_are_found_and_their_eyes_too(node, one_way_pack, turns):
     assert np.array(face.landmarks) == pytest.approx(expected + centre, abs=3)
     found_upright = len(run(node, picture, det_size=160, search_turned=False, no_face="empty list"))
     assert found_upright == (turns == 0)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_face_is_found_again_however_it_is_turned(insight, one_way_pack, turns):
+    """From close up, and only if something like a face is still at its place."""
+    pack = insight.load_pack("fake", "CPU", 0.1)
+    rgb = (torch.from_numpy(turned_scene(turns)) * 255).round().numpy()
+    picture = np.ascontiguousarray(rgb[..., ::-1].astype(np.uint8))
+    (before,) = pack.search(picture, 160, turned_search_plan)
+    assert upright_turns(before.landmarks) == -turns % 4
+    again = pack.find_again(picture, before)
+    assert again.box == pytest.approx(before.box, abs=4)
+    assert np.array(again.landmarks) == pytest.approx(np.array(before.landmarks), abs=4)
+    assert again.landmarks_agree
+    assert pack.find_again(np.full_like(picture, 40), before) is None
+    beside = replace(before, box=tuple(side + 90 for side in before.box))
+    assert pack.find_again(picture, beside) is None
 
 
 @pytest.mark.parametrize("turns", [0, 2])

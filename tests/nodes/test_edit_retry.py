@@ -93,7 +93,7 @@ def test_faces_are_judged_where_they_will_be(
     seen: list[tuple[Any, np.ndarray]] = []
     checker = part("reverse_personalization.assurance.checking").Checker
 
-    def similarity(self: Any, original: Any, result: np.ndarray, det_size: int) -> float:
+    def similarity(self: Any, original: Any, result: np.ndarray) -> float:
         seen.append((original, result))
         return 0.9
 
