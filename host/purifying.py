@@ -55,28 +55,28 @@ class Purifier:
             )
 
     @property
-    def ways(self) -> tuple[Purification, ...]:
-        """How each of the copies is purified."""
-        return ("vae",) if self.model is None else ("vae", "noise")
+    def way(self) -> Purification:
+        """How copies are purified."""
+        return "vae" if self.model is None else "noise"
 
-    def copies(self, crops: Tensor) -> list[Tensor]:
-        """Purify crops: by the VAE's round trip, and with a model also by noise and one denoising step.
+    def purified(self, crops: Tensor) -> Tensor:
+        """Purify crops by the VAE's round trip, with a model by noise and one denoising step in the middle of it.
 
         Args:
             crops: float [R, H, W, C] in [0, 1], with sides that are multiples of the VAE's compression.
 
         Returns:
-            One float32 [R, H, W, 3] in [0, 1] for each way.
+            Float32 [R, H, W, 3] in [0, 1].
         """
         samples = self.vae.encode(crops[..., :3])
-        made = [samples]
         if self.model is not None and self.source is not None:
-            made.append(denoised_once(self.model, self.source, samples, _noise(samples), PURIFYING_LEVEL))
-        return [self.vae.decode(one)[..., :3].float().cpu().clamp(0, 1) for one in made]
+            samples = denoised_once(self.model, self.source, samples, _noise(samples), PURIFYING_LEVEL)
+        copies: Tensor = self.vae.decode(samples)[..., :3].float().cpu().clamp(0, 1)
+        return copies
 
 
-def purified_photographs(purifier: Purifier, photograph: Tensor, faces: Sequence[Face], side: int) -> list[Tensor]:
-    """Copies of a photograph in which faces are purified, one for each way of the purifier.
+def purified_photograph(purifier: Purifier, photograph: Tensor, faces: Sequence[Face], side: int) -> Tensor | None:
+    """A copy of a photograph in which faces are purified.
 
     Args:
         purifier: for the faces' crops.
@@ -85,31 +85,27 @@ def purified_photographs(purifier: Purifier, photograph: Tensor, faces: Sequence
         side: of the crops, pixels; what the model was trained at.
 
     Returns:
-        Float32 [H, W, 3] in [0, 1]; none if no face can be cropped.
+        Float32 [H, W, 3] in [0, 1]; None if no face can be cropped.
     """
     height, width = photograph.shape[:2]
     placements, _ = place_crops(faces, 0, side, 0.0, height, width)
     if not placements:
-        return []
-    picture = photograph[..., :3].expand(-1, -1, 3).float().cpu()
+        return None
+    picture = photograph[..., :3].expand(-1, -1, 3).float().cpu().clone()
     areas = [face_area(np.array(faces[one.face].landmarks), one.to_crop, side, height, width) for one in placements]
     crops = torch.stack([torch.from_numpy(crop) for crop in take_crops(picture.numpy(), areas, False)])
-    made = []
-    for copies in purifier.copies(crops):
-        purified = picture.clone()
-        paste_(
-            purified,
-            torch.zeros(height, width),
-            areas,
-            [copy.numpy() for copy in copies],
-            None,
-            feather=DEFAULT_FEATHER,
-            grow=0.0,
-            colour_match=False,
-            match_grain=False,
-        )
-        made.append(purified)
-    return made
+    paste_(
+        picture,
+        torch.zeros(height, width),
+        areas,
+        [copy.numpy() for copy in purifier.purified(crops)],
+        None,
+        feather=DEFAULT_FEATHER,
+        grow=0.0,
+        colour_match=False,
+        match_grain=False,
+    )
+    return picture
 
 
 def denoised_once(model: ModelPatcher, text: Conditioning, samples: Tensor, noise: Tensor, sigma: float) -> Tensor:

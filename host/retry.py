@@ -49,7 +49,7 @@ class RetryTask:
         source: text of the branch with the identity, one for all or one for each; None takes the inversion's.
         photographs: float [P, H, W, C] that the crops are from, to judge a face where it will be pasted; or None.
         placements: of the crops in the photographs, or None.
-        purifier: makes purified copies, which have to be anonymised as well; None for none.
+        purifier: makes a purified copy of each face, which has to be anonymised as well; None for none.
 
     Raises:
         ValueError: there is not one crop for each latent, one face for each crop or one placement for each face, the
@@ -129,18 +129,18 @@ class RetryTask:
         placement = self.placements.crops[row]
         return close_up(self.photographs[placement.image], self.placements, placement, crop)
 
-    def purified(self, row: int, crop: Tensor) -> list[Tensor]:
-        """Purified copies of a generated crop, where the face will be; none without a purifier.
+    def purified(self, row: int, crop: Tensor) -> Tensor | None:
+        """A purified copy of a generated crop, where the face will be; None without a purifier.
 
         Args:
             row: number of the face from 0.
             crop: [H, W, 3].
         """
         if self.purifier is None:
-            return []
+            return None
         text = self.purifier.source
         own = None if text is None else select_rows(text, [row], self.latents[0])
-        return [self.seen(row, copy[0]).after for copy in replace(self.purifier, source=own).copies(crop[None])]
+        return self.seen(row, replace(self.purifier, source=own).purified(crop[None])[0]).after
 
 
 def check_crops(latents: Sequence[int], vae: Any, faces: Faces, crops: Tensor) -> None:
@@ -249,8 +249,9 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
         found = judge.similarity_of_crop(originals[row], to_picture(after))
         if found is None or judge_similarity(found + margin, judge.threshold) != "anonymised":
             return found
-        copies = [judge.similarity_in_place(originals[row], to_picture(copy)) for copy in task.purified(row, crop)]
-        return max([found, *(one for one in copies if one is not None)])
+        copy = task.purified(row, crop)
+        again = None if copy is None else judge.similarity_in_place(originals[row], to_picture(copy))
+        return found if again is None else max(found, again)
 
     def generate(rows: Sequence[int], scale: float) -> Tensor:
         return task.generate(rows, scale, lambda step, denoised, y, steps: progress.update(1))

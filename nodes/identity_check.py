@@ -22,7 +22,7 @@ from torch import Tensor
 from ..host.checker import open_checker
 from ..host.insight import LEAST_SCORE, to_picture
 from ..host.previews import COMPARISON, comparisons, preview_files
-from ..host.purifying import Purifier, purified_photographs
+from ..host.purifying import Purifier, purified_photograph
 from ..reverse_personalization.assurance.batch_check import compare_pictures
 from ..reverse_personalization.assurance.decided import in_words, joined
 from ..reverse_personalization.assurance.operating_point import threshold_words
@@ -250,7 +250,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             model_hashes=judge.model_hashes,
             decisions=tuple(map(joined, upstream, here)),
             previews=tuple(preview_files(original)),
-            purified=() if purifier is None else purifier.ways,
+            purified=None if purifier is None else purifier.way,
         )
         report = describe(verdict, judge.recogniser.provider)
         shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here)}
@@ -273,10 +273,11 @@ def purifier_of(vae: Any, model: ModelPatcher | None, source: Conditioning | Non
 
 def _purified(
     purifier: Purifier, result: Tensor, known: Sequence[Face], side: int, numbers: Sequence[int]
-) -> list[NDArray[np.uint8]]:
-    """Copies of a result in which some of its faces are purified, as a checker takes pictures."""
+) -> NDArray[np.uint8] | None:
+    """A copy of a result in which some of its faces are purified, as a checker takes pictures."""
     comfy.model_management.throw_exception_if_processing_interrupted()
-    return [to_picture(one) for one in purified_photographs(purifier, result, [known[one] for one in numbers], side)]
+    copy = purified_photograph(purifier, result, [known[one] for one in numbers], side)
+    return None if copy is None else to_picture(copy)
 
 
 def check_same_pictures(original: Tensor, faces: Faces, result: Tensor) -> None:
@@ -321,9 +322,8 @@ def describe(verdict: Verdict, provider: str) -> str:
     """The report: one line for each face."""
     threshold = f"{verdict.threshold:.2f} ({threshold_words(verdict.threshold_source)})"
     lines = [f"{verdict.checker} on {provider}, recognisable at or above {threshold}"]
-    if verdict.purified:
-        ways = " and ".join(_PURIFIED[way] for way in verdict.purified)
-        lines.append(f"also looked at copies purified by {ways}")
+    if verdict.purified is not None:
+        lines.append(f"also looked at copies purified by {_PURIFIED[verdict.purified]}")
     for number, image in enumerate(verdict.images, start=1):
         if not image:
             lines.append(f"image {number}: no faces to change, and none found")

@@ -130,9 +130,8 @@ def purify_input() -> io.Input:
         optional=True,
         default=False,
         tooltip=(
-            "Also look at a copy of each face from which changes are removed that only fool recognisers: by the VAE's "
-            "round trip, and by noise and one denoising step. The largest similarity counts. Costs one evaluation a "
-            "face and scale."
+            "Also look at a copy of each face from which changes are removed that only fool recognisers, by noise and "
+            "one denoising step. The larger similarity counts. Costs one evaluation for each face."
         ),
     )
 
@@ -145,14 +144,14 @@ def purifying_inputs() -> list[io.Input]:
             optional=True,
             tooltip=(
                 "Also look at a copy of each changed face from which changes are removed that only fool recognisers: "
-                "by the VAE's round trip. The largest similarity counts. Not connected: no copies."
+                "by the VAE's round trip. The larger similarity counts. Not connected: no copies."
             ),
         ),
         io.Model.Input(
             "model",
             optional=True,
             tooltip=(
-                "The model with its identity adapter, to purify the copies by noise and one denoising step as well, "
+                "The model with its identity adapter, to purify the copies by noise and one denoising step, "
                 "which removes more. Needs vae and source."
             ),
         ),

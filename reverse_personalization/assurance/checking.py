@@ -27,8 +27,8 @@ from .recogniser import FaceRecogniser, Picture
 from .unhandled import unhandled_verdicts
 from .verdict import FaceVerdict, Status
 
-Purify = Callable[[Sequence[int]], Sequence[Picture]]
-"""Numbers of faces -> copies of the result in which these are purified."""
+Purify = Callable[[Sequence[int]], "Picture | None"]
+"""Numbers of faces -> a copy of the result in which these are purified; None if it cannot be made."""
 
 SAME_NETWORK = 0.9
 """Magnitude of the cosine at or above which two recognisers' embeddings of one face come from the same network.
@@ -156,7 +156,7 @@ class Checker:
             decisions: of the person who chose these faces.
             here: of the person who checks, see `decided_verdicts`.
             to_cover: doubtful finds of the original that are to be covered.
-            purify: makes purified copies of the result, in which changed faces are looked at as well.
+            purify: makes a purified copy of the result, in which changed faces are looked at as well.
 
         Raises:
             ValueError: the checker has the guide's recogniser.
@@ -215,20 +215,20 @@ class Checker:
     def _looked_through(
         self, originals: Sequence[Original], verdicts: Sequence[FaceVerdict], purify: Purify
     ) -> list[FaceVerdict]:
-        """The verdicts after a look at purified copies of the anonymised faces: the largest similarity counts."""
+        """The verdicts after a look at a purified copy of the anonymised faces: the largest similarity counts."""
         result = list(verdicts)
         anonymised = [number for number, verdict in enumerate(verdicts) if verdict.status == "anonymised"]
-        for copy in purify(anonymised) if anonymised else ():
-            for number in anonymised:
-                similarity = self.similarity_in_place(originals[number], copy)
-                if similarity is None:
-                    continue
-                known = result[number].similarity
-                result[number] = replace(
-                    result[number], similarity=similarity if known is None else max(known, similarity)
-                )
-                if judge_similarity(similarity, self.threshold) == "recognisable":
-                    result[number] = replace(result[number], status="recognisable", reason="in a purified copy")
+        copy = purify(anonymised) if anonymised else None
+        if copy is None:
+            return result
+        for number in anonymised:
+            similarity = self.similarity_in_place(originals[number], copy)
+            known = result[number].similarity
+            if similarity is None or (known is not None and similarity <= known):
+                continue
+            result[number] = replace(result[number], similarity=similarity)
+            if judge_similarity(similarity, self.threshold) == "recognisable":
+                result[number] = replace(result[number], status="recognisable", reason="in a purified copy")
         return result
 
     def _search(

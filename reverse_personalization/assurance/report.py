@@ -103,7 +103,7 @@ def build_report(
             "guide": verdict.guide,
             "threshold": verdict.threshold,
             "threshold_source": verdict.threshold_source,
-            "purified": list(verdict.purified),
+            "purified": verdict.purified,
         },
         "models": {**model_hashes, **verdict.model_hashes},
         "settings": [dict(node) for node in settings],

@@ -22,7 +22,7 @@ face was not found again in the result, or could not be embedded. unhandled: a f
 changed and shows nobody who was. covered: a cover hides the face. struck out: a find that a person says is no face."""
 
 Purification = Literal["vae", "noise"]
-"""How a copy was purified. vae: encoded and decoded. noise: encoded, noise added, and denoised in one step."""
+"""How a copy was purified. vae: encoded and decoded. noise: encoded, noise added, denoised in one step, and decoded."""
 
 STRUCK_OUT: Status = "struck out"
 
@@ -123,7 +123,7 @@ class Verdict:
         checker: name of the pack or file that checked.
         model_hashes: sha256 of the model files that took part, by a name without folders.
         decisions: what a person has decided about each result; () if nothing.
-        purified: how copies of the results were purified that were looked at as well; () if there were none.
+        purified: how copies of the results were purified that were looked at as well; None if there were none.
         previews: for each original the temporary file that the editor shows; () if there are none.
     """
 
@@ -137,7 +137,7 @@ class Verdict:
     model_hashes: dict[str, str] = field(default_factory=dict)
     threshold_source: ThresholdSource = "unmeasured"
     decisions: tuple[Decisions, ...] = ()
-    purified: tuple[Purification, ...] = ()
+    purified: Purification | None = None
     previews: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
     def __iter__(self) -> Iterator[FaceVerdict]:
