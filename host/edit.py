@@ -27,7 +27,7 @@ from ..reverse_personalization.method.regions import hold_difference, kept_regio
 from ..reverse_personalization.method.schedule import NoiseDraws
 from ..reverse_personalization.method.trajectory import Conditioning, KeptRegion, NoiseTrajectory
 from .fingerprint import fingerprint
-from .guider import NullIdentityGuider, StackedGuider, check_one_face_each, check_weight, reverse_identity_guider
+from .guider import NullIdentityGuider, check_one_face_each, check_weight, reverse_identity_guider
 from .latent import checked_samples
 from .patches import may_share_a_call
 from .rows import check_rows, select_rows, stacked
@@ -40,6 +40,7 @@ from .sampling import (
     reported,
     sampling_sigmas,
 )
+from .stacked_guider import StackedGuider
 
 ORDER = (Branch.SOURCE, Branch.NULL, Branch.IDENTITY)
 """In which order the branches' rows are stacked."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import comfy.model_management
@@ -33,7 +32,7 @@ from .randomness import call_seed, generators_kept, seed_generators, seeding_eve
 from .rows import ProcessedConds, check_rows, select_processed
 from .text_coverage import TextCoverage
 
-_IDENTITY, _NULL = "positive", "negative"
+_IDENTITY, NULL_BRANCH = "positive", "negative"
 """The host's names of the two branches. The null identity is in the second, slot 1 of the host's `cond_or_uncond`, in
 both inversion and generation, because other packs' patches may treat the two slots differently."""
 
@@ -155,7 +154,7 @@ class IdentityGuider(comfy.samplers.CFGGuider):
     ) -> Tensor:
         """Equation 5 for some rows."""
         comfy.model_management.throw_exception_if_processing_interrupted()
-        null = conds.get(_NULL)
+        null = conds.get(NULL_BRANCH)
         identity = conds.get(_IDENTITY)
         if has_guidance_hooks(options):
             # At 0 the identity has no effect, and hooks see the same in the generation as in the inversion.
@@ -220,7 +219,7 @@ class NullIdentityGuider(IdentityGuider):
         self.texts["source"] = source
         if negative is None or cfg == 1.0:
             # What a generation at scale 0 evaluates.
-            self.inner_set_conds({_NULL: with_identity(source, null)})
+            self.inner_set_conds({NULL_BRANCH: with_identity(source, null)})
             self.set_cfg(0.0)
         else:
             self.texts["negative"] = negative
@@ -275,54 +274,6 @@ class NegativeIdentityGuider(IdentityGuider):
                 "latent, in the same order"
             )
         return super().sample(noise, latent_image, *args, **kwargs)
-
-
-class StackedGuider(IdentityGuider):
-    """Predicts under several branches in one call, each with its own text and identity.
-
-    What is made of the predictions, equation 5 included, is the sampler's affair.
-
-    Args:
-        model: with an identity adapter and nothing else (`patches.may_share_a_call`).
-        conditioning: with one row for each latent under each branch, `rows.stacked`: all latents under
-            the first branch, all under the second, and so on.
-        embeddings: float [K B, 512], unit length or zero, of the same rows.
-        texts: of the K branches, as the user gave them.
-        finite: whether latents that are not finite are an error.
-    """
-
-    def __init__(
-        self,
-        model: ModelPatcher,
-        conditioning: Conditioning,
-        embeddings: Tensor,
-        texts: Mapping[str, Conditioning],
-        *,
-        finite: bool = True,
-    ) -> None:
-        super().__init__(model)
-        self.finite = finite
-        self.texts.update(texts)
-        self._branches: Sequence[int] = range(len(texts))
-        self._rows = embeddings.shape[0]
-        self.inner_set_conds({_NULL: with_identity(conditioning, embeddings)})
-        # One branch in the host's eyes, so it is evaluated as the inversion's is.
-        self.set_cfg(0.0)
-        self.reserve(self._rows)
-
-    def ask(self, branches: Sequence[int]) -> None:
-        """Set the branches, by number from 0, that the rows of the next calls belong to."""
-        self._branches = branches
-
-    def _texts_rows(self) -> int:
-        return self._rows
-
-    def _numbers(self, rows: int) -> list[int]:
-        latents = rows // len(self._branches)
-        return [branch * latents + latent for branch in self._branches for latent in range(latents)]
-
-    def _are_all(self, numbers: list[int]) -> bool:
-        return numbers == list(range(self._rows))
 
 
 def reverse_identity_guider(

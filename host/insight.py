@@ -121,8 +121,9 @@ class FacePack:
             RuntimeError: the detector's output is not finite.
         """
         fixed = self.detector.opened().static_input_size
+        height, width = picture.shape[:2]
         turns = upright_turns(before.landmarks)
-        views = closer_views(np.array(before.box), turns, *picture.shape[:2], min(fixed) if fixed else None)
+        views = closer_views(np.array(before.box), turns, height, width, min(fixed) if fixed else None)
         return found_again(self._look(picture, views), len(views), before, self.threshold)
 
     def _look(self, picture: NDArray[np.uint8], views: Sequence[View]) -> Finds:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from harness.environment import ROOT
@@ -26,7 +25,8 @@ from miniature.workflow import DENOISE, FOUND_SCORE, RETRY_SCALES, SIDE
 from reverse_personalization.method.quality import FAST
 
 from .cases import Case
-from .files import PROMPT, TENSORS, read_tensors, write_input
+from .files import PROMPT, TENSORS, write_input
+from .graph_nodes import Keep, TensorSource
 
 Graph = dict[str, dict[str, Any]]
 """A workflow in the host's API form."""
@@ -121,39 +121,6 @@ class _Quiet:
 
     def send_sync(self, event: str, data: Any, sid: str | None = None) -> None:
         """Drop the message."""
-
-
-class TensorSource:
-    """A node that outputs arbitrary pictures, as nodes of other packs do."""
-
-    CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_IS_LIST = "tests", "run", ("IMAGE",), (True,)
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
-        """Declare the node's input, a file name."""
-        return {"required": {"name": ("STRING", {})}}
-
-    def run(self, name: str) -> tuple[list[Tensor]]:
-        """Load the pictures in a file of the input folder."""
-        pictures, listed = read_tensors(Path(_paths().get_input_directory(), name))
-        tensors = [torch.from_numpy(one) for one in pictures]
-        batches = [one if one.ndim == 4 else one[None] for one in tensors]
-        return (batches if listed else [torch.cat(batches)],)
-
-
-class Keep:
-    """A node that requests a picture, so that the host computes and caches it."""
-
-    CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_NODE = "tests", "run", (), True
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
-        """Declare the node's input, a picture."""
-        return {"required": {"image": ("IMAGE", {})}}
-
-    def run(self, image: Tensor) -> dict[str, Any]:
-        """Do nothing."""
-        return {}
 
 
 def _paths() -> Any:

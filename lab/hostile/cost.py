@@ -1,4 +1,4 @@
-"""What a large photograph costs, and where: `python -m lab.cost`.
+"""What a large photograph costs, and where: `python -m lab.hostile.cost`.
 
 Draws a group photograph, runs it through the graph of the hostile photographs at the fast quality, and prints how many
 seconds of processor time each part of the pack took. A part's time is its own: what it calls, if that is a part as
@@ -27,9 +27,9 @@ from typing import Any
 
 from harness.in_process import load_pack, part
 
-from .hostile.cases import Case, Painter
-from .hostile.ordinary import ordinary_options
-from .hostile.pipeline import Item, Pipeline, known_models, provide_models
+from .cases import Case, Painter
+from .ordinary import ordinary_options
+from .pipeline import Item, Pipeline, known_models, provide_models
 
 PEOPLE, HEIGHT, WIDTH, ENLARGED = 5, 750, 1000, 4
 """Number of people, and size of the drawing in pixels, which is enlarged so many times: to 12 megapixels."""
@@ -170,7 +170,7 @@ def figures(clock: Clock, item: Item) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m lab.cost", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.hostile.cost", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="seed of people and picture (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
     options = parser.parse_args(arguments)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.in_process import part
-from lab import cost
+from lab.hostile import cost
 
 
 class Ticking:
