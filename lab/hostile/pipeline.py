@@ -199,7 +199,7 @@ class Pipeline:
                 return run
             # Without a retry, the result is already that of the first scale.
             firsts = [item.retried for item in run.items]
-            if any(f" {options.scales[1]:g}:" in item.report for item in run.items):
+            if any(f" {scale:g}:" in item.report for item in run.items for scale in options.scales[1:]):
                 again = self.run_graph(first_scale_graph(name, case.number, options))
                 firsts = [item.first for item in again.items]
             items = tuple(replace(item, first=first) for item, first in zip(run.items, firsts, strict=True))

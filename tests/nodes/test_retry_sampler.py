@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.in_process import load_pack, part, run_node
-from reverse_personalization.assurance.retry import PASTING_MARGIN, Retries, RetryStep, parse_scales, retry_faces
+from reverse_personalization.assurance.retry import (
+    PASTING_MARGIN,
+    RESPONSE_CAUTION,
+    Retries,
+    RetryStep,
+    parse_scales,
+    retry_faces,
+)
 from tests import fake_insight
 from tests.small_model import SmallModel, retry_task
 
@@ -62,18 +70,22 @@ def test_only_failing_faces_are_run_again_and_the_best_is_kept(table: list[list[
     faces = Faces(table, scales)
     outcomes = retry_faces(len(table), scales, faces.generate, faces.similarity, THRESHOLD)
     assert len(outcomes) == len(table)
-    expected_calls = []
-    left = list(range(len(table)))
-    for step, scale in enumerate(scales):
-        if left:
-            expected_calls.append((left, scale))
-        left = [row for row in left if not enough(table[row][step])]
-    assert faces.generated == expected_calls
+    assert [scale for _, scale in faces.generated] == sorted({scale for _, scale in faces.generated}, reverse=True)
     for row, (retries, outcome) in enumerate(zip(table, outcomes, strict=True)):
-        tried = next((i + 1 for i, answer in enumerate(retries) if enough(answer)), len(retries))
-        finite = [i for i in range(tried) if not isinstance(retries[i], str)]
-        assert [step.scale for step in outcome.retries] == scales[:tried]
-        assert outcome.anonymised == any(good(answer) for answer in retries[:tried])
+        tried = [scales.index(step.scale) for step in outcome.retries]
+        assert [scale for rows, scale in faces.generated if row in rows] == [scales[i] for i in tried]
+        assert tried[0] == 0
+        assert not any(enough(retries[i]) for i in tried[:-1])
+        assert enough(retries[tried[-1]]) or tried[-1] == len(scales) - 1
+        for before, after in itertools.pairwise(tried):
+            for skipped in range(before + 1, after):
+                similarity = outcome.retries[tried.index(before)].similarity
+                assert similarity is not None
+                # At the skipped scale it would still be too high if it fell evenly, and somewhat faster.
+                fallen = (1 - similarity) * scales[skipped] / scales[before]
+                assert 1 - fallen / RESPONSE_CAUTION > THRESHOLD - PASTING_MARGIN
+        finite = [i for i in tried if not isinstance(retries[i], str)]
+        assert outcome.anonymised == any(good(retries[i]) for i in tried)
         assert ("NOT anonymised" in str(outcome)) != outcome.anonymised
         if finite:
             assert outcome.crop is not None
@@ -81,10 +93,21 @@ def test_only_failing_faces_are_run_again_and_the_best_is_kept(table: list[list[
             passed = [i for i in finite if good(retries[i])]
             expected = min(reversed(passed), key=lambda i: retries[i]) if passed else finite[-1]
             assert outcome.crop.eq(torch.tensor(row + scales[expected] / 1000)).all()
-            assert outcome.kept == expected
+            assert outcome.kept == tried.index(expected)
         else:
             assert outcome.crop is None
         assert [scale for measured, scale in faces.measured if measured == row] == [scales[i] for i in finite]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "second"),
+    [(0.9, -9.0), (0.81, -6.0), (0.77, -4.0), (0.6, -3.0), (0.97, -3.0), (None, -3.0), (0.955, -3.0)],
+)
+def test_a_face_goes_on_at_the_scale_that_its_response_suggests(similarity: float | None, second: float) -> None:
+    scales = [-2.0, -3.0, -4.0, -6.0, -9.0]
+    faces = Faces([[similarity] + [0.1] * 4], scales)
+    (outcome,) = retry_faces(1, scales, faces.generate, faces.similarity, 0.5, 0.02)
+    assert [step.scale for step in outcome.retries] == [-2.0, second]
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=6, unique=True))
@@ -276,8 +299,8 @@ def test_the_original_is_embedded_once_and_never_described(
     square = tuple(map(tuple, (fake_insight.LANDMARKS * 32 + 16).tolist()))
     faces = replace(small.faces(1), images=((replace(face, box=box, landmarks=square),),), model_pack="fake")
     before = picture("cyan")
-    _, report = run(small, Pictures(*[["cyan"]] * 3), 1, faces=faces, crops=(before * 0.9)[None], scales="-5, -8, -11")
-    assert report.count("similarity 0.9") + report.count("similarity 1.0") == 3
+    _, report = run(small, Pictures(*[["cyan"]] * 2), 1, faces=faces, crops=(before * 0.9)[None], scales="-5, -8")
+    assert report.count("similarity 0.9") + report.count("similarity 1.0") == 2
     shown = part("host.insight").to_picture(before * 0.9).tobytes()
     places = [landmarks for *what, landmarks in seen if what == [shown, box]]
     assert (
