@@ -69,12 +69,20 @@ class Purifier:
 
         Returns:
             Float32 [R, H, W, 3] in [0, 1].
+
+        Raises:
+            RuntimeError: VAE or model gave values that are not finite, in which nobody can be looked for.
         """
         samples = self.vae.encode(crops[..., :3])
         if self.model is not None and self.source is not None:
             samples = denoised_once(self.model, self.source, samples, _noise(samples), PURIFYING_LEVEL)
-        copies: Tensor = self.vae.decode(samples)[..., :3].float().cpu().clamp(0, 1)
-        return copies
+        copies: Tensor = self.vae.decode(samples)[..., :3].float().cpu()
+        if not torch.isfinite(copies).all():
+            raise RuntimeError(
+                "the VAE gave a purified copy with values that are not finite, so the person cannot be looked for in "
+                "it; start ComfyUI with --fp32-vae, or look at no purified copies (purify off, vae not connected)"
+            )
+        return copies.clamp(0, 1)
 
 
 def purified_photograph(purifier: Purifier, photograph: Tensor, faces: Sequence[Face], side: int) -> Tensor | None:

@@ -20,8 +20,9 @@ PLACED_MARGIN = 0.02
 """How far below the threshold a face should be that was judged in its photograph: its neighbours are pasted later."""
 
 RESPONSE_CAUTION = 0.8
-"""Part of the suggested scale (`suggested_scale`) from which a scale is tried. In 12 rendered group photographs with 31
-faces no scale that was skipped would have been enough."""
+"""Part of the suggested scale (`suggested_scale`) from which a scale is tried. In 7 rendered group photographs with 29
+faces (ordinary ones of seed 82) 8 generations at scales that were not enough would have been skipped, and none that
+was."""
 
 LEAST_RESPONSE = 0.05
 """How much less than 1 a similarity must be to tell how a face responds: less may be the crop's own round trip."""

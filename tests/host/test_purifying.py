@@ -71,6 +71,13 @@ def test_a_model_without_a_text_is_refused(small: SmallModel, purifying: Any) ->
         purifying.Purifier(Averaging(), small.model)
 
 
+def test_a_copy_that_is_not_finite_is_no_copy(purifying: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Averaging()
+    monkeypatch.setattr(broken, "decode", lambda samples: torch.full((1, SIDE, SIDE, 3), torch.nan), raising=False)
+    with pytest.raises(RuntimeError, match="values that are not finite"):
+        purifying.Purifier(broken).purified(pictures(1))
+
+
 def test_in_a_photograph_only_the_faces_are_purified(small: SmallModel, purifying: Any) -> None:
     photograph = pictures(1, 200, 300)[0]
     before = photograph.clone()
