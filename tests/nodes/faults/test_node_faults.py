@@ -29,8 +29,9 @@ def test_without_a_fault_a_file_is_saved_in_which_nobody_is_recognised(scene: Sc
     assert len(faces) >= len(item.faces)
     for face in faces[: len(item.faces)]:
         tried = [attempt["scale"] for attempt in face["retries"]]
-        assert tried == list(OPTIONS.scales)[: len(tried)]
-        assert face["retries"][-1]["anonymised"] or tried == list(OPTIONS.scales)
+        assert tried[0] == OPTIONS.scales[0]
+        assert tried == [scale for scale in OPTIONS.scales if scale in tried]
+        assert face["retries"][-1]["anonymised"] or tried[-1] == OPTIONS.scales[-1]
 
 
 def test_the_judge_sees_who_was_left_as_they_were(scene: Scene, tmp_path: Path):
