@@ -45,18 +45,15 @@ PARTS = {
     "search: what the finds say": ("host.insight", "FacePack.search"),
     "embeddings": ("host.insight", "FacePack.embedding"),
     "age, sex and pose": ("host.insight", "FacePack.appearance"),
-    "digests": ("reverse_personalization.assurance.verdict", "pixels_digest"),
-    "levels for the face models": ("host.insight", "to_picture"),
     "crops": ("nodes.face_crop", "ReverseIdentityFaceCrop.execute"),
     "pasting": ("nodes.face_paste", "ReverseIdentityFacePaste.execute"),
     "check": ("nodes.identity_check", "ReverseIdentityCheck.execute"),
     "covers": ("nodes.face_cover", "ReverseIdentityFaceCover.execute"),
-    "previews": ("host.previews", "preview_files"),
     "saving": ("nodes.save_anonymized_image", "ReverseIdentitySaveImage.execute"),
     "embedding node": ("nodes.face_embed", "FaceEmbed.execute"),
     "retry": ("nodes.identity_edit_retry", "ReverseIdentityEditRetry.execute"),
 }
-"""Module and function of each part of the pack."""
+"""Module and function of each part of the pack. A function that others import by name cannot be counted apart."""
 
 HOST_PARTS = {
     NETWORK: ("comfy.samplers", "calc_cond_batch"),
