@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.samplers
-import numpy as np
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -20,9 +19,8 @@ from torch import Tensor
 from ..reverse_personalization.assurance.verdict import Purification
 from ..reverse_personalization.geometry.compositing import DEFAULT_FEATHER, paste_
 from ..reverse_personalization.geometry.cropping import take_crops
-from ..reverse_personalization.geometry.face_area import face_area
 from ..reverse_personalization.geometry.faces import Face
-from ..reverse_personalization.geometry.placement import place_crops
+from ..reverse_personalization.geometry.placement import place_crops, placed_areas
 from ..reverse_personalization.method.trajectory import Conditioning
 from .guider import NullIdentityGuider
 
@@ -102,7 +100,7 @@ def purified_photograph(purifier: Purifier, photograph: Tensor, faces: Sequence[
     if not placements:
         return None
     picture = photograph[..., :3].expand(-1, -1, 3).float().cpu().clone()
-    areas = [face_area(np.array(faces[one.face].landmarks), one.to_crop, side, height, width) for one in placements]
+    areas = placed_areas(faces, placements, side, height, width)
     crops = torch.stack([torch.from_numpy(crop) for crop in take_crops(picture.numpy(), areas, False)])
     paste_(
         picture,

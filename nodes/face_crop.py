@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import comfy.model_management
 import comfy.utils
-import numpy as np
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
@@ -12,9 +11,8 @@ from torch import Tensor
 from ..reverse_personalization.assurance.verdict import pixels_digest
 from ..reverse_personalization.geometry.alignment import face_in_crop
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL, take_crops
-from ..reverse_personalization.geometry.face_area import face_area
 from ..reverse_personalization.geometry.faces import Face, Faces
-from ..reverse_personalization.geometry.placement import Placement, Placements, place_crops
+from ..reverse_personalization.geometry.placement import Placement, Placements, place_crops, placed_areas
 from ..reverse_personalization.geometry.template import stand_in
 from .checks import check_found_in, check_images, check_photographs, check_side
 from .inputs import DEFAULT_SIDE, MIN_SIDE, side_input
@@ -129,10 +127,7 @@ class ReverseIdentityFaceCrop(io.ComfyNode):
         for number, (one, found) in enumerate(zip(image, faces.images, strict=True)):
             placed, faults = place_crops(found, number, side, margin, faces.height, faces.width)
             photo = one[..., :3].expand(-1, -1, 3).float().cpu().numpy()
-            areas = [
-                face_area(np.array(found[placement.face].landmarks), placement.to_crop, side, *photo.shape[:2])
-                for placement in placed
-            ]
+            areas = placed_areas(found, placed, side, faces.height, faces.width)
             for placement, crop in zip(placed, take_crops(photo, areas, hide_neighbours), strict=True):
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 crops.append(torch.from_numpy(crop))

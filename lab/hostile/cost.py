@@ -19,11 +19,12 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from harness.in_process import load_pack, part
 
@@ -133,22 +134,16 @@ def timed_parts(clock: Clock) -> Iterator[None]:
     load_pack()
     places = [(name, part(module), path) for name, (module, path) in PARTS.items()]
     places += [(name, import_module(module), path) for name, (module, path) in HOST_PARTS.items()]
-    kept: list[tuple[Any, str, Any]] = []
-    try:
+    with ExitStack() as replaced:
         for name, owner, path in places:
             *classes, attribute = path.split(".")
             for one in classes:
                 owner = getattr(owner, one)
             own = vars(owner)[attribute]
-            kept.append((owner, attribute, own))
-            if isinstance(own, classmethod):
-                setattr(owner, attribute, classmethod(clock.timed(name, own.__func__)))
-            else:
-                setattr(owner, attribute, clock.timed(name, own))
+            method = isinstance(own, classmethod)
+            counted: Any = clock.timed(name, own.__func__ if method else own)
+            replaced.enter_context(patch.object(owner, attribute, classmethod(counted) if method else counted))
         yield
-    finally:
-        for owner, attribute, own in kept:
-            setattr(owner, attribute, own)
 
 
 def figures(clock: Clock, item: Item) -> dict[str, Any]:

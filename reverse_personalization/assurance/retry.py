@@ -217,10 +217,9 @@ def suggested_scale(step: RetryStep, target: float) -> float:
 def _next_due(step: RetryStep, scales: Sequence[float], number: int, target: float) -> int:
     """Number of the scale to try after the one with this number."""
     enough = RESPONSE_CAUTION * suggested_scale(step, target)
-    later = [later for later in range(number + 1, len(scales)) if scales[later] <= enough]
+    near_enough = (later for later in range(number + 1, len(scales)) if scales[later] <= enough)
     # Nothing is given up before the strongest scale was tried.
-    last = len(scales) - 1
-    return later[0] if later else max(last, number + 1)
+    return next(near_enough, max(len(scales) - 1, number + 1))
 
 
 def _is_better(step: RetryStep, before: RetryStep | None) -> bool:

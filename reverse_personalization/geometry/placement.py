@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import crop_transform, landmark_fault
+from .face_area import FaceArea, face_area
 from .faces import Face, Faces
 
 
@@ -77,3 +78,21 @@ def place_crops(
         else:
             placed.append(Placement(image=image, face=number, to_crop=crop_transform(landmarks, side, margin)))
     return placed, faults
+
+
+def placed_areas(
+    faces: Sequence[Face], placed: Sequence[Placement], side: int, height: int, width: int
+) -> list[FaceArea]:
+    """The areas of one photograph's faces, for `cropping.take_crops`.
+
+    Args:
+        faces: of the photograph, as `place_crops` was given them.
+        placed: what it returned.
+        side: of the crops, pixels.
+        height: of the photograph, pixels.
+        width: of the photograph, pixels.
+
+    Returns:
+        One for each placement, in order.
+    """
+    return [face_area(np.array(faces[one.face].landmarks), one.to_crop, side, height, width) for one in placed]
