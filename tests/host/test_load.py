@@ -19,8 +19,9 @@ from scripts import compatibility
 
 HEAVY = ("cv2", "insightface", "matplotlib", "numba", "onnx", "onnxruntime", "pandas", "scipy", "skimage", "sklearn")
 
-MAXIMUM_SECONDS = 0.3
-RUNS = 5
+# Loading runs what compiling made: for this pack it takes about 0.7 of the time of compiling its sources.
+MAXIMUM_RATIO = 1.5
+RUNS = 7
 
 # The host imports some of these itself, so they are forgotten before and whoever asks for one is noted.
 MEASURE = """
@@ -39,26 +40,39 @@ def noting(name, globals=None, locals=None, fromlist=(), level=0):
     return plain(name, globals, locals, fromlist, level)
 
 builtins.__import__ = noting
-seconds = []
+ratios = []
 for _ in range(int(sys.argv[1])):
     for name in [name for name in sys.modules if name.partition(".")[0] == in_process.PACK]:
         del sys.modules[name]
     in_process.load_pack.cache_clear()
     began = time.process_time()
     in_process.load_pack()
-    seconds.append(time.process_time() - began)
-print(json.dumps({"asked": sorted(asked), "seconds": seconds}))
+    loaded = time.process_time()
+    files = [
+        module.__file__
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] == in_process.PACK and getattr(module, "__file__", None)
+    ]
+    for file in files:
+        with open(file, "rb") as source:
+            compile(source.read(), file, "exec")
+    compiled = time.process_time()
+    ratios.append((loaded - began) / (compiled - loaded))
+print(json.dumps({"asked": sorted(asked), "modules": len(files), "ratios": ratios}))
 """
 
 
-def test_loading_is_quick_and_imports_nothing_heavy() -> None:
+def test_loading_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
     environment = {**os.environ, "COMFYUI": str(comfyui_folder()), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", MEASURE, str(RUNS), *HEAVY]
+    # As for a user, what was compiled once is kept, whatever this machine's environment says.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-X", f"pycache_prefix={tmp_path}", "-c", MEASURE, str(RUNS), *HEAVY]
     finished = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
     measured = json.loads(finished.stdout.splitlines()[-1])
     assert measured["asked"] == []
-    # Seconds of the processor, of which a busy machine takes no more, and the middle of five.
-    assert statistics.median(measured["seconds"]) < MAXIMUM_SECONDS, measured["seconds"]
+    assert measured["modules"] > 100
+    # Against compiling in the same process, since seconds differ from machine to machine; the middle of seven.
+    assert statistics.median(measured["ratios"]) < MAXIMUM_RATIO, measured["ratios"]
 
 
 @pytest.mark.parametrize("version", ["0.24.0", "0.3.64", "0.9.0"])
