@@ -70,7 +70,6 @@ class FacePack:
         plan: SearchPlan = search_plan,
         *,
         before: Sequence[Detection] = (),
-        elsewhere: bool = True,
     ) -> list[Detection]:
         """All faces of a picture, the surest first.
 
@@ -80,7 +79,6 @@ class FacePack:
             plan: which views of the picture are searched.
             before: faces that were in the picture before it was changed; where one was, less than the threshold is
                 enough (`evidence.FAINT`).
-            elsewhere: whether to return faces at other places, too.
 
         Returns:
             Detections in pixels of the picture; a face found in several views appears once, from its surest view. Its
@@ -103,7 +101,6 @@ class FacePack:
             width,
             threshold=self.threshold,
             before=before,
-            elsewhere=elsewhere,
             fixed_size=size,
         )
 

@@ -26,7 +26,7 @@ STEPS = 12
 DENOISE = 0.5
 """How far back towards noise the inversion goes."""
 
-FOUND_SCORE = 0.4
+FOUND_SCORE = 0.35
 """Least score of a face. The miniature's detector is surer than real ones, of faces and of what it takes for faces: in
 80 hostile photographs every face that was half visible scored 0.43 or more."""
 

@@ -6,7 +6,7 @@ one it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,12 +16,22 @@ from numpy.typing import NDArray
 from ..geometry.drawn_faces import part_search
 from ..geometry.face_search import SearchPlan, search_plan, second_search_plan
 from ..geometry.faces import UNDECIDED, Decisions, Detection, Face, in_stable_order
+from ..geometry.finds import SAME_PLACE_IOU
 from ..geometry.flat_faces import without_faces
 from .collapse import PROBE_FACE, SAME_EVERYWHERE, all_alike, probes
 from .compared import CheckedPicture, Find, Original
 from .comparison import Unit, largest_cosine, nearby_alignments, unit_of
 from .decided import decided_verdicts, joined, with_drawn_seen
-from .matching import face_change, frame_of, match_again, measurable, part_of, status_of
+from .matching import (
+    face_change,
+    frame_of,
+    match_again,
+    measurable,
+    overlap,
+    part_of,
+    partly_on,
+    status_of,
+)
 from .operating_point import Thresholds, ThresholdSource, judge_similarity
 from .recogniser import FaceRecogniser, Picture
 from .unhandled import unhandled_verdicts
@@ -123,10 +133,8 @@ class Checker:
         in_place = self.similarity(original, there, None)
         if judge_similarity(in_place, self.threshold) == "recognisable":
             return in_place
-        again = self.recogniser.find_again(result, original.face)
-        seen = [] if again is None else [again]
-        found, [match] = match_again([original.face], *self._parted(seen))
-        at_its_place = None if match is None else self._find(original.picture, result, found[match], 0, True)
+        again = self._seen_again(result, original.face)
+        at_its_place = None if again is None else self._find(original.picture, result, again, 0, True)
         return self._status(original, there, at_its_place)[0]
 
     def check(
@@ -169,19 +177,18 @@ class Checker:
         # Matched in one go, because a find belongs to one person at most.
         found, all_matches = match_again(expected, sure, faint)
         matches, kept = all_matches[: len(faces)], all_matches[len(faces) : len(faces) + len(left_out)]
+        for number, again in self._from_close_up(result, faces, [None if m is None else found[m] for m in all_matches]):
+            matches[number] = len(found)
+            found.append(again)
         doubtful = all_matches[len(faces) + len(left_out) :]
         owners = {match: number for number, match in enumerate(matches) if match is not None}
         places = [
             (face,) if match is None else (face, found[match]) for face, match in zip(faces, matches, strict=True)
         ]
 
-        def there_in(picture: Picture, face: Detection) -> bool:
-            _, [match] = match_again([face], *self._search(picture, det_size, plan, [face], elsewhere=False))
-            return match is not None
-
         parts = {}
-        for number in set(range(len(found))) - set(all_matches):
-            part = self._same_head(original, result, found[number], places, there_in)
+        for number in set(range(len(found))) - {*all_matches, *matches}:
+            part = self._same_head(original, result, found[number], places)
             if part is not None:
                 parts[number], owners[number] = part, part.owner
         strangers = [number for number in range(len(found)) if number not in owners]
@@ -237,11 +244,35 @@ class Checker:
         det_size: int,
         plan: SearchPlan,
         before: Sequence[Detection],
-        elsewhere: bool = True,
     ) -> tuple[list[Detection], list[Detection]]:
         """The faces of a picture, and what might be one of those that were there before."""
-        found = self.recogniser.search(picture, det_size, plan, before=before, elsewhere=elsewhere)
-        return self._parted(in_stable_order(found))
+        return self._parted(in_stable_order(self.recogniser.search(picture, det_size, plan, before=before)))
+
+    def _from_close_up(
+        self, result: Picture, faces: Sequence[Detection], seen: Sequence[Detection | None]
+    ) -> Iterator[tuple[int, Detection]]:
+        """Faces that the search of the result did not find again, but closer looks at their places do.
+
+        Args:
+            result: the picture after the change.
+            faces: of the original.
+            seen: what the search found again of these, in their order, and of others.
+
+        Yields:
+            The number of a face and the face in the result; what is another one's is left out.
+        """
+        known = [face for face in seen if face is not None]
+        for number, face in enumerate(faces):
+            again = None if seen[number] is not None else self._seen_again(result, face)
+            if again is not None and not any(overlap(again, other) >= SAME_PLACE_IOU for other in known):
+                known.append(again)
+                yield number, again
+
+    def _seen_again(self, picture: Picture, face: Detection) -> Detection | None:
+        """A face where there was one before, from closer looks at that place alone."""
+        seen = self.recogniser.find_again(picture, face)
+        found, [match] = match_again([face], *self._parted([] if seen is None else [seen]))
+        return None if match is None else found[match]
 
     def _parted(self, found: Sequence[Detection]) -> tuple[list[Detection], list[Detection]]:
         """Finds that would be faces by themselves, and those that would not."""
@@ -271,31 +302,32 @@ class Checker:
         return None if status == "unmeasurable" else similarity, status, reason
 
     def _same_head(
-        self,
-        original: Picture,
-        result: Picture,
-        face: Detection,
-        places: Sequence[Sequence[Detection]],
-        there_in: Callable[[Picture, Detection], bool],
+        self, original: Picture, result: Picture, face: Detection, places: Sequence[Sequence[Detection]]
     ) -> Find | None:
-        """The find as one of a changed face, if it shows a part of it or is drawn too wide around it.
+        """The find as one of a changed face, if it shows a part of it, or is drawn too wide around it.
 
-        None if it may be somebody else: the original shows the same person there, or, around a face, the find is still
-        there without the changed faces.
+        None if it may be somebody else: the original shows the same person there, or a face from close up; or, around
+        a face, the find is still there without the changed faces.
         """
         inside = part_of(face, places)
         if inside is not None:
             find = self._find(original, result, face, inside, True)
-            return find if self._changed(find) else None
+            if self._changed(find):
+                return find
         around = frame_of(face, places)
-        if around is None:
+        if around is not None:
+            find = self._find(original, result, face, around, True)
+            # Around a face there may be room for somebody, who has to be compared.
+            compared = find.before is not None and find.after is not None
+            gone = (compared and self._changed(find)) or not self._seen_again(without_faces(result, places), face)
+            return find if gone else None
+        on = partly_on(face, places)
+        if on is None:
             return None
-        find = self._find(original, result, face, around, True)
-        # Around a face there may be room for somebody, who has to be compared.
-        compared = find.before is not None and find.after is not None
-        if compared and self._changed(find):
-            return find
-        return None if there_in(without_faces(result, places), face) else find
+        # Nobody whom the search would have counted was there before, so the change made what is there now.
+        before = self.recogniser.find_again(original, face)
+        nobody = before is None or before.score < self.recogniser.threshold
+        return self._find(original, result, face, on, True) if nobody else None
 
     def _changed(self, find: Find) -> bool:
         """Whether a find shows somebody else than the original does at its place, or nobody who could be recognised."""

@@ -56,6 +56,10 @@ def largest_cosine(
 ) -> float | None:
     """How alike two faces at one place are: the one comparison that every check makes and every calibration measures.
 
+    A changed face may be found again with other landmarks. If the original at that alignment is no longer like itself,
+    the alignment misses the face, and two such crops are alike because they are equally askew. So what the pair at that
+    alignment counts is limited by how like itself the original is there.
+
     Args:
         before: the first face's embeddings at its `nearby_alignments`.
         after: the second face's at the same alignments.
@@ -68,6 +72,11 @@ def largest_cosine(
     """
     pairs = list(zip(before, after, strict=True))
     if again is not None and pairs:
-        pairs += [(before[0], again[1]), again]
+        pairs += [(before[0], again[1]), again, (before[0], again[0])]
     cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
-    return max(cosines) if pairs and len(cosines) == len(pairs) else None
+    if not pairs or len(cosines) < len(pairs):
+        return None
+    if again is None:
+        return max(cosines)
+    *others, found_again, like_itself = cosines
+    return max(*others, min(found_again, like_itself))

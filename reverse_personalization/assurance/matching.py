@@ -23,6 +23,9 @@ MIN_SPREAD = 0.05
 """Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
 side."""
 
+MIN_ON_FACE = 0.25
+"""Smallest fraction of a find's box inside a changed face's for the change to have made the find."""
+
 FAINT_MAX_MOVED = 0.1
 """Largest mean distance of a faint find's landmarks from those of the original, as a fraction of the square root of
 the original's area. Landmarks of anonymised faces move by 0.04 in the mean; in noise, where the detector takes a blur
@@ -141,6 +144,26 @@ def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | No
         return (fraction_inside(box, boxes)[0] >= MIN_INSIDE) & smaller
 
     return _first_face(changed, shows)
+
+
+def partly_on(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:
+    """Tell on which changed face a find in the result lies in part, such as a generated chin with the neck below it.
+
+    Args:
+        find: in the result, at the place of no face of the original.
+        changed: for each face that was to be changed its places, in the original and in the result.
+
+    Returns:
+        Number of the first such face; None if the find lies on none: less than `MIN_ON_FACE` of its box lies inside, or
+        it is larger than the face.
+    """
+    box = np.array([find.box])
+
+    def lies_on(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+        return (fraction_inside(box, boxes)[0] >= MIN_ON_FACE) & (np.max(box[0, 2:4] - box[0, :2]) <= sides)
+
+    return _first_face(changed, lies_on)
 
 
 def frame_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:

@@ -36,12 +36,10 @@ class FaceRecogniser(Protocol):
         plan: SearchPlan = search_plan,
         *,
         before: Sequence[Detection] = (),
-        elsewhere: bool = True,
     ) -> list[Detection]:
         """All faces of a picture, in its pixels; `det_size` is the detector's input side in pixels.
 
-        Where a face was `before`, what scores less than the threshold may be that face again. Without `elsewhere` only
-        such places are of interest.
+        Where a face was `before`, what scores less than the threshold may be that face again.
         """
         ...
 

@@ -219,7 +219,6 @@ def faces_among(
     *,
     threshold: float,
     before: Sequence[Detection] = (),
-    elsewhere: bool = True,
     fixed_size: int | None = None,
 ) -> list[Detection]:
     """The faces among the finds of all views of a picture.
@@ -233,7 +232,6 @@ def faces_among(
         width: of the picture, pixels.
         threshold: score of a face; less than DOUBT above it, a find is doubtful.
         before: faces that were in the picture before it was changed; where one was, FAINT of the threshold is enough.
-        elsewhere: whether to return faces at other places, too.
         fixed_size: the only size that the detector's file accepts, or None if it accepts any.
 
     Returns:
@@ -247,8 +245,6 @@ def faces_among(
     for members in things(finds):
         box = finds.boxes[members[0]]
         again = at_a_place_of(box, before)
-        if not (again or elsewhere):
-            continue
         lowest = threshold * FAINT if again else threshold
         seen, surest = of_views(finds, members, views, height, width)
         closer = None
@@ -274,6 +270,8 @@ def faces_among(
     boxes, ratings = finds.boxes[chosen], np.array(scores)
     known = np.array([not face.doubtful for face in found], bool)
     dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known)
+    # A group may be surer than a doubtful face, but the people in it are surer still.
+    dropped |= nested_finds(boxes, ratings, ratings >= CERTAIN, height, width)
     for outer, inner in frames_of_faces(boxes, ratings, known).items():
         if not dropped[outer]:
             turns = views[finds.views[chosen[outer]]].turns

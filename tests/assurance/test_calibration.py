@@ -49,11 +49,21 @@ def test_the_largest_cosine_needs_all_of_them():
     x, y = np.eye(3)[0], np.eye(3)[1]
     assert largest_cosine([x, y], [y, y]) == 1
     assert largest_cosine([x], [y]) == 0
-    assert largest_cosine([x], [y], (y, y)) == 1
+    assert largest_cosine([x], [y], (x, x)) == 1
     assert largest_cosine([x], [y], (y, x)) == 1
     assert largest_cosine([x, None], [x, y]) is None
     assert largest_cosine([x], [x], (None, y)) is None
     assert largest_cosine([], []) is None
+
+
+def test_likeness_at_an_alignment_that_misses_the_face_says_nothing():
+    """Where the original is no longer like itself, two crops are alike because both are askew."""
+    x, y = np.eye(3)[0], np.eye(3)[1]
+    assert largest_cosine([x], [-x], (y, y)) == 0
+    askew = 0.6 * x + 0.8 * y
+    assert largest_cosine([x], [-x], (askew, askew)) == pytest.approx(0.6)
+    assert largest_cosine([x], [y], (askew, askew)) == pytest.approx(0.6)
+    assert largest_cosine([x], [y], (y, x)) == 1, "whoever is found there is the person"
 
 
 def test_the_threshold_lies_between_strangers_and_spoilt_photographs():

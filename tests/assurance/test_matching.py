@@ -19,6 +19,7 @@ from reverse_personalization.assurance.matching import (
     measurable,
     overlap,
     part_of,
+    partly_on,
     status_of,
 )
 from reverse_personalization.geometry.faces import Detection, HeadPose, landmark_distance
@@ -188,3 +189,12 @@ def test_a_chin_is_a_part_of_the_face_around_it_and_a_neighbour_is_not():
     assert part_of(face(80, 60, 40), changed) is None, "only half of it is inside"
     assert part_of(face(10, 10, 80), changed) is None, "somebody in front of the face"
     assert part_of(face(25, 60, 40), []) is None
+
+
+def test_what_lies_partly_on_a_face():
+    changed = [(face(0, 0, 100),), (face(300, 0, 100), face(305, 5, 100))]
+    assert partly_on(face(30, 80, 40), changed) == 0, "a chin with the neck"
+    assert partly_on(face(394, 50, 40), changed) == 1, "on the place in the result"
+    assert partly_on(face(30, 95, 40), changed) is None, "an eighth of it is on the face"
+    assert partly_on(face(-10, -10, 120), changed) is None, "larger than the face"
+    assert partly_on(face(30, 80, 40), []) is None

@@ -230,7 +230,7 @@ def test_a_face_that_views_see_poorly_is_found_if_closer_looks_see_it(insight) -
     assert search(insight, Seeing(*[0.25] * LOOKS, closer=0.0)) == []
 
 
-def test_where_a_face_was_before_less_is_enough_and_other_places_need_not_be_of_interest(insight) -> None:
+def test_where_a_face_was_before_less_is_enough(insight) -> None:
     def detector() -> Seeing:
         return Seeing(*[0.2] * LOOKS, closer=0.2)
 
@@ -241,8 +241,6 @@ def test_where_a_face_was_before_less_is_enough_and_other_places_need_not_be_of_
     (again,) = search(insight, detector(), before=[face(220)])
     assert again.score == pytest.approx(0.2)
     assert search(insight, detector(), before=[face(320)]) == []
-    sure = Seeing(*[0.8] * LOOKS, closer=0.8)
-    assert search(insight, sure, before=[face(320)], elsewhere=False) == []
 
 
 class Framing(Seeing):
@@ -280,3 +278,18 @@ def test_what_is_barely_a_face_is_doubtful(insight) -> None:
 def test_one_very_sure_look_is_enough(insight) -> None:
     (face,) = search(insight, Seeing(0.9, *[0.0] * (LOOKS - 1), closer=0.0))
     assert face.score == pytest.approx(0.9 - evidence.LONE_DISCOUNT)
+
+
+@pytest.mark.parametrize(("people", "wide", "expected"), [(0.85, 0.6, 2), (0.85, 0.7, 3), (0.7, 0.6, 3)])
+def test_a_group_is_nobody_although_it_is_not_doubtful(people: float, wide: float, expected: int) -> None:
+    """Unless it is a face for certain, or about as sure as the people in it."""
+    boxes = np.array([[100, 100, 160, 170, people], [180, 105, 240, 180, people], [60, 60, 290, 300, wide]])
+    finds = finds_of(boxes.tolist(), [0, 0, 0])
+
+    def look(views: Sequence[View]) -> list[NDArray[np.float64]]:
+        return [boxes] * len(views)
+
+    faces = evidence.faces_among(
+        finds, (View(640, 0.0),), look, lambda people, views: look(views), 640, 640, threshold=0.3
+    )
+    assert len(faces) == expected
