@@ -20,7 +20,7 @@ from .ordinary import counted_evaluations, ordinary_case, ordinary_options
 from .pipeline import Options, Pipeline, known_models
 
 COMPARED_EVERY = 4
-"""Every how many cases one is also run at scale 0, to measure the seam."""
+"""Every how many cases one is also run at scale 0, to measure the seam, and at the first scale alone."""
 
 Work = tuple[int, int]
 """Number of a case, and how many photographs it may still draw."""
@@ -63,8 +63,8 @@ class Runner(Worker[PhotoRecord]):
         options = self._options
         if not self._ordinary:
             # A copy of a huge photograph takes half a gigabyte, and a crowd would take another minute.
-            usual = case.kind not in SLOW_KINDS
-            options = replace(options, first=usual, unchanged=usual and number % COMPARED_EVERY == 0)
+            compared = case.kind not in SLOW_KINDS and number % COMPARED_EVERY == 0
+            options = replace(options, first=compared, unchanged=compared)
         with counted_evaluations() as evaluations:
             run = self._pipeline.run(case, options)
         records = self._judge.judge(case, run)

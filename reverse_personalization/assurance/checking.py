@@ -25,6 +25,7 @@ from .decided import decided_verdicts, joined, with_drawn_seen
 from .matching import (
     face_change,
     frame_of,
+    least_before,
     match_again,
     measurable,
     overlap,
@@ -324,9 +325,9 @@ class Checker:
         on = partly_on(face, places)
         if on is None:
             return None
-        # Nobody whom the search would have counted was there before, so the change made what is there now.
+        # If nobody whom the search would have counted was there before, the change made what is there now.
         before = self.recogniser.find_again(original, face)
-        nobody = before is None or before.score < self.recogniser.threshold
+        nobody = before is None or before.score < least_before(face, places[on][0], self.recogniser.threshold)
         return self._find(original, result, face, on, True) if nobody else None
 
     def _changed(self, find: Find) -> bool:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.boxes import areas, fraction_inside, intersection_over_union
+from ..geometry.boxes import areas, fraction_inside, intersection_over_union, middle_on
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from ..geometry.finds import SAME_PLACE_IOU
-from ..geometry.nested import FRAME_MIN_AREA, MIN_INSIDE, PART_MAX_SIDE
+from ..geometry.nested import DOUBTFUL_RATING_RATIO, FRAME_MIN_AREA, MIN_INSIDE, MIN_ON_FACE, PART_MAX_SIDE
 from .operating_point import judge_similarity
 from .verdict import AGE_STEP, FaceChange, Status
 
@@ -23,7 +23,7 @@ MIN_SPREAD = 0.05
 """Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
 side."""
 
-MIN_ON_FACE = 0.25
+MIN_TOUCHED = 0.25
 """Smallest fraction of a find's box inside a changed face's for the change to have made the find."""
 
 FAINT_MAX_MOVED = 0.1
@@ -154,16 +154,34 @@ def partly_on(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | 
         changed: for each face that was to be changed its places, in the original and in the result.
 
     Returns:
-        Number of the first such face; None if the find lies on none: less than `MIN_ON_FACE` of its box lies inside, or
+        Number of the first such face; None if the find lies on none: less than `MIN_TOUCHED` of its box lies inside, or
         it is larger than the face.
     """
     box = np.array([find.box])
 
     def lies_on(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
         sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
-        return (fraction_inside(box, boxes)[0] >= MIN_ON_FACE) & (np.max(box[0, 2:4] - box[0, :2]) <= sides)
+        return (fraction_inside(box, boxes)[0] >= MIN_TOUCHED) & (np.max(box[0, 2:4] - box[0, :2]) <= sides)
 
     return _first_face(changed, lies_on)
+
+
+def least_before(find: Detection, face: Detection, threshold: float) -> float:
+    """How surely the original must show a face at the place of a find that lies partly on a changed face.
+
+    Args:
+        find: in the result, at the place of no face of the original.
+        face: the changed face in the original.
+        threshold: score of a face.
+
+    Returns:
+        The threshold; or more on the face itself, where the search of the original takes what rates clearly lower than
+        the face for a part of it (`nested.parts_of_faces`).
+    """
+    box, on = np.array([find.box]), np.array([face.box])
+    if middle_on(box, on)[0, 0] and fraction_inside(box, on)[0, 0] >= MIN_ON_FACE:
+        return max(threshold, DOUBTFUL_RATING_RATIO * face.score)
+    return threshold
 
 
 def frame_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:

@@ -42,3 +42,19 @@ def intersection_over_union(boxes: NDArray[Any], others: NDArray[Any]) -> NDArra
         shared = shared_areas(boxes, others)
         ratio: NDArray[Any] = shared / (np.add.outer(areas(boxes), areas(others)) - shared)
     return ratio
+
+
+def middle_on(boxes: NDArray[Any], faces: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether the middle of each box lies on each face: in the ellipse inscribed in its box, [A, B].
+
+    A neighbour may be seen in a corner of a face's box, but not on the face (`head_extent.HEAD_PER_FACE`).
+
+    Args:
+        boxes: [A, 4 or more], x0, y0, x1, y1.
+        faces: [B, 4 or more], likewise.
+    """
+    middles, centres = ((some[:, :2] + some[:, 2:4]) / 2 for some in (boxes, faces))
+    half_sides = np.maximum(faces[:, 2:4] - faces[:, :2], np.finfo(np.float32).eps) / 2
+    offsets = (middles[:, None] - centres[None]) / half_sides[None]
+    result: NDArray[np.bool_] = (offsets**2).sum(-1) <= 1
+    return result

@@ -269,9 +269,10 @@ def faces_among(
     ]
     boxes, ratings = finds.boxes[chosen], np.array(scores)
     known = np.array([not face.doubtful for face in found], bool)
-    dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known)
+    certain = ratings >= CERTAIN
+    dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known, certain)
     # A group may be surer than a doubtful face, but the people in it are surer still.
-    dropped |= nested_finds(boxes, ratings, ratings >= CERTAIN, height, width)
+    dropped |= nested_finds(boxes, ratings, certain, height, width)
     for outer, inner in frames_of_faces(boxes, ratings, known).items():
         if not dropped[outer]:
             turns = views[finds.views[chosen[outer]]].turns

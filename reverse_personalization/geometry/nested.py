@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import areas, fraction_inside, intersection_over_union, shared_areas
+from .boxes import areas, fraction_inside, intersection_over_union, middle_on, shared_areas
 
 MIN_INSIDE = 0.8
 """A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
@@ -27,6 +27,10 @@ only one and known to be a face. A child's face in front of an adult's is larger
 FRAME_MIN_AREA = 0.25
 """Smallest area of a face around which a find is drawn too wide, as a fraction of the find's area: there is no room for
 somebody else whose face could be found."""
+
+MIN_ON_FACE = 0.6
+"""Smallest fraction of a find's box inside a face's for a part of it, where the find's middle lies on the face: nobody
+behind the face is seen there, and somebody before it is seen as clearly as the face."""
 
 PART_MAX_SIDE = 0.6
 """Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye
@@ -91,23 +95,29 @@ def nested_finds(
     return dropped
 
 
-def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def parts_of_faces(
+    boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_], certain: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Tell which finds are only parts of a face that was found as well.
 
     Args:
         boxes: [F, 4 or more], one for each thing found.
         ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
-        known: bool [F], whether it is a face for sure; such a find is never a part.
+        known: bool [F], whether it is a face for sure.
+        certain: bool [F], whether it is surer still.
 
     Returns:
-        bool [F], True for a find of which MIN_INSIDE or more lies inside another one that rates clearly higher
-        (DOUBTFUL_RATING_RATIO) and is so large that it can be a part of it (PART_MAX_SIDE).
+        bool [F], True for a find inside another one that rates clearly higher (DOUBTFUL_RATING_RATIO) and is so large
+        that it can be a part of it (PART_MAX_SIDE): one that is not known, by MIN_INSIDE; one that is not certain, with
+        its middle on the face and by MIN_ON_FACE.
     """
     sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
-    inside = fraction_inside(boxes, boxes) >= MIN_INSIDE
+    inside, on_face = fraction_inside(boxes, boxes), middle_on(boxes, boxes)
+    lies_in = (inside >= MIN_INSIDE) & ~known[:, None]
+    lies_in |= on_face & (inside >= MIN_ON_FACE) & ~certain[:, None]
     smaller = sides[:, None] <= PART_MAX_SIDE * sides[None]
     clearer = ratings[:, None] <= DOUBTFUL_RATING_RATIO * ratings[None]
-    parts: NDArray[np.bool_] = (inside & smaller & clearer).any(axis=1) & ~known
+    parts: NDArray[np.bool_] = (lies_in & smaller & clearer).any(axis=1)
     return parts
 
 
@@ -135,11 +145,6 @@ def frames_of_faces(
 
 def _inside(boxes: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each find lies inside each other one, [F inner, F outer]."""
-    middles = (boxes[:, :2] + boxes[:, 2:4]) / 2
-    half_sides = np.maximum(boxes[:, 2:4] - boxes[:, :2], np.finfo(np.float32).eps) / 2
-    # The face is the ellipse inscribed in its box (`head_extent.HEAD_PER_FACE`): a neighbour may be seen in a corner.
-    offsets = (middles[:, None] - middles[None]) / half_sides[None]
-    on_face = (offsets**2).sum(-1) <= 1
-    result: NDArray[np.bool_] = on_face & (fraction_inside(boxes, boxes) >= MIN_INSIDE)
+    result = middle_on(boxes, boxes) & (fraction_inside(boxes, boxes) >= MIN_INSIDE)
     np.fill_diagonal(result, False)
     return result

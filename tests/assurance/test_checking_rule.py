@@ -116,9 +116,9 @@ class Generated(Painted):
         return None if picture[y, x, 0] == 1 and again is not LEFT else again
 
 
-def chin(blue_before: int, blue_after: int, detector: type[Painted] = Painted) -> list[str]:
+def chin(blue_before: int, blue_after: int, detector: type[Painted] = Painted, score: float = 0.8) -> list[str]:
     """Statuses where a face was changed and the search of the result also finds something small inside it."""
-    part = Detection((30, 40, 55, 65), tuple((x / 3 + 30, y / 3 + 40) for x, y in LEFT.landmarks), 0.5)
+    part = Detection((30, 40, 55, 65), tuple((x / 3 + 30, y / 3 + 40) for x, y in LEFT.landmarks), score)
     before, after = picture(left=1), picture(left=2)
     # The middle of the part, but not that of the face.
     before[50:56, 38:48], after[50:56, 38:48] = blue_before, blue_after
@@ -128,7 +128,7 @@ def chin(blue_before: int, blue_after: int, detector: type[Painted] = Painted) -
 
 def neck(detector: type[Painted], x: float) -> list[str]:
     """Statuses where the search of the result also finds something below a changed face, a part of it on the face."""
-    part = Detection((x, 55, x + 20, 80), tuple((a / 3 + x - 5, b / 3 + 55) for a, b in LEFT.landmarks), 0.5)
+    part = Detection((x, 55, x + 20, 80), tuple((a / 3 + x - 5, b / 3 + 55) for a, b in LEFT.landmarks), 0.8)
     before, after = picture(left=1), picture(left=2)
     for painted in (before, after):
         painted[60:75, int(x) + 5 : int(x) + 15] = 5
@@ -141,6 +141,7 @@ def test_a_find_inside_a_changed_face_is_a_part_of_it_unless_somebody_is_still_t
     assert chin(5, 6) == ["anonymised"]
     assert chin(5, 5) == ["anonymised", "unhandled"], "whoever is seen there was not changed"
     assert chin(5, 5, Generated) == ["anonymised"], "nobody was seen there before"
+    assert chin(5, 5, score=0.5) == ["anonymised"], "the search of the original takes it for a part of the face"
     assert chin(5, 1) == ["recognisable"], "the person shows in a part of the face"
 
 

@@ -81,14 +81,20 @@ FACE, CHIN = (100.0, 100.0, 200.0, 220.0), (120.0, 160.0, 170.0, 215.0)
     [
         pytest.param(CHIN, 0.5, False, True, id="a doubtful chin"),
         pytest.param(CHIN, 0.8, False, False, id="as sure as the face"),
-        pytest.param(CHIN, 0.5, True, False, id="known to be a face"),
+        pytest.param(CHIN, 0.5, True, True, id="a chin that passes for a face"),
+        pytest.param((120.0, 180.0, 170.0, 240.0), 0.5, False, True, id="a chin with some neck"),
+        pytest.param((120.0, 200.0, 170.0, 260.0), 0.5, False, False, id="a neck"),
+        pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, False, True, id="doubtful in a corner of its box"),
+        pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, True, False, id="a neighbour in a corner of its box"),
         pytest.param((60.0, 160.0, 110.0, 215.0), 0.5, False, False, id="somebody beside the face"),
         pytest.param((105.0, 110.0, 190.0, 215.0), 0.5, False, False, id="somebody nearly as large"),
     ],
 )
 def test_a_doubtful_find_inside_a_clear_face_is_a_part_of_it(part, rating, known, expected):
-    parts = parts_of_faces(np.array([FACE, part]), np.array([0.9, rating]), np.array([True, known]))
-    assert parts.tolist() == [False, expected]
+    given_ = np.array([FACE, part]), np.array([0.9, rating]), np.array([True, known])
+    assert parts_of_faces(*given_, np.array([True, False])).tolist() == [False, expected]
+    if known:
+        assert not parts_of_faces(*given_, np.array([True, True])).any(), "a face for certain"
 
 
 def test_a_find_of_two_people_is_nobody():
