@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import comfy.model_management
 import comfy.utils
@@ -17,20 +17,37 @@ from ..reverse_personalization.assurance.compared import Original
 from ..reverse_personalization.assurance.operating_point import judge_similarity
 from ..reverse_personalization.assurance.retry import PASTING_MARGIN, PLACED_MARGIN, Retries, retry_faces
 from ..reverse_personalization.geometry.close_up import CloseUp, close_up
+from ..reverse_personalization.geometry.compositing import DEFAULT_FEATHER, paste_
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
-from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.faces import Face, Faces
 from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.guidance import IdentityGuidance
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .edit import Editor, replay_rows
 from .insight import to_picture
-from .purifying import Purifier
+from .purifying import Purifier, purified_photograph
 from .rows import select_rows
 from .sampling import Callback
 
 Regenerate = Callable[[Sequence[int], Faces, IdentityGuidance, Callback], Tensor]
 """(numbers of latents from 0, their faces, guidance with their texts, callback) -> latents [R, C, h, w]. Values that
 are not finite are not an error: the retry goes on to the next scale."""
+
+
+class Finished(NamedTuple):
+    """A photograph with all its crops pasted.
+
+    Attributes:
+        rows: numbers of the faces from 0.
+        photograph: before, float [H, W, C] in [0, 1].
+        result: after, likewise.
+        faces: in pixels of the photograph, in the order of `rows`.
+    """
+
+    rows: list[int]
+    photograph: Tensor
+    result: Tensor
+    faces: list[Face]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +153,49 @@ class RetryTask:
             row: number of the face from 0.
             crop: [H, W, 3].
         """
-        if self.purifier is None:
+        purifier = self._purifier_of([row])
+        return None if purifier is None else self.seen(row, purifier.purified(crop[None])[0]).after
+
+    def finished(self, crops: Sequence[Tensor | None]) -> Iterator[Finished]:
+        """The photographs with all crops pasted, as Paste Faces does with its defaults; none if they are unknown.
+
+        Args:
+            crops: float [H, W, 3] of all faces; None leaves a face as it is.
+        """
+        if self.photographs is None or self.placements is None:
+            return
+        where = self.placements
+        for number, photograph in enumerate(self.photographs):
+            rows = [row for row, one in enumerate(where.crops) if one.image == number and crops[row] is not None]
+            if not rows:
+                continue
+            height, width = photograph.shape[:2]
+            result = photograph.float().cpu().clone()
+            paste_(
+                result,
+                torch.zeros(height, width),
+                where.areas(rows, self.crops.shape[1], height, width),
+                [crop.float().cpu().numpy() for row in rows if (crop := crops[row]) is not None],
+                None,
+                feather=DEFAULT_FEATHER,
+                grow=0.0,
+                colour_match=True,
+                match_grain=True,
+            )
+            yield Finished(rows, photograph, result, [where.face_of(where.crops[row]) for row in rows])
+
+    def purified_photograph(self, finished: Finished) -> Tensor | None:
+        """A copy of a finished photograph in which its faces are purified; None without a purifier."""
+        purifier = self._purifier_of(finished.rows)
+        if purifier is None or self.placements is None:
             return None
-        text = self.purifier.source
-        own = None if text is None else select_rows(text, [row], self.latents[0])
-        return self.seen(row, replace(self.purifier, source=own).purified(crop[None])[0]).after
+        return purified_photograph(purifier, finished.result, finished.faces, self.placements.side)
+
+    def _purifier_of(self, rows: Sequence[int]) -> Purifier | None:
+        """The purifier with the texts of some faces."""
+        if self.purifier is None or self.purifier.source is None:
+            return self.purifier
+        return replace(self.purifier, source=select_rows(self.purifier.source, rows, self.latents[0]))
 
 
 def check_crops(latents: Sequence[int], vae: Any, faces: Faces, crops: Tensor) -> None:
@@ -247,16 +302,39 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
         if row not in originals:
             originals[row] = judge.original(to_picture(before), face)
         found = judge.similarity_of_crop(originals[row], to_picture(after))
-        if found is None or judge_similarity(found + margin, judge.threshold) != "anonymised":
+        # In photographs, purified copies are looked at last, all of one photograph at once (`confirm`).
+        placed = task.placements is not None
+        if placed or found is None or judge_similarity(found + margin, judge.threshold) != "anonymised":
             return found
         copy = task.purified(row, crop)
         again = None if copy is None else judge.similarity_in_place(originals[row], to_picture(copy))
         return found if again is None else max(found, again)
 
+    def confirm(crops: Sequence[Tensor | None], rows: Sequence[int]) -> list[float | None]:
+        seen: dict[int, float | None] = {}
+        for finished in task.finished(crops):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            before, after = to_picture(finished.photograph), to_picture(finished.result)
+            there = {
+                row: replace(originals[row], picture=before, face=face)
+                for row, face in zip(finished.rows, finished.faces, strict=True)
+                if row in rows
+            }
+            found = {row: judge.similarity_of_crop(original, after) for row, original in there.items()}
+            seen |= found
+            copy = task.purified_photograph(finished)
+            for row, original in there.items():
+                again = None if copy is None else judge.similarity_in_place(original, to_picture(copy))
+                known = found[row]
+                if again is not None and known is not None:
+                    seen[row] = max(known, again)
+        return [seen[row] for row in rows]
+
     def generate(rows: Sequence[int], scale: float) -> Tensor:
         return task.generate(rows, scale, lambda step, denoised, y, steps: progress.update(1))
 
-    outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold, margin)
+    confirming = None if task.placements is None else confirm
+    outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold, margin, confirming)
     progress.update_absolute(progress.total)
     report = "\n".join(
         [

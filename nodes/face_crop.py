@@ -151,5 +151,6 @@ class ReverseIdentityFaceCrop(io.ComfyNode):
             model_pack=faces.model_pack,
             provider=faces.provider,
             pictures=tuple(map(pixels_digest, crops)),
+            threshold=faces.threshold,
         )
         return io.NodeOutput(torch.stack(crops), shown, where, report, ui=ui.PreviewText(report))

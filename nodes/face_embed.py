@@ -21,6 +21,7 @@ from ..reverse_personalization.geometry.drawn_faces import Decided, decide, with
 from ..reverse_personalization.geometry.evidence import DOUBT
 from ..reverse_personalization.geometry.face_search import search_plan, second_search_plan
 from ..reverse_personalization.geometry.faces import (
+    DEFAULT_THRESHOLD,
     EMBEDDING_WIDTH,
     UNDECIDED,
     Decisions,
@@ -35,7 +36,6 @@ from .checks import check_choice, check_images
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
-    DEFAULT_THRESHOLD,
     detector_size_input,
     drawn_faces_input,
     not_faces_input,
@@ -309,6 +309,7 @@ class FaceEmbed(io.ComfyNode):
             left_out=tuple(left_out),
             decisions=decisions,
             to_cover=tuple(to_cover),
+            threshold=threshold,
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
         shown = {**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures}

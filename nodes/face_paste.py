@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import comfy.model_management
 import comfy.utils
-import numpy as np
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..reverse_personalization.geometry.alignment import resized_transform
 from ..reverse_personalization.geometry.compositing import DEFAULT_FEATHER, paste_, resized_masks
-from ..reverse_personalization.geometry.face_area import face_area
 from ..reverse_personalization.geometry.placement import Placements
 from .checks import check_crop_masks, check_images, check_photographs, checked_crops
 from .sockets import CATEGORY, SEARCH_ALIASES, FacePlacementsSocket
@@ -166,19 +163,10 @@ class ReverseIdentityFacePaste(io.ComfyNode):
         for number, photo in enumerate(pasted):
             comfy.model_management.throw_exception_if_processing_interrupted()
             here = [index for index, placement in enumerate(placements.crops) if placement.image == number]
-            areas = [
-                face_area(
-                    np.array(placements.face_of(placement).landmarks),
-                    resized_transform(placement.to_crop, side / placements.side),
-                    side,
-                    *photo.shape[:2],
-                )
-                for placement in (placements.crops[index] for index in here)
-            ]
             paste_(
                 photo,
                 changed[number],
-                areas,
+                placements.areas(here, side, *photo.shape[:2]),
                 [crops[index, ..., :3].expand(-1, -1, 3).float().cpu().numpy() for index in here],
                 None if mask is None else resized_masks(mask, here, side),
                 feather=feather,

@@ -29,14 +29,13 @@ from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.retry import Retries, RetryStep
 from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Purification, Verdict, pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images
-from ..reverse_personalization.geometry.faces import UNDECIDED, Face, Faces
+from ..reverse_personalization.geometry.faces import DEFAULT_THRESHOLD, UNDECIDED, Face, Faces
 from ..reverse_personalization.method.trajectory import Conditioning
 from .checks import check_found_in, check_images, check_side
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
     DEFAULT_SIDE,
-    DEFAULT_THRESHOLD,
     checker_inputs,
     detector_size_input,
     drawn_faces_input,

@@ -19,7 +19,6 @@ from ..reverse_personalization.method.trajectory import Conditioning
 from .checks import check_images, typed_retry, typed_schedule
 from .inputs import (
     DEFAULT_PROVIDER,
-    DEFAULT_THRESHOLD,
     checker_inputs,
     edit_inputs,
     placed_inputs,
@@ -136,6 +135,6 @@ class ReverseIdentityEditRetry(io.ComfyNode):
             identity_scale=identity_scale,
             source=None,
         )
-        judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
+        judge = open_checker(checker, provider, threshold, faces.threshold, faces.model_pack)
         result, report, retries = retried(task, in_order, judge)
         return io.NodeOutput(result, report, retries, ui=ui.PreviewText(report))

@@ -18,7 +18,6 @@ from ..reverse_personalization.method.trajectory import Conditioning, NoiseTraje
 from .checks import check_images, typed_retry
 from .inputs import (
     DEFAULT_PROVIDER,
-    DEFAULT_THRESHOLD,
     checker_inputs,
     guidance_inputs,
     placed_inputs,
@@ -118,6 +117,6 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             identity_scale=identity_scale,
             source=source,
         )
-        judge = open_checker(checker, provider, threshold, DEFAULT_THRESHOLD, faces.model_pack)
+        judge = open_checker(checker, provider, threshold, faces.threshold, faces.model_pack)
         result, report, retries = retried(task, in_order, judge)
         return io.NodeOutput(result, report, retries, ui=ui.PreviewText(report))

@@ -147,7 +147,7 @@ class Workflow:
             FileNotFoundError: the models do not include it.
         """
         insight = part("host.insight")
-        lowest_score = part("nodes.inputs").DEFAULT_THRESHOLD
+        lowest_score = part("reverse_personalization.geometry.faces").DEFAULT_THRESHOLD
         return insight.load_pack(name, "CPU", lowest_score)
 
 

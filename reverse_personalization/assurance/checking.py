@@ -179,8 +179,12 @@ class Checker:
         found, all_matches = match_again(expected, sure, faint)
         matches, kept = all_matches[: len(faces)], all_matches[len(faces) : len(faces) + len(left_out)]
         for number, again in self._from_close_up(result, faces, [None if m is None else found[m] for m in all_matches]):
-            matches[number] = len(found)
-            found.append(again)
+            unclear = matches[number]
+            if unclear is None:
+                matches[number] = len(found)
+                found.append(again)
+            else:
+                found[unclear] = again
         doubtful = all_matches[len(faces) + len(left_out) :]
         owners = {match: number for number, match in enumerate(matches) if match is not None}
         places = [
@@ -252,7 +256,7 @@ class Checker:
     def _from_close_up(
         self, result: Picture, faces: Sequence[Detection], seen: Sequence[Detection | None]
     ) -> Iterator[tuple[int, Detection]]:
-        """Faces that the search of the result did not find again, but closer looks at their places do.
+        """Faces that the search of the result did not find again clearly, but closer looks at their places do.
 
         Args:
             result: the picture after the change.
@@ -262,11 +266,18 @@ class Checker:
         Yields:
             The number of a face and the face in the result; what is another one's is left out.
         """
-        known = [face for face in seen if face is not None]
-        for number, face in enumerate(faces):
-            again = None if seen[number] is not None else self._seen_again(result, face)
-            if again is not None and not any(overlap(again, other) >= SAME_PLACE_IOU for other in known):
-                known.append(again)
+        claimed: list[Detection] = []
+        for number, (face, find) in enumerate(zip(faces, seen, strict=False)):
+            if find is not None and measurable(find):
+                continue
+            again = self._seen_again(result, face)
+            others = [*claimed, *(other for other in seen if other is not None and other is not find)]
+            if (
+                again is not None
+                and (find is None or measurable(again))
+                and not any(overlap(again, other) >= SAME_PLACE_IOU for other in others)
+            ):
+                claimed.append(again)
                 yield number, again
 
     def _seen_again(self, picture: Picture, face: Detection) -> Detection | None:

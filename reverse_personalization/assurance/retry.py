@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,9 @@ Generate = Callable[[Sequence[int], float], Tensor]
 
 Measure = Callable[[int, Tensor], "float | None"]
 """(number of a face from 0, its crop [H, W, 3]) -> cosine with its original, None if it cannot be measured."""
+
+Confirm = Callable[[Sequence["Tensor | None"], Sequence[int]], Sequence["float | None"]]
+"""(crops of all faces [H, W, 3], numbers of some) -> cosines of these with their originals, once all are pasted."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ def retry_faces(
     similarity: Measure,
     threshold: float,
     margin: float = PASTING_MARGIN,
+    confirm: Confirm | None = None,
 ) -> list[RetryOutcome]:
     """Generate all faces at the first scale, and those that are not anonymised yet at further ones.
 
@@ -173,29 +177,72 @@ def retry_faces(
         similarity: called once for each finite crop.
         threshold: cosine at or above which a face is recognisable.
         margin: how far below the threshold a face must be; until then stronger scales are tried.
+        confirm: called when no face is left, with those that are anonymised: a face that is not, once all are pasted,
+            goes on to stronger scales; None trusts `similarity`.
 
     Returns:
         One outcome for each face, in order.
     """
-    retries: list[list[RetryStep]] = [[] for _ in range(count)]
-    crops: list[Tensor | None] = [None] * count
-    kept: list[int | None] = [None] * count
-    due = [0] * count
-    for number, scale in enumerate(scales):
-        left = [row for row in range(count) if due[row] == number]
-        if not left:
-            continue
-        for row, crop in zip(left, generate(left, scale), strict=True):
-            finite = bool(torch.isfinite(crop).all())
-            cosine = similarity(row, crop) if finite else None
-            step = RetryStep(scale, finite, cosine, judge_similarity(cosine, threshold) == "anonymised")
-            best = kept[row]
-            if finite and _is_better(step, None if best is None else retries[row][best]):
-                crops[row], kept[row] = crop, len(retries[row])
-            retries[row].append(step)
-            if not _clearly_anonymised(step, threshold, margin):
-                due[row] = _next_due(step, scales, number, threshold - margin)
-    return [RetryOutcome(tuple(tried), crop, number) for tried, crop, number in zip(retries, crops, kept, strict=True)]
+    attempts = [_Attempts() for _ in range(count)]
+    while True:
+        number = min(face.due for face in attempts) if attempts else len(scales)
+        if number < len(scales):
+            _generate_due(attempts, scales, number, generate, similarity, threshold, margin)
+        elif confirm is None or not _sent_back(attempts, scales, confirm, threshold, margin):
+            return [RetryOutcome(tuple(face.retries), face.crop, face.kept) for face in attempts]
+
+
+@dataclass(eq=False)
+class _Attempts:
+    """What was tried on one face.
+
+    Attributes:
+        due: number of the scale to try next; the number of scales if none.
+        retries, crop, kept: as in `RetryOutcome`.
+    """
+
+    due: int = 0
+    retries: list[RetryStep] = field(default_factory=list)
+    crop: Tensor | None = None
+    kept: int | None = None
+
+
+def _generate_due(
+    attempts: Sequence[_Attempts],
+    scales: Sequence[float],
+    number: int,
+    generate: Generate,
+    similarity: Measure,
+    threshold: float,
+    margin: float,
+) -> None:
+    """Generate the faces that are due at the scale with this number."""
+    rows = [row for row, face in enumerate(attempts) if face.due == number]
+    for row, crop in zip(rows, generate(rows, scales[number]), strict=True):
+        face = attempts[row]
+        finite = bool(torch.isfinite(crop).all())
+        cosine = similarity(row, crop) if finite else None
+        step = RetryStep(scales[number], finite, cosine, judge_similarity(cosine, threshold) == "anonymised")
+        if finite and _is_better(step, None if face.kept is None else face.retries[face.kept]):
+            face.crop, face.kept = crop, len(face.retries)
+        face.retries.append(step)
+        enough = _clearly_anonymised(step, threshold, margin)
+        face.due = len(scales) if enough else _next_due(step, scales, number, threshold - margin)
+
+
+def _sent_back(
+    attempts: Sequence[_Attempts], scales: Sequence[float], confirm: Confirm, threshold: float, margin: float
+) -> bool:
+    """Look at the anonymised faces once all are pasted; return whether one of those that are not has scales left."""
+    rows = [row for row, face in enumerate(attempts) if face.kept is not None and face.retries[face.kept].anonymised]
+    cosines = confirm([face.crop for face in attempts], rows) if rows else ()
+    for row, cosine in zip(rows, cosines, strict=True):
+        face = attempts[row]
+        if face.kept is not None and judge_similarity(cosine, threshold) != "anonymised":
+            refused = replace(face.retries[face.kept], similarity=cosine, anonymised=False)
+            face.retries[face.kept] = refused
+            face.due = _next_due(refused, scales, scales.index(face.retries[-1].scale), threshold - margin)
+    return any(face.due < len(scales) for face in attempts)
 
 
 def suggested_scale(step: RetryStep, target: float) -> float:

@@ -110,6 +110,10 @@ class Decisions:
     drawn_faces: tuple[Box, ...] = ()
 
 
+DEFAULT_THRESHOLD = 0.3
+"""Lowest score of a face, all looks taken together, if nobody chooses another. Of 90 photographs of nobody, 3 have a
+find of this score or more; of 169 faces in 143 photographs, all have."""
+
 UNDECIDED = Decisions()
 """Nothing was decided."""
 
@@ -129,6 +133,7 @@ class Faces:
         left_out: the faces of every image that were found but not chosen, in stable order; () if unknown.
         decisions: what a person has decided about every image; () if nothing.
         to_cover: the doubtful finds of every image that are to be covered instead of changed; () if there are none.
+        threshold: lowest score of a face in the search that found them.
     """
 
     images: tuple[tuple[Face, ...], ...]
@@ -140,6 +145,7 @@ class Faces:
     left_out: tuple[tuple[Detection, ...], ...] = ()
     decisions: tuple[Decisions, ...] = ()
     to_cover: tuple[tuple[Detection, ...], ...] = ()
+    threshold: float = DEFAULT_THRESHOLD
 
     def __iter__(self) -> Iterator[Face]:
         """All faces, image by image, in each image's order."""

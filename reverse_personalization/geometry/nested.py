@@ -32,6 +32,9 @@ MIN_ON_FACE = 0.6
 """Smallest fraction of a find's box inside a face's for a part of it, where the find's middle lies on the face: nobody
 behind the face is seen there, and somebody before it is seen as clearly as the face."""
 
+ON_FACE_MAX_SIDE = 0.75
+"""Longer side of the largest such find, as a fraction of the face's: a mouth with its chin and cheeks."""
+
 PART_MAX_SIDE = 0.6
 """Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye
 with its brow."""
@@ -107,18 +110,18 @@ def parts_of_faces(
         certain: bool [F], whether it is surer still.
 
     Returns:
-        bool [F], True for a find inside another one that rates clearly higher (DOUBTFUL_RATING_RATIO) and is so large
-        that it can be a part of it (PART_MAX_SIDE): one that is not known, by MIN_INSIDE; one that is not certain, with
-        its middle on the face and by MIN_ON_FACE.
+        bool [F], True for a find inside another one that is so much larger that the find can be a part of it, and rates
+        clearly higher (DOUBTFUL_RATING_RATIO): one that is not known, by MIN_INSIDE and PART_MAX_SIDE; one that is not
+        certain, with its middle on the face and by MIN_ON_FACE and ON_FACE_MAX_SIDE.
     """
     sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
-    inside, on_face = fraction_inside(boxes, boxes), middle_on(boxes, boxes)
-    lies_in = (inside >= MIN_INSIDE) & ~known[:, None]
-    lies_in |= on_face & (inside >= MIN_ON_FACE) & ~certain[:, None]
-    smaller = sides[:, None] <= PART_MAX_SIDE * sides[None]
+    inside, side = fraction_inside(boxes, boxes), sides[:, None] / sides[None]
+    parts = (inside >= MIN_INSIDE) & (side <= PART_MAX_SIDE) & ~known[:, None]
+    on_face = middle_on(boxes, boxes) & (inside >= MIN_ON_FACE)
+    parts |= on_face & (side <= ON_FACE_MAX_SIDE) & ~certain[:, None]
     clearer = ratings[:, None] <= DOUBTFUL_RATING_RATIO * ratings[None]
-    parts: NDArray[np.bool_] = (lies_in & smaller & clearer).any(axis=1)
-    return parts
+    result: NDArray[np.bool_] = (parts & clearer).any(axis=1)
+    return result
 
 
 def frames_of_faces(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import crop_transform, landmark_fault
+from .alignment import crop_transform, landmark_fault, resized_transform
 from .face_area import FaceArea, face_area
 from .faces import Face, Faces
 
@@ -51,6 +51,26 @@ class Placements:
     def face_of(self, placement: Placement) -> Face:
         """The face that a crop shows, in pixels of its photograph."""
         return self.faces.images[placement.image][placement.face]
+
+    def areas(self, numbers: Sequence[int], side: int, height: int, width: int) -> list[FaceArea]:
+        """The areas of some crops' faces in their photograph, for `compositing.paste_`.
+
+        Args:
+            numbers: of crops of one photograph, from 0.
+            side: of the crops as they are now, pixels; they may have been resized.
+            height: of the photograph, pixels.
+            width: of the photograph, pixels.
+        """
+        return [
+            face_area(
+                np.array(self.face_of(placement).landmarks),
+                resized_transform(placement.to_crop, side / self.side),
+                side,
+                height,
+                width,
+            )
+            for placement in (self.crops[number] for number in numbers)
+        ]
 
 
 def place_crops(

@@ -162,6 +162,15 @@ def test_a_face_that_the_search_of_the_result_misses_is_looked_for_from_close_up
     for after, status in ((2, "anonymised"), (1, "recognisable"), (0, "unmeasurable")):
         [verdict] = checker.check(picture(left=1), [LEFT], picture(left=after), 640, True).verdicts
         assert verdict.status == status
+
+    # The search is not sure where the eyes are, and closer looks are.
+    class Unclear(Painted):
+        def search(self, picture, det_size, plan=None, **where):
+            return [replace(find, landmarks_agree=False) for find in super().search(picture, det_size, plan, **where)]
+
+    checker = Checker(Unclear(LEFT), Thresholds(0.3, 0.4, "measured"), "painted", "guide")
+    [verdict] = checker.check(picture(left=1), [LEFT], picture(left=2), 640, True).verdicts
+    assert verdict.status == "anonymised"
     # What is seen there is a neighbour's face, which the search has found.
     beside = replace(face(22, 10), score=0.9)
     checker = Checker(Painted(beside), Thresholds(0.3, 0.4, "measured"), "painted", "guide")

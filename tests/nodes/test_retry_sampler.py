@@ -110,6 +110,38 @@ def test_a_face_goes_on_at_the_scale_that_its_response_suggests(similarity: floa
     assert [step.scale for step in outcome.retries] == [-2.0, second]
 
 
+@pytest.mark.parametrize(("refused", "tried"), [(0.9, [-2.0, -9.0]), (0.55, [-2.0, -3.0]), (None, [-2.0, -3.0])])
+def test_a_face_that_is_not_anonymised_once_all_are_pasted_goes_on(refused: float | None, tried: list[float]) -> None:
+    scales, answers = [-2.0, -3.0, -4.0, -6.0, -9.0], iter([[refused, 0.2], [0.2, 0.2]])
+    faces = Faces([[0.1] * 5, [0.4] + [0.1] * 4], scales)
+    asked = []
+
+    def confirm(crops: Any, rows: Any) -> list[float | None]:
+        asked.append((list(rows), [float(crop.mean()) for crop in crops]))
+        return next(answers)
+
+    first, second = retry_faces(2, scales, faces.generate, faces.similarity, 0.5, 0.02, confirm)
+    assert [step.scale for step in first.retries] == tried
+    assert [(step.similarity, step.anonymised) for step in first.retries] == [(refused, False), (0.1, True)]
+    assert [step.scale for step in second.retries] == [-2.0]
+    assert [rows for rows, _ in asked] == [[0, 1], [0, 1]]
+    assert [crops[0] for _, crops in asked] == pytest.approx([scale / 1000 for scale in tried])
+
+
+def test_a_face_that_is_refused_at_the_last_scale_is_not_anonymised() -> None:
+    faces = Faces([[0.1], [0.9]], [-2.0])
+    asked = []
+
+    def confirm(crops: Any, rows: Any) -> list[float]:
+        asked.append(list(rows))
+        return [0.7]
+
+    outcomes = retry_faces(2, [-2.0], faces.generate, faces.similarity, 0.5, 0.02, confirm)
+    assert [outcome.anonymised for outcome in outcomes] == [False, False]
+    assert outcomes[0].crop is not None
+    assert asked == [[0]], "only what is anonymised so far is looked at, once"
+
+
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=6, unique=True))
 def test_a_list_of_any_length_is_read(strengths: list[float]) -> None:
     scales = sorted((-strength for strength in strengths), reverse=True)

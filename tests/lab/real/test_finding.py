@@ -20,7 +20,7 @@ CROWDED = sorted(
 
 def found_in(picture: Picture) -> list[tuple[float, ...]]:
     """Boxes that Embed Faces and Identity Check find, with the shipped threshold."""
-    pack = host.detector(host.module("nodes.inputs").DEFAULT_THRESHOLD)
+    pack = host.detector(host.module("reverse_personalization.geometry.faces").DEFAULT_THRESHOLD)
     plan = host.module("reverse_personalization.geometry.face_search").second_search_plan
     return [face.box for face in pack.search(host.bgr(picture.pixels()), host.DET_SIZE, plan)]
 
