@@ -168,12 +168,13 @@ def retry_faces(
     """Generate all faces at the first scale, and those that are not anonymised yet at further ones.
 
     A face goes on to the next scale that is near what its last similarity suggests (`suggested_scale`), so that a face
-    which hardly changed does not climb through scales that cannot be enough.
+    which hardly changed does not climb through scales that cannot be enough. Where that leaves no face to measure, the
+    scales that were skipped are tried, the strongest first.
 
     Args:
         count: number of faces.
         scales: one or more, the weakest first.
-        generate: called once for each scale with the remaining faces, in order.
+        generate: called for a scale with all faces that are due at it, in order.
         similarity: called once for each finite crop.
         threshold: cosine at or above which a face is recognisable.
         margin: how far below the threshold a face must be; until then stronger scales are tried.
@@ -227,7 +228,7 @@ def _generate_due(
             face.crop, face.kept = crop, len(face.retries)
         face.retries.append(step)
         enough = _clearly_anonymised(step, threshold, margin)
-        face.due = len(scales) if enough else _next_due(step, scales, number, threshold - margin)
+        face.due = len(scales) if enough else _next_due(face.retries, step, scales, threshold - margin)
 
 
 def _sent_back(
@@ -241,7 +242,7 @@ def _sent_back(
         if face.kept is not None and judge_similarity(cosine, threshold) != "anonymised":
             refused = replace(face.retries[face.kept], similarity=cosine, anonymised=False)
             face.retries[face.kept] = refused
-            face.due = _next_due(refused, scales, scales.index(face.retries[-1].scale), threshold - margin)
+            face.due = _next_due(face.retries, refused, scales, threshold - margin)
     return any(face.due < len(scales) for face in attempts)
 
 
@@ -261,12 +262,26 @@ def suggested_scale(step: RetryStep, target: float) -> float:
     return step.scale * (1 - target) / (1 - step.similarity)
 
 
-def _next_due(step: RetryStep, scales: Sequence[float], number: int, target: float) -> int:
-    """Number of the scale to try after the one with this number."""
+def _next_due(tried: Sequence[RetryStep], step: RetryStep, scales: Sequence[float], target: float) -> int:
+    """Number of the scale to try next; the number of scales if nothing is left to try.
+
+    Args:
+        tried: all steps so far, the last of which was not enough.
+        step: the one that tells how the face responds.
+        scales: one or more, the weakest first.
+        target: cosine that is aimed at.
+    """
+    done = {scales.index(one.scale) for one in tried}
+    last = scales.index(tried[-1].scale)
+    left = [number for number in range(len(scales)) if number not in done]
+    skipped, later = [number for number in left if number < last], [number for number in left if number > last]
+    if step.similarity is None and skipped:
+        # So strong a scale leaves no face; a weaker one may leave a face and be enough.
+        return skipped[-1]
     enough = RESPONSE_CAUTION * suggested_scale(step, target)
-    near_enough = (later for later in range(number + 1, len(scales)) if scales[later] <= enough)
+    near_enough = (number for number in later if scales[number] <= enough)
     # Nothing is given up before the strongest scale was tried.
-    return next(near_enough, max(len(scales) - 1, number + 1))
+    return next(near_enough, later[-1] if later else len(scales))
 
 
 def _is_better(step: RetryStep, before: RetryStep | None) -> bool:

@@ -70,15 +70,18 @@ def test_only_failing_faces_are_run_again_and_the_best_is_kept(table: list[list[
     faces = Faces(table, scales)
     outcomes = retry_faces(len(table), scales, faces.generate, faces.similarity, THRESHOLD)
     assert len(outcomes) == len(table)
-    assert [scale for _, scale in faces.generated] == sorted({scale for _, scale in faces.generated}, reverse=True)
     for row, (retries, outcome) in enumerate(zip(table, outcomes, strict=True)):
         tried = [scales.index(step.scale) for step in outcome.retries]
         assert [scale for rows, scale in faces.generated if row in rows] == [scales[i] for i in tried]
         assert tried[0] == 0
+        assert len(set(tried)) == len(tried)
         assert not any(enough(retries[i]) for i in tried[:-1])
-        assert enough(retries[tried[-1]]) or tried[-1] == len(scales) - 1
+        assert enough(retries[tried[-1]]) or len(scales) - 1 in tried
         for before, after in itertools.pairwise(tried):
-            for skipped in range(before + 1, after):
+            if after < before:
+                similarity = outcome.retries[tried.index(before)].similarity
+                assert similarity is None or math.isnan(similarity), "only what leaves no face goes back"
+            for skipped in set(range(before + 1, after)) - set(tried):
                 similarity = outcome.retries[tried.index(before)].similarity
                 assert similarity is not None
                 # At the skipped scale it would still be too high if it fell evenly, and somewhat faster.
@@ -108,6 +111,18 @@ def test_a_face_goes_on_at_the_scale_that_its_response_suggests(similarity: floa
     faces = Faces([[similarity] + [0.1] * 4], scales)
     (outcome,) = retry_faces(1, scales, faces.generate, faces.similarity, 0.5, 0.02)
     assert [step.scale for step in outcome.retries] == [-2.0, second]
+
+
+def test_where_a_strong_scale_leaves_no_face_the_skipped_ones_are_tried() -> None:
+    scales = [-2.0, -3.0, -4.0, -6.0, -9.0]
+    faces = Faces([[0.81, 0.6, 0.1, None, None], [0.81, 0.7, 0.6, None, 0.1], [0.81, None, None, None, None]], scales)
+    outcomes = retry_faces(3, scales, faces.generate, faces.similarity, 0.5, 0.02)
+    assert [[step.scale for step in outcome.retries] for outcome in outcomes] == [
+        [-2.0, -6.0, -4.0],
+        [-2.0, -6.0, -4.0, -9.0],
+        [-2.0, -6.0, -4.0, -3.0, -9.0],
+    ]
+    assert [outcome.anonymised for outcome in outcomes] == [True, True, False]
 
 
 @pytest.mark.parametrize(("refused", "tried"), [(0.9, [-2.0, -9.0]), (0.55, [-2.0, -3.0]), (None, [-2.0, -3.0])])
