@@ -11,6 +11,7 @@ from comfy_api.latest import ComfyExtension, io
 from .host.freeing import close_when_the_host_frees
 from .host.model_folders import register_model_folders
 from .host.node_ids import report_taken_ids
+from .host.queued_graph import watch_the_queue
 from .host.routes import add_routes
 from .nodes.attribute_prompt import AttributePrompt
 from .nodes.dpm_solver_inversion import DPMSolverInversion
@@ -66,9 +67,10 @@ class ReversePersonalization(ComfyExtension):
     """The pack's nodes."""
 
     async def on_load(self) -> None:
-        """Register folders, routes and the closing of face models, and report node ids that other packs use."""
+        """Register what the host calls: folders, routes, checks of what is queued, the closing of face models."""
         register_model_folders()
         add_routes()
+        watch_the_queue()
         close_when_the_host_frees()
         report_taken_ids([node.define_schema().node_id for node in NODES])
 

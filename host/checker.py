@@ -5,6 +5,7 @@ The guide cannot check its own work: a recogniser whose file made the guiding em
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import folder_paths
 from ..reverse_personalization.assurance.checking import Checker, same_recogniser
 from ..reverse_personalization.assurance.operating_point import Thresholds, known_thresholds, operating_point_file
 from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
-from .face_packs import EXPECTED_RECOGNISER, installed_packs
+from .face_packs import EXPECTED_RECOGNISER, find_pack, installed_packs
 from .insight import FacePack, load_pack, read_pack
 from .model_folders import INSIGHTFACE_FOLDER
 from .model_hashes import file_sha256
@@ -33,6 +34,25 @@ def checker_names() -> list[str]:
     """
     files = {file.name for folder in _models_folders() for file in folder.glob(f"*{SINGLE_FILE}") if file.is_file()}
     return sorted({DEFAULT_CHECKER, *installed_packs()}) + sorted(files)
+
+
+def checker_fault(name: str, guides: Collection[str]) -> str:
+    """Why a checker cannot be used, as far as it can be told without opening a file; "" if nothing speaks against it.
+
+    Args:
+        name: of the checker.
+        guides: names of the packs whose embeddings guide.
+    """
+    names = checker_names()
+    if name not in names:
+        return f'the checker "{name}" is not installed; expected one of {", ".join(names)}'
+    if name in guides:
+        return same_recogniser(name, name)
+    try:
+        _ = _single_file(name) if name.endswith(SINGLE_FILE) else find_pack(name)
+    except FileNotFoundError as error:
+        return str(error)
+    return ""
 
 
 def open_checker(name: str, provider: str, threshold: float, det_threshold: float, guide: str) -> Checker:
@@ -107,16 +127,26 @@ def point_file(pack: FacePack) -> Path:
 
 def _single_recogniser(name: str, provider: str) -> FaceModel:
     """The recogniser in a single file."""
-    searched = _models_folders()
-    file = next((folder / name for folder in searched if (folder / name).is_file()), None)
-    if file is None:
-        folders = "\n".join(f"  {folder}" for folder in searched)
-        raise FileNotFoundError(f'the recogniser "{name}" was not found. Put it into one of these folders:\n{folders}')
+    file = _single_file(name)
     model = face_model(file, provider)
     task, found, _ = model.kind
     if task != "recognition":
         raise ValueError(f"{file} is not a recogniser that can check ({found}); expected {EXPECTED_RECOGNISER}")
     return model
+
+
+def _single_file(name: str) -> Path:
+    """Where a single recogniser lies.
+
+    Raises:
+        FileNotFoundError: it is in none of the folders.
+    """
+    searched = _models_folders()
+    file = next((folder / name for folder in searched if (folder / name).is_file()), None)
+    if file is None:
+        folders = "\n".join(f"  {folder}" for folder in searched)
+        raise FileNotFoundError(f'the recogniser "{name}" was not found. Put it into one of these folders:\n{folders}')
+    return file
 
 
 def _models_folders() -> list[Path]:

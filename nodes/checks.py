@@ -6,14 +6,17 @@ belong together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from ..host.checker import checker_fault
+from ..host.queued_graph import guides_of
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
-from ..reverse_personalization.geometry.faces import Faces
+from ..reverse_personalization.geometry.decisions import boxes_of_images
+from ..reverse_personalization.geometry.faces import Faces, choices_of_images
 from ..reverse_personalization.method.guidance import pushes_nobody
 from ..reverse_personalization.method.schedule import FEWEST_STEPS, timesteps
 from .inputs import IDENTITY_SCALE_RANGE, MAX_SIDE, MIN_SIDE, SCALE_RANGE, SIDE_STEP
@@ -250,3 +253,41 @@ def typed_schedule(steps: int | None, denoise: float | None) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def typed_checker(checker: str | None, node_id: str | None) -> str:
+    """Why a checker is refused as soon as the graph is queued; "" if it is not, or it cannot be known yet.
+
+    Args:
+        checker: as chosen in the node; None if it is linked or left out.
+        node_id: of the node, by which the guide of its faces is found.
+    """
+    return "" if checker is None else checker_fault(checker, guides_of(node_id))
+
+
+def typed_choices(**texts: str | None) -> str:
+    """Why a choice of faces cannot be read; "" if all can. None stands for a text that is linked or left out.
+
+    Args:
+        texts: by the name of the input, as `choices_of_images` reads them.
+    """
+    return _unreadable(lambda text, name: choices_of_images(text, text.count(";") + 1), texts)
+
+
+def typed_boxes(**texts: str | None) -> str:
+    """Why boxes cannot be read; "" if all can. None stands for a text that is linked or left out.
+
+    Args:
+        texts: by the name of the input, as `boxes_of_images` reads them.
+    """
+    return _unreadable(lambda text, name: boxes_of_images(text, text.count(";") + 1, name), texts)
+
+
+def _unreadable(read: Callable[[str, str], object], texts: Mapping[str, str | None]) -> str:
+    for name, text in texts.items():
+        try:
+            if text is not None:
+                read(text, name)
+        except ValueError as error:
+            return str(error)
+    return ""

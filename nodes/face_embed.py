@@ -32,7 +32,7 @@ from ..reverse_personalization.geometry.faces import (
     in_stable_order,
 )
 from ..reverse_personalization.geometry.template import face_of_crop
-from .checks import check_choice, check_images
+from .checks import check_choice, check_images, typed_boxes, typed_choices
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
@@ -195,6 +195,13 @@ class FaceEmbed(io.ComfyNode):
             # The report stays on the node when the faces come from the cache.
             has_intermediate_output=True,
         )
+
+    @classmethod
+    def validate_inputs(
+        cls, select: str | None = None, not_faces: str | None = None, drawn_faces: str | None = None
+    ) -> bool | str:
+        """Refuse a choice of faces or boxes that cannot be read, as soon as the graph is queued."""
+        return typed_choices(select=select) or typed_boxes(not_faces=not_faces, drawn_faces=drawn_faces) or True
 
     @classmethod
     def execute(

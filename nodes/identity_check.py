@@ -31,7 +31,7 @@ from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict,
 from ..reverse_personalization.geometry.decisions import decisions_of_images
 from ..reverse_personalization.geometry.faces import DEFAULT_THRESHOLD, UNDECIDED, Face, Faces
 from ..reverse_personalization.method.trajectory import Conditioning
-from .checks import check_found_in, check_images, check_side
+from .checks import check_found_in, check_images, check_side, typed_boxes, typed_checker
 from .inputs import (
     DEFAULT_DETECTOR_SIZE,
     DEFAULT_PROVIDER,
@@ -130,8 +130,17 @@ class ReverseIdentityCheck(io.ComfyNode):
                 io.String.Output("report", tooltip="One line for each face."),
                 io.Boolean.Output("passed", tooltip="Whether every face was measured and none is recognisable."),
             ],
+            hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,
         )
+
+    @classmethod
+    def validate_inputs(
+        cls, checker: str | None = None, not_faces: str | None = None, drawn_faces: str | None = None
+    ) -> bool | str:
+        """Refuse a checker that cannot check, and boxes that are none, as soon as the graph is queued."""
+        refused = typed_checker(checker, cls.hidden.unique_id)
+        return refused or typed_boxes(not_faces=not_faces, drawn_faces=drawn_faces) or True
 
     @classmethod
     def check_lazy_status(cls, faces: Faces, **others: object) -> list[str]:

@@ -16,7 +16,7 @@ from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.trajectory import Conditioning
-from .checks import check_images, typed_retry, typed_schedule
+from .checks import check_images, typed_checker, typed_retry, typed_schedule
 from .inputs import (
     DEFAULT_PROVIDER,
     checker_inputs,
@@ -67,6 +67,7 @@ class ReverseIdentityEditRetry(io.ComfyNode):
                 purify_input(),
             ],
             outputs=retry_outputs(),
+            hidden=[io.Hidden.unique_id],
             # The report stays on the node when the crops come from the cache.
             has_intermediate_output=True,
         )
@@ -78,9 +79,11 @@ class ReverseIdentityEditRetry(io.ComfyNode):
         identity_scale: float | None = None,
         denoise: float | None = None,
         steps: int | None = None,
+        checker: str | None = None,
     ) -> bool | str:
         """Refuse settings that cannot work before anything is computed."""
-        return typed_schedule(steps, denoise) or typed_retry(scales, identity_scale)
+        refused = typed_schedule(steps, denoise) or typed_checker(checker, cls.hidden.unique_id)
+        return refused or typed_retry(scales, identity_scale)
 
     @classmethod
     def execute(

@@ -15,7 +15,7 @@ from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.geometry.placement import Placements
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
-from .checks import check_images, typed_retry
+from .checks import check_images, typed_checker, typed_retry
 from .inputs import (
     DEFAULT_PROVIDER,
     checker_inputs,
@@ -61,14 +61,17 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
                 purify_input(),
             ],
             outputs=retry_outputs(),
+            hidden=[io.Hidden.unique_id],
             # The report stays on the node when the crops come from the cache.
             has_intermediate_output=True,
         )
 
     @classmethod
-    def validate_inputs(cls, scales: str | None = None, identity_scale: float | None = None) -> bool | str:
-        """Refuse scales that are not a list or that push nobody away, before anything is computed."""
-        return typed_retry(scales, identity_scale)
+    def validate_inputs(
+        cls, scales: str | None = None, identity_scale: float | None = None, checker: str | None = None
+    ) -> bool | str:
+        """Refuse scales that are no list or push nobody away, and a checker that cannot check, when it is queued."""
+        return typed_checker(checker, cls.hidden.unique_id) or typed_retry(scales, identity_scale)
 
     @classmethod
     def execute(

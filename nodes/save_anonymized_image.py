@@ -20,6 +20,7 @@ from torch import Tensor
 from ..host.model_hashes import model_hashes
 from ..host.node_classes import output_types, own_settings
 from ..host.previews import COMPARISON, comparisons
+from ..host.queued_graph import queued_prompt
 from ..host.secret import SECRET_VARIABLE, read_secret
 from ..reverse_personalization.assurance.covering import NO_CHECKER
 from ..reverse_personalization.assurance.image_files import (
@@ -152,10 +153,19 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, prove_original: bool | None = False, report: bool | None = True) -> bool | str:
-        """Refuse a digest that cannot be made, as soon as the graph is queued; None stands for a linked input."""
+    def validate_inputs(
+        cls,
+        prove_original: bool | None = False,
+        report: bool | None = True,
+        filename_prefix: str | None = None,
+    ) -> bool | str:
+        """Refuse a digest that cannot be made and a name that tells of the original, as soon as the graph is queued.
+
+        None stands for a linked input.
+        """
         try:
             _check_proof(bool(prove_original), report is not False)
+            _check_prefix(filename_prefix or "", _scrubber(queued_prompt()))
         except ValueError as error:
             return str(error)
         return True
@@ -204,12 +214,8 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         _check_faces(verdict, no_face, unhandled)
         _check_format(images, format)
         prompt = getattr(cls.hidden, "prompt", None) or {}
-        scrubber = Scrubber(prompt, output_types, files_below(folder_paths.get_input_directory()))
-        if scrubber.holds_private_name(filename_prefix):
-            raise ValueError(
-                "filename_prefix contains the name of a picture or folder that this workflow loads; choose one that "
-                "says nothing about the original"
-            )
+        scrubber = _scrubber(prompt)
+        _check_prefix(filename_prefix, scrubber)
         texts = {}
         if keep_workflow and FILE_FORMATS[format].text and not args.disable_metadata:
             texts["prompt"] = json.dumps(scrubber.prompt())
@@ -255,6 +261,23 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             number += 1
             progress.update(1)
         return io.NodeOutput(ui={**ui.SavedImages(saved).as_dict(), COMPARISON: comparisons(verdict, images, saved)})
+
+
+def _scrubber(prompt: Mapping[str, Any]) -> Scrubber:
+    return Scrubber(prompt, output_types, files_below(folder_paths.get_input_directory()))
+
+
+def _check_prefix(prefix: str, scrubber: Scrubber) -> None:
+    """Refuse a file name that tells of the original.
+
+    Raises:
+        ValueError: it contains the name of something that the graph loads.
+    """
+    if scrubber.holds_private_name(prefix):
+        raise ValueError(
+            "filename_prefix contains the name of a picture or folder that this workflow loads; choose one that says "
+            "nothing about the original"
+        )
 
 
 def _check_proof(prove_original: bool, report: bool) -> bytes | None:
