@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..host.checker import open_checker
+from ..host.file_names import telling_prefixes
 from ..host.insight import LEAST_SCORE, to_picture
 from ..host.previews import COMPARISON, comparisons, preview_files
 from ..host.purifying import Purifier, purified_photograph
+from ..host.queued_graph import queued_prompt
 from ..reverse_personalization.assurance.batch_check import compare_pictures
 from ..reverse_personalization.assurance.decided import in_words, joined
 from ..reverse_personalization.assurance.operating_point import threshold_words
@@ -138,8 +140,12 @@ class ReverseIdentityCheck(io.ComfyNode):
     def validate_inputs(
         cls, checker: str | None = None, not_faces: str | None = None, drawn_faces: str | None = None
     ) -> bool | str:
-        """Refuse a checker that cannot check, and boxes that are none, as soon as the graph is queued."""
-        refused = typed_checker(checker, cls.hidden.unique_id)
+        """Refuse a checker that cannot check, and boxes that are none, as soon as the graph is queued.
+
+        Also a file name of Save Anonymized Image that tells of the original: the host leaves out a node that refuses,
+        and would run the rest of the graph for nothing.
+        """
+        refused = typed_checker(checker, getattr(cls.hidden, "unique_id", None)) or telling_prefixes(queued_prompt())
         return refused or typed_boxes(not_faces=not_faces, drawn_faces=drawn_faces) or True
 
     @classmethod

@@ -17,8 +17,9 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..host.file_names import scrubber_of, telling_prefix
 from ..host.model_hashes import model_hashes
-from ..host.node_classes import output_types, own_settings
+from ..host.node_classes import own_settings
 from ..host.previews import COMPARISON, comparisons
 from ..host.queued_graph import queued_prompt
 from ..host.secret import SECRET_VARIABLE, read_secret
@@ -26,14 +27,12 @@ from ..reverse_personalization.assurance.covering import NO_CHECKER
 from ..reverse_personalization.assurance.image_files import (
     FILE_FORMATS,
     encode,
-    files_below,
     flush_folder,
     numbered,
     save_numbered,
 )
 from ..reverse_personalization.assurance.operating_point import judge_similarity
 from ..reverse_personalization.assurance.report import build_report, name_faces, software_versions
-from ..reverse_personalization.assurance.scrub import Scrubber
 from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict, eight_bits
 from .checks import check_choice, check_images, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
@@ -165,10 +164,9 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         """
         try:
             _check_proof(bool(prove_original), report is not False)
-            _check_prefix(filename_prefix or "", _scrubber(queued_prompt()))
         except ValueError as error:
             return str(error)
-        return True
+        return telling_prefix(filename_prefix or "", scrubber_of(queued_prompt())) or True
 
     @classmethod
     def execute(
@@ -214,8 +212,9 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         _check_faces(verdict, no_face, unhandled)
         _check_format(images, format)
         prompt = getattr(cls.hidden, "prompt", None) or {}
-        scrubber = _scrubber(prompt)
-        _check_prefix(filename_prefix, scrubber)
+        scrubber = scrubber_of(prompt)
+        if telling := telling_prefix(filename_prefix, scrubber):
+            raise ValueError(telling)
         texts = {}
         if keep_workflow and FILE_FORMATS[format].text and not args.disable_metadata:
             texts["prompt"] = json.dumps(scrubber.prompt())
@@ -261,23 +260,6 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             number += 1
             progress.update(1)
         return io.NodeOutput(ui={**ui.SavedImages(saved).as_dict(), COMPARISON: comparisons(verdict, images, saved)})
-
-
-def _scrubber(prompt: Mapping[str, Any]) -> Scrubber:
-    return Scrubber(prompt, output_types, files_below(folder_paths.get_input_directory()))
-
-
-def _check_prefix(prefix: str, scrubber: Scrubber) -> None:
-    """Refuse a file name that tells of the original.
-
-    Raises:
-        ValueError: it contains the name of something that the graph loads.
-    """
-    if scrubber.holds_private_name(prefix):
-        raise ValueError(
-            "filename_prefix contains the name of a picture or folder that this workflow loads; choose one that says "
-            "nothing about the original"
-        )
 
 
 def _check_proof(prove_original: bool, report: bool) -> bytes | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,9 @@ import pytest
 from PIL import Image
 
 from harness.comfyui import comfyui_folder
-from harness.server import ComfyServer, WorkflowFailed, WorkflowRejected
+from harness.server import ComfyServer, WorkflowFailed, WorkflowInterrupted, WorkflowRejected
 from harness.workflow import Workflow, node_of, with_inputs
-from miniature.layout import WEIGHTS
+from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from tests.shipped_workflows import rendered
 from tests.workspace import make_workspace, shipped
 
@@ -124,11 +127,51 @@ def test_another_detectors_boxes(server: ComfyServer, linked: bool) -> None:
 
 
 def test_what_cannot_be_read_is_refused(server: ComfyServer) -> None:
-    with pytest.raises(WorkflowFailed, match="not_faces has the box"):
-        server.run(checked(FaceEmbed={"not_faces": "the poster"}))
     with pytest.raises(WorkflowFailed, match="drawn_faces has the box 400,10,460,80 outside image 1"):
         server.run(checked(ReverseIdentityCheck={"drawn_faces": "400,10,460,80"}))
     workflow = checked()
     workflow[node_of(workflow, "FaceEmbed")]["inputs"]["detections"] = [node_of(workflow, "FaceEmbed"), 0]
     with pytest.raises(WorkflowRejected):
         server.run(workflow)
+
+
+def group(**changes: dict[str, Any]) -> Workflow:
+    """The shipped workflow for groups, with a photograph whose name tells who is in it."""
+    load = {"ReverseIdentityLoadPhotograph": {"image": "Jane Doe.png"}}
+    return with_inputs(shipped("group-photo"), **load, **changes)
+
+
+def test_what_can_be_known_from_the_graph_is_refused_when_it_is_queued(server: ComfyServer) -> None:
+    folder = server.base_directory / "input"
+    shutil.copy(folder / "photograph.png", folder / "Jane Doe.png")
+    guide = {"checker": FACE_PACK.name}
+    mistakes: list[tuple[str, dict[str, Any], str]] = [
+        ("ReverseIdentityEditRetry", {"scales": "-2, x"}, "weakest first"),
+        ("ReverseIdentityEditRetry", {"scales": "5"}, "weakest first"),
+        ("ReverseIdentityEditRetry", guide, "same recogniser as the guide"),
+        ("ReverseIdentityCheck", guide, "same recogniser as the guide"),
+        ("ReverseIdentityEditRetry", {"checker": "antelopev2"}, "antelopev2. is not installed"),
+        ("ReverseIdentityCheck", {"checker": "antelopev2"}, "antelopev2. is not installed"),
+        ("ReverseIdentityCheck", {"checker": "nonsense"}, "expected one of antelopev2"),
+        ("ReverseIdentitySaveImage", {"filename_prefix": "2026/jane doe"}, "says nothing about the original"),
+        ("FaceEmbed", {"select": "first"}, "the choice of faces is .first"),
+        ("FaceEmbed", {"not_faces": "the poster"}, "not_faces has the box"),
+        ("ReverseIdentityCheck", {"drawn_faces": "9,9,1,1"}, "expected finite sides"),
+    ]
+    for kind, inputs, message in mistakes:
+        workflow = group(**{kind: inputs})
+        with pytest.raises(WorkflowRejected) as refused:
+            server.queue(workflow)
+        faults = refused.value.node_errors[node_of(workflow, kind)]
+        assert re.search(message, faults["errors"][0]["details"]), (inputs, faults)
+    # Nothing of it speaks against the graph without a mistake, nor against the guide as checker of other faces.
+    workflow = group()
+    workflow["90"] = {
+        "class_type": "FaceEmbed",
+        "inputs": {**workflow[node_of(workflow, "FaceEmbed")]["inputs"], "model_pack": JUDGE_PACK.name},
+    }
+    for accepted in (group(), workflow):
+        prompt_id = server.queue(accepted)
+        server.interrupt()
+        with contextlib.suppress(WorkflowInterrupted):
+            server.wait(prompt_id)
