@@ -87,6 +87,11 @@ FACE, CHIN = (100.0, 100.0, 200.0, 220.0), (120.0, 160.0, 170.0, 215.0)
         pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, False, True, id="doubtful in a corner of its box"),
         pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, True, False, id="a neighbour in a corner of its box"),
         pytest.param((60.0, 160.0, 110.0, 215.0), 0.5, False, False, id="somebody beside the face"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.45, False, True, id="an ear"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.52, False, False, id="somebody seen beside the face"),
+        pytest.param((75.0, 160.0, 105.0, 195.0), 0.45, False, False, id="somebody who hardly touches it"),
+        pytest.param((30.0, 120.0, 130.0, 220.0), 0.45, False, False, id="somebody large half behind it"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.45, True, False, id="a known face at its edge"),
         pytest.param((105.0, 110.0, 190.0, 215.0), 0.5, False, False, id="somebody nearly as large"),
     ],
 )
