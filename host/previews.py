@@ -7,6 +7,7 @@ or asset list, and only the node that shows it knows its file.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,16 +18,32 @@ from torch.nn.functional import interpolate
 from ..reverse_personalization.assurance.operating_point import threshold_words
 from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict
 from ..reverse_personalization.geometry.decisions import striking_box
+from ..reverse_personalization.geometry.drawn_faces import Decided
 from ..reverse_personalization.geometry.faces import UNDECIDED, Box, Decisions
 
 LONGEST = 1024
 """Longer side of a preview, pixels: more than a node ever shows."""
+
+NO_PREVIEWS = "REVERSE_PERSONALIZATION_NO_PREVIEWS"
+"""Environment variable that, set to 1, keeps every node of a server from writing pictures for the editor."""
+
+FOUND_FACES = "found_faces"
+"""Key under which the editor gets the pictures and their faces."""
 
 COMPARISON = "comparison"
 """Key under which the editor gets `comparisons`."""
 
 File = Mapping[str, Any]
 """What the editor fetches a picture by: "filename", "subfolder" and "type"."""
+
+
+def previews_wanted(asked: bool) -> bool:
+    """Whether a node writes pictures for the editor.
+
+    Args:
+        asked: what its input `previews` says.
+    """
+    return asked and os.environ.get(NO_PREVIEWS) != "1"
 
 
 def preview_files(images: Tensor) -> list[File]:
@@ -59,6 +76,47 @@ def in_parts(box: Box, width: int, height: int) -> list[float]:
     """A box in pixels as x0, y0, x1, y1 in fractions of the picture's sides."""
     x0, y0, x1, y1 = box
     return [x0 / width, y0 / height, x1 / width, y1 / height]
+
+
+def found_faces(file: File, decided: Decided, decisions: Decisions, painted: int, images: Tensor) -> dict[str, Any]:
+    """One picture as the editor shows it, for choosing faces by a click.
+
+    Args:
+        file: of the picture, as `preview_files` returns it.
+        decided: its faces.
+        decisions: of a person, about this picture.
+        painted: how many of the drawn boxes, the last ones, are regions of a mask.
+        images: the batch that it belongs to, [B, H, W, C].
+
+    Returns:
+        "preview"; "width" and "height" in pixels; "batch", the number of pictures; "not_faces" and "drawn_faces", the
+        boxes of the decisions in pixels; "painted"; "faces" in the order of their numbers, each with its "box" in
+        fractions of width and height, whether it was "found" or is only drawn, whether it is "doubtful", and the
+        numbers, from 0 or None, of the decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers of the
+        faces from 1, the largest first.
+    """
+    batch, height, width = images.shape[:3]
+    faces = decided.faces
+    return {
+        "preview": file,
+        "width": width,
+        "height": height,
+        "batch": batch,
+        "not_faces": [list(box) for box in decisions.not_faces],
+        "drawn_faces": [list(box) for box in decisions.drawn_faces],
+        "painted": painted,
+        "faces": [
+            {
+                "box": in_parts(face.box, width, height),
+                "found": number < decided.found,
+                "doubtful": number in decided.doubtful,
+                "struck_by": decided.struck[number],
+                "drawn_by": decided.drawn_by(number),
+            }
+            for number, face in enumerate(faces)
+        ],
+        "by_size": [number + 1 for number in sorted(range(len(faces)), key=lambda number: -faces[number].area)],
+    }
 
 
 def comparisons(

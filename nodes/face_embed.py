@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import comfy.model_management
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..host.closer_look import closer_search
 from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack, to_picture
-from ..host.previews import in_parts, preview_files
+from ..host.previews import FOUND_FACES, found_faces, preview_files, previews_wanted
 from ..reverse_personalization.assurance.verdict import pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images, mask_boxes, numbers_chosen
 from ..reverse_personalization.geometry.detections import detections_of_images
@@ -24,7 +24,6 @@ from ..reverse_personalization.geometry.faces import (
     DEFAULT_THRESHOLD,
     EMBEDDING_WIDTH,
     UNDECIDED,
-    Decisions,
     Detection,
     Face,
     Faces,
@@ -39,14 +38,12 @@ from .inputs import (
     detector_size_input,
     drawn_faces_input,
     not_faces_input,
+    previews_input,
     provider_input,
 )
 from .sockets import CATEGORY, DETECTIONS, SEARCH_ALIASES, FacesSocket
 
 DEFAULT_CHOICE = "largest"
-
-FOUND_FACES = "found_faces"
-"""Key under which the editor gets the pictures and their faces."""
 
 ON_DOUBT = ("treat", "cover", "ask")
 """What to do about a find that may be something else than a face; the first is the default."""
@@ -187,6 +184,7 @@ class FaceEmbed(io.ComfyNode):
                         "boxes or face landmarks, Impact Pack's SEGS, or JSON text."
                     ),
                 ),
+                previews_input(),
             ],
             outputs=[
                 FacesSocket.Output("faces", tooltip="Each image's chosen faces: place, landmarks, identity."),
@@ -220,6 +218,7 @@ class FaceEmbed(io.ComfyNode):
         drawn_faces: str = "",
         face_mask: Tensor | None = None,
         detections: Any = None,
+        previews: bool = True,
     ) -> io.NodeOutput:
         """Find and embed.
 
@@ -238,9 +237,10 @@ class FaceEmbed(io.ComfyNode):
             drawn_faces: boxes of faces, likewise.
             face_mask: float [B, H, W] or [1, H, W] in [0, 1]; each connected region above a half is a face.
             detections: of another detector, as `detections_of_images` reads them.
+            previews: whether the editor gets the pictures and their faces, unless the server allows none.
 
         Returns:
-            `Faces` of the same batch length, and the report. The editor also gets the pictures and their faces.
+            `Faces` of the same batch length, and the report.
 
         Raises:
             ValueError: an input does not fit, an image has no face, or there is no face with a chosen number.
@@ -270,7 +270,9 @@ class FaceEmbed(io.ComfyNode):
         lines = []
         progress = comfy.utils.ProgressBar(len(image))
         closer = closer_search(pack, det_size)
-        rows = zip(image, choices, preview_files(image), decisions, others, strict=True)
+        visible = previews_wanted(previews)
+        files = preview_files(image) if visible else [None] * len(image)
+        rows = zip(image, choices, files, decisions, others, strict=True)
         for number, (one, choice, file, said, other) in enumerate(rows, start=1):
             comfy.model_management.throw_exception_if_processing_interrupted()
             picture = to_picture(one)
@@ -295,7 +297,8 @@ class FaceEmbed(io.ComfyNode):
             left_out.append(tuple(decided.faces[face] for face in kept))
             to_cover.append(tuple(decided.faces[face] for face in unsure))
             open_questions += [f"image {number}: face {face + 1}" for face in in_doubt]
-            pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image))
+            if file is not None:
+                pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
         people = [sum(map(len, rows)) for rows in zip(images, left_out, to_cover, strict=True)]
@@ -319,7 +322,7 @@ class FaceEmbed(io.ComfyNode):
             threshold=threshold,
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
-        shown = {**ui.PreviewText(report).as_dict(), FOUND_FACES: pictures}
+        shown = {**ui.PreviewText(report).as_dict(), **({FOUND_FACES: pictures} if visible else {})}
         if doubtful == "ask" and open_questions:
             question = (
                 f"may be something else than a face: {', '.join(open_questions)}. Confirm each by drawing a box around "
@@ -345,49 +348,6 @@ def decided_note(decided: Decided) -> str:
 def doubt_note(decided: Decided) -> str:
     """How many finds of one image may be something else than a face, for the report: "" if none."""
     return f", {len(decided.doubtful)} of them doubtful" if decided.doubtful else ""
-
-
-def found_faces(
-    file: Mapping[str, Any], decided: Decided, decisions: Decisions, painted: int, images: Tensor
-) -> dict[str, Any]:
-    """One picture as the editor shows it, for choosing faces by a click.
-
-    Args:
-        file: of the picture, as `preview_files` returns it.
-        decided: its faces.
-        decisions: of a person, about this picture.
-        painted: how many of the drawn boxes, the last ones, are regions of a mask.
-        images: the batch that it belongs to, [B, H, W, C].
-
-    Returns:
-        "preview"; "width" and "height" in pixels; "batch", the number of pictures; "not_faces" and "drawn_faces", the
-        boxes of the decisions in pixels; "painted"; "faces" in the order of their numbers, each with its "box" in
-        fractions of width and height, whether it was "found" or is only drawn, whether it is "doubtful", and the
-        numbers, from 0 or None, of the decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers of the
-        faces from 1, the largest first.
-    """
-    batch, height, width = images.shape[:3]
-    faces = decided.faces
-    return {
-        "preview": file,
-        "width": width,
-        "height": height,
-        "batch": batch,
-        "not_faces": [list(box) for box in decisions.not_faces],
-        "drawn_faces": [list(box) for box in decisions.drawn_faces],
-        "painted": painted,
-        "faces": [
-            {
-                "box": in_parts(face.box, width, height),
-                "found": number < decided.found,
-                "doubtful": number in decided.doubtful,
-                "struck_by": decided.struck[number],
-                "drawn_by": decided.drawn_by(number),
-            }
-            for number, face in enumerate(faces)
-        ],
-        "by_size": [number + 1 for number in sorted(range(len(faces)), key=lambda number: -faces[number].area)],
-    }
 
 
 def choose(decided: Decided, select: str, unsure: Collection[int], number: int) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..host.checker import open_checker
 from ..host.file_names import telling_prefixes
 from ..host.insight import LEAST_SCORE, to_picture
-from ..host.previews import COMPARISON, comparisons, preview_files
+from ..host.previews import COMPARISON, comparisons, preview_files, previews_wanted
 from ..host.purifying import Purifier, purified_photograph
 from ..host.queued_graph import queued_prompt
 from ..reverse_personalization.assurance.batch_check import compare_pictures
@@ -42,6 +42,7 @@ from .inputs import (
     detector_size_input,
     drawn_faces_input,
     not_faces_input,
+    previews_input,
     provider_input,
     purifying_inputs,
 )
@@ -126,6 +127,7 @@ class ReverseIdentityCheck(io.ComfyNode):
                     ),
                 ),
                 *purifying_inputs(),
+                previews_input(),
             ],
             outputs=[
                 IdentityVerdictSocket.Output("verdict", tooltip="The result for every face, for covering and saving."),
@@ -173,6 +175,7 @@ class ReverseIdentityCheck(io.ComfyNode):
         model: ModelPatcher | None = None,
         source: Conditioning | None = None,
         purified_side: int = DEFAULT_SIDE,
+        previews: bool = True,
     ) -> io.NodeOutput:
         """Check every picture.
 
@@ -194,6 +197,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             model: with an identity adapter, to purify them by noise and one denoising step, too.
             source: text for the model.
             purified_side: of the crops that are purified, pixels.
+            previews: whether the editor gets the pictures, unless the server allows none.
 
         Returns:
             `Verdict`, a report, and whether the verdict is safe.
@@ -253,6 +257,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             changed, unhandled = said[: len(known)], said[len(known) :]
             before = () if earlier is None else earlier.images[number - 1]
             images.append((*with_history(changed, known, tried, before), *unhandled))
+        visible = previews_wanted(previews)
         verdict = Verdict(
             images=tuple(images),
             originals=originals,
@@ -263,11 +268,11 @@ class ReverseIdentityCheck(io.ComfyNode):
             checker=judge.name,
             model_hashes=judge.model_hashes,
             decisions=tuple(map(joined, upstream, here)),
-            previews=tuple(preview_files(original)),
+            previews=tuple(preview_files(original)) if visible else (),
             purified=None if purifier is None else purifier.way,
         )
         report = describe(verdict, judge.recogniser.provider)
-        shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here)}
+        shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here)} if visible else {}
         return io.NodeOutput(verdict, report, verdict.safe, ui={**ui.PreviewText(report).as_dict(), **shown})
 
 

@@ -121,6 +121,21 @@ def placed_inputs() -> list[io.Input]:
     ]
 
 
+def previews_input() -> io.Input:
+    """The input `previews`: whether a node shows its pictures in the editor."""
+    return io.Boolean.Input(
+        "previews",
+        optional=True,
+        default=True,
+        advanced=True,
+        tooltip=(
+            "Show the pictures in the editor. For that, small copies lie in ComfyUI's folder for temporary files until "
+            "it starts again, and whoever reaches the server can fetch them: originals too. Off writes none; boxes "
+            "then have to be typed."
+        ),
+    )
+
+
 def purify_input() -> io.Input:
     """The input `purify`: whether a retry also looks at purified copies."""
     return io.Boolean.Input(
