@@ -25,7 +25,7 @@ def telling_prefix(prefix: str, scrubber: Scrubber) -> str:
     if not scrubber.holds_private_name(prefix):
         return ""
     return (
-        f"{PREFIX_INPUT} contains the name of a picture or folder that this workflow loads; choose one that says "
+        "filename_prefix contains the name of a picture or folder that this workflow loads; choose one that says "
         "nothing about the original"
     )
 
