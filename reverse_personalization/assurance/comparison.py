@@ -17,6 +17,10 @@ ALIGNMENT_ERROR = 0.15
 """How far landmarks may be off together, as a fraction of their root mean square distance from their middle: a tenth of
 the distance between the eyes in a frontal face, which is a small detector's error and several times a large one's."""
 
+UNCHANGED = 0.8
+"""Cosine of two crops at one place from which they show the same: somebody who was not to be changed, and was not.
+Equally askew crops of changed faces reached 0.69."""
+
 COMPARISON = f"best of nine alignments {ALIGNMENT_ERROR:g} apart and of the face found again"
 """What `largest_cosine` compares, in words: a threshold measured for another comparison is another threshold."""
 
@@ -58,7 +62,7 @@ def largest_cosine(
 
     A changed face may be found again with other landmarks. If the original at that alignment is no longer like itself,
     the alignment misses the face, and two such crops are alike because they are equally askew. So what the pair at that
-    alignment counts is limited by how like itself the original is there.
+    alignment counts is limited by how like itself the original is there, unless it shows something UNCHANGED.
 
     Args:
         before: the first face's embeddings at its `nearby_alignments`.
@@ -79,4 +83,4 @@ def largest_cosine(
     if again is None:
         return max(cosines)
     *others, found_again, like_itself = cosines
-    return max(*others, min(found_again, like_itself))
+    return max(*others, found_again if found_again >= UNCHANGED else min(found_again, like_itself))

@@ -269,10 +269,9 @@ def faces_among(
     ]
     boxes, ratings = finds.boxes[chosen], np.array(scores)
     known = np.array([not face.doubtful for face in found], bool)
-    certain = ratings >= CERTAIN
-    dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known, certain)
+    dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known)
     # A group may be surer than a doubtful face, but the people in it are surer still.
-    dropped |= nested_finds(boxes, ratings, certain, height, width)
+    dropped |= nested_finds(boxes, ratings, ratings >= CERTAIN, height, width)
     for outer, inner in frames_of_faces(boxes, ratings, known).items():
         if not dropped[outer]:
             turns = views[finds.views[chosen[outer]]].turns

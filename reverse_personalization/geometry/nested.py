@@ -103,31 +103,27 @@ def nested_finds(
     return dropped
 
 
-def parts_of_faces(
-    boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_], certain: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which finds are only parts of a face that was found as well.
 
     Args:
         boxes: [F, 4 or more], one for each thing found.
         ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
-        known: bool [F], whether it is a face for sure.
-        certain: bool [F], whether it is surer still.
+        known: bool [F], whether it is a face for sure; such a find is never a part.
 
     Returns:
-        bool [F], True for a find inside another one that is so much larger that the find can be a part of it, and rates
-        clearly higher (DOUBTFUL_RATING_RATIO): one that is not known, by MIN_INSIDE and PART_MAX_SIDE; one that is not
-        certain, with its middle on the face and by MIN_ON_FACE and ON_FACE_MAX_SIDE. Also for one that is not known, at
-        the face's edge, by EDGE_MIN_INSIDE, EDGE_RATING_RATIO and PART_MAX_SIDE.
+        bool [F], True for a find beside another one that is so much larger that the find can be a part of it, and rates
+        clearly higher: one that lies inside it (MIN_INSIDE, PART_MAX_SIDE, DOUBTFUL_RATING_RATIO), or with its middle
+        on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO), or at its edge (EDGE_MIN_INSIDE,
+        PART_MAX_SIDE, EDGE_RATING_RATIO).
     """
     sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
-    inside, side = fraction_inside(boxes, boxes), sides[:, None] / sides[None]
-    parts = (inside >= MIN_INSIDE) & (side <= PART_MAX_SIDE) & ~known[:, None]
-    on_face = middle_on(boxes, boxes) & (inside >= MIN_ON_FACE)
-    parts |= on_face & (side <= ON_FACE_MAX_SIDE) & ~certain[:, None]
-    ratio = ratings[:, None] / ratings[None]
-    edge = (inside >= EDGE_MIN_INSIDE) & (side <= PART_MAX_SIDE) & (ratio <= EDGE_RATING_RATIO) & ~known[:, None]
-    result: NDArray[np.bool_] = ((parts & (ratio <= DOUBTFUL_RATING_RATIO)) | edge).any(axis=1)
+    inside, side, ratio = fraction_inside(boxes, boxes), sides[:, None] / sides[None], ratings[:, None] / ratings[None]
+    small, clearer = side <= PART_MAX_SIDE, ratio <= DOUBTFUL_RATING_RATIO
+    parts = (inside >= MIN_INSIDE) & small & clearer
+    parts |= middle_on(boxes, boxes) & (inside >= MIN_ON_FACE) & (side <= ON_FACE_MAX_SIDE) & clearer
+    parts |= (inside >= EDGE_MIN_INSIDE) & small & (ratio <= EDGE_RATING_RATIO)
+    result: NDArray[np.bool_] = parts.any(axis=1) & ~known
     return result
 
 

@@ -59,10 +59,12 @@ def test_the_largest_cosine_needs_all_of_them():
 def test_likeness_at_an_alignment_that_misses_the_face_says_nothing():
     """Where the original is no longer like itself, two crops are alike because both are askew."""
     x, y = np.eye(3)[0], np.eye(3)[1]
-    assert largest_cosine([x], [-x], (y, y)) == 0
+    z = np.eye(3)[2]
+    nearly = 0.7 * y + np.sqrt(1 - 0.7**2) * z
+    assert largest_cosine([x], [-x], (y, nearly)) == 0
     askew = 0.6 * x + 0.8 * y
-    assert largest_cosine([x], [-x], (askew, askew)) == pytest.approx(0.6)
-    assert largest_cosine([x], [y], (askew, askew)) == pytest.approx(0.6)
+    assert largest_cosine([x], [-x], (askew, 0.7 * askew + np.sqrt(1 - 0.7**2) * z)) == pytest.approx(0.6)
+    assert largest_cosine([x], [-x], (y, y)) == 1, "somebody else, who was not changed"
     assert largest_cosine([x], [y], (y, x)) == 1, "whoever is found there is the person"
 
 
