@@ -20,8 +20,6 @@ from reverse_personalization.assurance.retry import (
 from tests import fake_insight
 from tests.small_model import SmallModel, retry_task
 
-THRESHOLD = 0.3
-
 
 @pytest.fixture(scope="module")
 def small() -> SmallModel:
