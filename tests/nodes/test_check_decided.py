@@ -103,9 +103,9 @@ def test_the_check_looks_closer_where_somebody_drew_a_face_in_the_original(check
     drawn = output.result[0].images[0][1]
     assert drawn.reason == "too small, landmarks unclear, or not readable for the recogniser"
     assert len(drawn.boxes) == 2
-    blind = replace(faces, decisions=(Decisions(),))
-    [_, missed] = check(images(before), images(after), blind, second_search=False).result[0].images[0]
-    assert (missed.reason, len(missed.boxes)) == ("not found in the result", 1)
+    # A face that the search of the result misses is looked for from close up, whoever found it before.
+    undecided = replace(faces, decisions=(Decisions(),))
+    assert check(images(before), images(after), undecided, second_search=False).result[0].images[0][1] == drawn
 
 
 def test_no_pixel_of_what_is_struck_out_is_covered(check, pack):
