@@ -35,7 +35,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", {})
     app = web.Application()
-    server = SimpleNamespace(app=app, routes=web.RouteTableDef())
+    handlers: list[object] = []
+    server = SimpleNamespace(app=app, routes=web.RouteTableDef(), add_on_prompt_handler=handlers.append)
     monkeypatch.setattr(PromptServer, "instance", server, raising=False)
 
     def load(*packs: str | tuple[str, tuple[str, ...]]) -> None:
