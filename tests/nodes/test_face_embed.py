@@ -35,7 +35,7 @@ def test_schema_names_what_execute_takes(node):
     assert [item.id for item in schema.inputs] == list(inspect.signature(node.execute).parameters)
     assert all(item.tooltip for item in schema.inputs)
     defaults = {item.id: item.default for item in schema.inputs if hasattr(item, "default")}
-    decided = {"not_faces": "", "drawn_faces": ""}
+    decided = {"not_faces": "", "drawn_faces": "", "previews": True}
     assert defaults == {**DEFAULTS, **decided, "model_pack": "buffalo_l", "select": "largest"}
     assert "non-commercial" in next(item for item in schema.inputs if item.id == "model_pack").tooltip
 
