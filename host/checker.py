@@ -49,7 +49,9 @@ def checker_fault(name: str, guides: Collection[str]) -> str:
     if name in guides:
         return same_recogniser(name, name)
     try:
-        _ = _single_file(name) if name.endswith(SINGLE_FILE) else find_pack(name)
+        # Files are listed only if they are there; the default pack is listed in any case.
+        if not name.endswith(SINGLE_FILE):
+            find_pack(name)
     except FileNotFoundError as error:
         return str(error)
     return ""
@@ -127,26 +129,16 @@ def point_file(pack: FacePack) -> Path:
 
 def _single_recogniser(name: str, provider: str) -> FaceModel:
     """The recogniser in a single file."""
-    file = _single_file(name)
-    model = face_model(file, provider)
-    task, found, _ = model.kind
-    if task != "recognition":
-        raise ValueError(f"{file} is not a recogniser that can check ({found}); expected {EXPECTED_RECOGNISER}")
-    return model
-
-
-def _single_file(name: str) -> Path:
-    """Where a single recogniser lies.
-
-    Raises:
-        FileNotFoundError: it is in none of the folders.
-    """
     searched = _models_folders()
     file = next((folder / name for folder in searched if (folder / name).is_file()), None)
     if file is None:
         folders = "\n".join(f"  {folder}" for folder in searched)
         raise FileNotFoundError(f'the recogniser "{name}" was not found. Put it into one of these folders:\n{folders}')
-    return file
+    model = face_model(file, provider)
+    task, found, _ = model.kind
+    if task != "recognition":
+        raise ValueError(f"{file} is not a recogniser that can check ({found}); expected {EXPECTED_RECOGNISER}")
+    return model
 
 
 def _models_folders() -> list[Path]:

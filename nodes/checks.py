@@ -7,6 +7,7 @@ belong together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -255,14 +256,15 @@ def typed_schedule(steps: int | None, denoise: float | None) -> str | None:
     return None
 
 
-def typed_checker(checker: str | None, node_id: str | None) -> str:
+def typed_checker(checker: str | None, hidden: Any) -> str:
     """Why a checker is refused as soon as the graph is queued; "" if it is not, or it cannot be known yet.
 
     Args:
         checker: as chosen in the node; None if it is linked or left out.
-        node_id: of the node, by which the guide of its faces is found.
+        hidden: the node's hidden inputs, with the id by which the guide of its faces is found; None outside of the
+            host's queue.
     """
-    return "" if checker is None else checker_fault(checker, guides_of(node_id))
+    return "" if checker is None else checker_fault(checker, guides_of(getattr(hidden, "unique_id", None)))
 
 
 def typed_choices(**texts: str | None) -> str:

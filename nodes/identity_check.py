@@ -147,7 +147,7 @@ class ReverseIdentityCheck(io.ComfyNode):
         Also a file name of Save Anonymized Image that tells of the original: the host leaves out a node that refuses,
         and would run the rest of the graph for nothing.
         """
-        refused = typed_checker(checker, getattr(cls.hidden, "unique_id", None)) or telling_prefixes(queued_prompt())
+        refused = typed_checker(checker, cls.hidden) or telling_prefixes(queued_prompt())
         return refused or typed_boxes(not_faces=not_faces, drawn_faces=drawn_faces) or True
 
     @classmethod

@@ -82,7 +82,7 @@ class ReverseIdentityEditRetry(io.ComfyNode):
         checker: str | None = None,
     ) -> bool | str:
         """Refuse settings that cannot work before anything is computed."""
-        refused = typed_schedule(steps, denoise) or typed_checker(checker, getattr(cls.hidden, "unique_id", None))
+        refused = typed_schedule(steps, denoise) or typed_checker(checker, cls.hidden)
         return refused or typed_retry(scales, identity_scale)
 
     @classmethod

@@ -71,7 +71,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
         cls, scales: str | None = None, identity_scale: float | None = None, checker: str | None = None
     ) -> bool | str:
         """Refuse scales that are no list or push nobody away, and a checker that cannot check, when it is queued."""
-        return typed_checker(checker, getattr(cls.hidden, "unique_id", None)) or typed_retry(scales, identity_scale)
+        return typed_checker(checker, cls.hidden) or typed_retry(scales, identity_scale)
 
     @classmethod
     def execute(
