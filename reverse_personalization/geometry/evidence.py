@@ -69,11 +69,6 @@ Look = Callable[[Sequence[View]], Sequence[NDArray[Any]]]
 LookWithout = Callable[[Sequence[Detection], Sequence[View]], Sequence[NDArray[Any]]]
 """A `Look` at the picture with these faces made flat (`flat_faces`)."""
 
-GONE = 0.75
-"""Fraction of the threshold below which closer looks have lost a find. Of 54 rendered faces a third of which was hidden
-by a flat patch, they saw every one with 0.40 or more; of finds drawn around one face that was made flat, with 0.10 to
-0.34."""
-
 MATCHES_CLOSER = 0.3
 """Intersection over union with the find from which what a closer look sees is the same thing."""
 
@@ -277,7 +272,7 @@ def faces_among(
             turns = views[finds.views[chosen[outer]]].turns
             looks = closer_views(boxes[outer], turns, height, width, fixed_size)
             without = partial(look_without, [found[number] for number in inner])
-            dropped[outer] = of_closer_looks(boxes[outer], looks, without, boxes[inner]) < GONE * threshold
+            dropped[outer] = of_closer_looks(boxes[outer], looks, without, boxes[inner]) < threshold
     faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
     return sorted(faces, key=lambda face: -face.score)
 

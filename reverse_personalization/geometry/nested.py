@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import areas, fraction_inside, intersection_over_union, middle_on, shared_areas
+from .boxes import areas, enlarged, fraction_inside, intersection_over_union, middle_on, shared_areas
+from .head_extent import HEAD_PER_FACE
 
 MIN_INSIDE = 0.8
 """A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
@@ -24,21 +25,24 @@ SEVERAL_MAX_AREA, ONE_MAX_AREA = 0.4, 1 / 9
 """Largest area of a find inside another, as a fraction of the other's: where it is one of several, and where it is the
 only one and known to be a face. A child's face in front of an adult's is larger, and hides too much for a find."""
 
-FRAME_MIN_AREA = 0.25
+FRAME_MIN_AREA = 0.2
 """Smallest area of a face around which a find is drawn too wide, as a fraction of the find's area: there is no room for
 somebody else whose face could be found."""
+
+WITHIN_FRAME = 0.6
+"""Such a find may be made of several faces: of all of which at least this fraction of the box lies inside it."""
 
 MIN_ON_FACE = 0.6
 """Smallest fraction of a find's box inside a face's for a part of it, where the find's middle lies on the face: nobody
 behind the face is seen there, and somebody before it is seen as clearly as the face."""
 
-ON_FACE_MAX_SIDE = 0.75
+ON_FACE_MAX_SIDE = 0.8
 """Longer side of the largest such find, as a fraction of the face's: a mouth with its chin and cheeks."""
 
-EDGE_MIN_INSIDE, EDGE_RATING_RATIO = 0.2, 0.55
-"""Smallest fraction inside a face's box of a find at the face's edge, such as an ear, a curl or a collar, and how much
-it rates at most, as a fraction of what the face rates: of 330 rendered faces none rated so little there, of 18 finds of
-nobody six did."""
+ON_HEAD_MIN_INSIDE, ON_HEAD_MAX_SIDE = 0.5, 0.66
+"""The same for a find whose middle lies on a face's head, hair and ears included: the smallest fraction of its box
+inside the head's, and its longer side as a fraction of the face's. A head hides whoever is behind it; whoever looks out
+from behind it has the middle of the face beyond it."""
 
 PART_MAX_SIDE = 0.6
 """Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye
@@ -114,15 +118,16 @@ def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np
     Returns:
         bool [F], True for a find beside another one that is so much larger that the find can be a part of it, and rates
         clearly higher: one that lies inside it (MIN_INSIDE, PART_MAX_SIDE, DOUBTFUL_RATING_RATIO), or with its middle
-        on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO), or at its edge (EDGE_MIN_INSIDE,
-        PART_MAX_SIDE, EDGE_RATING_RATIO).
+        on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO) or on its head (ON_HEAD_MIN_INSIDE,
+        ON_HEAD_MAX_SIDE, DOUBTFUL_RATING_RATIO).
     """
     sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
     inside, side, ratio = fraction_inside(boxes, boxes), sides[:, None] / sides[None], ratings[:, None] / ratings[None]
-    small, clearer = side <= PART_MAX_SIDE, ratio <= DOUBTFUL_RATING_RATIO
-    parts = (inside >= MIN_INSIDE) & small & clearer
+    clearer, heads = ratio <= DOUBTFUL_RATING_RATIO, enlarged(boxes, HEAD_PER_FACE)
+    parts = (inside >= MIN_INSIDE) & (side <= PART_MAX_SIDE) & clearer
     parts |= middle_on(boxes, boxes) & (inside >= MIN_ON_FACE) & (side <= ON_FACE_MAX_SIDE) & clearer
-    parts |= (inside >= EDGE_MIN_INSIDE) & small & (ratio <= EDGE_RATING_RATIO)
+    on_head = middle_on(boxes, heads) & (fraction_inside(boxes, heads) >= ON_HEAD_MIN_INSIDE)
+    parts |= on_head & (side <= ON_HEAD_MAX_SIDE) & clearer
     result: NDArray[np.bool_] = parts.any(axis=1) & ~known
     return result
 
@@ -138,15 +143,17 @@ def frames_of_faces(
         known: bool [F], whether it is a face for sure; such a find is never a frame.
 
     Returns:
-        By the number of each such find, the numbers of the known faces inside it (MIN_INSIDE) that rate clearly higher
-        (DOUBTFUL_RATING_RATIO) and fill FRAME_MIN_AREA of it or more.
+        By the number of each find that has a known face inside it (MIN_INSIDE) that rates clearly higher
+        (DOUBTFUL_RATING_RATIO) and fills FRAME_MIN_AREA of it or more: the numbers of all known faces that rate clearly
+        higher and lie mostly inside it (WITHIN_FRAME).
     """
-    inside = fraction_inside(boxes, boxes) >= MIN_INSIDE
+    inside = fraction_inside(boxes, boxes)
     fills = areas(boxes)[:, None] >= FRAME_MIN_AREA * areas(boxes)[None]
-    clearer = ratings[None] <= DOUBTFUL_RATING_RATIO * ratings[:, None]
-    within = inside & fills & clearer & known[:, None] & ~known[None]
-    np.fill_diagonal(within, False)
-    return {int(outer): np.flatnonzero(within[:, outer]) for outer in np.flatnonzero(within.any(axis=0))}
+    clearer = (ratings[None] <= DOUBTFUL_RATING_RATIO * ratings[:, None]) & known[:, None] & ~known[None]
+    np.fill_diagonal(clearer, False)
+    frames = (clearer & fills & (inside >= MIN_INSIDE)).any(axis=0)
+    within = clearer & (inside >= WITHIN_FRAME)
+    return {int(outer): np.flatnonzero(within[:, outer]) for outer in np.flatnonzero(frames)}
 
 
 def _inside(boxes: NDArray[Any]) -> NDArray[np.bool_]:

@@ -83,16 +83,19 @@ FACE, CHIN = (100.0, 100.0, 200.0, 220.0), (120.0, 160.0, 170.0, 215.0)
         pytest.param(CHIN, 0.8, False, False, id="as sure as the face"),
         pytest.param(CHIN, 0.5, True, False, id="known to be a face"),
         pytest.param((120.0, 180.0, 170.0, 240.0), 0.5, False, True, id="a chin with some neck"),
-        pytest.param((120.0, 200.0, 170.0, 260.0), 0.5, False, False, id="a neck"),
+        pytest.param((120.0, 200.0, 170.0, 260.0), 0.5, False, True, id="a neck"),
+        pytest.param((120.0, 50.0, 175.0, 105.0), 0.5, False, True, id="hair above the face"),
+        pytest.param((110.0, 20.0, 165.0, 75.0), 0.5, False, False, id="somebody behind, seen above the head"),
+        pytest.param((110.0, 35.0, 190.0, 115.0), 0.5, False, False, id="somebody larger behind, seen above the face"),
         pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, False, True, id="doubtful in a corner of its box"),
         pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, True, False, id="a neighbour in a corner of its box"),
-        pytest.param((60.0, 160.0, 110.0, 215.0), 0.5, False, False, id="somebody beside the face"),
-        pytest.param((80.0, 160.0, 110.0, 195.0), 0.45, False, True, id="an ear"),
-        pytest.param((80.0, 160.0, 110.0, 195.0), 0.52, False, False, id="somebody seen beside the face"),
-        pytest.param((75.0, 160.0, 105.0, 195.0), 0.45, False, False, id="somebody who hardly touches it"),
+        pytest.param((50.0, 160.0, 105.0, 215.0), 0.5, False, False, id="somebody beside the face"),
+        pytest.param((60.0, 160.0, 110.0, 215.0), 0.5, True, False, id="a known face at the ear"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.5, False, True, id="an ear"),
+        pytest.param((55.0, 160.0, 90.0, 195.0), 0.5, False, False, id="somebody seen beside the head"),
         pytest.param((30.0, 120.0, 130.0, 220.0), 0.45, False, False, id="somebody large half behind it"),
         pytest.param((80.0, 160.0, 110.0, 195.0), 0.45, True, False, id="a known face at its edge"),
-        pytest.param((105.0, 110.0, 190.0, 215.0), 0.5, False, False, id="somebody nearly as large"),
+        pytest.param((105.0, 110.0, 200.0, 215.0), 0.5, False, False, id="somebody nearly as large"),
     ],
 )
 def test_a_doubtful_find_inside_a_clear_face_is_a_part_of_it(part, rating, known, expected):
@@ -121,6 +124,13 @@ WIDE = (90.0, 80.0, 230.0, 300.0)
 def test_a_doubtful_find_around_a_clear_face_may_be_drawn_too_wide(frame, rating, known, expected):
     frames = frames_of_faces(np.array([FACE, frame]), np.array([0.9, rating]), np.array([True, known]))
     assert {outer: inner.tolist() for outer, inner in frames.items()} == expected
+
+
+def test_a_find_of_a_face_and_most_of_its_neighbour_is_looked_at_without_both():
+    neighbour, beyond = (190.0, 120.0, 270.0, 210.0), (240.0, 230.0, 320.0, 330.0)
+    boxes = np.array([FACE, neighbour, beyond, (90.0, 90.0, 245.0, 260.0)])
+    frames = frames_of_faces(boxes, np.array([0.9, 0.9, 0.9, 0.4]), np.array([True, True, True, False]))
+    assert {outer: inner.tolist() for outer, inner in frames.items()} == {3: [0, 1]}
 
 
 def test_nothing_found():
