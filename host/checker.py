@@ -13,6 +13,7 @@ import folder_paths
 
 from ..reverse_personalization.assurance.checking import Checker, same_recogniser
 from ..reverse_personalization.assurance.operating_point import Thresholds, known_thresholds, operating_point_file
+from ..reverse_personalization.errors import MissingModelError
 from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from .face_packs import EXPECTED_RECOGNISER, find_pack, installed_packs
 from .insight import FacePack, load_pack, read_pack
@@ -133,7 +134,7 @@ def _single_recogniser(name: str, provider: str) -> FaceModel:
     file = next((folder / name for folder in searched if (folder / name).is_file()), None)
     if file is None:
         folders = "\n".join(f"  {folder}" for folder in searched)
-        raise FileNotFoundError(f'the recogniser "{name}" was not found. Put it into one of these folders:\n{folders}')
+        raise MissingModelError(f'the recogniser "{name}" was not found. Put it into one of these folders:\n{folders}')
     model = face_model(file, provider)
     task, found, _ = model.kind
     if task != "recognition":

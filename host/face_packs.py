@@ -13,6 +13,7 @@ from typing import Any
 
 import folder_paths
 
+from ..reverse_personalization.errors import MissingModelError
 from ..reverse_personalization.geometry.faces import EMBEDDING_WIDTH
 from .model_folders import INSIGHTFACE_FOLDER
 from .nvidia import preload_libraries, warn_of_build_without_cuda
@@ -108,7 +109,7 @@ def find_pack(name: str) -> Path:
             if any(candidate.glob("*.onnx")):
                 return candidate
         searched.append(f"  {folder} (no .onnx file in it)")
-    raise FileNotFoundError(
+    raise MissingModelError(
         f'the InsightFace model pack "{name}" is not installed. Searched:\n'
         + "\n".join(searched)
         + f"\n{EXPECTED_FILES}\nUnpack the pack into one of the folders above; this node never downloads it."

@@ -1,4 +1,4 @@
-"""The host's input folder: what can be chosen in it, where a choice lies, and digests that tell when it changes."""
+"""Where photographs come from, the host's input folder or the server's memory, and digests that tell of changes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ from pathlib import Path
 
 import folder_paths
 
+from ..reverse_personalization.errors import NotKeptError
+from .kept_files import PHOTOGRAPHS
+
 # The host writes what it compares into the graph, and the graph into pictures: without the key, which ends with the
 # process, nobody can tell from a digest which photograph it was.
 _KEY = secrets.token_bytes(32)
+
+PHOTOGRAPH_ABSENT = (
+    "the photograph is not in ComfyUI's input folder: upload it with the node's button, or drop it on the node, and "
+    "choose it"
+)
 
 
 def picture_names() -> list[str]:
@@ -38,6 +46,33 @@ def chosen_path(name: str) -> Path | None:
         The path, or None if there is nothing, or if it would lie outside that folder.
     """
     return Path(folder_paths.get_annotated_filepath(name)) if folder_paths.exists_annotated_filepath(name) else None
+
+
+def photograph_there(name: str) -> bool:
+    """Whether there is such a photograph.
+
+    Args:
+        name: of a picture as `chosen_path` takes it, or of a photograph in the server's memory.
+    """
+    return PHOTOGRAPHS.holds(name) or chosen_path(name) is not None
+
+
+def photograph_bytes(name: str) -> bytes:
+    """The file of a photograph.
+
+    Args:
+        name: as for `photograph_there`.
+
+    Raises:
+        NotKeptError: it is in neither place.
+        OSError: the file cannot be read.
+    """
+    path = chosen_path(name)
+    if name.startswith(PHOTOGRAPHS.prefix) and path is None:
+        return PHOTOGRAPHS.get(name).content
+    if path is None:
+        raise NotKeptError(PHOTOGRAPH_ABSENT)
+    return path.read_bytes()
 
 
 def secret_digest(parts: Iterable[bytes]) -> str:

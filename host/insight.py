@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..reverse_personalization.assurance.matching import Appearance
 from ..reverse_personalization.assurance.verdict import eight_bits
+from ..reverse_personalization.errors import MissingModelError
 from ..reverse_personalization.geometry.evidence import LOOK_SCORE, closer_views, faces_among, found_again
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan, upright_turns
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
@@ -303,7 +304,7 @@ def read_pack(folder: Path, name: str, provider: str, threshold: float, width: i
     for task, part in (("detection", "face detector"), ("recognition", "face recogniser")):
         if task not in models:
             there = "\n".join(f"  {file}: {found}" for file, found in kinds.items())
-            raise FileNotFoundError(
+            raise MissingModelError(
                 f'the InsightFace model pack "{name}" has no {part}. {folder} contains\n{there}\n'
                 f"{EXPECTED_FILES}\nUnpack the whole pack into that folder again."
             )

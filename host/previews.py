@@ -120,22 +120,22 @@ def found_faces(file: File, decided: Decided, decisions: Decisions, painted: int
 
 
 def comparisons(
-    verdict: Verdict, results: Tensor, files: Sequence[File], decisions: Sequence[Decisions] = ()
+    verdict: Verdict, results: Tensor, files: Sequence[File | None], decisions: Sequence[Decisions] = ()
 ) -> list[dict[str, Any]]:
     """Before and after as the editor shows them, with what became of every face.
 
     Args:
         verdict: on the results.
         results: [B, H, W, C].
-        files: of the results.
+        files: of the results; None for a result without one, which is not shown.
         decisions: about each result that the node itself was told; () if it takes none.
 
     Returns:
-        For each picture "before" (None if it has no preview) and "after"; "width" and "height" in pixels; "batch", the
-        number of pictures; "threshold", the similarity at or above which a face is recognisable; "threshold_source",
-        in words; "faces", each with "status", "under_cover" (an anonymised face that other faces' covers hid),
-        "similarity" (to two decimals) or None, "reason", its "box" in fractions of width and height, and "struck_by",
-        the box in pixels of these decisions that strikes it out, or None.
+        For each picture that has a file: "before" (None if it has no preview) and "after"; "width" and "height" in
+        pixels; "batch", the number of all pictures; "threshold", the similarity at or above which a face is
+        recognisable; "threshold_source", in words; "faces", each with "status", "under_cover" (an anonymised face that
+        other faces' covers hid), "similarity" (to two decimals) or None, "reason", its "box" in fractions of width and
+        height, and "struck_by", the box in pixels of these decisions that strikes it out, or None.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
@@ -152,6 +152,7 @@ def comparisons(
             "faces": [_badge(face, said, width, height) for face in faces],
         }
         for before, after, faces, said in zip(originals, files, verdict.images, told, strict=True)
+        if after is not None
     ]
 
 

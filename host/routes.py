@@ -1,4 +1,4 @@
-"""Requests that the pack's scripts in the editor send to the server."""
+"""Requests that the pack's scripts in the editor, and programs that use the API, send to the server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from aiohttp import web
 from server import PromptServer
 
 from ..reverse_personalization.method.attributes import sentence_preview
+from . import file_routes as files
 
 SENTENCE_ROUTE = "/reverse_personalization/sentence"
 
@@ -22,6 +23,11 @@ def add_routes() -> None:
     server = getattr(PromptServer, "instance", None)
     if server is not None:
         server.routes.post(SENTENCE_ROUTE)(answer_sentence)
+        server.routes.post(files.PHOTOGRAPHS_ROUTE)(files.keep_photograph)
+        server.routes.get(files.PHOTOGRAPH_ROUTE)(files.tell_of_photograph)
+        server.routes.delete(files.PHOTOGRAPH_ROUTE)(files.forget_photograph)
+        server.routes.get(files.RESULT_ROUTE)(files.send_result)
+        server.routes.delete(files.RESULT_ROUTE)(files.forget_result)
 
 
 async def answer_sentence(request: web.Request) -> web.Response:

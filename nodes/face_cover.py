@@ -19,6 +19,7 @@ from ..reverse_personalization.assurance.covering import (
 )
 from ..reverse_personalization.assurance.report import name_faces
 from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
+from ..reverse_personalization.errors import UnsafeFaceError
 from ..reverse_personalization.geometry.faces import Detection, Faces
 from .checks import check_choice, check_images, check_photographs, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, FacesSocket, IdentityVerdictSocket
@@ -197,7 +198,7 @@ def _asked(faces: Faces | None, number: int) -> tuple[Detection, ...]:
 def _block_failures(verdict: Verdict) -> None:
     failed = name_faces(verdict, lambda face: face.status in ("recognisable", "unmeasurable"))
     if failed:
-        raise ValueError(
+        raise UnsafeFaceError(
             f"not anonymised: {failed}. Nothing was passed on, because on_failure is block; make the scale (cfg) more "
             'negative, raise denoise, or set on_failure to "cover"'
         )

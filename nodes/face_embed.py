@@ -15,6 +15,7 @@ from ..host.face_packs import DEFAULT_PACK, installed_packs
 from ..host.insight import LEAST_SCORE, load_pack, to_picture
 from ..host.previews import FOUND_FACES, found_faces, preview_files, previews_wanted
 from ..reverse_personalization.assurance.verdict import pixels_digest
+from ..reverse_personalization.errors import NoFaceError
 from ..reverse_personalization.geometry.decisions import decisions_of_images, mask_boxes, numbers_chosen
 from ..reverse_personalization.geometry.detections import detections_of_images
 from ..reverse_personalization.geometry.drawn_faces import Decided, decide, with_detections
@@ -304,7 +305,7 @@ class FaceEmbed(io.ComfyNode):
         people = [sum(map(len, rows)) for rows in zip(images, left_out, to_cover, strict=True)]
         empty = [str(number) for number, count in enumerate(people, start=1) if not count]
         if empty and no_face == ON_NO_FACE[0]:
-            raise ValueError(
+            raise NoFaceError(
                 f"no face was found in image {', '.join(empty)} of {len(images)}. Try a threshold below "
                 f"{threshold:g} or a det_size above {det_size}; for aligned crops of one face turn detect off; "
                 'to let images without a face pass unchanged, set no_face to "empty list"'

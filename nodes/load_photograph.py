@@ -5,14 +5,15 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..host.input_folder import chosen_path, picture_names, secret_digest
+from ..host.input_folder import (
+    PHOTOGRAPH_ABSENT,
+    photograph_bytes,
+    photograph_there,
+    picture_names,
+    secret_digest,
+)
 from ..reverse_personalization.photographs.reading import read_photograph
 from .sockets import CATEGORY, SEARCH_ALIASES
-
-_ABSENT = (
-    "the photograph is not in ComfyUI's input folder: upload it with the node's button, or drop it on the node, and "
-    "choose it"
-)
 
 
 class ReverseIdentityLoadPhotograph(io.ComfyNode):
@@ -58,20 +59,20 @@ class ReverseIdentityLoadPhotograph(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, image: str | None = None) -> bool | str:
         """Refuse a file that is not there, as soon as the graph is queued; None stands for a linked input."""
-        return True if image is None or chosen_path(image) is not None else _ABSENT
+        return True if image is None or photograph_there(image) else PHOTOGRAPH_ABSENT
 
     @classmethod
     def fingerprint_inputs(cls, image: str | None = None) -> str:
         """Tell whether the file's content has changed."""
-        path = None if image is None else chosen_path(image)
-        return "" if path is None else secret_digest([path.read_bytes()])
+        return secret_digest([photograph_bytes(image)]) if image is not None and photograph_there(image) else ""
 
     @classmethod
     def execute(cls, image: str) -> io.NodeOutput:
         """Read the file.
 
         Args:
-            image: as the host names pictures: relative to its input folder, or with "[output]" or "[temp]" behind.
+            image: as the host names pictures: relative to its input folder, or with "[output]" or "[temp]" behind; or
+                the name of a photograph that was sent to the server's memory.
 
         Returns:
             IMAGE float32 [1, H, W, 3] in [0, 1], MASK float32 [1, H, W] in [0, 1], all 0 without transparency, and the
@@ -80,10 +81,7 @@ class ReverseIdentityLoadPhotograph(io.ComfyNode):
         Raises:
             ValueError: the file is not there or cannot be read as a photograph.
         """
-        path = chosen_path(image)
-        if path is None:
-            raise ValueError(_ABSENT)
-        photograph = read_photograph(path.read_bytes())
+        photograph = read_photograph(photograph_bytes(image))
         pixels = torch.from_numpy(photograph.pixels)[None]
         alpha = photograph.alpha
         mask = torch.zeros(pixels.shape[:3]) if alpha is None else 1 - torch.from_numpy(alpha)[None]

@@ -12,11 +12,11 @@ from typing import Any
 import comfy.model_management
 import comfy.utils
 import comfyui_version
-import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..host.destinations import DESTINATIONS, MEMORY, OUTPUT_FOLDER, Destination, Memory, OutputFolder
 from ..host.file_names import scrubber_of, telling_prefix
 from ..host.model_hashes import model_hashes
 from ..host.node_classes import own_settings
@@ -24,21 +24,24 @@ from ..host.previews import COMPARISON, comparisons
 from ..host.queued_graph import queued_prompt
 from ..host.secret import SECRET_VARIABLE, read_secret
 from ..reverse_personalization.assurance.covering import NO_CHECKER
-from ..reverse_personalization.assurance.image_files import (
-    FILE_FORMATS,
-    encode,
-    flush_folder,
-    numbered,
-    save_numbered,
-)
+from ..reverse_personalization.assurance.image_files import FILE_FORMATS, encode
 from ..reverse_personalization.assurance.operating_point import judge_similarity
 from ..reverse_personalization.assurance.report import build_report, name_faces, software_versions
-from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict, eight_bits
+from ..reverse_personalization.assurance.result import build_result
+from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict, eight_bits, is_empty
+from ..reverse_personalization.errors import NoFaceError, UnsafeFaceError
 from .checks import check_choice, check_images, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
 
-ON_UNCHECKED = ("block", "save")
-"""What to do about a picture without a face, or about unhandled faces; the first is the default."""
+BLOCK, SAVE, LEAVE_OUT = "block", "save", "leave out"
+ON_NO_FACE = (BLOCK, SAVE, LEAVE_OUT)
+"""What to do about a picture without a face; the first is the default."""
+
+ON_UNHANDLED = (BLOCK, SAVE)
+"""What to do about unhandled faces; the first is the default."""
+
+RESULTS = "anonymised"
+"""Key of what the node tells programs; the editor ignores it."""
 
 DEFAULT_PREFIX = "anonymised"
 DEFAULT_QUALITY = 95
@@ -105,18 +108,19 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "no_face",
-                    options=list(ON_UNCHECKED),
-                    default=ON_UNCHECKED[0],
+                    options=list(ON_NO_FACE),
+                    default=ON_NO_FACE[0],
                     optional=True,
                     tooltip=(
                         "What to do about a picture in which neither Embed Faces nor Identity Check found a face: "
-                        "either there is none, or all were missed. Look at it before you choose save."
+                        "either there is none, or all were missed. leave out: save the others and say so. Look at it "
+                        "before you choose save."
                     ),
                 ),
                 io.Combo.Input(
                     "unhandled",
-                    options=list(ON_UNCHECKED),
-                    default=ON_UNCHECKED[0],
+                    options=list(ON_UNHANDLED),
+                    default=ON_UNHANDLED[0],
                     optional=True,
                     advanced=True,
                     tooltip=(
@@ -143,6 +147,17 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                         "Put a digest of the original into the report, keyed with your secret, so that you alone can "
                         "later show which photograph the picture was made from. Set the secret in the environment "
                         f"variable {SECRET_VARIABLE} before ComfyUI starts."
+                    ),
+                ),
+                io.Combo.Input(
+                    "destination",
+                    options=list(DESTINATIONS),
+                    default=DESTINATIONS[0],
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "memory writes no file: the program that queued the run fetches the pictures from the server, "
+                        "which forgets them when they are deleted, after six hours, or when it ends. See docs/api.md."
                     ),
                 ),
             ],
@@ -177,10 +192,11 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         format: str = next(iter(FILE_FORMATS)),
         quality: int = DEFAULT_QUALITY,
         keep_workflow: bool = False,
-        no_face: str = ON_UNCHECKED[0],
-        unhandled: str = ON_UNCHECKED[0],
+        no_face: str = ON_NO_FACE[0],
+        unhandled: str = ON_UNHANDLED[0],
         report: bool = True,
         prove_original: bool = False,
+        destination: str = OUTPUT_FOLDER,
     ) -> io.NodeOutput:
         """Check everything, then save.
 
@@ -191,22 +207,24 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             format: key of `FILE_FORMATS`.
             quality: 1 to 100.
             keep_workflow: store the graph, without private names.
-            no_face: "block" or "save".
-            unhandled: "block" or "save".
+            no_face: one of `ON_NO_FACE`.
+            unhandled: one of `ON_UNHANDLED`.
             report: write the report.
             prove_original: put the original's digest into the report, keyed with the user's secret.
+            destination: one of `DESTINATIONS`.
 
         Raises:
             ValueError: an input does not fit, a picture is not the checked one, or a face in it must not be saved;
                 nothing is written.
-            RuntimeError: a file could not be written; neither that picture nor its report exists, but those before it
-                in the batch do.
+            NotSavedError: a picture could not be written or kept; neither it nor its report exists, but those before
+                it in the batch do.
         """
         check_images(images)
         # The host checks typed values, not linked ones.
         check_choice("format", format, tuple(FILE_FORMATS))
-        check_choice("no_face", no_face, ON_UNCHECKED)
-        check_choice("unhandled", unhandled, ON_UNCHECKED)
+        check_choice("no_face", no_face, ON_NO_FACE)
+        check_choice("unhandled", unhandled, ON_UNHANDLED)
+        check_choice("destination", destination, DESTINATIONS)
         secret = _check_proof(prove_original, report)
         check_verdict(verdict, images)
         _check_faces(verdict, no_face, unhandled)
@@ -222,44 +240,31 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             if workflow is not None:
                 texts["workflow"] = json.dumps(scrubber.workflow(workflow))
         made_with = {**_made_with(prompt), "secret": secret} if report else None
-
-        height, width = images.shape[1:3]
-        root = Path(folder_paths.get_output_directory())
-        try:
-            folder, stem, number, subfolder, _ = folder_paths.get_save_image_path(
-                filename_prefix, str(root), width, height
-            )
-            # The host may just have made the folder and its parents.
-            for made in Path(subfolder).parents:
-                flush_folder(root / made)
-        except OSError as error:
-            raise RuntimeError(
-                f"nothing was saved: the folder for the files could not be made or read ({error.strerror}); free some "
-                "space or choose another filename_prefix, and run again"
-            ) from error
-        suffix = FILE_FORMATS[format].suffix
-        saved = []
+        place: Destination = Memory() if destination == MEMORY else OutputFolder(filename_prefix, images)
+        results: list[dict[str, Any]] = []
         progress = comfy.utils.ProgressBar(len(images))
         for index, image in enumerate(images):
             comfy.model_management.throw_exception_if_processing_interrupted()
+            progress.update(1)
+            if no_face == LEAVE_OUT and is_empty(verdict.images[index]):
+                results.append(build_result(None, verdict.images[index], None))
+                continue
             picture = encode(eight_bits(image), format, quality, texts)
-            written = None
+            said = None
             if made_with is not None:
                 sha256 = hashlib.sha256(picture).hexdigest()
-                written = _json(build_report(verdict, index, file_format=format, file_sha256=sha256, **made_with))
-            own_stem = stem.replace("%batch_num%", str(index))
-            try:
-                number = save_numbered(Path(folder), own_stem, number, suffix, picture, written)
-            except OSError as error:
-                raise RuntimeError(
-                    f"image {index + 1} of {len(images)} was not saved ({error.strerror}): no part of it is left, and "
-                    f"{index} before it {'is' if index == 1 else 'are'} saved; free some space or choose another "
-                    "filename_prefix, and run again"
-                ) from error
-            saved.append(ui.SavedResult(f"{numbered(own_stem, number)}{suffix}", subfolder, io.FolderType.output))
-            number += 1
-            progress.update(1)
-        return io.NodeOutput(ui={**ui.SavedImages(saved).as_dict(), COMPARISON: comparisons(verdict, images, saved)})
+                said = build_report(verdict, index, file_format=format, file_sha256=sha256, **made_with)
+            file = place.put(index, FILE_FORMATS[format], picture, None if said is None else _json(said))
+            results.append(build_result(file, verdict.images[index], said))
+        shown: dict[str, Any] = {RESULTS: results}
+        if left_out := [str(number) for number, result in enumerate(results, start=1) if result["file"] is None]:
+            said_of_them = f"no face was found in image {', '.join(left_out)} of {len(images)}: left out, not saved"
+            shown |= ui.PreviewText(said_of_them).as_dict()
+        if place.saved:
+            saved = iter(place.saved)
+            places = [None if result["file"] is None else next(saved) for result in results]
+            shown |= {**ui.SavedImages(place.saved).as_dict(), COMPARISON: comparisons(verdict, images, places)}
+        return io.NodeOutput(ui=shown)
 
 
 def _check_proof(prove_original: bool, report: bool) -> bytes | None:
@@ -293,25 +298,22 @@ def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:
     def blocks(face: FaceVerdict) -> bool:
         if face.status == "anonymised":
             return judge_similarity(face.similarity, verdict.threshold) != "anonymised"
-        return not face.may_stay(unhandled == "save")
+        return not face.may_stay(unhandled == SAVE)
 
     unsafe = name_faces(verdict, blocks)
     if unsafe:
-        raise ValueError(
+        raise UnsafeFaceError(
             f"nothing of the batch was saved: {unsafe}. Put Cover Faces between Identity Check and this node, or "
             "change these faces again at a more negative scale (cfg); to keep people who were found but not chosen, "
             'set unhandled to "save"'
         )
-    empty = [
-        str(number)
-        for number, faces in enumerate(verdict.images, start=1)
-        if all(face.status == STRUCK_OUT for face in faces)
-    ]
-    if empty and no_face == "block":
-        raise ValueError(
+    empty = [str(number) for number, faces in enumerate(verdict.images, start=1) if is_empty(faces)]
+    if empty and no_face == BLOCK:
+        raise NoFaceError(
             f"nothing of the batch was saved: no face was found in image {', '.join(empty)} of {len(verdict.images)}, "
             "before or after the change, so nothing was checked there. Look for faces that were missed (a lower "
-            'threshold, a higher det_size); if there are none, set no_face to "save"'
+            'threshold, a higher det_size); if there are none, set no_face to "save", or to "leave out" and save the '
+            "others"
         )
 
 

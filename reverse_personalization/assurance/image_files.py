@@ -34,18 +34,20 @@ class FileFormat:
         longest: longest side in pixels that it can hold.
         alpha: whether it has an alpha channel.
         text: whether it can carry a workflow that ComfyUI reads.
+        media_type: in the headers of a web server.
     """
 
     suffix: str
     longest: int
     alpha: bool
     text: bool
+    media_type: str
 
 
 FILE_FORMATS = {
-    "png": FileFormat(".png", longest=2**31 - 1, alpha=True, text=True),
-    "webp": FileFormat(".webp", longest=16383, alpha=True, text=False),
-    "jpeg": FileFormat(".jpg", longest=65500, alpha=False, text=False),
+    "png": FileFormat(".png", longest=2**31 - 1, alpha=True, text=True, media_type="image/png"),
+    "webp": FileFormat(".webp", longest=16383, alpha=True, text=False, media_type="image/webp"),
+    "jpeg": FileFormat(".jpg", longest=65500, alpha=False, text=False, media_type="image/jpeg"),
 }
 """Formats by the name that the user chooses, which is also Pillow's; the first is the default."""
 

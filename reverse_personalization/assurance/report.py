@@ -107,7 +107,7 @@ def build_report(
         },
         "models": {**model_hashes, **verdict.model_hashes},
         "settings": [dict(node) for node in settings],
-        "result": _overall(faces),
+        "result": overall(faces),
         "faces": [_face(face) for face in faces],
         "decisions": [
             {"decision": words, "box": list(box)}
@@ -127,7 +127,7 @@ def keyed_digest(digest: str, secret: bytes) -> str:
     return hmac.new(secret, digest.encode(), "sha256").hexdigest()
 
 
-def _overall(faces: Sequence[FaceVerdict]) -> str:
+def overall(faces: Sequence[FaceVerdict]) -> str:
     """The strongest statement that holds for all faces."""
     statuses = {face.status for face in faces} - {STRUCK_OUT}
     if not statuses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -149,6 +149,11 @@ class Verdict:
     def safe(self) -> bool:
         """Whether every face is anonymised or covered, or none by a person's decision."""
         return all(face.status in SAFE for face in self)
+
+
+def is_empty(faces: Iterable[FaceVerdict]) -> bool:
+    """Whether a picture has no face: nothing was found, or a person struck out everything that was."""
+    return all(face.status == STRUCK_OUT for face in faces)
 
 
 def eight_bits(image: Tensor) -> NDArray[np.uint8]:

@@ -59,7 +59,8 @@ def _whole_photographs(
             **regenerate,
             **parts.pasted(photograph, crops),
             **parts.checked_twice(photograph, Link("paste", "image"), **_retries(regenerate)),
-            **parts.saved("second"),
+            # One picture without people must not lose all the others of a list.
+            **parts.saved("second", **({} if images == "image" else {"no_face": "leave out"})),
         },
         rows=(
             (
@@ -206,9 +207,9 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "A folder of photographs",
         "All photographs of a folder below ComfyUI's `input`, each in its own size, one after the other in the order "
         "of their names. Damaged ones are left out, and the loader's report says which by number. The files are "
-        "numbered and never named after the originals. A picture in which no face is found stops the run when it is to "
-        "be saved, those before it are saved: look at it, then take it out of the folder, or set no_face to save and "
-        "it is written as it was. Run again, and only the saving is done again. All photographs are in memory "
+        "numbered and never named after the originals. A picture in which no face is found is not saved, and the "
+        "last node says so: look at it, and set no_face to save if it may be written as it was. Run again, and only "
+        "the saving is done again. All photographs are in memory "
         "together: load many in parts, with *first* and *count*.",
         Node("ReverseIdentityLoadFolder", {"folder": "photographs"}, title="Photographs"),
         {"sample": parts.edit(Link("photograph", "images"))},

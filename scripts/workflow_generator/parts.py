@@ -227,15 +227,15 @@ def covered(result: Link, checked_by: str) -> dict[str, Node]:
     return {"cover": Node("ReverseIdentityFaceCover", {"image": result, "verdict": Link(checked_by, "verdict")})}
 
 
-def saved(checked_by: str) -> dict[str, Node]:
-    """The nodes that show the report of the node with this key and save the files."""
+def saved(checked_by: str, **inputs: Any) -> dict[str, Node]:
+    """The nodes that show the report of the node with this key and save the files, with these inputs set."""
     return {
         "report": Node(
             "PreviewAny", {"source": Link(checked_by, "report")}, title="What became of every face", room=REPORT_ROOM
         ),
         "save": Node(
             "ReverseIdentitySaveImage",
-            {"images": Link("cover", "image"), "verdict": Link("cover", "verdict")},
+            {"images": Link("cover", "image"), "verdict": Link("cover", "verdict"), **inputs},
             room=COMPARISON_ROOM,
         ),
     }

@@ -339,3 +339,22 @@ def test_one_pixel_and_bad_pictures(output):
 def test_jpeg_is_no_png_in_disguise(output, picture):
     [shown] = save(picture, safe(picture), format="jpeg", quality=50)
     assert Image.open(io.BytesIO((output / shown["filename"]).read_bytes())).format == "JPEG"
+
+
+def test_a_picture_without_a_face_can_be_left_out_of_a_batch(output, picture):
+    node = part("nodes.save_anonymized_image").ReverseIdentitySaveImage
+    verdict = verdict_over(picture.repeat(3, 1, 1, 1), ("anonymised",), (), ("covered",))
+    shown = node.execute(picture.repeat(3, 1, 1, 1), verdict, no_face="leave out").ui
+    assert files(output) == [f"anonymised_0000{number}_{end}" for number in (1, 2) for end in (".json", ".png")]
+    assert [result["status"] for result in shown["anonymised"]] == ["anonymised", "no_face", "covered"]
+    assert [result["file"] is None for result in shown["anonymised"]] == [False, True, False]
+    assert [one["after"] for one in shown["comparison"]] == shown["images"]
+    assert [one["faces"][0]["status"] for one in shown["comparison"]] == ["anonymised", "covered"]
+    assert shown["text"] == ("no face was found in image 2 of 3: left out, not saved",)
+
+
+def test_what_is_unsafe_blocks_although_pictures_without_a_face_are_left_out(output, picture):
+    verdict = verdict_over(picture.repeat(2, 1, 1, 1), (), ("recognisable",))
+    with pytest.raises(ValueError, match="image 2 face 1 is recognisable"):
+        save(picture.repeat(2, 1, 1, 1), verdict, no_face="leave out")
+    assert files(output) == []

@@ -1,0 +1,116 @@
+"""Where Save Anonymized Image puts a picture: a new file in the output folder, or the server's memory."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Protocol
+
+import folder_paths
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..reverse_personalization.assurance.image_files import FileFormat, flush_folder, numbered, save_numbered
+from ..reverse_personalization.errors import NotSavedError
+from .kept_files import RESULTS, NoRoomError
+
+OUTPUT_FOLDER, MEMORY = "output folder", "memory"
+DESTINATIONS = (OUTPUT_FOLDER, MEMORY)
+"""What the user chooses from; the first is the default."""
+
+
+class Destination(Protocol):
+    """Takes the pictures of a batch, one after the other.
+
+    Attributes:
+        saved: the files in the output folder.
+    """
+
+    saved: list[ui.SavedResult]
+
+    def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
+        """Keep a picture and its report: both or neither.
+
+        Args:
+            index: of the picture in the batch, from 0.
+            file_format: of the file.
+            picture: the file's bytes.
+            report: the JSON file's bytes, or None for no report.
+
+        Returns:
+            How a program finds the file.
+
+        Raises:
+            NotSavedError: it could not be kept; the pictures before it in the batch are.
+        """
+        ...
+
+
+class OutputFolder:
+    """New files in the output folder, numbered as the host does.
+
+    Args:
+        prefix: of the names, as the host's Save Image takes it.
+        images: the batch, [B, H, W, C].
+
+    Raises:
+        NotSavedError: the folder could not be made or read.
+    """
+
+    def __init__(self, prefix: str, images: Tensor) -> None:
+        self.saved: list[ui.SavedResult] = []
+        self._batch, height, width = images.shape[:3]
+        root = Path(folder_paths.get_output_directory())
+        try:
+            folder, self._stem, self._number, self._subfolder, _ = folder_paths.get_save_image_path(
+                prefix, str(root), width, height
+            )
+            # The host may just have made the folder and its parents.
+            for made in Path(self._subfolder).parents:
+                flush_folder(root / made)
+        except OSError as error:
+            raise NotSavedError(
+                f"nothing was saved: the folder for the files could not be made or read ({error.strerror}); free some "
+                "space or choose another filename_prefix, and run again"
+            ) from error
+        self._folder = Path(folder)
+
+    def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
+        """Save a file; see `Destination`."""
+        stem = self._stem.replace("%batch_num%", str(index))
+        try:
+            number = save_numbered(self._folder, stem, self._number, file_format.suffix, picture, report)
+        except OSError as error:
+            raise NotSavedError(
+                f"image {index + 1} of {self._batch} was not saved ({error.strerror}): no part of it is left, and "
+                f"{index} before it {'is' if index == 1 else 'are'} saved; free some space or choose another "
+                "filename_prefix, and run again"
+            ) from error
+        self._number = number + 1
+        saved = ui.SavedResult(f"{numbered(stem, number)}{file_format.suffix}", self._subfolder, io.FolderType.output)
+        self.saved.append(saved)
+        return {**described(file_format, picture), **saved}
+
+
+class Memory:
+    """The server's memory, from which a program fetches each file by its token."""
+
+    def __init__(self) -> None:
+        self.saved: list[ui.SavedResult] = []
+
+    def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
+        """Keep a file; see `Destination`. The report goes with the answer alone."""
+        try:
+            token = RESULTS.put(picture, file_format.media_type)
+        except NoRoomError as error:
+            raise NotSavedError(f"image {index + 1} was not kept: {error}") from error
+        return {**described(file_format, picture), "token": token}
+
+
+def described(file_format: FileFormat, picture: bytes) -> dict[str, Any]:
+    """What a program may want to know of a file wherever it is."""
+    return {
+        "media_type": file_format.media_type,
+        "suffix": file_format.suffix,
+        "sha256": hashlib.sha256(picture).hexdigest(),
+    }
