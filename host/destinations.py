@@ -11,8 +11,8 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..reverse_personalization.assurance.image_files import FileFormat, flush_folder, numbered, save_numbered
-from ..reverse_personalization.errors import NotSavedError
-from .kept_files import RESULTS, NoRoomError
+from ..reverse_personalization.errors import NoRoomError, NotSavedError
+from .kept_files import RESULTS
 
 OUTPUT_FOLDER, MEMORY = "output folder", "memory"
 DESTINATIONS = (OUTPUT_FOLDER, MEMORY)

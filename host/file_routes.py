@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..reverse_personalization.errors import NotKeptError
-from .kept_files import LONGEST_FILE, PHOTOGRAPHS, RESULTS, NoRoomError
+from ..reverse_personalization.errors import NoRoomError, NotKeptError
+from .kept_files import LONGEST_FILE, PHOTOGRAPHS, RESULTS
 
 PHOTOGRAPHS_ROUTE = "/reverse_personalization/photographs"
 PHOTOGRAPH_ROUTE = f"{PHOTOGRAPHS_ROUTE}/{{name}}"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..reverse_personalization.errors import NotKeptError
+from ..reverse_personalization.errors import NoRoomError, NotKeptError
 
 LONGEST_FILE = 1 << 29
 """Bytes of the largest file that is kept."""
@@ -22,10 +22,6 @@ MOST_BYTES = 1 << 31
 
 LIFETIME = 6 * 3600.0
 """Seconds after its last use for which a file is kept."""
-
-
-class NoRoomError(Exception):
-    """A file does not fit beside those that are kept."""
 
 
 @dataclass(frozen=True)

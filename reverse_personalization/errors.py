@@ -14,6 +14,7 @@ CODES = {
     "UnreadableProfileError": "unreadable_photograph",
     "NotKeptError": "not_kept",
     "NotSavedError": "not_saved",
+    "NoRoomError": "not_saved",
     "MissingModelError": "missing_model",
     "AdapterFileError": "damaged_model",
     "UndigestibleError": WRONG_INPUT,
@@ -61,6 +62,10 @@ class NotKeptError(PackError, ValueError):
 
 class NotSavedError(PackError, RuntimeError):
     """A checked picture could not be written."""
+
+
+class NoRoomError(PackError, RuntimeError):
+    """A file does not fit beside those that are kept in the server's memory."""
 
 
 class MissingModelError(PackError, FileNotFoundError):

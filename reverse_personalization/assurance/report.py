@@ -20,7 +20,7 @@ from .decided import in_words
 from .retry import RetryStep
 from .verdict import STRUCK_OUT, FaceChange, FaceVerdict, Verdict
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
@@ -141,6 +141,7 @@ def _face(face: FaceVerdict) -> dict[str, Any]:
     return {
         "status": face.status,
         "under_cover": face.under_cover,
+        "second_pass": face.second_pass,
         "similarity": _rounded(face.similarity),
         "cover": face.method or None,
         "change": None if face.change is None else _change(face.change),

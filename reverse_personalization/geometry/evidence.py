@@ -264,9 +264,10 @@ def faces_among(
     ]
     boxes, ratings = finds.boxes[chosen], np.array(scores)
     known = np.array([not face.doubtful for face in found], bool)
-    dropped = nested_finds(boxes, ratings, known, height, width) | parts_of_faces(boxes, ratings, known)
+    dropped = parts_of_faces(boxes, ratings, known)
     # A group may be surer than a doubtful face, but the people in it are surer still.
-    dropped |= nested_finds(boxes, ratings, ratings >= CERTAIN, height, width)
+    for faces_for_sure in (known, ratings >= CERTAIN):
+        dropped |= nested_finds(boxes, ratings, faces_for_sure, height, width)
     for outer, inner in frames_of_faces(boxes, ratings, known).items():
         if not dropped[outer]:
             turns = views[finds.views[chosen[outer]]].turns

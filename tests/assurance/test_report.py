@@ -57,7 +57,7 @@ FACES = {
         face("covered", method="mosaic", retries=TWICE),
     ],
     "covered, one of them by another's cover": [
-        face("anonymised", similarity=0.1, method="solid", under_cover=True),
+        face("anonymised", similarity=0.1, method="solid", under_cover=True, second_pass=True),
         face("covered", method="solid"),
     ],
     "unhandled faces kept": [face("unhandled", reason="not chosen"), face("covered", method="solid")],
@@ -99,6 +99,7 @@ def test_report_says_what_was_found_and_no_place():
     under, over = report_of(*FACES["covered, one of them by another's cover"])["faces"]
     assert (under["status"], under["under_cover"], under["cover"]) == ("anonymised", True, "solid")
     assert (over["status"], over["under_cover"]) == ("covered", False)
+    assert [one["second_pass"] for one in (under, over)] == [True, False]
 
 
 def test_nothing_in_a_report_is_a_function_of_the_original():

@@ -13,7 +13,10 @@ from scripts import locales
 FILES = (locales.NODES_FILE, locales.MENU_FILE)
 
 # Names that a language writes as English does.
-SAME_NAMES = {"de": {"Format"}, "fr": {"expression", "format", "image", "images", "latent", "mode", "verdict"}}
+SAME_NAMES = {
+    "de": {"Format"},
+    "fr": {"destination", "expression", "format", "image", "images", "latent", "mode", "verdict"},
+}
 
 # Of characters that only the language has, the least part of its texts: a forgotten English text has none.
 SCRIPTS = {"zh": r"[\u4e00-\u9fff]", "ja": r"[\u3040-\u30ff]"}
