@@ -16,7 +16,13 @@ PRIVATE = {"Cache-Control": "no-store"}
 
 
 async def keep_photograph(request: web.Request) -> web.Response:
-    """Keep the body as a photograph for Load Photograph; the answer holds its `name`."""
+    """Keep the body as a photograph for Load Photograph; the answer holds its `name`.
+
+    Who chooses the name can write it down before the photograph is sent, and so knows what to delete after a crash.
+    """
+    name = request.match_info.get("name")
+    if name is not None and not PHOTOGRAPHS.takes(name):
+        return _refused(400, f'the name is "{name}"; expected "{PHOTOGRAPHS.prefix}" and 32 random hexadecimal digits')
     content = bytearray()
     async for piece in request.content.iter_any():
         content += piece
@@ -25,7 +31,7 @@ async def keep_photograph(request: web.Request) -> web.Response:
     if not content:
         return _refused(400, "the body is empty; expected the bytes of a photograph")
     try:
-        name = PHOTOGRAPHS.put(bytes(content), request.content_type)
+        name = PHOTOGRAPHS.put(bytes(content), request.content_type, name)
     except NoRoomError as error:
         return _refused(507, str(error))
     return web.json_response({"name": name}, headers=PRIVATE)

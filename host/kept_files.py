@@ -6,6 +6,7 @@ used it for a while, or when the server ends.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -60,21 +61,30 @@ class Shelf:
         self._lock = threading.Lock()
         self._files: dict[str, tuple[float, KeptFile]] = {}
 
-    def put(self, content: bytes, media_type: str) -> str:
+    def takes(self, name: str) -> bool:
+        """Whether a file may have this name: the prefix and 32 hexadecimal digits."""
+        return re.fullmatch(re.escape(self.prefix) + "[0-9a-f]{32}", name) is not None
+
+    def put(self, content: bytes, media_type: str, name: str | None = None) -> str:
         """Keep a file and return its name.
+
+        Args:
+            content: the file's bytes.
+            media_type: such as "image/png".
+            name: that the shelf takes; a file of that name is replaced. None for a new random one.
 
         Raises:
             NoRoomError: it does not fit.
         """
         with self._lock:
             self._forget_the_unused()
-            taken = sum(len(file.content) for _, file in self._files.values())
+            name = name or f"{self.prefix}{secrets.token_hex(16)}"
+            taken = sum(len(file.content) for other, (_, file) in self._files.items() if other != name)
             if taken + len(content) > self._most_bytes:
                 raise NoRoomError(
                     f"{len(content):,} bytes do not fit beside the {taken:,} that are kept; the limit is "
                     f"{self._most_bytes:,}. Delete what is no longer needed, or send fewer at a time"
                 )
-            name = f"{self.prefix}{secrets.token_hex(16)}"
             self._files[name] = (self._clock(), KeptFile(content, media_type))
             return name
 

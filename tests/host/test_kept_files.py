@@ -34,6 +34,7 @@ def ask(routes: Any, talk: Callable[[TestClient], Awaitable[None]]) -> None:
     async def conversation() -> None:
         application = web.Application(client_max_size=1 << 30)
         application.router.add_post(routes.PHOTOGRAPHS_ROUTE, routes.keep_photograph)
+        application.router.add_put(routes.PHOTOGRAPH_ROUTE, routes.keep_photograph)
         application.router.add_get(routes.PHOTOGRAPH_ROUTE, routes.tell_of_photograph)
         application.router.add_delete(routes.PHOTOGRAPH_ROUTE, routes.forget_photograph)
         application.router.add_get(routes.RESULT_ROUTE, routes.send_result)
@@ -99,6 +100,22 @@ def test_a_photograph_goes_in_and_does_not_come_out(routes):
         assert (await client.delete(address)).status == 204
         assert await (await client.get(address)).json() == {"kept": False}
         assert (await client.delete(address)).status == 204
+
+    ask(routes, talk)
+
+
+def test_a_photograph_can_have_a_name_that_was_chosen_before(routes):
+    async def talk(client: TestClient) -> None:
+        name = f"photograph-{'0123456789abcdef' * 2}"
+        for content in (b"p" * 60, b"q" * 60):
+            # The second replaces the first, and needs no room beside it.
+            answer = await client.put(routes.PHOTOGRAPH_ROUTE.format(name=name), data=content)
+            assert await answer.json() == {"name": name}
+            assert routes.PHOTOGRAPHS.get(name).content == content
+        for wrong in ("photograph-1", "Jane", f"photograph-{'g' * 32}"):
+            answer = await client.put(routes.PHOTOGRAPH_ROUTE.format(name=wrong), data=b"p")
+            assert answer.status == 400
+            assert "32 random hexadecimal digits" in (await answer.json())["error"]
 
     ask(routes, talk)
 
