@@ -37,6 +37,11 @@ async def keep_photograph(request: web.Request) -> web.Response:
     return web.json_response({"name": name}, headers=PRIVATE)
 
 
+async def count_kept(request: web.Request) -> web.Response:
+    """Say how many photographs and results are kept: 0 where everybody has cleaned up."""
+    return web.json_response({"photographs": PHOTOGRAPHS.count(), "results": RESULTS.count()}, headers=PRIVATE)
+
+
 async def tell_of_photograph(request: web.Request) -> web.Response:
     """Say whether a photograph is still kept; nobody gets it back."""
     return web.json_response({"kept": PHOTOGRAPHS.holds(request.match_info["name"])}, headers=PRIVATE)

@@ -111,6 +111,12 @@ class Shelf:
             self._forget_the_unused()
             return name in self._files
 
+    def count(self) -> int:
+        """How many files there are."""
+        with self._lock:
+            self._forget_the_unused()
+            return len(self._files)
+
     def remove(self, name: str) -> None:
         """Forget a file, if there is one of that name."""
         with self._lock:

@@ -24,6 +24,7 @@ def add_routes() -> None:
     if server is not None:
         server.routes.post(SENTENCE_ROUTE)(answer_sentence)
         server.routes.post(files.PHOTOGRAPHS_ROUTE)(files.keep_photograph)
+        server.routes.get(files.PHOTOGRAPHS_ROUTE)(files.count_kept)
         server.routes.put(files.PHOTOGRAPH_ROUTE)(files.keep_photograph)
         server.routes.get(files.PHOTOGRAPH_ROUTE)(files.tell_of_photograph)
         server.routes.delete(files.PHOTOGRAPH_ROUTE)(files.forget_photograph)

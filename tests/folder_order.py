@@ -24,6 +24,7 @@ ORDER = (
     ("lab/real",),
     ("lab/hostile",),
     ("lab/device",),
+    ("lab/chaos",),
     ("scripts/workflow_generator",),
     ("scripts",),
     ("tests",),

@@ -34,6 +34,7 @@ def ask(routes: Any, talk: Callable[[TestClient], Awaitable[None]]) -> None:
     async def conversation() -> None:
         application = web.Application(client_max_size=1 << 30)
         application.router.add_post(routes.PHOTOGRAPHS_ROUTE, routes.keep_photograph)
+        application.router.add_get(routes.PHOTOGRAPHS_ROUTE, routes.count_kept)
         application.router.add_put(routes.PHOTOGRAPH_ROUTE, routes.keep_photograph)
         application.router.add_get(routes.PHOTOGRAPH_ROUTE, routes.tell_of_photograph)
         application.router.add_delete(routes.PHOTOGRAPH_ROUTE, routes.forget_photograph)
@@ -93,11 +94,13 @@ def test_a_photograph_goes_in_and_does_not_come_out(routes):
         name = (await answer.json())["name"]
         assert routes.PHOTOGRAPHS.get(name).content == b"pixels"
         address = routes.PHOTOGRAPH_ROUTE.format(name=name)
+        assert await (await client.get(routes.PHOTOGRAPHS_ROUTE)).json() == {"photographs": 1, "results": 0}
         said = await client.get(address)
         assert await said.json() == {"kept": True}
         assert said.headers["Cache-Control"] == "no-store"
         assert (await client.get(routes.RESULT_ROUTE.format(token=name))).status == 404
         assert (await client.delete(address)).status == 204
+        assert await (await client.get(routes.PHOTOGRAPHS_ROUTE)).json() == {"photographs": 0, "results": 0}
         assert await (await client.get(address)).json() == {"kept": False}
         assert (await client.delete(address)).status == 204
 
