@@ -118,7 +118,6 @@ def _shared_by_strangers(inputs: Path, entries: Sequence[Mapping[str, str]]) -> 
         if entry.get("output") and path.is_file():
             contents.setdefault(entry["output"], set()).add(hashlib.sha256(path.read_bytes()).hexdigest())
     several = Counter(content for shown in contents.values() for content in shown)
-    shared = [
-        f"{output} is the result of {len(shown)} photographs" for output, shown in contents.items() if len(shown) > 1
-    ]
+    numbers = {output: len(shown) for output, shown in contents.items()}
+    shared = [f"{output} is the result of {number} photographs" for output, number in numbers.items() if number > 1]
     return shared + [f"one photograph has {times} results" for times in several.values() if times > 1]
