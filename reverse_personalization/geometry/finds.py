@@ -45,7 +45,11 @@ RIVAL_MIN_SCORE_RATIO = 0.95
 
 AGREEMENT_TOLERANCE = 0.35
 """Two finds agree on how a face is turned if their landmarks are at most this far apart on average, as a fraction of
-the longer side of the face's box. A quarter turn moves the landmarks by half that side."""
+the longer side of the face's box. A quarter turn moves the landmarks by half that side, or by a third if they lie close
+together."""
+
+TURNED_OTHERWISE = 40.0
+"""Degrees from which two sets of landmarks show a face turned otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +150,22 @@ def landmarks_agree(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequen
         distances = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
         result.append(bool((distances <= AGREEMENT_TOLERANCE * np.max(box[2:4] - box[:2])).all()))
     return result
+
+
+def turned_otherwise(landmarks: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which landmarks show a face turned otherwise than others do, by TURNED_OTHERWISE or more.
+
+    Args:
+        landmarks: [F, 5, 2].
+        reference: [5, 2].
+
+    Returns:
+        [F]. The angle is that of the rotation that fits best.
+    """
+    points, others = (places @ (1, 1j) for places in (landmarks, reference))
+    points, others = (places - places.mean(axis=-1, keepdims=True) for places in (points, others))
+    rotations: NDArray[Any] = (points * others.conj()).sum(axis=-1)
+    return np.abs(np.angle(rotations, deg=True)) >= TURNED_OTHERWISE
 
 
 def same_thing(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:

@@ -178,6 +178,28 @@ def test_views_and_closer_looks_weigh_the_same_and_one_sure_look_counts_by_itsel
     assert evidence.score(views, closer, surest) == pytest.approx(expected)
 
 
+# --- how a face is turned -------------------------------------------------------------------------------------
+
+UPRIGHT = np.array([[130, 140], [170, 140], [150, 160], [135, 180], [165, 180]], float)
+ASIDE = np.stack([300 - UPRIGHT[:, 1], UPRIGHT[:, 0]], axis=-1)
+"""The same face a quarter turn further, in the same box."""
+
+
+@pytest.mark.parametrize(
+    ("aside", "clearly"),
+    [([0.5, 0.6], True), ([0.8, 0.1], True), ([0.8, 0.79], False), ([0.9, 0.9], False)],
+    ids=["a little", "in one view", "as surely", "more surely"],
+)
+def test_views_that_see_a_face_turned_otherwise_as_surely_leave_it_unclear(aside: list[float], clearly: bool) -> None:
+    views = (View(640, 0.0), View(640, 0.25), View(640, 0.0, turns=1), View(640, 0.25, turns=1))
+    boxes = np.array([[100, 100, 200, 200, score] for score in [0.8, 0.8, *aside]])
+    landmarks = np.stack([UPRIGHT, UPRIGHT, ASIDE, ASIDE])
+    finds = Finds(boxes, landmarks, np.arange(4), np.zeros(4, bool), np.arange(4) < 2)
+    [members] = evidence.things(finds)
+    # A single view could be wrong; that is what the mean is for.
+    assert evidence.turned_clearly(finds, np.sort(members), views, 640, 640) is clearly
+
+
 # --- the search -----------------------------------------------------------------------------------------------
 
 
@@ -291,5 +313,26 @@ def test_a_group_is_nobody_although_it_is_not_doubtful(people: float, wide: floa
 
     faces = evidence.faces_among(
         finds, (View(640, 0.0),), look, lambda people, views: look(views), 640, 640, threshold=0.3
+    )
+    assert len(faces) == expected
+
+
+@pytest.mark.parametrize(("rating", "expected"), [(0.4, 1), (0.6, 1), (0.7, 2)])
+def test_what_lies_on_the_head_of_a_much_surer_face_is_a_part_of_it_unless_it_is_certain(
+    rating: float, expected: int
+) -> None:
+    boxes = np.array([[100, 100, 200, 220, 0.95], [120, 60, 170, 110, rating]])
+
+    def look(views: Sequence[View]) -> list[NDArray[np.float64]]:
+        return [boxes] * len(views)
+
+    faces = evidence.faces_among(
+        finds_of(boxes.tolist(), [0, 0]),
+        (View(640, 0.0),),
+        look,
+        lambda people, views: look(views),
+        640,
+        640,
+        threshold=0.3,
     )
     assert len(faces) == expected

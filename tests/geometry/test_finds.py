@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from harness.in_process import part
-from reverse_personalization.geometry.finds import fragments, landmarks_agree, visible_fraction
+from reverse_personalization.geometry.finds import fragments, landmarks_agree, turned_otherwise, visible_fraction
+from reverse_personalization.geometry.template import ARCFACE_LANDMARKS
 from tests import fake_insight
 from tests.face_embedding import bgr
 
@@ -54,7 +55,8 @@ def test_finds_mostly_outside_the_picture_are_dropped(insight):
 def test_fragments_of_a_face_that_another_view_saw_whole_are_dropped(insight):
     whole, fragment = [5, 5, 95, 95, 0.9], [30, 30, 50, 50, 0.6]
     assert len(search(insight, StubDetector(100, [whole], [fragment]), 100, 100)) == 1
-    assert len(search(insight, StubDetector(100, [whole, fragment]), 100, 100)) == 2
+    person = [30, 30, 50, 50, 0.8]
+    assert len(search(insight, StubDetector(100, [whole, person]), 100, 100)) == 2
 
 
 def test_a_face_that_views_do_not_agree_on_is_said_to_be_unclear(insight):
@@ -84,7 +86,7 @@ def test_what_the_inner_edge_of_a_tile_cuts_off_is_a_fragment_of_what_another_ti
 
 def test_who_stands_before_a_face_that_tiles_cut_off_is_found(insight):
     """The view of the whole picture shows only the large face; the tile shows a part of it, and the person."""
-    large, rest, person = [2, 0, 14, 8, 0.9], [8, 0, 16, 16, 0.6], [10, 4, 13, 8, 0.6]
+    large, rest, person = [2, 0, 14, 8, 0.9], [8, 0, 16, 16, 0.6], [10, 4, 13, 8, 0.8]
     found = search(insight, StubDetector(16, [large], NOTHING, NOTHING, [rest, person]), 32, 64)
     assert [face.box for face in found] == [(8, 0, 56, 32), (20, 8, 26, 16)]
 
@@ -225,3 +227,17 @@ def test_thousands_of_finds_are_compared_in_little_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6  # [6000, 6000] numbers take 288 MB.
+
+
+@pytest.mark.parametrize(
+    ("degrees", "expected"), [(0, False), (35, False), (-35, False), (45, True), (-90, True), (180, True)]
+)
+def test_landmarks_show_a_face_turned_otherwise_wherever_and_however_large_it_is(degrees, expected):
+    points = np.array(ARCFACE_LANDMARKS) @ (1, 1j)
+    moved = 2.5 * (points - points.mean()) * np.exp(1j * np.radians(degrees)) + (300 + 40j)
+    both = np.stack([np.array(ARCFACE_LANDMARKS), np.stack([moved.real, moved.imag], axis=-1)])
+    assert turned_otherwise(both, np.array(ARCFACE_LANDMARKS)).tolist() == [False, expected]
+
+
+def test_landmarks_in_one_point_are_turned_like_all_others():
+    assert not turned_otherwise(np.ones((1, 5, 2)), np.array(ARCFACE_LANDMARKS)).any()
