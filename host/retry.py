@@ -310,6 +310,9 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
         again = None if copy is None else judge.similarity_in_place(originals[row], to_picture(copy))
         return found if again is None else max(found, again)
 
+    def hopeless(row: int) -> bool:
+        return originals[row].unit is None
+
     def confirm(crops: Sequence[Tensor | None], rows: Sequence[int]) -> list[float | None]:
         seen: dict[int, float | None] = {}
         for finished in task.finished(crops):
@@ -334,7 +337,7 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
         return task.generate(rows, scale, lambda step, denoised, y, steps: progress.update(1))
 
     confirming = None if task.placements is None else confirm
-    outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold, margin, confirming)
+    outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold, margin, confirming, hopeless)
     progress.update_absolute(progress.total)
     report = "\n".join(
         [

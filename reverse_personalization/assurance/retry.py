@@ -164,6 +164,7 @@ def retry_faces(
     threshold: float,
     margin: float = PASTING_MARGIN,
     confirm: Confirm | None = None,
+    hopeless: Callable[[int], bool] = lambda row: False,
 ) -> list[RetryOutcome]:
     """Generate all faces at the first scale, and those that are not anonymised yet at further ones.
 
@@ -180,6 +181,8 @@ def retry_faces(
         margin: how far below the threshold a face must be; until then stronger scales are tried.
         confirm: called when no face is left, with those that are anonymised: a face that is not, once all are pasted,
             goes on to stronger scales; None trusts `similarity`.
+        hopeless: called with the number of a face that could not be measured: whether the original cannot be measured
+            either, so that no scale is enough and none further is tried.
 
     Returns:
         One outcome for each face, in order.
@@ -188,7 +191,7 @@ def retry_faces(
     while True:
         number = min(face.due for face in attempts) if attempts else len(scales)
         if number < len(scales):
-            _generate_due(attempts, scales, number, generate, similarity, threshold, margin)
+            _generate_due(attempts, scales, number, generate, similarity, threshold, margin, hopeless)
         elif confirm is None or not _sent_back(attempts, scales, confirm, threshold, margin):
             return [RetryOutcome(tuple(face.retries), face.crop, face.kept) for face in attempts]
 
@@ -216,6 +219,7 @@ def _generate_due(
     similarity: Measure,
     threshold: float,
     margin: float,
+    hopeless: Callable[[int], bool],
 ) -> None:
     """Generate the faces that are due at the scale with this number."""
     rows = [row for row, face in enumerate(attempts) if face.due == number]
@@ -227,7 +231,7 @@ def _generate_due(
         if finite and _is_better(step, None if face.kept is None else face.retries[face.kept]):
             face.crop, face.kept = crop, len(face.retries)
         face.retries.append(step)
-        enough = _clearly_anonymised(step, threshold, margin)
+        enough = _clearly_anonymised(step, threshold, margin) or (finite and cosine is None and hopeless(row))
         face.due = len(scales) if enough else _next_due(face.retries, step, scales, threshold - margin)
 
 

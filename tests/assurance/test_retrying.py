@@ -112,6 +112,25 @@ def test_where_a_strong_scale_leaves_no_face_the_skipped_ones_are_tried() -> Non
     assert [outcome.anonymised for outcome in outcomes] == [True, True, False]
 
 
+def test_a_face_whose_original_cannot_be_measured_is_generated_once() -> None:
+    scales = [-2.0, -3.0, -4.0]
+    faces = Faces([[None] * 3, [None, 0.1, 0.1], [0.9, 0.9, 0.1]], scales)
+    asked = []
+
+    def hopeless(row: int) -> bool:
+        asked.append(row)
+        return row == 0
+
+    outcomes = retry_faces(3, scales, faces.generate, faces.similarity, 0.5, 0.02, None, hopeless)
+    assert [[step.scale for step in outcome.retries] for outcome in outcomes] == [
+        [-2.0],
+        [-2.0, -3.0],
+        [-2.0, -4.0],
+    ]
+    assert [outcome.anonymised for outcome in outcomes] == [False, True, True]
+    assert asked == [0, 1], "a face that was measured is not asked about"
+
+
 @pytest.mark.parametrize(("refused", "tried"), [(0.9, [-2.0, -9.0]), (0.55, [-2.0, -3.0]), (None, [-2.0, -3.0])])
 def test_a_face_that_is_not_anonymised_once_all_are_pasted_goes_on(refused: float | None, tried: list[float]) -> None:
     scales, answers = [-2.0, -3.0, -4.0, -6.0, -9.0], iter([[refused, 0.2], [0.2, 0.2]])
