@@ -30,7 +30,7 @@ from .finds import (
     turned_otherwise,
     visible_fraction,
 )
-from .nested import frames_of_faces, nested_finds, parts_of_faces
+from .nested import finds_on_heads, frames_of_faces, nested_finds, parts_of_faces
 
 LOOK_SCORE = 0.1
 """Score from which one look counts as having seen something; below it nearly every point of a picture would."""
@@ -305,18 +305,21 @@ def faces_among(
     ]
     boxes, ratings = finds.boxes[chosen], np.array(scores)
     known = np.array([not face.doubtful for face in found], bool)
+    dropped = parts_of_faces(boxes, ratings, known) | nested_finds(boxes, ratings, known, height, width)
     # A group may be surer than a doubtful face, and so may be an ear, but the faces that they are made of are surer.
     certain = ratings >= CERTAIN
-    dropped = parts_of_faces(boxes, ratings, certain) | nested_finds(boxes, ratings, certain, height, width)
-    dropped |= nested_finds(boxes, ratings, known, height, width)
-    for outer, inner in frames_of_faces(boxes, ratings, known).items():
-        if not dropped[outer]:
-            turns = views[finds.views[chosen[outer]]].turns
-            looks = closer_views(boxes[outer], turns, height, width, fixed_size)
-            without = partial(look_without, [found[number] for number in inner])
-            dropped[outer] = of_closer_looks(boxes[outer], looks, without, boxes[inner]) < threshold
-    faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
-    return sorted(faces, key=lambda face: -face.score)
+    dropped |= nested_finds(boxes, ratings, certain, height, width)
+    landmarks, on_heads = finds.landmarks[chosen], finds_on_heads(boxes, ratings, certain)
+    for number, faces in [*frames_of_faces(boxes, ratings, known).items(), *on_heads.items()]:
+        if not dropped[number]:
+            looks = closer_views(boxes[number], views[finds.views[chosen[number]]].turns, height, width, fixed_size)
+            without = partial(look_without, [found[face] for face in faces])
+            # Hair that passes for a face seldom passes for an upright one.
+            askew = number in on_heads and turned_otherwise(landmarks[faces], landmarks[number]).all()
+            least = threshold + DOUBT * askew
+            dropped[number] = of_closer_looks(boxes[number], looks, without, boxes[faces]) < least
+    kept_faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
+    return sorted(kept_faces, key=lambda face: -face.score)
 
 
 def found_again(finds: Finds, looks: int, before: Detection, threshold: float) -> Detection | None:

@@ -40,9 +40,9 @@ ON_FACE_MAX_SIDE = 0.8
 """Longer side of the largest such find, as a fraction of the face's: a mouth with its chin and cheeks."""
 
 ON_HEAD_MIN_INSIDE, ON_HEAD_MAX_SIDE = 0.5, 0.66
-"""The same for a find whose middle lies on a face's head, hair and ears included: the smallest fraction of its box
-inside the head's, and its longer side as a fraction of the face's. A head hides whoever is behind it; whoever looks out
-from behind it has the middle of the face beyond it."""
+"""Smallest fraction of a find's box inside the box of a face's head, hair and ears included, and the find's longer side
+as a fraction of the face's at most, for a find that may be hair, an ear or a pair of glasses. It may also be somebody
+who looks out from behind the head, so that what it shows has to decide."""
 
 PART_MAX_SIDE = 0.6
 """Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye
@@ -118,18 +118,37 @@ def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np
     Returns:
         bool [F], True for a find beside another one that is so much larger that the find can be a part of it, and rates
         clearly higher: one that lies inside it (MIN_INSIDE, PART_MAX_SIDE, DOUBTFUL_RATING_RATIO), or with its middle
-        on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO) or on its head (ON_HEAD_MIN_INSIDE,
-        ON_HEAD_MAX_SIDE, DOUBTFUL_RATING_RATIO).
+        on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO).
     """
     sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
     inside, side, ratio = fraction_inside(boxes, boxes), sides[:, None] / sides[None], ratings[:, None] / ratings[None]
-    clearer, heads = ratio <= DOUBTFUL_RATING_RATIO, enlarged(boxes, HEAD_PER_FACE)
+    clearer = ratio <= DOUBTFUL_RATING_RATIO
     parts = (inside >= MIN_INSIDE) & (side <= PART_MAX_SIDE) & clearer
     parts |= middle_on(boxes, boxes) & (inside >= MIN_ON_FACE) & (side <= ON_FACE_MAX_SIDE) & clearer
-    on_head = middle_on(boxes, heads) & (fraction_inside(boxes, heads) >= ON_HEAD_MIN_INSIDE)
-    parts |= on_head & (side <= ON_HEAD_MAX_SIDE) & clearer
     result: NDArray[np.bool_] = parts.any(axis=1) & ~known
     return result
+
+
+def finds_on_heads(
+    boxes: NDArray[Any], ratings: NDArray[Any], certain: NDArray[np.bool_]
+) -> dict[int, NDArray[np.intp]]:
+    """Tell which finds may be parts of the head of a face that was found as well.
+
+    Args:
+        boxes: [F, 4 or more], one for each thing found.
+        ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
+        certain: bool [F], whether it is a face beyond doubt; such a find is never a part.
+
+    Returns:
+        By the number of each such find, the numbers of the faces on whose heads it lies (ON_HEAD_MIN_INSIDE, its middle
+        in the ellipse through the corners of the face's box) that rate clearly higher (DOUBTFUL_RATING_RATIO) and are
+        clearly larger (ON_HEAD_MAX_SIDE).
+    """
+    sides, heads = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1), enlarged(boxes, HEAD_PER_FACE)
+    on_head = middle_on(boxes, heads) & (fraction_inside(boxes, heads) >= ON_HEAD_MIN_INSIDE)
+    on_head &= (sides[:, None] <= ON_HEAD_MAX_SIDE * sides[None]) & ~certain[:, None]
+    on_head &= ratings[:, None] <= DOUBTFUL_RATING_RATIO * ratings[None]
+    return {int(find): np.flatnonzero(on_head[find]) for find in np.flatnonzero(on_head.any(axis=1))}
 
 
 def frames_of_faces(

@@ -317,22 +317,33 @@ def test_a_group_is_nobody_although_it_is_not_doubtful(people: float, wide: floa
     assert len(faces) == expected
 
 
-@pytest.mark.parametrize(("rating", "expected"), [(0.4, 1), (0.6, 1), (0.7, 2)])
-def test_what_lies_on_the_head_of_a_much_surer_face_is_a_part_of_it_unless_it_is_certain(
-    rating: float, expected: int
+@pytest.mark.parametrize(
+    ("rating", "without", "askew", "expected"),
+    [
+        pytest.param(0.6, 0.1, False, 1, id="gone without the face"),
+        pytest.param(0.6, 0.6, False, 2, id="still there"),
+        pytest.param(0.7, 0.1, False, 2, id="certain by itself"),
+        pytest.param(0.4, 0.4, False, 2, id="doubtful, but still there"),
+        pytest.param(0.4, 0.4, True, 1, id="doubtful, and turned otherwise than the face"),
+        pytest.param(0.4, 0.5, True, 2, id="turned otherwise, but surely there"),
+    ],
+)
+def test_a_find_on_the_head_of_a_much_surer_face_has_to_be_there_without_it(
+    rating: float, without: float, askew: bool, expected: int
 ) -> None:
     boxes = np.array([[100, 100, 200, 220, 0.95], [120, 60, 170, 110, rating]])
+    small = (UPRIGHT - UPRIGHT.mean(axis=0)) * 0.4 + (145, 85)
+    turned = (ASIDE - ASIDE.mean(axis=0)) * 0.4 + (145, 85)
+    finds = Finds(
+        boxes, np.stack([UPRIGHT, turned if askew else small]), np.zeros(2, int), np.zeros(2, bool), np.ones(2, bool)
+    )
 
     def look(views: Sequence[View]) -> list[NDArray[np.float64]]:
         return [boxes] * len(views)
 
-    faces = evidence.faces_among(
-        finds_of(boxes.tolist(), [0, 0]),
-        (View(640, 0.0),),
-        look,
-        lambda people, views: look(views),
-        640,
-        640,
-        threshold=0.3,
-    )
+    def look_without(people: Sequence[Detection], views: Sequence[View]) -> list[NDArray[np.float64]]:
+        assert [face.box[0] for face in people] == [100]
+        return [np.array([[120, 60, 170, 110, without]])] * len(views)
+
+    faces = evidence.faces_among(finds, (View(640, 0.0),), look, look_without, 640, 640, threshold=0.3)
     assert len(faces) == expected

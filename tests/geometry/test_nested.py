@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.geometry.nested import frames_of_faces, nested_finds, parts_of_faces
+from reverse_personalization.geometry.nested import finds_on_heads, frames_of_faces, nested_finds, parts_of_faces
 
 HEIGHT, WIDTH = 600, 900
 GROUP = (150.0, 50.0, 650.0, 500.0)
@@ -83,15 +83,15 @@ FACE, CHIN = (100.0, 100.0, 200.0, 220.0), (120.0, 160.0, 170.0, 215.0)
         pytest.param(CHIN, 0.8, False, False, id="as sure as the face"),
         pytest.param(CHIN, 0.5, True, False, id="known to be a face"),
         pytest.param((120.0, 180.0, 170.0, 240.0), 0.5, False, True, id="a chin with some neck"),
-        pytest.param((120.0, 200.0, 170.0, 260.0), 0.5, False, True, id="a neck"),
-        pytest.param((120.0, 50.0, 175.0, 105.0), 0.5, False, True, id="hair above the face"),
+        pytest.param((120.0, 200.0, 170.0, 260.0), 0.5, False, False, id="a neck"),
+        pytest.param((120.0, 50.0, 175.0, 105.0), 0.5, False, False, id="hair above the face"),
         pytest.param((110.0, 20.0, 165.0, 75.0), 0.5, False, False, id="somebody behind, seen above the head"),
         pytest.param((110.0, 35.0, 190.0, 115.0), 0.5, False, False, id="somebody larger behind, seen above the face"),
         pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, False, True, id="doubtful in a corner of its box"),
         pytest.param((102.0, 102.0, 122.0, 122.0), 0.5, True, False, id="a neighbour in a corner of its box"),
         pytest.param((50.0, 160.0, 105.0, 215.0), 0.5, False, False, id="somebody beside the face"),
         pytest.param((60.0, 160.0, 110.0, 215.0), 0.5, True, False, id="a known face at the ear"),
-        pytest.param((80.0, 160.0, 110.0, 195.0), 0.5, False, True, id="an ear"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.5, False, False, id="an ear"),
         pytest.param((55.0, 160.0, 90.0, 195.0), 0.5, False, False, id="somebody seen beside the head"),
         pytest.param((30.0, 120.0, 130.0, 220.0), 0.45, False, False, id="somebody large half behind it"),
         pytest.param((80.0, 160.0, 110.0, 195.0), 0.45, True, False, id="a known face at its edge"),
@@ -101,6 +101,23 @@ FACE, CHIN = (100.0, 100.0, 200.0, 220.0), (120.0, 160.0, 170.0, 215.0)
 def test_a_doubtful_find_inside_a_clear_face_is_a_part_of_it(part, rating, known, expected):
     parts = parts_of_faces(np.array([FACE, part]), np.array([0.9, rating]), np.array([True, known]))
     assert parts.tolist() == [False, expected]
+
+
+@pytest.mark.parametrize(
+    ("part", "rating", "certain", "expected"),
+    [
+        pytest.param((120.0, 200.0, 170.0, 260.0), 0.6, False, {1: [0]}, id="a neck"),
+        pytest.param((120.0, 50.0, 175.0, 105.0), 0.6, False, {1: [0]}, id="hair above the face"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.6, False, {1: [0]}, id="an ear"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.6, True, {}, id="certainly a face at the ear"),
+        pytest.param((80.0, 160.0, 110.0, 195.0), 0.8, False, {}, id="as sure as the face"),
+        pytest.param((55.0, 160.0, 90.0, 195.0), 0.6, False, {}, id="beside the head"),
+        pytest.param((110.0, 35.0, 200.0, 125.0), 0.6, False, {}, id="nearly as large as the face"),
+    ],
+)
+def test_a_smaller_find_on_the_head_of_a_surer_face_may_be_a_part_of_it(part, rating, certain, expected):
+    on = finds_on_heads(np.array([FACE, part]), np.array([0.9, rating]), np.array([True, certain]))
+    assert {find: faces.tolist() for find, faces in on.items()} == expected
 
 
 def test_a_find_of_two_people_is_nobody():
