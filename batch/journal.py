@@ -1,0 +1,282 @@
+"""What a batch has done and what it has left on servers, in a file that survives the end of the process at any moment.
+
+A job is one photograph, known by the sha256 of its bytes, under one digest of settings. A trace is something of ours on
+a server: a photograph or a run. Whatever may be left anywhere is written down before it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .codes import Outcome
+
+FILE = ".journal.sqlite"
+VERSION = 1
+
+OPEN, WRITING, DONE = "open", "writing", "done"
+"""States of a job: to be run; its files get their names; ended."""
+
+PHOTOGRAPH, RUN, FOLDER = "photograph", "run", "folder"
+"""Kinds of traces. A folder belongs to a ComfyUI that the command started."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS jobs (
+    photograph TEXT NOT NULL, settings TEXT NOT NULL, state TEXT NOT NULL, strikes INTEGER NOT NULL DEFAULT 0,
+    status TEXT, code TEXT, sentence TEXT, faces INTEGER,
+    number INTEGER UNIQUE, suffix TEXT, sha256 TEXT, report_sha256 TEXT,
+    PRIMARY KEY (photograph, settings)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS inputs (
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, photograph TEXT, present INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS traces (
+    server TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, active INTEGER NOT NULL, own INTEGER NOT NULL,
+    PRIMARY KEY (server, kind, name)) WITHOUT ROWID;
+"""
+
+
+class JournalError(RuntimeError):
+    """The journal cannot be used: another client works on the folder, or the file is damaged or from elsewhere."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a result: their number and what they hold.
+
+    Attributes:
+        number: in their names.
+        suffix: of the picture.
+        sha256: of the picture.
+        report_sha256: of the report.
+    """
+
+    number: int
+    suffix: str
+    sha256: str
+    report_sha256: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the journal holds of a job; `outcome` once its state is WRITING or DONE."""
+
+    photograph: str
+    state: str
+    strikes: int
+    outcome: Outcome | None
+    written: Written | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Something of ours on a server; `own` if the command started that server."""
+
+    server: str
+    kind: str
+    name: str
+    own: bool
+
+
+class Journal:
+    """The journal of an output folder, held by one process at a time. Threads may share it.
+
+    Args:
+        folder: exists.
+
+    Raises:
+        JournalError: another client holds it, or it cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / FILE
+        self._lock = threading.RLock()
+        try:
+            # It says which photograph became which picture.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._base = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
+            # The lock lasts as long as the process, however that ends.
+            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = FULL")
+            with self.together():
+                [version] = self._base.execute("PRAGMA user_version").fetchone()
+                if version not in (0, VERSION):
+                    raise JournalError(f"{path} is of version {version}; expected {VERSION}: use the pack that made it")
+                for statement in filter(str.strip, _TABLES.split(";")):
+                    self._base.execute(statement)
+                self._base.execute(f"PRAGMA user_version = {VERSION}")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise JournalError(f"{path} cannot be opened: {error}") from error
+            raise JournalError(
+                f"another client works on {folder}: wait for it to end, or choose another folder for --out"
+            ) from error
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise JournalError(f"{path} cannot be used as a journal: {error}; choose another folder") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._base.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Do several changes at once or none."""
+        with self._lock:
+            if self._base.in_transaction:
+                yield
+                return
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+            self._base.execute("COMMIT")
+
+    def _do(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        with self._lock:
+            return self._base.execute(statement, values).fetchall()
+
+    # Inputs
+
+    def inputs(self) -> dict[str, tuple[str, str | None, bool]]:
+        """Of every input ever given by name: its file's state, its photograph's sha256, whether it is still given."""
+        rows = self._do("SELECT name, state, photograph, present FROM inputs")
+        return {str(name): (str(state), _text(sha256), bool(present)) for name, state, sha256, present in rows}
+
+    def know(self, name: str, state: str, photograph: str | None) -> None:
+        """Remember an input and its photograph; None if it could not be read."""
+        self._do("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, 1)", name, state, photograph)
+
+    def removed(self, names: Iterable[str]) -> None:
+        """Remember that inputs are given no more."""
+        with self.together():
+            for name in names:
+                self._do("UPDATE inputs SET present = 0 WHERE name = ?", name)
+
+    # Jobs
+
+    def job(self, photograph: str, settings: str) -> Record:
+        """The job, which is added if it is new."""
+        with self.together():
+            self._do(
+                "INSERT OR IGNORE INTO jobs (photograph, settings, state) VALUES (?, ?, ?)", photograph, settings, OPEN
+            )
+            [found] = self._records("photograph = ? AND settings = ?", photograph, settings)
+            return found[1]
+
+    def jobs(self, settings: str) -> dict[str, Record]:
+        """All jobs under these settings by photograph."""
+        return {record.photograph: record for _, record in self._records("settings = ?", settings)}
+
+    def under_way(self) -> list[tuple[str, Record]]:
+        """Settings and record of each job whose files were getting their names when the process ended."""
+        return self._records("state = ?", WRITING)
+
+    def of_other_settings(self, settings: str) -> int:
+        """How many pictures were made under other settings."""
+        [[count]] = self._do("SELECT count(*) FROM jobs WHERE settings != ? AND number IS NOT NULL", settings)
+        return int(str(count))
+
+    def strike(self, photograph: str, settings: str) -> int:
+        """Count that a server died or hung with the job; returns how often by now."""
+        where = "WHERE photograph = ? AND settings = ?"
+        with self.together():
+            self._do(f"UPDATE jobs SET strikes = strikes + 1 {where}", photograph, settings)
+            [[strikes]] = self._do(f"SELECT strikes FROM jobs {where}", photograph, settings)
+        return int(str(strikes))
+
+    def writing(self, photograph: str, settings: str, outcome: Outcome, written: Written) -> None:
+        """Write down which files the job is about to get, before it gets them."""
+        self._do(
+            "UPDATE jobs SET state = ?, status = ?, code = ?, sentence = ?, faces = ?, number = ?, suffix = ?, "
+            "sha256 = ?, report_sha256 = ? WHERE photograph = ? AND settings = ?",
+            *(WRITING, outcome.status, outcome.code, outcome.sentence, outcome.faces),
+            *(written.number, written.suffix, written.sha256, written.report_sha256, photograph, settings),
+        )
+
+    def saved(self, photograph: str, settings: str) -> None:
+        """The files that `writing` named are there."""
+        self._do("UPDATE jobs SET state = ? WHERE photograph = ? AND settings = ?", DONE, photograph, settings)
+
+    def ended(self, photograph: str, settings: str, outcome: Outcome) -> None:
+        """The job ended without a picture."""
+        self._do(
+            "UPDATE jobs SET state = ?, status = ?, code = ?, sentence = ?, faces = ? "
+            "WHERE photograph = ? AND settings = ?",
+            *(DONE, outcome.status, outcome.code, outcome.sentence, outcome.faces, photograph, settings),
+        )
+
+    def again(self, photograph: str, settings: str) -> None:
+        """Forget how the job ended: it will run again."""
+        self._do(
+            "UPDATE jobs SET state = ?, strikes = 0, status = NULL, code = NULL, sentence = NULL, faces = NULL, "
+            "number = NULL, suffix = NULL, sha256 = NULL, report_sha256 = NULL WHERE photograph = ? AND settings = ?",
+            *(OPEN, photograph, settings),
+        )
+
+    def next_number(self) -> int:
+        """A number that no result has."""
+        [[highest]] = self._do("SELECT coalesce(max(number), 0) FROM jobs")
+        return int(str(highest)) + 1
+
+    def _records(self, where: str, *values: object) -> list[tuple[str, Record]]:
+        rows = self._do(
+            "SELECT settings, photograph, state, strikes, status, code, sentence, faces, number, suffix, sha256, "
+            f"report_sha256 FROM jobs WHERE {where}",
+            *values,
+        )
+        return [(str(row[0]), _record(row[1:])) for row in rows]
+
+    # Traces
+
+    def leave(self, trace: Trace) -> None:
+        """Write down that something is about to be on a server, for a job that runs."""
+        self._do("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, 1, ?)", *_row(trace), int(trace.own))
+
+    def abandon(self, traces: Iterable[Trace] | None = None) -> None:
+        """No job needs these traces, or any trace, any more: they are to be deleted."""
+        with self.together():
+            if traces is None:
+                self._do("UPDATE traces SET active = 0")
+            for trace in traces or ():
+                self._do("UPDATE traces SET active = 0 WHERE server = ? AND kind = ? AND name = ?", *_row(trace))
+
+    def gone(self, traces: Iterable[Trace]) -> None:
+        """Somebody has looked: these are not there any more."""
+        with self.together():
+            for trace in traces:
+                self._do("DELETE FROM traces WHERE server = ? AND kind = ? AND name = ?", *_row(trace))
+
+    def abandoned(self, server: str | None = None) -> list[Trace]:
+        """Traces that no job needs, on one server or on all."""
+        rows = self._do(
+            "SELECT server, kind, name, own FROM traces WHERE active = 0 AND server = coalesce(?, server)", server
+        )
+        return [Trace(str(address), str(kind), str(name), bool(own)) for address, kind, name, own in rows]
+
+    def traces(self) -> list[Trace]:
+        """All traces."""
+        rows = self._do("SELECT server, kind, name, own FROM traces")
+        return [Trace(str(address), str(kind), str(name), bool(own)) for address, kind, name, own in rows]
+
+
+def _row(trace: Trace) -> tuple[str, str, str]:
+    return trace.server, trace.kind, trace.name
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _record(row: Sequence[object]) -> Record:
+    photograph, state, strikes, status, code, sentence, faces, number, suffix, sha256, report = row
+    counted = None if faces is None else int(str(faces))
+    outcome = None if status is None else Outcome(str(status), str(code), str(sentence), counted)
+    written = None if number is None else Written(int(str(number)), str(suffix), str(sha256), str(report))
+    return Record(str(photograph), str(state), int(str(strikes)), outcome, written)
