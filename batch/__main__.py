@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -12,4 +13,6 @@ if not __package__:
 from batch.command_line import main
 
 if __name__ == "__main__":
+    # Who asks the process to end gets the same as for Ctrl+C: it cleans up first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -38,6 +38,26 @@ NOT_REACHED = "not_reached"
 NO_ROOM = "no_room"
 
 
+_CLASSES = {
+    "NoFaceError": "no_face",
+    "UnsafeFaceError": "unsafe_face",
+    "UnreadablePhotographError": UNREADABLE,
+    "NotKeptError": "not_kept",
+    "NotSavedError": "not_saved",
+    "MissingModelError": "missing_model",
+    "OutOfMemoryError": "out_of_memory",
+    "MemoryError": "out_of_memory",
+    "ValueError": "wrong_input",
+    "TypeError": "wrong_input",
+}
+
+
+def code_of(exception_type: str) -> str:
+    """The code of an error as ComfyUI reports it, by the name of its class."""
+    # Stands in for reverse_personalization.errors.code_of until that is here.
+    return _CLASSES.get(exception_type.rpartition(".")[2], FAILED)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a photograph.

@@ -43,7 +43,9 @@ class Source:
     @property
     def name(self) -> str:
         """How the caller knows it. Private."""
-        return f"{self.path}{INSIDE}{self.member}" if self.member else str(self.path)
+        name = f"{self.path}{INSIDE}{self.member}" if self.member else str(self.path)
+        # A name may hold bytes that are no text.
+        return name.encode("utf-8", "backslashreplace").decode()
 
     def state(self) -> str:
         """What differs as soon as the file is written again.

@@ -25,6 +25,9 @@ OPEN, WRITING, DONE = "open", "writing", "done"
 PHOTOGRAPH, RUN, FOLDER = "photograph", "run", "folder"
 """Kinds of traces. A folder belongs to a ComfyUI that the command started."""
 
+USED, LEFT, DELETED = "used", "left", "deleted"
+"""States of a trace: a job needs it; it is to be deleted; the server was told to, but nobody has looked since."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
     photograph TEXT NOT NULL, settings TEXT NOT NULL, state TEXT NOT NULL, strikes INTEGER NOT NULL DEFAULT 0,
@@ -34,7 +37,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE TABLE IF NOT EXISTS inputs (
     name TEXT PRIMARY KEY, state TEXT NOT NULL, photograph TEXT, present INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS traces (
-    server TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, active INTEGER NOT NULL, own INTEGER NOT NULL,
+    server TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, own INTEGER NOT NULL,
     PRIMARY KEY (server, kind, name)) WITHOUT ROWID;
 """
 
@@ -85,18 +88,19 @@ class Journal:
     """The journal of an output folder, held by one process at a time. Threads may share it.
 
     Args:
-        folder: exists.
+        folder: exists; None for an empty journal that is kept nowhere.
 
     Raises:
         JournalError: another client holds it, or it cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / FILE
+    def __init__(self, folder: Path | None) -> None:
+        path: Path | str = ":memory:" if folder is None else folder / FILE
         self._lock = threading.RLock()
         try:
             # It says which photograph became which picture.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            if folder is not None:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._base = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
             # The lock lasts as long as the process, however that ends.
             self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -137,6 +141,16 @@ class Journal:
                 self._base.execute("ROLLBACK")
                 raise
             self._base.execute("COMMIT")
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Take back all changes at the end."""
+        with self._lock:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                self._base.execute("ROLLBACK")
 
     def _do(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         with self._lock:
@@ -237,15 +251,19 @@ class Journal:
 
     def leave(self, trace: Trace) -> None:
         """Write down that something is about to be on a server, for a job that runs."""
-        self._do("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, 1, ?)", *_row(trace), int(trace.own))
+        self._do("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?)", *_row(trace), USED, int(trace.own))
 
-    def abandon(self, traces: Iterable[Trace] | None = None) -> None:
-        """No job needs these traces, or any trace, any more: they are to be deleted."""
-        with self.together():
-            if traces is None:
-                self._do("UPDATE traces SET active = 0")
-            for trace in traces or ():
-                self._do("UPDATE traces SET active = 0 WHERE server = ? AND kind = ? AND name = ?", *_row(trace))
+    def abandon(self, traces: Iterable[Trace]) -> None:
+        """No job needs these traces any more: they are to be deleted."""
+        self._turn(traces, LEFT)
+
+    def abandon_all(self) -> None:
+        """No job runs."""
+        self._do("UPDATE traces SET state = ? WHERE state = ?", LEFT, USED)
+
+    def deleted(self, traces: Iterable[Trace]) -> None:
+        """The server was told to delete these."""
+        self._turn(traces, DELETED)
 
     def gone(self, traces: Iterable[Trace]) -> None:
         """Somebody has looked: these are not there any more."""
@@ -253,16 +271,22 @@ class Journal:
             for trace in traces:
                 self._do("DELETE FROM traces WHERE server = ? AND kind = ? AND name = ?", *_row(trace))
 
-    def abandoned(self, server: str | None = None) -> list[Trace]:
-        """Traces that no job needs, on one server or on all."""
-        rows = self._do(
-            "SELECT server, kind, name, own FROM traces WHERE active = 0 AND server = coalesce(?, server)", server
-        )
-        return [Trace(str(address), str(kind), str(name), bool(own)) for address, kind, name, own in rows]
+    def left(self, server: str) -> list[Trace]:
+        """Traces on a server that are to be deleted."""
+        return self._traces("server = ? AND state = ?", server, LEFT)
 
     def traces(self) -> list[Trace]:
-        """All traces."""
-        rows = self._do("SELECT server, kind, name, own FROM traces")
+        """All traces of which nobody has seen that they are gone."""
+        return self._traces("1")
+
+    def _turn(self, traces: Iterable[Trace], state: str) -> None:
+        with self.together():
+            for trace in traces:
+                where = "WHERE server = ? AND kind = ? AND name = ?"
+                self._do(f"UPDATE traces SET state = ? {where}", state, *_row(trace))
+
+    def _traces(self, where: str, *values: object) -> list[Trace]:
+        rows = self._do(f"SELECT server, kind, name, own FROM traces WHERE {where}", *values)
         return [Trace(str(address), str(kind), str(name), bool(own)) for address, kind, name, own in rows]
 
 

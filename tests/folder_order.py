@@ -11,6 +11,7 @@ ORDER = (
     ("reverse_personalization/geometry",),
     ("reverse_personalization/method",),
     ("reverse_personalization/assurance",),
+    ("batch",),
     ("host",),
     ("nodes",),
     (".",),

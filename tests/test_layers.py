@@ -16,7 +16,7 @@ from harness.environment import ROOT
 from tests.folder_order import ROWS
 from tests.imports import Import, imports_of
 
-PRODUCT = ("reverse_personalization", "host", "nodes", "js", "__init__.py", "install.py")
+PRODUCT = ("reverse_personalization", "batch", "host", "nodes", "js", "__init__.py", "install.py")
 """What users install. It imports nothing of the rest, which is there for development."""
 
 SHARED_BY_NODES = ("__init__.py", "sockets.py", "inputs.py", "checks.py")

@@ -1,0 +1,187 @@
+"""The command's options, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import doctor, summary
+from .client import Client
+from .codes import BLOCKED, FAILED
+from .inputs import InputError, Source, find
+from .journal import FILE, Journal, JournalError
+from .overrides import SHORT, override
+from .own_server import OwnServer, OwnServerError, comfyui_folder
+from .run import Batch, Options
+from .workflow import DEFAULT, Prepared, WorkflowError, prepare, read
+
+EXIT_CODES = """\
+exit codes: 0 every input is anonymised or covered; 1 some are blocked; 2 the command line is wrong; 3 some failed;
+4 --doctor found something missing; 130 interrupted. docs/batch.md tells more.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="batch",
+        description=(
+            "Anonymises many photographs. A run can be ended at any moment, even by force; the same command goes on "
+            "where it was. Nothing of an original is written to a server's disk."
+        ),
+        epilog=EXIT_CODES,
+    )
+    made.add_argument("inputs", nargs="*", metavar="IN", help="file, folder, pattern, @LIST of paths, or .tar shard")
+    made.add_argument("--out", type=Path, metavar="DIR", help="folder for the results; private, see docs/batch.md")
+    made.add_argument("--workflow", type=Path, default=DEFAULT, metavar="FILE", help="in API format (group-photo)")
+    made.add_argument(
+        "--set", action="append", default=[], metavar="NODE.INPUT=VALUE", help="by id, class or title; repeatable"
+    )
+    for option in SHORT:
+        made.add_argument(f"--{option.replace('_', '-')}", metavar="NAME", help=f"sets every {SHORT[option]}")
+    servers = made.add_argument_group("servers")
+    servers.add_argument(
+        "--server", action="append", default=[], metavar="URL", help="running ComfyUI; repeatable. Else one is started"
+    )
+    servers.add_argument(
+        "--comfyui-args", default="", metavar='"ARGS"', help="for the ComfyUI that is started; write --comfyui-args=..."
+    )
+    servers.add_argument("--in-flight", type=_at_least_one, default=2, metavar="N", help="jobs a server has (2)")
+    servers.add_argument("--timeout", type=_seconds, default=1800.0, metavar="S", help="of a job from its start (1800)")
+    servers.add_argument(
+        "--answer-within", type=_seconds, default=60.0, metavar="S", help="else a server counts as hung (60)"
+    )
+    servers.add_argument("--give-up", type=_seconds, default=600.0, metavar="S", help="without any server (600)")
+    made.add_argument(
+        "--retry", action="append", default=[], choices=(BLOCKED, FAILED), help="run these again; repeatable"
+    )
+    made.add_argument("--originals-in-sheet", action="store_true", help="show originals in the contact sheet")
+    made.add_argument("--names-in-sheet", action="store_true", help="name the inputs in the contact sheet")
+    made.add_argument("--json", action="store_true", help="print the counts as a last line of JSON")
+    made.add_argument("--quiet", action="store_true", help="show no progress")
+    other = made.add_mutually_exclusive_group()
+    other.add_argument("--doctor", action="store_true", help="see whether the servers can do it, and do nothing")
+    other.add_argument("--dry-run", action="store_true", help="say what there is to do, and do nothing")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    made = parser()
+    options = made.parse_args(arguments)
+    try:
+        prepared = prepare(override(read(options.workflow), options.set, {key: getattr(options, key) for key in SHORT}))
+        if options.doctor:
+            return _examine(options, prepared)
+        if options.out is None or not options.inputs:
+            made.error("expected IN... and --out DIR: the photographs, and a folder for the results")
+        if options.out.exists() and not options.out.is_dir():
+            made.error(f"--out {options.out} is a file; expected a folder, or a name for a new one")
+        sources = find(options.inputs, options.out)
+    except (WorkflowError, InputError) as error:
+        made.error(str(error))
+    try:
+        if options.dry_run:
+            return _plan(options, prepared, sources)
+        return _run(options, prepared, sources)
+    except KeyboardInterrupt:
+        print("interrupted: run the same command to go on", file=sys.stderr)
+        return summary.INTERRUPTED
+    except (JournalError, OwnServerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return summary.SOME_FAILED
+    except OSError as error:
+        print(
+            f"error: the results cannot be written: {error}. Make room in --out or choose another folder, and run the "
+            "command again; it goes on where it was",
+            file=sys.stderr,
+        )
+        return summary.SOME_FAILED
+
+
+def _run(options: argparse.Namespace, prepared: Prepared, sources: list[Source]) -> int:
+    options.out.mkdir(parents=True, exist_ok=True)
+    journal = Journal(options.out)
+    try:
+        done = Batch(_batch_options(options), prepared, sources, journal).run()
+    finally:
+        journal.close()
+    print(done.text())
+    if options.json:
+        print(done.line(), flush=True)
+    return done.exit_code()
+
+
+def _plan(options: argparse.Namespace, prepared: Prepared, sources: list[Source]) -> int:
+    """Say what a run would do; nothing is written."""
+    journal = Journal(options.out if (options.out / FILE).is_file() else None)
+    try:
+        with journal.undone():
+            found = Batch(_batch_options(options), prepared, sources, journal).look()
+    finally:
+        journal.close()
+    print(f"{len(found.photographs)} inputs, {len(found.jobs)} photographs to run, {found.done} inputs done")
+    lines = summary.named(found.new, "new") + summary.named(found.replaced, "replaced since the last run")
+    lines += summary.named(found.removed, "no longer among the inputs")
+    lines += summary.named(found.lost, "whose result is not there any more")
+    lines += summary.named(list(found.unreadable), "that cannot be read")
+    lines += [f"{found.duplicates} show a photograph that another input shows"] if found.duplicates else []
+    print("\n".join(lines))
+    return summary.OK
+
+
+def _batch_options(options: argparse.Namespace) -> Options:
+    return Options(
+        folder=options.out,
+        servers=list(dict.fromkeys(url.rstrip("/") for url in options.server)),
+        comfyui_arguments=shlex.split(options.comfyui_args),
+        in_flight=options.in_flight,
+        timeout=options.timeout,
+        answer_within=options.answer_within,
+        give_up=options.give_up,
+        retry=frozenset(options.retry),
+        originals_in_sheet=options.originals_in_sheet,
+        names_in_sheet=options.names_in_sheet,
+        quiet=options.quiet,
+    )
+
+
+def _examine(options: argparse.Namespace, prepared: Prepared) -> int:
+    """Say what servers lack; starts a ComfyUI if none is named."""
+    bad = doctor.recognisers(prepared)
+    good: list[str] = []
+    own: OwnServer | None = None
+    try:
+        clients = {url: Client(url, options.answer_within) for url in options.server}
+        if not clients:
+            own = OwnServer(comfyui_folder(), shlex.split(options.comfyui_args), lambda _: None)
+            own.start(lambda: False)
+            clients = {"our own ComfyUI": Client(own.url, options.answer_within)}
+        for name, client in clients.items():
+            there, missing = doctor.examine(client, prepared, name)
+            good += there
+            bad += missing
+    except OwnServerError as error:
+        bad.append(str(error))
+    finally:
+        if own is not None:
+            own.stop()
+    print("\n".join([*good, *(f"missing: {line}" for line in bad)]))
+    return summary.NOT_READY if bad else summary.OK
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected at least 1")
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0 seconds")
+    return seconds

@@ -1,0 +1,212 @@
+"""One page that shows all results and what became of every face: self-contained, and without a name or an original.
+
+Pictures are data URIs, so that the page can be moved; many results are split into several pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from . import outputs
+from .codes import STATUSES
+from .manifest import Entry
+
+STEM = "contact-sheet"
+LONGEST_SIDE = 320
+"""Pixels of a thumbnail."""
+
+RESULTS_A_PAGE = 2000
+QUALITY = 80
+
+_STYLE = """
+body{font:14px/1.4 system-ui,sans-serif;margin:2em;background:#fafafa;color:#222}
+main{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:1em}
+figure{margin:0;padding:.6em;background:#fff;border:1px solid #ddd;border-radius:6px}
+img{max-width:100%;display:block;margin-bottom:.4em}
+table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}
+.anonymised{color:#176b2c}.covered{color:#7a5a00}.blocked,.failed{color:#a01818}
+ul{margin:.2em 0;padding-left:1.2em}pre{white-space:pre-wrap}
+"""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is shown.
+
+    Attributes:
+        folder: of the batch.
+        original: reads an input's photograph by its sha256, or None to show no original.
+        names: whether inputs are named.
+        results_a_page: how many.
+    """
+
+    folder: Path
+    original: Callable[[str], bytes] | None = None
+    names: bool = False
+    results_a_page: int = RESULTS_A_PAGE
+
+    def write(self, entries: Sequence[Entry]) -> list[Path]:
+        """Write the pages, and remove those of an earlier sheet that had more.
+
+        Args:
+            entries: what became of each input.
+
+        Returns:
+            The pages.
+        """
+        shown = _by_result(entries)
+        count = max(1, -(-len(shown) // self.results_a_page))
+        paths = [self.folder / page_name(number) for number in range(1, count + 1)]
+        for number, path in enumerate(paths):
+            part = shown[number * self.results_a_page :][: self.results_a_page]
+            content = "".join(self._page(part, entries, number + 1, count))
+            outputs.replace_private(path, content.encode())
+        for extra in self.folder.glob(f"{STEM}-*.html"):
+            if extra not in paths:
+                extra.unlink()
+        return paths
+
+    def _page(self, shown: Sequence[list[Entry]], entries: Sequence[Entry], page: int, pages: int) -> Iterator[str]:
+        yield (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Anonymised photographs</title>'
+            f"<style>{_STYLE}</style></head><body><h1>Anonymised photographs</h1>"
+        )
+        if pages > 1:
+            links = (f'<a href="{page_name(n)}">{n}</a>' if n != page else f"<b>{n}</b>" for n in range(1, pages + 1))
+            yield f"<nav>Page {' '.join(links)}</nav>"
+        reports = [self._report(same[0]) for same in shown]
+        if page == 1:
+            yield _counts(entries)
+            yield _without_picture(entries, self.names)
+        yield _made_with(reports)
+        yield "<main>"
+        for same, report in zip(shown, reports, strict=True):
+            yield self._figure(same, report)
+        yield "</main></body></html>\n"
+
+    def _figure(self, same: list[Entry], report: Mapping[str, Any]) -> str:
+        entry = same[0]
+        assert entry.written is not None
+        name = outputs.picture_name(entry.written)
+        parts = ["<figure>", self._thumbnail(lambda: (self.folder / name).read_bytes(), name)]
+        if self.original is not None and entry.photograph is not None:
+            original, sha256 = self.original, entry.photograph
+            parts.append(self._thumbnail(lambda: original(sha256), "original"))
+        status = entry.outcome.status
+        shared = f", for {len(same)} inputs" if len(same) > 1 else ""
+        parts.append(f'<b class="{status}">{status}</b> {html.escape(name)}{shared}')
+        if entry.outcome.code != status:
+            parts.append(f"<br>{html.escape(entry.outcome.code)}: {html.escape(entry.outcome.sentence)}")
+        if self.names:
+            parts += [f"<br>{html.escape(one.name)}" for one in same]
+        parts.append(_list(map(_face, range(1, 1 + len(report.get("faces", ()))), report.get("faces", ()))))
+        parts.append(_list(f"a person decided: {html.escape(str(one['decision']))}" for one in _decisions(report)))
+        parts.append("</figure>")
+        return "".join(parts)
+
+    def _report(self, entry: Entry) -> Mapping[str, Any]:
+        assert entry.written is not None
+        try:
+            report = json.loads((self.folder / outputs.report_name(entry.written)).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            # Somebody took it away after the run; the picture is shown all the same.
+            return {}
+        return report if isinstance(report, dict) else {}
+
+    def _thumbnail(self, read: Callable[[], bytes], what: str) -> str:
+        try:
+            return f'<img alt="{html.escape(what)}" src="{thumbnail(read())}">'
+        except (OSError, ValueError, Image.DecompressionBombError):
+            return f"<p>{html.escape(what)} cannot be shown</p>"
+
+
+def page_name(number: int) -> str:
+    """The file name of a page, counted from 1."""
+    return f"{STEM}.html" if number == 1 else f"{STEM}-{number}.html"
+
+
+def thumbnail(content: bytes) -> str:
+    """A picture as a small JPEG without metadata, in a data URI.
+
+    Args:
+        content: of its file.
+
+    Raises:
+        OSError, ValueError: Pillow cannot read it.
+    """
+    with Image.open(io.BytesIO(content)) as opened:
+        opened.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
+        small = ImageOps.exif_transpose(opened).convert("RGB")
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    written = io.BytesIO()
+    small.save(written, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"
+
+
+def _by_result(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """The inputs of each picture, in the order of the pictures' numbers."""
+    groups: dict[int, list[Entry]] = {}
+    for entry in entries:
+        if entry.written is not None:
+            groups.setdefault(entry.written.number, []).append(entry)
+    return [group for _, group in sorted(groups.items())]
+
+
+def _counts(entries: Sequence[Entry]) -> str:
+    present = [entry for entry in entries if not entry.removed]
+    rows = [(one, sum(entry.outcome.status == one for entry in present)) for one in STATUSES]
+    cells = "".join(f'<tr><td class="{one}">{one}</td><td>{count}</td></tr>' for one, count in rows)
+    return f"<table><tr><th>inputs</th><th>{len(present)}</th></tr>{cells}</table>"
+
+
+def _without_picture(entries: Sequence[Entry], names: bool) -> str:
+    rows = []
+    for number, entry in enumerate(entries, start=1):
+        if entry.written is None:
+            cells = [entry.name if names else f"line {number} of the manifest", entry.outcome.status]
+            cells += [entry.outcome.code, entry.outcome.sentence]
+            rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+    if not rows:
+        return ""
+    return "<h2>Without a picture</h2><table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+
+
+def _made_with(reports: Sequence[Mapping[str, Any]]) -> str:
+    """Settings and models, each variant once."""
+    variants: dict[str, int] = {}
+    for report in reports:
+        said = {key: report[key] for key in ("settings", "models", "check", "software", "created_by") if key in report}
+        if said:
+            text = json.dumps(said, indent=1, ensure_ascii=False)
+            variants[text] = variants.get(text, 0) + 1
+    return "".join(
+        f"<details><summary>Settings and models of {count} pictures</summary><pre>{html.escape(text)}</pre></details>"
+        for text, count in variants.items()
+    )
+
+
+def _face(number: int, face: Mapping[str, Any]) -> str:
+    words = [f"face {number}: {face.get('status', '?')}"]
+    if face.get("similarity") is not None:
+        words.append(f"similarity {face['similarity']}")
+    if face.get("cover"):
+        words.append(f"cover {face['cover']}")
+    return html.escape(", ".join(words))
+
+
+def _decisions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in report.get("decisions", ()) if isinstance(one, dict) and "decision" in one]
+
+
+def _list(items: Iterable[str]) -> str:
+    lines = "".join(f"<li>{item}</li>" for item in items)
+    return f"<ul>{lines}</ul>" if lines else ""

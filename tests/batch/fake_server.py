@@ -1,0 +1,298 @@
+"""A server that answers like ComfyUI with this pack, without models: what a photograph says decides what becomes of it.
+
+A photograph is a PNG with a text chunk "does": "anonymised" and the like, "hang", "poison" (the server dies),
+"slow" and a number of seconds, or the name of an error's class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, PngImagePlugin
+
+FACES = {"anonymised": 2, "covered": 1, "unhandled": 1, "no_face": 0}
+INPUTS = {"required": {"images": ["IMAGE", {}]}, "optional": {"destination": [["output folder", "memory"], {}]}}
+
+
+def photograph(does: str = "anonymised", shade: int = 0) -> bytes:
+    """A photograph; another shade makes another one."""
+    said = PngImagePlugin.PngInfo()
+    said.add_text("does", does)
+    written = io.BytesIO()
+    Image.new("RGB", (16, 12), (shade % 256, shade // 256, 99)).save(written, "PNG", pnginfo=said)
+    return written.getvalue()
+
+
+def result_of(content: bytes) -> bytes:
+    """What the server makes of a photograph: its negative, without the text."""
+    with Image.open(io.BytesIO(content)) as image:
+        negative = image.convert("RGB").point(lambda value: 255 - value)
+    written = io.BytesIO()
+    negative.save(written, "PNG")
+    return written.getvalue()
+
+
+class FakeServer:
+    """A server on a port of this machine that can die, hang and come back.
+
+    Attributes:
+        photographs, results, history: what is in its memory.
+        runs: the photographs that it has ended work on, in order, one for each run.
+        fails: paths, as regular expressions, that answer with HTTP 500, and how often.
+        hung: set while no request is answered.
+    """
+
+    def __init__(self) -> None:
+        self.photographs: dict[str, bytes] = {}
+        self.results: dict[str, bytes] = {}
+        self.history: dict[str, Any] = {}
+        self.pending: list[tuple[str, dict[str, Any]]] = []
+        self.running: str | None = None
+        self.runs: list[bytes] = []
+        self.graphs: list[dict[str, Any]] = []
+        self.uploads: list[str] = []
+        self.requests: list[str] = []
+        self.fails: dict[str, int] = {}
+        self.hung = threading.Event()
+        self.interrupted = threading.Event()
+        self.ignores_interrupts = False
+        self.freed = 0
+        self.nodes: dict[str, Any] = {"ReverseIdentitySaveImage": {"input": INPUTS}}
+        self.most_photographs = 100
+        self.deaths = 0
+        self.lock = threading.RLock()
+        self._port = 0
+        self._server: ThreadingHTTPServer | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start, with nothing in memory."""
+        self.photographs, self.results, self.history, self.pending, self.running = {}, {}, {}, [], None
+        handler = type("Handler", (_Handler,), {"fake": self})
+        server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
+        server.daemon_threads = True
+        server.block_on_close = False
+        self._server, self._port = server, server.server_port
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(target=self._work, args=(server,), daemon=True).start()
+
+    def die(self) -> None:
+        """Stop answering and forget everything."""
+        server, self._server = self._server, None
+        self.deaths += 1
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+    @property
+    def alive(self) -> bool:
+        return self._server is not None
+
+    def leftovers(self) -> list[str]:
+        """What there still is of anybody's jobs."""
+        return [*self.photographs, *self.results, *self.history, *(run for run, _ in self.pending)]
+
+    def _work(self, server: ThreadingHTTPServer) -> None:
+        while self._server is server:
+            with self.lock:
+                run, graph = self.pending.pop(0) if self.pending else ("", {})
+                self.running = run or None
+                self.interrupted.clear()
+            if not run:
+                time.sleep(0.005)
+                continue
+            entry = self._run(graph, server)
+            with self.lock:
+                if self._server is server:
+                    self.history[run] = entry
+                self.running = None
+
+    def _run(self, graph: dict[str, Any], server: ThreadingHTTPServer) -> dict[str, Any]:
+        [loader] = [node for node in graph.values() if node["class_type"] == "ReverseIdentityLoadPhotograph"]
+        [saver] = [key for key, node in graph.items() if node["class_type"] == "ReverseIdentitySaveImage"]
+        content = self.photographs.get(loader["inputs"]["image"], b"")
+        if not content:
+            return _error("reverse_personalization.NotKeptError", "not in memory")
+        with Image.open(io.BytesIO(content)) as image:
+            does = image.text["does"]
+        if does == "poison":
+            self.die()
+            return {}
+        patience = float(does.split()[1]) if does.startswith("slow") else 1e9 if does == "hang" else 0.0
+        end = time.monotonic() + patience
+        while time.monotonic() < end and self._server is server:
+            if self.interrupted.is_set() and not self.ignores_interrupts:
+                return {"status": {"messages": [["execution_interrupted", {}]]}, "outputs": {}}
+            time.sleep(0.005)
+        self.runs.append(content)
+        if does.endswith("Error"):
+            return _error(f"reverse_personalization.{does}", f"nothing was saved: {does}")
+        status = does if does in FACES else "anonymised"
+        picture = result_of(content)
+        token = uuid.uuid4().hex
+        with self.lock:
+            self.results[token] = picture
+        sha256 = hashlib.sha256(picture).hexdigest()
+        file = {"token": token, "media_type": "image/png", "suffix": ".png", "sha256": sha256}
+        result = {"file": file, "status": status, "faces": [], "report": _report(status, sha256)}
+        return {"status": {"status_str": "success", "messages": []}, "outputs": {saver: {"anonymised": [result]}}}
+
+
+def _error(kind: str, message: str) -> dict[str, Any]:
+    details = {"exception_type": kind, "exception_message": message, "node_id": "14", "node_type": "x"}
+    return {"status": {"messages": [["execution_start", {}], ["execution_error", details]]}, "outputs": {}}
+
+
+def _report(status: str, sha256: str) -> dict[str, Any]:
+    faces = [{"status": status, "similarity": 0.12, "cover": None}] * FACES[status]
+    decisions = [{"decision": "drawn by a person", "box": [1, 2, 3, 4]}] if status == "covered" else []
+    models = {"buffalo_l": "ab" * 32}
+    return {"file": {"sha256": sha256}, "faces": faces, "models": models, "settings": [], "decisions": decisions}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeServer
+    protocol_version = "HTTP/1.1"
+    # Otherwise every answer waits for the client's acknowledgement.
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+    def handle(self) -> None:
+        # Clients that are killed hang up.
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
+    def do_GET(self) -> None:
+        self._answer("GET")
+
+    def do_POST(self) -> None:
+        self._answer("POST")
+
+    def do_DELETE(self) -> None:
+        self._answer("DELETE")
+
+    def _answer(self, method: str) -> None:
+        fake = self.fake
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fake.requests.append(f"{method} {self.path}")
+        while fake.hung.is_set() and fake.alive:
+            time.sleep(0.01)
+        for pattern in [pattern for pattern, left in fake.fails.items() if left and re.search(pattern, self.path)]:
+            fake.fails[pattern] -= 1
+            self._send(500, {"error": "told to fail"})
+            return
+        if not fake.alive:
+            self.close_connection = True
+            return
+        with fake.lock:
+            code, answer = self._reply(method, self.path.strip("/").split("/"), body)
+        self._send(code, answer)
+
+    def _reply(self, method: str, path: list[str], body: bytes) -> tuple[int, Any]:
+        fake = self.fake
+        match method, *path:
+            case "POST", "reverse_personalization", "photographs":
+                if len(fake.photographs) >= fake.most_photographs:
+                    return 507, {"error": "no room"}
+                if len(body) > 1 << 20:
+                    return 413, {"error": "too large"}
+                name = f"photograph-{uuid.uuid4().hex}"
+                fake.photographs[name] = body
+                fake.uploads.append(name)
+                return 200, {"name": name}
+            case "GET", "reverse_personalization", "photographs", name:
+                return 200, {"kept": name in fake.photographs}
+            case "DELETE", "reverse_personalization", "photographs", name:
+                fake.photographs.pop(name, None)
+                return 204, None
+            case "GET", "reverse_personalization", "results", token:
+                return (200, fake.results[token]) if token in fake.results else (404, {"error": "gone"})
+            case "DELETE", "reverse_personalization", "results", token:
+                fake.results.pop(token, None)
+                return 204, None
+            case "GET", "object_info", kind:
+                return 200, {kind: fake.nodes[kind]} if kind in fake.nodes else {}
+            case "GET", "object_info":
+                return 200, fake.nodes
+            case "GET", "system_stats":
+                device = {"name": "cpu", "vram_free": 2**31, "vram_total": 2**32}
+                return 200, {"system": {"comfyui_version": "0.30.0"}, "devices": [device]}
+            case "GET", "queue":
+                running = [[0, fake.running, {}]] if fake.running else []
+                return 200, {"queue_running": running, "queue_pending": [[1, run, {}] for run, _ in fake.pending]}
+            case "GET", "history":
+                return 200, fake.history
+            case "GET", "history", run:
+                return 200, {run: fake.history[run]} if run in fake.history else {}
+        return self._command(path, json.loads(body or b"{}"))
+
+    def _command(self, path: list[str], said: dict[str, Any]) -> tuple[int, Any]:
+        fake = self.fake
+        match path:
+            case ["prompt"]:
+                fake.graphs.append(said["prompt"])
+                if missing := [key for key, node in said["prompt"].items() if "absent" in node["inputs"].values()]:
+                    error = {"message": "Value not in list", "details": "absent"}
+                    nodes = {key: {"class_type": "x", "errors": [error]} for key in missing}
+                    return 400, {"error": {"message": "Prompt outputs failed validation"}, "node_errors": nodes}
+                fake.pending.append((said["prompt_id"], said["prompt"]))
+                return 200, {"prompt_id": said["prompt_id"]}
+            case ["queue"]:
+                fake.pending = [one for one in fake.pending if one[0] not in said["delete"]]
+            case ["history"]:
+                for run in said["delete"]:
+                    fake.history.pop(run, None)
+            case ["interrupt"]:
+                if fake.running == said["prompt_id"]:
+                    fake.interrupted.set()
+            case ["free"]:
+                fake.freed += 1
+            case _:
+                return 404, {"error": "no such place"}
+        return 200, None
+
+    def _send(self, code: int, answer: Any) -> None:
+        content = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextlib.contextmanager
+def fake_servers(count: int) -> Iterator[list[FakeServer]]:
+    """Servers for the length of a `with` block."""
+    servers = [FakeServer() for _ in range(count)]
+    try:
+        yield servers
+    finally:
+        for server in servers:
+            server.die()
+
+
+def write_photographs(folder: Path, *does: str) -> list[Path]:
+    """Photographs in a folder, each another one, under names that must not show up anywhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, what in enumerate(does):
+        path = folder / f"Alice Smith {number}.png"
+        path.write_bytes(photograph(what, number))
+        paths.append(path)
+    return paths
