@@ -30,7 +30,7 @@ def results_of(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def tokens_of(entry: Mapping[str, Any]) -> list[str]:
     """Tokens of the results of a run that are in the server's memory."""
-    files = [one.get("file", {}) for one in results_of(entry)]
+    files = [one.get("file") or {} for one in results_of(entry)]
     return [str(file["token"]) for file in files if "token" in file]
 
 

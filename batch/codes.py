@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reverse_personalization.errors import CODES, OUT_OF_MEMORY
+
 ANONYMISED, COVERED, BLOCKED, FAILED = STATUSES = ("anonymised", "covered", "blocked", "failed")
 """How an input ends, best first."""
+
+INTERRUPTED = "interrupted"
 
 SAVED = (ANONYMISED, COVERED)
 """Statuses of inputs that have a picture."""
 
-BLOCKING = frozenset({"no_face", "unsafe_face"})
+BLOCKING = frozenset({CODES["NoFaceError"], CODES["UnsafeFaceError"]})
 """Codes of errors with which the pack refuses to save a picture."""
 
-PASSING = frozenset({"not_kept", "not_saved", "out_of_memory", "interrupted"})
+PASSING = frozenset({CODES["NotKeptError"], CODES["NotSavedError"], OUT_OF_MEMORY, INTERRUPTED})
 """Codes of errors that another try, or another server, may not meet."""
 
-UNUSABLE = frozenset({"missing_model", "damaged_model"})
+UNUSABLE = frozenset({CODES["MissingModelError"], CODES["AdapterFileError"]})
 """Codes of errors that every photograph meets on that server."""
 
 SAVED_CODES = {
@@ -27,7 +31,8 @@ SAVED_CODES = {
 }
 """Status and sentence of what Save Anonymized Image says of a saved picture; its word is the code."""
 
-UNREADABLE = "unreadable_photograph"
+NOT_KEPT = CODES["NotKeptError"]
+UNREADABLE = CODES["UnreadablePhotographError"]
 CHANGED = "changed"
 TOO_LARGE = "too_large"
 SERVER_DIED = "server_died"
@@ -36,26 +41,8 @@ WRONG_ANSWER = "wrong_answer"
 NO_SERVER = "no_server"
 NOT_REACHED = "not_reached"
 NO_ROOM = "no_room"
-
-
-_CLASSES = {
-    "NoFaceError": "no_face",
-    "UnsafeFaceError": "unsafe_face",
-    "UnreadablePhotographError": UNREADABLE,
-    "NotKeptError": "not_kept",
-    "NotSavedError": "not_saved",
-    "MissingModelError": "missing_model",
-    "OutOfMemoryError": "out_of_memory",
-    "MemoryError": "out_of_memory",
-    "ValueError": "wrong_input",
-    "TypeError": "wrong_input",
-}
-
-
-def code_of(exception_type: str) -> str:
-    """The code of an error as ComfyUI reports it, by the name of its class."""
-    # Stands in for reverse_personalization.errors.code_of until that is here.
-    return _CLASSES.get(exception_type.rpartition(".")[2], FAILED)
+NO_FACE = "no_face"
+UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reverse_personalization.errors import code_of
+
 from . import codes, outputs
 from .cleaning import clean, results_of, wait_until_let_go
 from .client import (
@@ -153,7 +155,7 @@ class Runner:
             client.queue(self.prepared.on(name), run)
         except RejectedError as error:
             if error.nodes == (self.prepared.loader,):
-                raise _PassingError("not_kept", f"the server lost the photograph: {error}") from error
+                raise _PassingError(codes.NOT_KEPT, f"the server lost the photograph: {error}") from error
             server.drop(f"{server.name} does not take the workflow: {error}")
             raise PutBackError from error
         server.sent(job.photograph)
@@ -209,8 +211,14 @@ class Runner:
             if event == "execution_error":
                 return self._refused(job, server, details)
             if event == "execution_interrupted":
-                raise _PassingError("interrupted", "somebody interrupted it on the server")
+                raise _PassingError(codes.INTERRUPTED, "somebody interrupted it on the server")
         results = results_of(entry)
+        if not results and self.prepared.asks():
+            sentence = "Embed Faces asks a person about doubtful faces; decide in the editor, or set doubtful otherwise"
+            return self._ended(job, Outcome(codes.BLOCKED, codes.UNDECIDED, sentence))
+        if len(results) == 1 and results[0].get("file", {}) is None:
+            sentence = "nobody was found, and the workflow leaves such pictures out; look at the photograph"
+            return self._ended(job, Outcome(codes.BLOCKED, codes.NO_FACE, sentence, 0))
         try:
             [result] = results
             file, report = result["file"], result["report"]
@@ -225,7 +233,7 @@ class Runner:
         try:
             picture = client.result(token)
         except GoneError as error:
-            raise _PassingError("not_kept", f"the server lost the result: {error}") from error
+            raise _PassingError(codes.NOT_KEPT, f"the server lost the result: {error}") from error
         if hashlib.sha256(picture).hexdigest() != sha256:
             raise ServerLostError(f"{client.url} sent another picture than it made")
         outcome = Outcome(status, result["status"], sentence, faces)
@@ -236,7 +244,7 @@ class Runner:
         return outcome
 
     def _refused(self, job: Job, server: Server, details: Mapping[str, Any]) -> Outcome:
-        code = codes.code_of(str(details.get("exception_type", "")))
+        code = code_of(str(details.get("exception_type", "")))
         sentence = " ".join(str(details.get("exception_message", "")).split()) or "a node raised an error"
         if code in codes.PASSING:
             raise _PassingError(code, sentence)

@@ -24,6 +24,9 @@ UP_WITHIN = 600.0
 
 LOG_LINES = 20
 
+NO_PREVIEWS = "REVERSE_PERSONALIZATION_NO_PREVIEWS"
+"""Environment variable that the pack's previews obey."""
+
 
 class OwnServerError(RuntimeError):
     """ComfyUI is not where it is expected, or does not start."""
@@ -88,6 +91,8 @@ class OwnServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # Whatever a workflow asks for, no preview of an original is written.
+            env={**os.environ, NO_PREVIEWS: "1"},
             # Ctrl+C is for this process, which ends the server when it has cleaned up.
             start_new_session=os.name != "nt",
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),

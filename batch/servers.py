@@ -46,6 +46,7 @@ class Server:
         self._reviving = threading.Lock()
         self._restart = True
         self._sent: list[str] = []
+        self._guilty: dict[int, str] = {}
 
     @property
     def name(self) -> str:
@@ -109,11 +110,11 @@ class Server:
         photograph it was about to get.
         """
         with self._lock:
-            if life != self.life or not self.answers:
-                return False
-            self.answers = False
-            guilty = self._sent[0] if self._sent else job
-            return guilty == job
+            if life == self.life and self.answers:
+                self.answers = False
+                self._guilty[life] = self._sent[0] if self._sent else job
+            # Others notice the same loss later, perhaps when the server is already back.
+            return self._guilty.get(life) == job
 
     def suspect(self) -> None:
         """Something of ours is still on the server: send it nothing before that is seen to."""

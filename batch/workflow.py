@@ -47,6 +47,10 @@ class Prepared:
         bare = {key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in self.graph.items()}
         return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()
 
+    def asks(self) -> bool:
+        """Whether a run may end with a question to a person instead of a result."""
+        return any(node["inputs"].get("doubtful") == "ask" for node in self.graph.values())
+
     def on(self, photograph: str) -> Graph:
         """The graph that a server runs on the photograph of that name."""
         graph = copy.deepcopy(self.graph)

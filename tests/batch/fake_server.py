@@ -83,7 +83,7 @@ class FakeServer:
     def start(self) -> None:
         """Start, with nothing in memory."""
         self.photographs, self.results, self.history, self.pending, self.running = {}, {}, {}, [], None
-        handler = type("Handler", (_Handler,), {"fake": self})
+        handler = type("Handler", (_Handler,), {"fake": self, "life": self.deaths})
         server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
         server.daemon_threads = True
         server.block_on_close = False
@@ -93,11 +93,12 @@ class FakeServer:
 
     def die(self) -> None:
         """Stop answering and forget everything."""
-        server, self._server = self._server, None
-        self.deaths += 1
+        server = self._server
         if server is not None:
             server.shutdown()
             server.server_close()
+            self.deaths += 1
+            self._server = None
 
     @property
     def alive(self) -> bool:
@@ -140,6 +141,11 @@ class FakeServer:
                 return {"status": {"messages": [["execution_interrupted", {}]]}, "outputs": {}}
             time.sleep(0.005)
         self.runs.append(content)
+        if does == "question":
+            return {"status": {"messages": []}, "outputs": {}}
+        if does == "left out":
+            result = {"file": None, "status": "no_face", "faces": [], "report": None}
+            return {"status": {"messages": []}, "outputs": {saver: {"anonymised": [result]}}}
         if does.endswith("Error"):
             return _error(f"reverse_personalization.{does}", f"nothing was saved: {does}")
         status = does if does in FACES else "anonymised"
@@ -167,6 +173,7 @@ def _report(status: str, sha256: str) -> dict[str, Any]:
 
 class _Handler(BaseHTTPRequestHandler):
     fake: FakeServer
+    life: int
     protocol_version = "HTTP/1.1"
     # Otherwise every answer waits for the client's acknowledgement.
     disable_nagle_algorithm = True
@@ -194,12 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
         fake.requests.append(f"{method} {self.path}")
         while fake.hung.is_set() and fake.alive:
             time.sleep(0.01)
+        # Connections die with the server.
+        if not fake.alive or fake.deaths != self.life:
+            self.close_connection = True
+            return
         for pattern in [pattern for pattern, left in fake.fails.items() if left and re.search(pattern, self.path)]:
             fake.fails[pattern] -= 1
             self._send(500, {"error": "told to fail"})
-            return
-        if not fake.alive:
-            self.close_connection = True
             return
         with fake.lock:
             code, answer = self._reply(method, self.path.strip("/").split("/"), body)

@@ -125,6 +125,21 @@ def test_too_large_a_photograph_fails(run, server, manifest, tmp_path) -> None:
     assert manifest()[0]["code"] == "too_large"
 
 
+def test_a_picture_that_the_workflow_leaves_out_is_blocked(run, server, manifest, tmp_path) -> None:
+    write_photographs(tmp_path / "in", "left out")
+    assert run(tmp_path / "in", servers=[server]).code == 1
+    assert (manifest()[0]["status"], manifest()[0]["code"]) == ("blocked", "no_face")
+
+
+def test_a_question_to_a_person_blocks(run, server, manifest, tmp_path) -> None:
+    write_photographs(tmp_path / "in", "question")
+    assert run(tmp_path / "in", "--set", "FaceEmbed.doubtful=ask", servers=[server]).code == 1
+    assert (manifest()[0]["status"], manifest()[0]["code"]) == ("blocked", "undecided")
+    # Without such a workflow, a run without a result is an answer that nobody expected.
+    assert run(tmp_path / "in", servers=[server]).code == 3
+    assert manifest()[0]["code"] == "wrong_answer"
+
+
 def test_a_full_server_is_waited_for(run, server: FakeServer, tmp_path) -> None:
     server.most_photographs = 1
     write_photographs(tmp_path / "in", *["anonymised"] * 3)
