@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from .client import Client
 from .codes import Outcome
@@ -43,7 +44,7 @@ class Dispatcher:
         self._servers = servers
         self._stop = stop
         self._changed = threading.Condition()
-        self._running = 0
+        self._running: dict[int, list[Job]] = {id(server): [] for server in servers}
         self._idle: dict[int, int] = {id(server): 0 for server in servers}
         self.error: BaseException | None = None
         self._threads = [
@@ -66,7 +67,7 @@ class Dispatcher:
     def over(self) -> bool:
         """Whether there is nothing more to do."""
         with self._changed:
-            return self._stop.is_set() or (not self._waiting and not self._running)
+            return self._stop.is_set() or (not self._waiting and not any(self._running.values()))
 
     def left(self) -> list[Job]:
         """Jobs that have not ended."""
@@ -84,22 +85,23 @@ class Dispatcher:
             self._stop.set()
 
     def _run(self, job: Job, server: Server) -> None:
-        ended = False
+        ended, job_again = False, job
         released: Server | None = None
         try:
             outcome = self._runner.run(job, server, lambda: self._wanted_elsewhere(server))
             with self._changed:
                 self._on_end(job, outcome)
             ended = True
-        except PutBackError:
+        except PutBackError as error:
             released = server
+            job_again = replace(job, alone=job.alone or error.struck)
         except StoppedError:
             self._stop.set()
         finally:
             with self._changed:
-                self._running -= 1
+                self._running[id(server)].remove(job)
                 if not ended:
-                    self._waiting.append((job, released))
+                    self._waiting.append((job_again, released))
                 self._changed.notify_all()
 
     def _take(self, server: Server) -> Job | None:
@@ -110,17 +112,28 @@ class Dispatcher:
                 while not self.over():
                     if not server.answers:
                         return None
-                    for place, (job, released) in enumerate(self._waiting):
-                        # Who gave a job back gets it again only if no other server is free for it.
-                        if released is server and self._others_idle(server):
-                            continue
-                        del self._waiting[place]
-                        self._running += 1
+                    if (job := self._next(server)) is not None:
+                        self._running[id(server)].append(job)
                         return job
                     self._changed.wait(_LOOK_AGAIN)
                 return None
             finally:
                 self._idle[id(server)] -= 1
+
+    def _next(self, server: Server) -> Job | None:
+        beside = self._running[id(server)]
+        if any(job.alone for job in beside):
+            return None
+        for place, (job, released) in enumerate(self._waiting):
+            # A photograph that may kill a server must not take others along.
+            if job.alone and beside:
+                continue
+            # Who gave a job back gets it again only if no other server is free for it.
+            if released is server and self._others_idle(server):
+                continue
+            del self._waiting[place]
+            return job
+        return None
 
     def _wanted_elsewhere(self, server: Server) -> bool:
         with self._changed:

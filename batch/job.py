@@ -50,7 +50,15 @@ class StoppedError(RuntimeError):
 
 
 class PutBackError(RuntimeError):
-    """The photograph has to be run again, here or on another server."""
+    """The photograph has to be run again, here or on another server.
+
+    Attributes:
+        struck: whether a server died or hung with it, or something else went wrong.
+    """
+
+    def __init__(self, sentence: str, struck: bool = False) -> None:
+        super().__init__(sentence)
+        self.struck = struck
 
 
 class _PassingError(RuntimeError):
@@ -63,10 +71,17 @@ class _PassingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """A photograph to run: its sha256, and one of the places where it is."""
+    """A photograph to run.
+
+    Attributes:
+        photograph: its sha256.
+        source: one of the places where it is.
+        alone: whether a server died or hung with it, so that it must not take others along.
+    """
 
     photograph: str
     source: Source
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,9 +134,7 @@ class Runner:
                 self.journal.abandon(traces)
             self._clean_up(server, client, traces)
         except (ServerLostError, GoneError, NoRoomError) as error:
-            guilty = server.lost(job.photograph, life)
-            if not guilty:
-                raise PutBackError from error
+            server.lost(life)
             outcome = self._strike(job, codes.SERVER_DIED, f"the server died or hung with it: {error}")
         except _PassingError as error:
             self._clean_up(server, client, traces)
@@ -129,8 +142,6 @@ class Runner:
         except (StoppedError, PutBackError):
             self._clean_up(server, client, traces)
             raise
-        finally:
-            server.over(job.photograph)
         return outcome
 
     def _attempt(
@@ -157,8 +168,7 @@ class Runner:
             if error.nodes == (self.prepared.loader,):
                 raise _PassingError(codes.NOT_KEPT, f"the server lost the photograph: {error}") from error
             server.drop(f"{server.name} does not take the workflow: {error}")
-            raise PutBackError from error
-        server.sent(job.photograph)
+            raise PutBackError(server.unusable) from error
         try:
             entry = self._wait(client, run, wanted)
         except TimeoutError as error:
@@ -255,7 +265,7 @@ class Runner:
 
     def _strike(self, job: Job, code: str, sentence: str) -> Outcome:
         if self.journal.strike(job.photograph, self.settings) < MOST_STRIKES:
-            raise PutBackError(sentence)
+            raise PutBackError(sentence, struck=True)
         return self._ended(job, codes.failed(code, f"{sentence}; tried {MOST_STRIKES} times"))
 
     def _ended(self, job: Job, outcome: Outcome) -> Outcome:

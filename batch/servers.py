@@ -45,8 +45,6 @@ class Server:
         self._lock = threading.RLock()
         self._reviving = threading.Lock()
         self._restart = True
-        self._sent: list[str] = []
-        self._guilty: dict[int, str] = {}
 
     @property
     def name(self) -> str:
@@ -86,35 +84,16 @@ class Server:
                     with self._lock:
                         self.life += 1
                         self.answers = True
-                        self._sent.clear()
                     continue
                 _sleep(pause, over)
                 pause = min(2 * pause, LONGEST_PAUSE)
         return False
 
-    def sent(self, job: str) -> None:
-        """A job is in the server's queue."""
+    def lost(self, life: int) -> None:
+        """The server died or hung with a job that it got in that life; others may notice when it is already back."""
         with self._lock:
-            self._sent.append(job)
-
-    def over(self, job: str) -> None:
-        """A job is there no more."""
-        with self._lock:
-            if job in self._sent:
-                self._sent.remove(job)
-
-    def lost(self, job: str, life: int) -> bool:
-        """The server died or hung; returns whether this job is to blame.
-
-        A server works on what it was sent first, so that is to blame; if it had been sent nothing, the job whose
-        photograph it was about to get.
-        """
-        with self._lock:
-            if life == self.life and self.answers:
+            if life == self.life:
                 self.answers = False
-                self._guilty[life] = self._sent[0] if self._sent else job
-            # Others notice the same loss later, perhaps when the server is already back.
-            return self._guilty.get(life) == job
 
     def suspect(self) -> None:
         """Something of ours is still on the server: send it nothing before that is seen to."""

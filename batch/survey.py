@@ -126,5 +126,6 @@ def _plan(
             elif not again:
                 continue
             journal.again(photograph, settings)
-        found.jobs.append(Job(photograph, source))
+            record = journal.job(photograph, settings)
+        found.jobs.append(Job(photograph, source, record.strikes > 0))
     found.lost = [name for name, photograph in found.photographs.items() if photograph in lost]

@@ -11,7 +11,15 @@ from tests.batch.fake_server import FakeServer, photograph, result_of, write_pho
 
 
 def test_every_status_has_its_code_and_files(run, server, out, manifest, tmp_path) -> None:
-    does = ["anonymised", "covered", "no_face", "unhandled", "NoFaceError", "UnsafeFaceError", "UnreadablePhotographError"]
+    does = [
+        "anonymised",
+        "covered",
+        "no_face",
+        "unhandled",
+        "NoFaceError",
+        "UnsafeFaceError",
+        "UnreadablePhotographError",
+    ]
     paths = write_photographs(tmp_path / "in", *does)
     done = run(tmp_path / "in", servers=[server])
     assert done.code == 3
