@@ -53,7 +53,7 @@ class FakeServer:
         hung: set while no request is answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.photographs: dict[str, bytes] = {}
         self.results: dict[str, bytes] = {}
         self.history: dict[str, Any] = {}
@@ -72,7 +72,7 @@ class FakeServer:
         self.most_photographs = 100
         self.deaths = 0
         self.lock = threading.RLock()
-        self._port = 0
+        self._port = port
         self._server: ThreadingHTTPServer | None = None
         self.start()
 

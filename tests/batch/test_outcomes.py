@@ -1,4 +1,4 @@
-"""Every photograph ends once, with its status, code and files; the exit code tells the worst; servers are left clean."""
+"""Every photograph ends once, with status, code and files; the exit code tells the worst; servers are left clean."""
 
 from __future__ import annotations
 
