@@ -222,9 +222,13 @@ def _sentence(answer: requests.Response) -> str:
 
 def _rejected(said: dict[str, Any]) -> RejectedError:
     error = said.get("error", {})
-    words = [str(error.get("message", error) if isinstance(error, dict) else error)]
     nodes = said.get("node_errors") or {}
+    reasons: dict[str, str] = {}
     for key, node in nodes.items():
         for one in node.get("errors", ()):
-            words.append(f"node {key} ({node.get('class_type')}): {one.get('message')}: {one.get('details')}")
+            # ComfyUI repeats a node's sentence for each of its inputs, as "INPUT - SENTENCE".
+            details = " ".join(str(one.get("details") or one.get("message")).split())
+            reasons.setdefault(details.partition(" - ")[2] or details, f"node {key} ({node.get('class_type')})")
+    words = [f"{where}: {why}" for why, where in reasons.items()]
+    words = words or [str(error.get("message", error) if isinstance(error, dict) else error)]
     return RejectedError("; ".join(words), tuple(nodes))

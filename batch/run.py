@@ -175,10 +175,12 @@ class Batch:
                 self._say("interrupted: ending what runs and cleaning up; press Ctrl+C again to leave at once")
 
     def _tell_of_servers(self, dispatcher: Dispatcher, servers: Sequence[Server], summary: Summary) -> None:
-        summary.trouble += [server.unusable for server in servers if server.unusable]
+        unusable = [server.unusable for server in servers if server.unusable]
         left = dispatcher.left()
-        if left and not summary.interrupted:
-            why = "; ".join(summary.trouble) or f"no server answered for {self.options.give_up:g} s"
+        if not left:
+            summary.trouble += unusable
+        elif not summary.interrupted:
+            why = "; ".join(unusable) or f"no server answered for {self.options.give_up:g} s"
             outcome = failed(NO_SERVER, f"{why}; run the command again when a server is there")
             self._now.update({job.photograph: outcome for job in left})
 

@@ -257,8 +257,8 @@ class _Handler(BaseHTTPRequestHandler):
             case ["prompt"]:
                 fake.graphs.append(said["prompt"])
                 if missing := [key for key, node in said["prompt"].items() if "absent" in node["inputs"].values()]:
-                    error = {"message": "Value not in list", "details": "absent"}
-                    nodes = {key: {"class_type": "x", "errors": [error]} for key in missing}
+                    errors = [{"message": "Failed", "details": f"{name} - there is\nno absent"} for name in ("a", "b")]
+                    nodes = {key: {"class_type": "x", "errors": errors} for key in missing}
                     return 400, {"error": {"message": "Prompt outputs failed validation"}, "node_errors": nodes}
                 fake.pending.append((said["prompt_id"], said["prompt"]))
                 return 200, {"prompt_id": said["prompt_id"]}

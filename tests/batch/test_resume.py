@@ -196,7 +196,7 @@ def test_other_settings_make_other_results(run, server, manifest, tmp_path) -> N
 
 
 def test_a_second_client_is_refused(run, server, out, tmp_path) -> None:
-    write_photographs(tmp_path / "in", "slow 3", "anonymised")
+    write_photographs(tmp_path / "in", "slow 1.5", "anonymised")
     first = started(out, tmp_path / "in", "--server", server.url)
     while not server.uploads:
         time.sleep(0.01)
