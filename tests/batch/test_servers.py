@@ -159,9 +159,8 @@ def test_if_no_server_can_do_it_nothing_is_lost(run, server, manifest, tmp_path,
     done = run(tmp_path / "in", *arguments, servers=[server])
     assert done.code == 3
     assert [line["code"] for line in manifest()] == ["no_server"] * 2
-    assert {"the pack": "older version", "the model": "does not take the workflow: node 1 (x): there is no absent; run"}.get(
-        without, "nothing was saved"
-    ) in done.said
+    why = {"the pack": "older version", "the model": "does not take the workflow: node 1 (x): there is no absent; run"}
+    assert why.get(without, "nothing was saved") in done.said
     assert server.leftovers() == []
     # Nobody has to ask for another try.
     server.nodes = FakeServer().nodes

@@ -71,7 +71,7 @@ def test_the_package_is_small_and_has_no_tests_in_it() -> None:
         path.as_posix() for path in files
     }
     assert {path.parts[0] for path in files if len(path.parts) > 1} == {
-        "host", "js", "locales", "nodes", "reverse_personalization", "scripts", "subgraphs", "workflows"
+        "batch", "host", "js", "locales", "nodes", "reverse_personalization", "scripts", "subgraphs", "workflows"
     }  # fmt: skip
     assert [path.as_posix() for path in files if path.parts[0] == "scripts"] == ["scripts/calibrate.py"]
 
