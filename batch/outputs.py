@@ -62,8 +62,6 @@ def save(
     sums = hashlib.sha256(content).hexdigest(), hashlib.sha256(report).hexdigest()
     with _numbering:
         number = journal.next_number()
-        while any(os.path.lexists(folder / f"{STEM}-{number:06}{end}") for end in (suffix, REPORT)):
-            number += 1
         while True:
             written = Written(number, suffix, *sums)
             journal.writing(*key, outcome, written)
@@ -72,7 +70,7 @@ def save(
             if publish(folder, written):
                 journal.saved(*key)
                 return written
-            # Somebody else has just taken the name.
+            # Somebody else's file has one of the names.
             withdraw(folder, written)
             number += 1
 

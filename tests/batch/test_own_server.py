@@ -103,7 +103,8 @@ def test_it_is_started_again_when_it_dies(run, starts, manifest, tmp_path) -> No
     assert folders(tmp_path) == []
 
 
-def test_one_that_does_not_start_is_given_up_with_its_log(run, starts, tmp_path) -> None:
+def test_one_that_does_not_start_is_given_up_with_its_log(run, starts, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("batch.servers.FIRST_PAUSE", 0.05)
     write_photographs(tmp_path / "in", "anonymised")
     done = run(tmp_path / "in", "--comfyui-args=--refuse")
     assert done.code == 3

@@ -57,6 +57,12 @@ def test_a_poisonous_photograph_fails_after_three_deaths_and_harms_no_other(run,
     assert immortal.leftovers() == []
 
 
+def test_a_poisonous_photograph_takes_those_beside_it_along_only_once(run, immortal, manifest, tmp_path) -> None:
+    write_photographs(tmp_path / "in", "poison", "slow 0.2", "slow 0.2", "slow 0.2")
+    assert run(tmp_path / "in", "--in-flight", "4", servers=[immortal]).code == 3
+    assert [line["code"] for line in manifest()] == ["server_died", "anonymised", "anonymised", "anonymised"]
+
+
 def test_a_dead_server_loses_its_jobs_to_others(run, two_servers, manifest, tmp_path) -> None:
     write_photographs(tmp_path / "in", *["slow 0.1"] * 8)
     later(0.25, two_servers[0].die)
