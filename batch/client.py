@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import threading
 from http import HTTPStatus
 from typing import Any
@@ -66,18 +67,23 @@ class Client:
         # Each thread has connections of its own.
         self._threads = threading.local()
 
-    def upload(self, photograph: bytes) -> str:
-        """Put a photograph into the server's memory; returns its name.
+    def upload(self, photograph: bytes, name: str) -> None:
+        """Put a photograph into the server's memory.
+
+        Args:
+            photograph: the file's bytes.
+            name: under which it will be kept, from `new_name`.
 
         Raises:
             ServerLostError: the server does not answer.
             TooLargeError, NoRoomError: it does not take the photograph.
             GoneError: it does not have this pack.
         """
-        answer = self._ask("POST", PHOTOGRAPHS, data=photograph, headers={"Content-Type": "application/octet-stream"})
+        kind = {"Content-Type": "application/octet-stream"}
+        answer = self._ask("PUT", f"{PHOTOGRAPHS}/{name}", data=photograph, headers=kind)
         if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             raise TooLargeError(_sentence(answer))
-        return str(self._content(answer)["name"])
+        self._content(answer, empty=True)
 
     def keeps(self, photograph: str) -> bool:
         """Whether a photograph is still in the server's memory."""
@@ -201,6 +207,11 @@ class Client:
         if not isinstance(parsed, dict):
             raise ServerLostError(f"{self.url} does not answer as ComfyUI does")
         return parsed
+
+
+def new_name() -> str:
+    """A name for a photograph that nobody can guess. It is chosen here so that it can be written down beforehand."""
+    return f"photograph-{secrets.token_hex(16)}"
 
 
 def is_loopback(url: str) -> bool:

@@ -23,6 +23,7 @@ from .client import (
     RejectedError,
     ServerLostError,
     TooLargeError,
+    new_name,
 )
 from .codes import Outcome
 from .inputs import Source
@@ -154,12 +155,13 @@ class Runner:
         wanted: Callable[[], bool],
     ) -> Outcome:
         own = server.own is not None
+        name = new_name()
+        traces.append(self._leave(Trace(client.url, PHOTOGRAPH, name, own)))
         try:
-            name = self._upload(client, photograph)
+            self._upload(client, photograph, name)
         except (TooLargeError, NoRoomError) as error:
             code = codes.TOO_LARGE if isinstance(error, TooLargeError) else codes.NO_ROOM
             return self._ended(job, codes.failed(code, str(error)))
-        traces.append(self._leave(Trace(client.url, PHOTOGRAPH, name, own)))
         run = str(uuid.uuid4())
         traces.append(self._leave(Trace(client.url, RUN, run, own)))
         try:
@@ -176,11 +178,12 @@ class Runner:
             raise _PassingError(codes.TIMEOUT, str(error)) from error
         return self._collect(job, server, client, entry)
 
-    def _upload(self, client: Client, photograph: bytes) -> str:
+    def _upload(self, client: Client, photograph: bytes, name: str) -> None:
         deadline = time.monotonic() + ROOM_WITHIN
         while True:
             try:
-                return client.upload(photograph)
+                client.upload(photograph, name)
+                return
             except NoRoomError:
                 if time.monotonic() > deadline:
                     raise

