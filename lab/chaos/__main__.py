@@ -37,6 +37,9 @@ DONE = (0, 1, 3)
 STRIKES = (1, 3)
 """Least and most faults in a run."""
 
+WRONG = ("lost", "doubled", "truncated", "left_on_servers", "wrong", "changed")
+"""What is counted, and must be 0."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 1 if anything is wrong."""
@@ -65,12 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
                 for note in found.notes:
                     print(f"  {note}", file=sys.stderr, flush=True)
-    keys = ("lost", "doubled", "truncated", "left_on_servers", "wrong", "changed", "skipped")
-    totals = {"runs": len(rows), "photos": options.photos} | {key: sum(row.get(key, 0) for row in rows) for key in keys}
-    if options.report is not None:
-        options.report.write_text(as_page(rows, totals, options.seed), encoding="utf-8")
+                totals = _sums(rows, options.photos)
+                if options.report is not None:
+                    # After each run: hours of work must not be lost with the last.
+                    options.report.write_text(as_page(rows, totals, options.seed), encoding="utf-8")
+    totals = _sums(rows, options.photos)
     print(json.dumps(totals, indent=None if options.json else 2))
-    return int(any(totals[key] for key in keys if key != "skipped"))
+    return int(any(totals[key] for key in WRONG))
+
+
+def _sums(rows: Sequence[dict[str, Any]], photos: int) -> dict[str, int]:
+    sums = {key: sum(row.get(key, 0) for row in rows) for key in (*WRONG, "skipped")}
+    return {"runs": len(rows), "photos": photos} | sums
 
 
 def run(
