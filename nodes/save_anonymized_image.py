@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ ON_UNHANDLED = (BLOCK, SAVE)
 
 RESULTS = "anonymised"
 """Key of what the node tells programs; the editor ignores it."""
+
+TEXT = "text"
+"""Key of what the host shows people."""
 
 DEFAULT_PREFIX = "anonymised"
 DEFAULT_QUALITY = 95
@@ -256,15 +259,23 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                 said = build_report(verdict, index, file_format=format, file_sha256=sha256, **made_with)
             file = place.put(index, FILE_FORMATS[format], picture, None if said is None else _json(said))
             results.append(build_result(file, verdict.images[index], said))
-        shown: dict[str, Any] = {RESULTS: results}
-        if left_out := [str(number) for number, result in enumerate(results, start=1) if result["file"] is None]:
-            said_of_them = f"no face was found in image {', '.join(left_out)} of {len(images)}: left out, not saved"
-            shown |= ui.PreviewText(said_of_them).as_dict()
-        if place.saved:
-            saved = iter(place.saved)
-            places = [None if result["file"] is None else next(saved) for result in results]
-            shown |= {**ui.SavedImages(place.saved).as_dict(), COMPARISON: comparisons(verdict, images, places)}
+        saved = iter(place.saved)
+        after = [next(saved) if result["file"] and destination == OUTPUT_FOLDER else None for result in results]
+        # Of a list of pictures, the host joins what each run shows, and every run must show the same.
+        shown = {
+            RESULTS: results,
+            TEXT: _left_out(results),
+            COMPARISON: comparisons(verdict, images, after),
+            **ui.SavedImages(place.saved).as_dict(),
+        }
         return io.NodeOutput(ui=shown)
+
+
+def _left_out(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which pictures were not saved, for people; nothing if all were."""
+    numbers = [str(number) for number, result in enumerate(results, start=1) if result["file"] is None]
+    said = f"no face was found in image {', '.join(numbers)} of {len(results)}: left out, not saved"
+    return [said] if numbers else []
 
 
 def _check_proof(prove_original: bool, report: bool) -> bytes | None:

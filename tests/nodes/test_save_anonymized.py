@@ -350,7 +350,16 @@ def test_a_picture_without_a_face_can_be_left_out_of_a_batch(output, picture):
     assert [result["file"] is None for result in shown["anonymised"]] == [False, True, False]
     assert [one["after"] for one in shown["comparison"]] == shown["images"]
     assert [one["faces"][0]["status"] for one in shown["comparison"]] == ["anonymised", "covered"]
-    assert shown["text"] == ("no face was found in image 2 of 3: left out, not saved",)
+    assert shown["text"] == ["no face was found in image 2 of 3: left out, not saved"]
+
+
+@pytest.mark.parametrize("inputs", [{}, {"no_face": "leave out"}, {"destination": "memory"}])
+def test_every_run_shows_the_same_so_that_the_host_can_join_a_list_of_them(output, picture, inputs):
+    node = part("nodes.save_anonymized_image").ReverseIdentitySaveImage
+    keys = {"anonymised", "text", "comparison", "images"}
+    assert set(node.execute(picture, safe(picture), **inputs).ui) == keys
+    if inputs.get("no_face"):
+        assert set(node.execute(picture, verdict_over(picture, ()), **inputs).ui) == keys
 
 
 def test_what_is_unsafe_blocks_although_pictures_without_a_face_are_left_out(output, picture):
