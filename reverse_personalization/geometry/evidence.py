@@ -55,6 +55,10 @@ RIVAL_MIN_MEAN_RATIO = 0.96
 fraction. Of 128 rendered faces that were placed rightly it was at most 0.93 if they were tilted by up to 30 degrees; of
 one that was placed wrongly, by 97 degrees, 1.01."""
 
+RIVAL_MAX_SECOND_RATIO = 0.8
+"""A detector that sees a face in every quarter turn, each time as if it were upright, says nothing by that: views count
+against a face's turn only if those in all other quarter turns see it with less than this fraction of their mean."""
+
 CERTAIN = 0.65
 """From this evidence of the views on, a find is a face without a closer look."""
 
@@ -159,16 +163,19 @@ def turned_clearly(finds: Finds, members: NDArray[np.intp], views: Sequence[View
         width: of the picture, pixels.
 
     Returns:
-        False if the views of one quarter turn see it turned otherwise (`finds.turned_otherwise`) than its surest find
-        with a mean score of at least RIVAL_MIN_MEAN_RATIO of the mean of those that agree with that find.
+        False if the views of a single quarter turn (RIVAL_MAX_SECOND_RATIO) see it turned otherwise
+        (`finds.turned_otherwise`) than its surest find, with a mean score of at least RIVAL_MIN_MEAN_RATIO of the mean
+        of those that agree with that find.
     """
     otherwise = turned_otherwise(finds.landmarks[members], finds.landmarks[members[0]])
     could = able(finds.boxes[members[0]], views, height, width)
-    agreed, rival = (
-        max(_means_by_turn(_scores(finds, members[which], len(views)), views, could), default=0.0)
+    agreed, rivals = (
+        sorted([0.0, 0.0, *_means_by_turn(_scores(finds, members[which], len(views)), views, could)])
         for which in (~otherwise, otherwise)
     )
-    return not otherwise.any() or rival < RIVAL_MIN_MEAN_RATIO * agreed
+    second, rival = rivals[-2:]
+    as_sure = rival > 0 and rival >= RIVAL_MIN_MEAN_RATIO * agreed[-1]
+    return not (as_sure and second < RIVAL_MAX_SECOND_RATIO * rival)
 
 
 def _scores(finds: Finds, members: NDArray[np.intp], views: int) -> NDArray[Any]:

@@ -200,6 +200,18 @@ def test_views_that_see_a_face_turned_otherwise_as_surely_leave_it_unclear(aside
     assert evidence.turned_clearly(finds, np.sort(members), views, 640, 640) is clearly
 
 
+@pytest.mark.parametrize(("other", "clearly"), [(0.9, True), (0.5, False)])
+def test_a_detector_that_sees_every_face_upright_in_every_turn_says_nothing_by_that(
+    other: float, clearly: bool
+) -> None:
+    views = tuple(View(640, 0.0, turns=turns) for turns in range(4))
+    boxes = np.array([[100, 100, 200, 200, score] for score in (0.9, 0.9, other, other)])
+    upside_down = 300 - UPRIGHT
+    landmarks = np.stack([UPRIGHT, ASIDE, upside_down, 300 - ASIDE])
+    finds = Finds(boxes, landmarks, np.arange(4), np.zeros(4, bool), np.arange(4) < 1)
+    assert evidence.turned_clearly(finds, np.arange(4), views, 640, 640) is clearly
+
+
 # --- the search -----------------------------------------------------------------------------------------------
 
 
