@@ -49,12 +49,26 @@ def parser() -> argparse.ArgumentParser:
     servers.add_argument(
         "--comfyui-args", default="", metavar='"ARGS"', help="for the ComfyUI that is started; write --comfyui-args=..."
     )
-    servers.add_argument("--in-flight", type=_at_least_one, default=2, metavar="N", help="jobs a server has (2)")
-    servers.add_argument("--timeout", type=_seconds, default=1800.0, metavar="S", help="of a job from its start (1800)")
     servers.add_argument(
-        "--answer-within", type=_seconds, default=60.0, metavar="S", help="else a server counts as hung (60)"
+        "--in-flight",
+        type=_at_least_one,
+        default=Options.in_flight,
+        metavar="N",
+        help="jobs a server has (%(default)s)",
     )
-    servers.add_argument("--give-up", type=_seconds, default=600.0, metavar="S", help="without any server (600)")
+    servers.add_argument(
+        "--timeout", type=_seconds, default=Options.timeout, metavar="S", help="of a job from its start (%(default)g)"
+    )
+    servers.add_argument(
+        "--answer-within",
+        type=_seconds,
+        default=Options.answer_within,
+        metavar="S",
+        help="else a server counts as hung (%(default)g)",
+    )
+    servers.add_argument(
+        "--give-up", type=_seconds, default=Options.give_up, metavar="S", help="without any server (%(default)g)"
+    )
     made.add_argument(
         "--retry", action="append", default=[], choices=(BLOCKED, FAILED), help="run these again; repeatable"
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from reverse_personalization.photographs.folder import SUFFIXES
+from reverse_personalization.photographs.folder import SUFFIXES, by_number
 
 SHARD = ".tar"
 INSIDE = "::"
@@ -125,7 +124,7 @@ def _of(given: str, without: Path) -> Iterator[Source]:
         return
     if not glob.has_magic(given):
         raise InputError(f"{given} is not there; expected a file, a folder, a pattern, @LIST or a shard")
-    matches = sorted(glob.glob(str(path), recursive=True), key=_by_number)
+    matches = sorted(glob.glob(str(path), recursive=True), key=by_number)
     if not matches:
         raise InputError(f"nothing fits the pattern {given}")
     for match in matches:
@@ -176,19 +175,14 @@ def _below(folder: Path, without: Path) -> Iterator[Path]:
         here = Path(place)
         folders[:] = sorted(
             (name for name in folders if not name.startswith(".") and (here / name).resolve() != without),
-            key=_by_number,
+            key=by_number,
         )
         if here.resolve() == without:
             continue
-        for name in sorted(files, key=_by_number):
+        for name in sorted(files, key=by_number):
             if _is_photograph(Path(name)) or Path(name).suffix.lower() == SHARD:
                 yield here / name
 
 
 def _is_photograph(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _by_number(name: str) -> list[tuple[int, str]]:
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(int(part), "") if number % 2 else (0, part) for number, part in enumerate(parts)]

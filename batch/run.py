@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from . import cleaning, contact_sheet, manifest, outputs
-from .client import Client
+from .client import ANSWER_WITHIN, Client
 from .codes import NO_SERVER, STATUSES, Outcome, failed
 from .dispatcher import Dispatcher
 from .inputs import Source
@@ -52,7 +52,7 @@ class Options:
     comfyui_arguments: Sequence[str] = ()
     in_flight: int = 2
     timeout: float = 1800
-    answer_within: float = 60
+    answer_within: float = ANSWER_WITHIN
     give_up: float = 600
     retry: Collection[str] = ()
     originals_in_sheet: bool = False

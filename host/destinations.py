@@ -20,13 +20,7 @@ DESTINATIONS = (OUTPUT_FOLDER, MEMORY)
 
 
 class Destination(Protocol):
-    """Takes the pictures of a batch, one after the other.
-
-    Attributes:
-        saved: the files in the output folder.
-    """
-
-    saved: list[ui.SavedResult]
+    """Takes the pictures of a batch, one after the other."""
 
     def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
         """Keep a picture and its report: both or neither.
@@ -38,7 +32,7 @@ class Destination(Protocol):
             report: the JSON file's bytes, or None for no report.
 
         Returns:
-            How a program finds the file.
+            How a program finds the file; for one in the output folder, what the host calls a saved result.
 
         Raises:
             NotSavedError: it could not be kept; the pictures before it in the batch are.
@@ -58,7 +52,6 @@ class OutputFolder:
     """
 
     def __init__(self, prefix: str, images: Tensor) -> None:
-        self.saved: list[ui.SavedResult] = []
         self._batch, height, width = images.shape[:3]
         root = Path(folder_paths.get_output_directory())
         try:
@@ -87,16 +80,11 @@ class OutputFolder:
                 "filename_prefix, and run again"
             ) from error
         self._number = number + 1
-        saved = ui.SavedResult(f"{numbered(stem, number)}{file_format.suffix}", self._subfolder, io.FolderType.output)
-        self.saved.append(saved)
-        return {**described(file_format, picture), **saved}
+        return ui.SavedResult(f"{numbered(stem, number)}{file_format.suffix}", self._subfolder, io.FolderType.output)
 
 
 class Memory:
     """The server's memory, from which a program fetches each file by its token."""
-
-    def __init__(self) -> None:
-        self.saved: list[ui.SavedResult] = []
 
     def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
         """Keep a file; see `Destination`. The report goes with the answer alone."""
@@ -104,7 +92,7 @@ class Memory:
             token = RESULTS.put(picture, file_format.media_type)
         except NoRoomError as error:
             raise NotSavedError(f"image {index + 1} was not kept: {error}") from error
-        return {**described(file_format, picture), "token": token}
+        return {"token": token}
 
 
 def described(file_format: FileFormat, picture: bytes) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..host.destinations import DESTINATIONS, MEMORY, OUTPUT_FOLDER, Destination, Memory, OutputFolder
+from ..host.destinations import DESTINATIONS, MEMORY, OUTPUT_FOLDER, Destination, Memory, OutputFolder, described
 from ..host.file_names import scrubber_of, telling_prefix
 from ..host.model_hashes import model_hashes
 from ..host.node_classes import own_settings
@@ -245,6 +244,7 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         made_with = {**_made_with(prompt), "secret": secret} if report else None
         place: Destination = Memory() if destination == MEMORY else OutputFolder(filename_prefix, images)
         results: list[dict[str, Any]] = []
+        after: list[Any] = [None] * len(images)
         progress = comfy.utils.ProgressBar(len(images))
         for index, image in enumerate(images):
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -253,20 +253,19 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                 results.append(build_result(None, verdict.images[index], None))
                 continue
             picture = encode(eight_bits(image), format, quality, texts)
+            file = described(FILE_FORMATS[format], picture)
             said = None
             if made_with is not None:
-                sha256 = hashlib.sha256(picture).hexdigest()
-                said = build_report(verdict, index, file_format=format, file_sha256=sha256, **made_with)
-            file = place.put(index, FILE_FORMATS[format], picture, None if said is None else _json(said))
-            results.append(build_result(file, verdict.images[index], said))
-        saved = iter(place.saved)
-        after = [next(saved) if result["file"] and destination == OUTPUT_FOLDER else None for result in results]
+                said = build_report(verdict, index, file_format=format, file_sha256=file["sha256"], **made_with)
+            where = place.put(index, FILE_FORMATS[format], picture, None if said is None else _json(said))
+            results.append(build_result({**file, **where}, verdict.images[index], said))
+            after[index] = where if destination == OUTPUT_FOLDER else None
         # Of a list of pictures, the host joins what each run shows, and every run must show the same.
         shown = {
             RESULTS: results,
             TEXT: _left_out(results),
             COMPARISON: comparisons(verdict, images, after),
-            **ui.SavedImages(place.saved).as_dict(),
+            **ui.SavedImages([saved for saved in after if saved is not None]).as_dict(),
         }
         return io.NodeOutput(ui=shown)
 

@@ -22,10 +22,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from batch.codes import FAILED
+from batch.manifest import FILE as MANIFEST
+
 from .count import Count, count
 from .faults import FAULTS
 from .page import as_page
-from .photographs import FAILED, write_photographs
+from .photographs import write_photographs
 from .stage import Backend, Stage, quick_workflow, servers, small_disk
 
 MOST_RESUMES = 12
@@ -122,7 +125,7 @@ def run(
 
 def _has_more_to_do(stage: Stage, expected: dict[str, str]) -> bool:
     """Whether something failed that is not expected to."""
-    manifest = stage.out / "results" / "manifest.jsonl"
+    manifest = stage.out / "results" / MANIFEST
     if not manifest.is_file():
         return True
     entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]

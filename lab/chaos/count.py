@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from .stage import Backend
+from batch.manifest import FILE as MANIFEST
 
-MANIFEST = "manifest.jsonl"
+from .stage import Backend
 
 
 @dataclass(frozen=True)

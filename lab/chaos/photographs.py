@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from batch.codes import BLOCKED, COVERED, FAILED
 from lab.render.portrait import portrait
 
 SIDE = 96
 """Side of a photograph in pixels: as small as a face that the detector finds."""
-
-COVERED, BLOCKED, FAILED = "covered", "blocked", "failed"
 
 EMPTY_EVERY, DAMAGED_EVERY, AGAIN_EVERY = 9, 11, 10
 """Of so many photographs one shows nobody, one is cut short, and one is a copy of another under another name."""

@@ -52,7 +52,7 @@ if _file:
 def quick_workflow() -> Workflow:
     """The shipped workflow that only checks, with the photograph as its own result: every face ends covered."""
     workflow = on_miniature(read_shipped("check-only"))
-    embed, check, cover = (node_of(workflow, f"{kind}") for kind in _KINDS)
+    embed, check, cover = (node_of(workflow, kind) for kind in _KINDS)
     original = workflow[embed]["inputs"]["image"]
     finished = workflow[check]["inputs"]["result"]
     for node in (check, cover):

@@ -25,7 +25,7 @@ def photographs_in(folder: Path) -> list[Path]:
         OSError: the folder cannot be read.
     """
     found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
-    return sorted((path for path in found if path.is_file()), key=lambda path: (_by_number(path.name), path.name))
+    return sorted((path for path in found if path.is_file()), key=lambda path: (by_number(path.name), path.name))
 
 
 def state_of(paths: list[Path]) -> list[tuple[str, int, int, int]]:
@@ -47,6 +47,7 @@ def state_of(paths: list[Path]) -> list[tuple[str, int, int, int]]:
     return states
 
 
-def _by_number(name: str) -> list[tuple[int, str]]:
+def by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names with numbers in them as numbers (2 before 10) and upper case like lower case."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(int(part), "") if number % 2 else (0, part) for number, part in enumerate(parts)]

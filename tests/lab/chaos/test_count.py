@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from batch.codes import BLOCKED, COVERED, FAILED
 from lab.chaos.count import Count, count
 from lab.chaos.page import as_page
-from lab.chaos.photographs import BLOCKED, COVERED, FAILED, write_photographs
+from lab.chaos.photographs import write_photographs
 
 EXPECTED = {"a.jpg": COVERED, "b.jpg": COVERED, "c.jpg": BLOCKED}
 
