@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,26 +10,17 @@ import torch
 from numpy.typing import NDArray
 
 from harness.in_process import part
-from lab.boxes import intersection_over_union
 from lab.render.portrait import portrait
 from miniature.layout import FACE_PACK
 
 from .cases import Case
 from .files import leaks, read_saved
-from .photographs import Photograph, TrueFace
+from .finds import Find, Stranger, match_in_turn, strangers
+from .photographs import Photograph
 from .pipeline import Item, Run
 
 GALLERY_SIDE = 256
 """Side in pixels of the second picture drawn of each person."""
-
-MATCHED = 0.4
-"""Least intersection over union at which a found box matches a face, as in the pack
-(`face_search.SAME_FACE_IOU`); a box with less may show hair or a neighbour."""
-
-ALIKE = 0.15
-"""Largest mean distance between the landmarks of a find and its face, in units of the face's longer side.
-
-A box around the visible half of a face overlaps the true box by half at most, so boxes alone would not match."""
 
 COVERED = 0.9
 """Least share of a face's visible part that a cover must hide for the face to count as covered."""
@@ -122,8 +112,7 @@ class PhotoRecord:
             despite an expected error) or "lost" (neither a file nor an error).
         error: error of the run.
         faces: every face that was drawn.
-        false_finds: faces in the verdict that were not drawn.
-        false_finds_on_people: those of them whose middle lies on a drawn head: fragments, and finds of two people.
+        strangers: faces in the verdict that were not drawn.
         pixels: of a saved photograph.
         false_pixels: pixels that are hidden where nobody is.
         reasons: why each cover was laid and over whom.
@@ -141,8 +130,7 @@ class PhotoRecord:
     outcome: str
     error: str = ""
     faces: tuple[FaceRecord, ...] = ()
-    false_finds: int = 0
-    false_finds_on_people: int = 0
+    strangers: tuple[Stranger, ...] = ()
     pixels: int = 0
     false_pixels: int = 0
     reasons: tuple[str, ...] = ()
@@ -173,7 +161,8 @@ class PhotoRecord:
             for face in stored["faces"]
         )
         lists = {name: tuple(stored[name]) for name in ("leaks", "reasons")}
-        return cls(**{**stored, **lists, "faces": faces})
+        strangers = tuple(Stranger(*one) for one in stored["strangers"])
+        return cls(**{**stored, **lists, "faces": faces, "strangers": strangers})
 
 
 @dataclass(eq=False)
@@ -253,12 +242,13 @@ class Judge:
         rim, seam = (0, 0.0)
         if item.unchanged is not None:
             rim, seam = at_the_rim(item.changed[row].numpy() > 0, item.original[row], item.unchanged[row])
-        strangers = [find for number, find in enumerate(finds) if number not in matches]
-        heads = self._heads(photograph, cover.shape, 0.0)
+        scores = [
+            *(face.score for face in handled),
+            *(face.found and face.found.score for face in verdicts[len(handled) :]),
+        ]
         return {
             "faces": tuple(faces),
-            "false_finds": len(strangers),
-            "false_finds_on_people": sum(find.lies_on(heads) for find in strangers),
+            "strangers": strangers(finds, scores, matches, len(handled), self._heads(photograph, cover.shape, 0.0)),
             "pixels": cover.size,
             "false_pixels": int((cover & ~self._heads(photograph, cover.shape, NEAR)).sum()),
             "reasons": tuple(
@@ -334,18 +324,6 @@ def at_the_rim(mask: NDArray[np.bool_], original: torch.Tensor, unchanged: torch
     return int(rim.sum()), float(change[rim].sum())
 
 
-class Find(NamedTuple):
-    """A find in a photograph: box x0, y0, x1, y1 and landmarks [5, 2], in pixels."""
-
-    box: tuple[float, ...]
-    landmarks: NDArray[np.float64]
-
-    def lies_on(self, mask: NDArray[np.bool_]) -> bool:
-        """Whether the middle of its box lies on a mask [H, W]."""
-        x, y = (round((low + high) / 2) for low, high in ((self.box[0], self.box[2]), (self.box[1], self.box[3])))
-        return 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and bool(mask[y, x])
-
-
 def reason_of(checked: Any, after: Any, whose: str) -> str:
     """Why a face was covered, and whose it is.
 
@@ -355,35 +333,6 @@ def reason_of(checked: Any, after: Any, whose: str) -> str:
         whose: words for the face.
     """
     return f"{after.said if after.under_cover else ': '.join(filter(None, (checked.status, checked.reason)))} ({whose})"
-
-
-def match(true: Sequence[TrueFace], found: Sequence[Find]) -> list[int | None]:
-    """Match finds with faces one to one, best matches first; return the index of each face's find, or None.
-
-    A find matches a face if their boxes overlap enough (MATCHED) or their landmarks agree (ALIKE).
-    """
-    matches: list[int | None] = [None] * len(true)
-    if not true or not found:
-        return matches
-    parts = intersection_over_union(np.array([face.box for face in true]), np.array([find.box for find in found]))
-    points = [np.stack([one.landmarks for one in faces]) for faces in (true, found)]
-    away = np.linalg.norm(points[0][:, None] - points[1][None], axis=-1).mean(-1)
-    alike = away <= ALIKE * np.array([face.size for face in true])[:, None]
-    parts = np.where(alike, np.maximum(parts, MATCHED), parts)
-    while parts.max() >= MATCHED:
-        face, number = np.unravel_index(parts.argmax(), parts.shape)
-        matches[int(face)] = int(number)
-        parts[face, :] = parts[:, number] = -1
-    return matches
-
-
-def match_in_turn(true: Sequence[TrueFace], found: Sequence[Find], handled: int) -> list[int | None]:
-    """Match all faces with the first `handled` finds, then the remaining faces with the other finds."""
-    matches = match(true, found[:handled])
-    left = [face for face, number in enumerate(matches) if number is None]
-    for face, number in zip(left, match([true[face] for face in left], found[handled:]), strict=True):
-        matches[face] = None if number is None else handled + number
-    return matches
 
 
 def _drawn(photograph: Photograph) -> tuple[FaceRecord, ...]:

@@ -21,6 +21,7 @@ COUNTED = {
     "found_first": "faces found by the first search",
     "found_second": "faces found only by the second search",
     "false_finds": "finds that are nobody who was drawn",
+    "false_finds_second": "of them found by the second search alone, which also sees the changed faces",
     "false_finds_on_people": "of them on somebody's head: a part of a face, or one find of two people",
     "anonymised": "faces anonymised, according to the check",
     "anonymised_under_others_covers": "of them under another find's cover",

@@ -28,7 +28,8 @@ from miniature.workflow import FOUND_SCORE
 from reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE
 
 from .cases import HUGE_KIND, RARE, SCHEDULE, cases, draw_case, kind_of
-from .judging import SEEN, FaceRecord, Find, match
+from .finds import Find, match
+from .judging import SEEN, FaceRecord
 from .photographs import Photograph
 from .summary import PROMISED_SIZE, SMALL_SIZE, promised, table
 from .workers import Worker, run_all

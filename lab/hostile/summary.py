@@ -54,7 +54,7 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> F
     statuses = Counter(face.status for face in found)
     seen = [face for face in saved if face.seen >= SEEN]
     bare = [face for face in saved if face.bare and face.scales]
-    false_finds = sum(record.false_finds for record in records)
+    strangers = [stranger for record in records for stranger in record.strangers]
     return {
         "photos": len(records),
         "faces": sum(len(record.faces) for record in records),
@@ -75,9 +75,10 @@ def summarise(records: Sequence[PhotoRecord], threshold: float, judge: str) -> F
         "faces_promised_small": len(small),
         "found_first": sum(face.found == "first" for face in found),
         "found_second": sum(face.found == "second" for face in found),
-        "false_finds": false_finds,
-        "false_finds_on_people": sum(record.false_finds_on_people for record in records),
-        "false_finds_a_photo": _mean_of(false_finds, len(records)),
+        "false_finds": len(strangers),
+        "false_finds_second": sum(stranger.found == "second" for stranger in strangers),
+        "false_finds_on_people": sum(stranger.on_head for stranger in strangers),
+        "false_finds_a_photo": _mean_of(len(strangers), len(records)),
         "false_area": _mean_of(
             sum(record.false_pixels for record in records), sum(record.pixels for record in records)
         ),

@@ -29,6 +29,10 @@ MOST = 100
 ANCHORS = 2
 """Finds per cell."""
 
+LEVELS = 5
+"""Sizes of the picture that squares are cut out of: its own, a half, a quarter and so on. All points of a large square
+in the picture itself would be read to be averaged, which took half of the detector's time."""
+
 
 class Proposals(NamedTuple):
     """Values of a graph: the first stage's finds in N places, M of which get a second look.
@@ -139,6 +143,55 @@ def _squares(graph: CompactGraph, boxes: str) -> tuple[str, str, str]:
     return graph.node("Concat", *corners, axis=1), middle, side
 
 
+def _pyramid(graph: CompactGraph, image: str) -> list[str]:
+    """Append the picture at LEVELS sizes, each half as large as the one before; its sides are multiples of 32."""
+    levels = [image]
+    while len(levels) < LEVELS:
+        levels.append(graph.node("AveragePool", levels[-1], kernel_shape=[2, 2], strides=[2, 2]))
+    return levels
+
+
+def _shown(graph: CompactGraph, pyramid: list[str], squares: str, side: str) -> str:
+    """Append the squares cut out of the picture, [M, 3, SHOWN, SHOWN].
+
+    Each comes from the smallest level that has at least as many pixels as it shows.
+
+    Args:
+        graph: under construction.
+        pyramid: from `_pyramid`.
+        squares: [M, 4] pixels; the last one is the dummy, which every level shows, so that none has an empty batch.
+        side: [M, 1] pixels.
+    """
+    zero, end = graph.array(_numbers(0)), graph.array(_numbers(-1))
+    sides = graph.node("Squeeze", graph.node("Slice", side, zero, end), graph.array(_numbers(1)))
+    sizes = graph.node("Log", graph.node("Div", sides, graph.array(float(SHOWN))))
+    halvings = graph.node("Div", sizes, graph.array(math.log(2)))
+    level = graph.node("Clip", graph.node("Floor", halvings), graph.array(0.0), graph.array(float(LEVELS - 1)))
+    count = graph.node("Slice", graph.node("Shape", squares), zero, graph.array(_numbers(1)))
+    dummy = graph.node("Add", count, end)
+    rows, shown = [], []
+    for number, image in enumerate(pyramid):
+        own = graph.node("NonZero", graph.node("Equal", level, graph.array(float(number))))
+        row = graph.node("Concat", graph.node("Squeeze", own, zero), dummy, axis=0)
+        rows.append(row)
+        shown.append(
+            graph.node(
+                "RoiAlign",
+                image,
+                graph.node("Gather", squares, row, axis=0),
+                graph.node("Mul", row, zero),
+                mode="avg",
+                output_height=SHOWN,
+                output_width=SHOWN,
+                sampling_ratio=0,
+                spatial_scale=0.5**number,
+            )
+        )
+    shape = graph.node("Concat", count, graph.array(_numbers(3, SHOWN, SHOWN)), axis=0)
+    indices = graph.node("Unsqueeze", graph.node("Concat", *rows, axis=0), graph.array(_numbers(1)))
+    return graph.node("ScatterND", graph.node("ConstantOfShape", shape), indices, graph.node("Concat", *shown, axis=0))
+
+
 def second_look_file(first: bytes, network: nn.Sequential) -> bytes:
     """Add the second look to the first stage's file; both have the format of `detector_network.detector_file`.
 
@@ -149,15 +202,12 @@ def second_look_file(first: bytes, network: nn.Sequential) -> bytes:
     graph, image, given = CompactGraph.opened(first)
     found = propose(graph, image, given)
     boxes = graph.node("Gather", found.boxes, found.rows, axis=0)
-    nobody = graph.node("Mul", found.rows, graph.array(_numbers(0)))
+    pyramid = _pyramid(graph, image)
     stored: Stored = {}
     logits, marks = [], ""
     for _ in range(LOOKS):
         squares, middle, side = _squares(graph, boxes)
-        shown = graph.node(
-            "RoiAlign", image, squares, nobody, mode="avg", output_height=SHOWN, output_width=SHOWN, sampling_ratio=0
-        )
-        raw = append(graph, network, shown, stored)
+        raw = append(graph, network, _shown(graph, pyramid, squares, side), stored)
         logits.append(_columns(graph, raw, 0, 1))
         boxes = _placed(graph, _columns(graph, raw, 1, 5), np.array(MIDDLE), middle, side)
         marks = _placed(graph, _columns(graph, raw, 5, OUTPUTS), np.array(MARKS).ravel(), middle, side)

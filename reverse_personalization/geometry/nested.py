@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import areas, enlarged, fraction_inside, intersection_over_union, middle_on, shared_areas
-from .head_extent import HEAD_PER_FACE
 
 MIN_INSIDE = 0.8
 """A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
@@ -26,8 +25,8 @@ SEVERAL_MAX_AREA, ONE_MAX_AREA = 0.4, 1 / 9
 only one and known to be a face. A child's face in front of an adult's is larger, and hides too much for a find."""
 
 FRAME_MIN_AREA = 0.2
-"""Smallest area of a face around which a find is drawn too wide, as a fraction of the find's area: there is no room for
-somebody else whose face could be found."""
+"""Smallest area of the faces around which a find is drawn too wide, as a fraction of the find's area: there is no room
+for somebody else whose face could be found."""
 
 WITHIN_FRAME = 0.6
 """Such a find may be made of several faces: of all of which at least this fraction of the box lies inside it."""
@@ -39,9 +38,12 @@ behind the face is seen there, and somebody before it is seen as clearly as the 
 ON_FACE_MAX_SIDE = 0.8
 """Longer side of the largest such find, as a fraction of the face's: a mouth with its chin and cheeks."""
 
-ON_HEAD_MIN_INSIDE, ON_HEAD_MAX_SIDE = 0.5, 0.66
-"""Smallest fraction of a find's box inside the box of a face's head, hair and ears included, and the find's longer side
-as a fraction of the face's at most, for a find that may be hair, an ear or a pair of glasses. It may also be somebody
+HAIR_PER_FACE = 2.0
+"""How much larger a head is with all of its hair than the face alone: a head of curls is as high again as the face."""
+
+ON_HEAD_MIN_INSIDE, ON_HEAD_MAX_SIDE = 0.5, 0.8
+"""Smallest fraction of a find's box inside a face's box that is HAIR_PER_FACE as large, and the find's longer side as a
+fraction of the face's at most, for a find that may be hair, an ear, a neck or a pair of glasses. It may also be somebody
 who looks out from behind the head, so that what it shows has to decide."""
 
 PART_MAX_SIDE = 0.6
@@ -141,10 +143,10 @@ def finds_on_heads(
 
     Returns:
         By the number of each such find, the numbers of the faces on whose heads it lies (ON_HEAD_MIN_INSIDE, its middle
-        in the ellipse through the corners of the face's box) that rate clearly higher (DOUBTFUL_RATING_RATIO) and are
-        clearly larger (ON_HEAD_MAX_SIDE).
+        in an ellipse around the face that is HAIR_PER_FACE as large) that rate clearly higher (DOUBTFUL_RATING_RATIO)
+        and are clearly larger (ON_HEAD_MAX_SIDE).
     """
-    sides, heads = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1), enlarged(boxes, HEAD_PER_FACE)
+    sides, heads = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1), enlarged(boxes, HAIR_PER_FACE)
     on_head = middle_on(boxes, heads) & (fraction_inside(boxes, heads) >= ON_HEAD_MIN_INSIDE)
     on_head &= (sides[:, None] <= ON_HEAD_MAX_SIDE * sides[None]) & ~certain[:, None]
     on_head &= ratings[:, None] <= DOUBTFUL_RATING_RATIO * ratings[None]
@@ -163,15 +165,15 @@ def frames_of_faces(
 
     Returns:
         By the number of each find that has a known face inside it (MIN_INSIDE) that rates clearly higher
-        (DOUBTFUL_RATING_RATIO) and fills FRAME_MIN_AREA of it or more: the numbers of all known faces that rate clearly
-        higher and lie mostly inside it (WITHIN_FRAME).
+        (DOUBTFUL_RATING_RATIO), the numbers of all known faces that rate clearly higher and lie mostly inside it
+        (WITHIN_FRAME), if these fill FRAME_MIN_AREA of it or more.
     """
     inside = fraction_inside(boxes, boxes)
-    fills = areas(boxes)[:, None] >= FRAME_MIN_AREA * areas(boxes)[None]
     clearer = (ratings[None] <= DOUBTFUL_RATING_RATIO * ratings[:, None]) & known[:, None] & ~known[None]
     np.fill_diagonal(clearer, False)
-    frames = (clearer & fills & (inside >= MIN_INSIDE)).any(axis=0)
     within = clearer & (inside >= WITHIN_FRAME)
+    filled = (areas(boxes)[:, None] * within).sum(axis=0) >= FRAME_MIN_AREA * areas(boxes)
+    frames = (clearer & (inside >= MIN_INSIDE)).any(axis=0) & filled
     return {int(outer): np.flatnonzero(within[:, outer]) for outer in np.flatnonzero(frames)}
 
 

@@ -111,8 +111,9 @@ def test_a_doubtful_find_inside_a_clear_face_is_a_part_of_it(part, rating, known
         pytest.param((80.0, 160.0, 110.0, 195.0), 0.6, False, {1: [0]}, id="an ear"),
         pytest.param((80.0, 160.0, 110.0, 195.0), 0.6, True, {}, id="certainly a face at the ear"),
         pytest.param((80.0, 160.0, 110.0, 195.0), 0.8, False, {}, id="as sure as the face"),
-        pytest.param((55.0, 160.0, 90.0, 195.0), 0.6, False, {}, id="beside the head"),
-        pytest.param((110.0, 35.0, 200.0, 125.0), 0.6, False, {}, id="nearly as large as the face"),
+        pytest.param((105.0, 15.0, 175.0, 75.0), 0.6, False, {1: [0]}, id="the top of a head of curls"),
+        pytest.param((25.0, 160.0, 60.0, 195.0), 0.6, False, {}, id="beside the head"),
+        pytest.param((100.0, 25.0, 200.0, 125.0), 0.6, False, {}, id="nearly as large as the face"),
     ],
 )
 def test_a_smaller_find_on_the_head_of_a_surer_face_may_be_a_part_of_it(part, rating, certain, expected):
@@ -157,3 +158,14 @@ def test_nothing_found():
 def test_arrays_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="2 boxes, 1 ratings and 2 known"):
         nested_finds(np.array([LEFT, RIGHT]), np.ones(1), np.zeros(2, bool), HEIGHT, WIDTH)
+
+
+def test_faces_that_fill_a_find_only_together_are_all_flattened():
+    left, right, around = (100.0, 100.0, 160.0, 160.0), (150.0, 100.0, 210.0, 160.0), (80.0, 70.0, 240.0, 220.0)
+    frames = [
+        frames_of_faces(
+            np.array([*inner, around]), np.array([0.9] * len(inner) + [0.5]), np.arange(len(inner) + 1) < len(inner)
+        )
+        for inner in ([left], [left, right])
+    ]
+    assert [{outer: inner.tolist() for outer, inner in found.items()} for found in frames] == [{}, {2: [0, 1]}]

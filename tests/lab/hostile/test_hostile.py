@@ -17,8 +17,9 @@ from harness.environment import ROOT
 from harness.server import ComfyServer, WorkflowFailed
 from lab.hostile.cases import RARE, SCHEDULE, Case, Painter, cases, draw_case, kind_of
 from lab.hostile.files import SECRETS, leaks, read_saved, write_input
+from lab.hostile.finds import Find, match, match_in_turn
 from lab.hostile.journal import Journal, code_files
-from lab.hostile.judging import Cosines, FaceRecord, Find, Judge, PhotoRecord, levels, match, match_in_turn, outside
+from lab.hostile.judging import Cosines, FaceRecord, Judge, PhotoRecord, levels, outside
 from lab.hostile.page import as_page
 from lab.hostile.photographs import Photograph, TrueFace
 from lab.hostile.pipeline import Options, graph, known_models, provide_models

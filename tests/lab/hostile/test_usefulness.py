@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from harness.in_process import load_pack, part
-from lab.hostile.judging import NEAR, Cosines, FaceRecord, Find, Judge, PhotoRecord, reason_of
+from lab.hostile.finds import Find, Stranger
+from lab.hostile.judging import NEAR, Cosines, FaceRecord, Judge, PhotoRecord, reason_of
 from lab.hostile.ordinary import ORDINARY_YAW, counted_evaluations, ordinary_case, ordinary_options
 from lab.hostile.page import as_page
 from lab.hostile.photographs import Photograph, TrueFace
@@ -31,8 +32,11 @@ RECORD = PhotoRecord(
     "group",
     "saved",
     faces=(DONE, DONE, UNDER, COVERED),
-    false_finds=3,
-    false_finds_on_people=1,
+    strangers=(
+        Stranger("first", 40.0, 0.4, False),
+        Stranger("second", 30.0, None, False),
+        Stranger("second", 20.0, 0.3, True),
+    ),
     pixels=1000,
     false_pixels=20,
     reasons=("unhandled: nobody found it before (nobody drawn)",),
@@ -52,7 +56,8 @@ def test_what_is_hidden_where_nobody_is_counts_by_pixels():
     empty = PhotoRecord(1, "nobody", "saved", pixels=3000, false_pixels=60)
     figures = summarise([RECORD, empty], 0.4, "judge")
     assert figures["false_area"] == pytest.approx(0.02)
-    assert (figures["false_finds"], figures["false_finds_on_people"], figures["false_finds_a_photo"]) == (3, 1, 1.5)
+    assert (figures["false_finds"], figures["false_finds_a_photo"]) == (3, 1.5)
+    assert (figures["false_finds_second"], figures["false_finds_on_people"]) == (2, 1)
     assert figures["cover_reasons"] == {"unhandled: nobody found it before (nobody drawn)": 1}
     page = as_page(figures, "command")
     assert "| covered, of 4 faces of 48 px or more | 0.25 | 15% |" in page
