@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md and the README send nobody to what is not there, and the table of folders is the order in force."""
+"""CONTRIBUTING.md, the README and docs send nobody to what is not there; the table of folders is the order in force."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from harness.environment import ROOT
 from tests.folder_order import ORDER, ROWS
 
 DOCUMENTS = ("CONTRIBUTING.md", "README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*(?:\.(?:py|js|md|json)|/)")
 CORE = "reverse_personalization/"
 
@@ -27,6 +29,12 @@ def named_paths(text: str) -> list[str]:
     words = [word for code in quoted(text) for word in re.sub(r" --\w+ \S+", "", code).split()]
     found = [word for word in words if PATH.fullmatch(word) and "/" in word and "ID." not in word]
     return [word for word in found if (ROOT / word.split("/")[0]).exists()]
+
+
+def anchors(text: str) -> set[str]:
+    """The names by which a page's headings can be linked to, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def folders_in_table(text: str) -> list[str]:
@@ -64,9 +72,43 @@ def test_the_table_of_folders_is_the_order_of_imports() -> None:
     assert core <= set(folders)
 
 
-def test_every_node_is_in_the_readme() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_node_is_in_the_table_of_nodes() -> None:
+    text = (ROOT / "docs" / "nodes.md").read_text(encoding="utf-8")
     sources = [path.read_text(encoding="utf-8") for path in Path(ROOT, "nodes").glob("*.py")]
     ids = {found for source in sources for found in re.findall(r'node_id="(\w+)"', source)}
     assert ids
     assert [one for one in sorted(ids) if f"`{one}`" not in text] == []
+
+
+def test_every_workflow_has_a_picture_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r'<img src="workflows/([\w-]+)\.jpg"[^|]+\| `\1` \|', text))
+    assert shown == {path.stem for path in (ROOT / "workflows").glob("*.json")}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = CODE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    defined = dict(re.findall(r"^\[([\w-]+)\]: (\S+)$", text, re.MULTILINE))
+    used = re.findall(r"\]\[([\w-]+)\]", text)
+    assert sorted(set(used) - set(defined)) == []
+    assert sorted(set(defined) - set(used)) == []
+    for target in [*re.findall(r"\]\(([^)\s]+)\)", text), *defined.values(), *re.findall(r'src="([^"]+)"', text)]:
+        if "://" in target:
+            assert re.fullmatch(r"https://[\w.-]+\.[a-z]+(/[\w.~%+-]+)*/?", target), target
+            continue
+        path, _, place = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{page} leads to {target}"
+        assert not place or place in anchors(file.read_text(encoding="utf-8")), f"{page} leads to {target}"
+
+
+def test_readme_and_the_page_of_models_name_the_same_downloads() -> None:
+    readme, page = (
+        dict(re.findall(r"^\[([\w-]+)\]: (\S+)$", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("README.md", "docs/models.md")
+    )
+    assert readme
+    assert readme.items() <= page.items()
+    workflow = (ROOT / "workflows" / "group-photo.json").read_text(encoding="utf-8")
+    assert set(re.findall(r'"url": "([^"]+)"', workflow)) <= set(readme.values())
