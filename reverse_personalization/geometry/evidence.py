@@ -30,7 +30,7 @@ from .finds import (
     turned_otherwise,
     visible_fraction,
 )
-from .nested import finds_on_heads, frames_of_faces, nested_finds, parts_of_faces
+from .nested import HAIR_MAX_SIDE, finds_on_heads, frames_of_faces, nested_finds, parts_of_faces
 
 LOOK_SCORE = 0.1
 """Score from which one look counts as having seen something; below it nearly every point of a picture would."""
@@ -311,6 +311,7 @@ def faces_among(
         for number, sure, agreed in zip(chosen, scores, agree, strict=True)
     ]
     boxes, ratings = finds.boxes[chosen], np.array(scores)
+    sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
     known = np.array([not face.doubtful for face in found], bool)
     dropped = parts_of_faces(boxes, ratings, known) | nested_finds(boxes, ratings, known, height, width)
     # A group may be surer than a doubtful face, and so may be an ear, but the faces that they are made of are surer.
@@ -321,9 +322,11 @@ def faces_among(
         if not dropped[number]:
             looks = closer_views(boxes[number], views[finds.views[chosen[number]]].turns, height, width, fixed_size)
             without = partial(look_without, [found[face] for face in faces])
-            # Hair that passes for a face seldom passes for an upright one.
-            askew = number in on_heads and turned_otherwise(landmarks[faces], landmarks[number]).all()
-            least = threshold + DOUBT * askew
+            least = threshold
+            if number in on_heads:
+                # Hair that passes for a face seldom passes for an upright one, or for one that is as large as its own.
+                askew = turned_otherwise(landmarks[faces], landmarks[number]).all()
+                least += DOUBT * (askew or sides[number] <= HAIR_MAX_SIDE * sides[faces].max())
             dropped[number] = of_closer_looks(boxes[number], looks, without, boxes[faces]) < least
     kept_faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
     return sorted(kept_faces, key=lambda face: -face.score)

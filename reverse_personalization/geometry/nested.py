@@ -42,9 +42,13 @@ HAIR_PER_FACE = 2.0
 """How much larger a head is with all of its hair than the face alone: a head of curls is as high again as the face."""
 
 ON_HEAD_MIN_INSIDE, ON_HEAD_MAX_SIDE = 0.5, 0.8
-"""Smallest fraction of a find's box inside a face's box that is HAIR_PER_FACE as large, and the find's longer side as a
-fraction of the face's at most, for a find that may be hair, an ear, a neck or a pair of glasses. It may also be somebody
-who looks out from behind the head, so that what it shows has to decide."""
+"""Smallest fraction of a find's box inside a face's box that is HAIR_PER_FACE as large, and largest longer side as a
+fraction of the face's, of a find that may be hair, an ear, a neck or a pair of glasses. It may also be somebody who
+looks out from behind the head, so that what it shows has to decide."""
+
+HAIR_MAX_SIDE = 0.66
+"""Longer side of the largest such find that has to leave no doubt, as a fraction of the face's. Curls, ears and necks
+are smaller than the face and seldom pass for a face without doubt; somebody clearly seen behind the head does."""
 
 PART_MAX_SIDE = 0.6
 """Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye

@@ -330,20 +330,23 @@ def test_a_group_is_nobody_although_it_is_not_doubtful(people: float, wide: floa
 
 
 @pytest.mark.parametrize(
-    ("rating", "without", "askew", "expected"),
+    ("rating", "without", "size", "askew", "expected"),
     [
-        pytest.param(0.6, 0.1, False, 1, id="gone without the face"),
-        pytest.param(0.6, 0.6, False, 2, id="still there"),
-        pytest.param(0.7, 0.1, False, 2, id="certain by itself"),
-        pytest.param(0.4, 0.4, False, 2, id="doubtful, but still there"),
-        pytest.param(0.4, 0.4, True, 1, id="doubtful, and turned otherwise than the face"),
-        pytest.param(0.4, 0.5, True, 2, id="turned otherwise, but surely there"),
+        pytest.param(0.6, 0.1, 50, False, 1, id="gone without the face"),
+        pytest.param(0.6, 0.6, 50, False, 2, id="still there"),
+        pytest.param(0.7, 0.1, 50, False, 2, id="certain by itself"),
+        pytest.param(0.4, 0.4, 50, False, 1, id="small and doubtful"),
+        pytest.param(0.4, 0.5, 50, False, 2, id="small, but surely there"),
+        pytest.param(0.4, 0.4, 90, False, 2, id="doubtful, but nearly as large as the face"),
+        pytest.param(0.4, 0.4, 90, True, 1, id="doubtful, and turned otherwise than the face"),
+        pytest.param(0.4, 0.5, 90, True, 2, id="turned otherwise, but surely there"),
     ],
 )
 def test_a_find_on_the_head_of_a_much_surer_face_has_to_be_there_without_it(
-    rating: float, without: float, askew: bool, expected: int
+    rating: float, without: float, size: int, askew: bool, expected: int
 ) -> None:
-    boxes = np.array([[100, 100, 200, 220, 0.95], [120, 60, 170, 110, rating]])
+    box = [145 - size / 2, 85 - size / 2, 145 + size / 2, 85 + size / 2]
+    boxes = np.array([[100, 100, 200, 220, 0.95], [*box, rating]])
     small = (UPRIGHT - UPRIGHT.mean(axis=0)) * 0.4 + (145, 85)
     turned = (ASIDE - ASIDE.mean(axis=0)) * 0.4 + (145, 85)
     finds = Finds(
@@ -355,7 +358,7 @@ def test_a_find_on_the_head_of_a_much_surer_face_has_to_be_there_without_it(
 
     def look_without(people: Sequence[Detection], views: Sequence[View]) -> list[NDArray[np.float64]]:
         assert [face.box[0] for face in people] == [100]
-        return [np.array([[120, 60, 170, 110, without]])] * len(views)
+        return [np.array([[*box, without]])] * len(views)
 
     faces = evidence.faces_among(finds, (View(640, 0.0),), look, look_without, 640, 640, threshold=0.3)
     assert len(faces) == expected

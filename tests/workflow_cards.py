@@ -1,0 +1,174 @@
+"""The cards by which the editor's template browser shows the shipped workflows: people before and after.
+
+    .venv/bin/python -m tests.workflow_cards           write workflows/NAME.jpg for every workflow
+    .venv/bin/python -m tests.workflow_cards NAME ...  write only these
+
+Each workflow runs on the miniature, on people that the renderer draws. All of them take some minutes.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Networks this small finish before a second thread wakes up.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from harness.environment import ROOT
+from harness.workflow import read_shipped
+from lab.hostile.cases import Painter
+from lab.hostile.pipeline import Pipeline, known_models
+from miniature.layout import WEIGHTS
+from miniature.workflow import on_miniature
+
+FOLDER = ROOT / "workflows"
+SIDE = 400
+"""Of a card, pixels."""
+QUALITY = 85
+GAP = 4
+"""Width of the line between before and after, pixels of the card."""
+
+FACE = 124.0
+"""Height of a face in a drawing, pixels: as large as the miniature draws faces."""
+
+Card = Callable[[Pipeline, str], Image.Image]
+
+
+def drawn(seed: int, places: Sequence[tuple[float, float, float]], height: int, width: int) -> Image.Image:
+    """Draw people: middle x, middle y and height of each face, in pixels."""
+    pixels = Painter(seed, 0).scene(places, height, width, widest=12.0, widest_roll=6.0).pixels
+    return Image.fromarray((np.clip(pixels, 0, 1) * 255).round().astype(np.uint8))
+
+
+def ran(pipeline: Pipeline, name: str, pictures: dict[str, Image.Image]) -> list[Image.Image]:
+    """Run a shipped workflow on pictures in the input folder; return what it saved.
+
+    Args:
+        pipeline: inside `known_models`.
+        name: of the workflow.
+        pictures: by the file names, or paths below the input folder, that the workflow names.
+
+    Raises:
+        RuntimeError: the run failed, or saved nothing.
+    """
+    files = {pipeline.input / path: picture for path, picture in pictures.items()}
+    for path, picture in files.items():
+        path.parent.mkdir(exist_ok=True)
+        picture.save(path)
+    try:
+        run = pipeline.run_graph(on_miniature(read_shipped(name)))
+        shown = [path for path in run.files if path.suffix != ".json"]
+        if run.error or not shown:
+            raise RuntimeError(f"{name} saved nothing: {run.error}")
+        return [opened(path) for path in shown]
+    finally:
+        for path in files:
+            path.unlink()
+
+
+def opened(path: Path) -> Image.Image:
+    """Read a picture whole."""
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def beside(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+    """A card: pictures of one size in rows, with lines between them, cut to the middle square and scaled."""
+    width, height = pictures[0].size
+    rows = -(-len(pictures) // columns)
+    side = max(columns * width, rows * height)
+    line = round(GAP * side / SIDE)
+    card = Image.new("RGB", (columns * width + (columns - 1) * line, rows * height + (rows - 1) * line), "white")
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        card.paste(picture, (column * (width + line), row * (height + line)))
+    short = min(card.size)
+    left, top = (card.width - short) // 2, (card.height - short) // 2
+    return card.crop((left, top, left + short, top + short)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+
+def one_face(seed: int, file: str = "photograph.png") -> Card:
+    """The card of a workflow for whole photographs: one person before on the left, after on the right."""
+
+    def make(pipeline: Pipeline, name: str) -> Image.Image:
+        before = drawn(seed, [(160.0, 150.0, FACE)], 320, 320)
+        pictures = {file: before}
+        if name == "check-only":
+            pictures["finished.png"] = ran(pipeline, "group-photo", {"photograph.png": before})[0]
+        after = ran(pipeline, name, pictures)[0]
+        return beside([picture.crop((80, 0, 240, 320)) for picture in (before, after)], 2)
+
+    return make
+
+
+def group(seed: int) -> Card:
+    """The card of a group: before above, after below."""
+
+    def make(pipeline: Pipeline, name: str) -> Image.Image:
+        places = [(75.0, 105.0, 96.0), (200.0, 90.0, 100.0), (325.0, 108.0, 98.0)]
+        before = drawn(seed, places, 200, 400)
+        return beside([before, ran(pipeline, name, {"photograph.png": before})[0]], 1)
+
+    return make
+
+
+def folder(seed: int) -> Card:
+    """The card of a folder: three photographs above, their results below."""
+
+    def make(pipeline: Pipeline, name: str) -> Image.Image:
+        before = [drawn(seed + number, [(100.0, 140.0, FACE)], 300, 200) for number in range(3)]
+        after = ran(pipeline, name, {f"photographs/{number}.png": one for number, one in enumerate(before)})
+        return beside([*before, *after], 3)
+
+    return make
+
+
+def crop(pipeline: Pipeline, name: str) -> Image.Image:
+    """The card of the method alone: the sample portrait before on the left, after on the right."""
+    before = opened(FOLDER / "samples" / "miniature.png")
+    after = ran(pipeline, name, {"portrait.png": before})[0].resize(before.size)
+    width, height = before.size
+    return beside([one.crop((width // 4, 0, width - width // 4, height)) for one in (before, after)], 2)
+
+
+def sweep(pipeline: Pipeline, name: str) -> Image.Image:
+    """The card of the sweep: its picture, from the weakest scales on."""
+    made = ran(pipeline, name, {"portrait.png": opened(FOLDER / "samples" / "miniature.png")})[0]
+    return made.crop((0, 0, min(made.size), min(made.size))).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+
+CARDS: dict[str, Card] = {
+    "group-photo": group(12),
+    "keep-age-and-sex": one_face(5),
+    "change-age": one_face(21),
+    "keep-eyes-and-mouth": one_face(33),
+    "batch-folder": folder(40),
+    "check-only": one_face(52),
+    "portrait": crop,
+    "guidance-sweep": sweep,
+    "composed": one_face(61),
+}
+
+
+def main() -> None:
+    """Write the cards."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.workflow_cards", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", choices=[*CARDS, []], metavar="NAME", help="a workflow (default: all)")
+    names = parser.parse_args().names or CARDS
+    with known_models(WEIGHTS):
+        pipeline = Pipeline()
+        for name in names:
+            CARDS[name](pipeline, name).save(FOLDER / f"{name}.jpg", quality=QUALITY, optimize=True)
+            print(f"{name}.jpg", flush=True)
+
+
+if __name__ == "__main__":
+    main()
