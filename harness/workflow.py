@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .environment import ROOT
@@ -11,7 +12,23 @@ from .environment import ROOT
 Workflow = dict[str, Any]
 """Node id -> {"class_type": ..., "inputs": ...}."""
 
-API_FOLDER = ROOT / "workflows" / "api"
+TEMPLATE_FOLDER = ROOT / "workflows"
+API_FOLDER = TEMPLATE_FOLDER / "api"
+
+TEMPLATES = {
+    "start": "01 Anonymize a photograph",
+    "group-photo": "02 Anonymize a photograph step by step",
+    "keep-age-and-sex": "03 Keep age and sex",
+    "change-age": "04 Change the age",
+    "keep-eyes-and-mouth": "05 Keep eyes and mouth",
+    "batch-folder": "06 Anonymize a folder",
+    "check-only": "07 Check a finished picture",
+    "guidance-sweep": "08 Choose strength and quality",
+    "portrait": "09 One portrait without a check",
+    "composed": "10 The sampler in parts",
+}
+"""What the editor's template browser calls the shipped workflows, by their names for the API. It shows the names of the
+files, and some hosts list files in no order, so that each begins with its place."""
 
 SHIPPED_FILES = {
     "checkpoint": "sd_xl_base_1.0.safetensors",
@@ -26,6 +43,11 @@ def read_shipped(name: str) -> Workflow:
     """Read a shipped workflow by its name, such as "portrait"."""
     workflow: Workflow = json.loads((API_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return workflow
+
+
+def template_file(name: str, suffix: str = ".json") -> Path:
+    """The file of a shipped workflow for the editor, or with another suffix the picture on its card."""
+    return TEMPLATE_FOLDER / f"{TEMPLATES[name]}{suffix}"
 
 
 def renamed(inputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ or asset list, and only the node that shows it knows its file.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..reverse_personalization.assurance.operating_point import threshold_words
-from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict
+from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict, said_number
 from ..reverse_personalization.geometry.decisions import striking_box
 from ..reverse_personalization.geometry.drawn_faces import Decided
 from ..reverse_personalization.geometry.faces import UNDECIDED, Box, Decisions
@@ -157,13 +156,10 @@ def comparisons(
 
 
 def _badge(face: FaceVerdict, said: Decisions, width: int, height: int) -> dict[str, Any]:
-    # JSON has no NaN and no infinity.
-    similarity = None if face.similarity is None or not math.isfinite(face.similarity) else round(face.similarity, 2)
     return {
         "status": face.status,
         "under_cover": face.under_cover,
-        # The host keeps what a node shows in its history: two decimals are enough to read, more would be a fingerprint.
-        "similarity": similarity,
+        "similarity": said_number(face.similarity),
         "reason": face.reason,
         "box": in_parts(face.boxes[-1], width, height),
         "struck_by": striking_box(face.boxes[-1], said.not_faces) if face.status == STRUCK_OUT else None,

@@ -18,14 +18,14 @@ from typing import Any
 from harness.environment import ROOT, SetupError
 from harness.server import ServerError
 from harness.whole_text import write_whole
-from harness.workflow import API_FOLDER
+from harness.workflow import API_FOLDER, TEMPLATE_FOLDER, template_file
 
 from .schemas import read_schemas
 from .workflow_generator.blueprint import blueprint_form
 from .workflow_generator.forms import Schemas, api_form, ui_form
 from .workflow_generator.graphs import BLUEPRINTS, WORKFLOWS
+from .workflow_generator.start import start_form
 
-FOLDER = ROOT / "workflows"
 BLUEPRINT_FOLDER = ROOT / "subgraphs"
 
 
@@ -33,7 +33,8 @@ def files(schemas: Schemas) -> Iterator[tuple[Path, str]]:
     """Every file and its text."""
     for name, workflow in WORKFLOWS.items():
         yield API_FOLDER / f"{name}.json", _text(api_form(workflow, schemas))
-        yield FOLDER / f"{name}.json", _text(ui_form(name, workflow, schemas))
+        yield template_file(name), _text(ui_form(name, workflow, schemas))
+    yield template_file("start"), _text(start_form(schemas))
     for blueprint in BLUEPRINTS:
         yield BLUEPRINT_FOLDER / f"{blueprint.name}.json", _text(blueprint_form(blueprint, schemas))
 
@@ -47,7 +48,7 @@ def write(schemas: Schemas) -> None:
 def stale(schemas: Schemas) -> list[Path]:
     """Files whose text differs from what `write` would write, files that are missing and files that are left over."""
     wanted = dict(files(schemas))
-    there = {path for folder in (FOLDER, API_FOLDER, BLUEPRINT_FOLDER) for path in folder.glob("*.json")}
+    there = {path for folder in (TEMPLATE_FOLDER, API_FOLDER, BLUEPRINT_FOLDER) for path in folder.glob("*.json")}
     changed = {path for path in there & wanted.keys() if path.read_text(encoding="utf-8") != wanted[path]}
     return sorted(changed | (there ^ wanted.keys()))
 

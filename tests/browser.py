@@ -22,7 +22,7 @@ from playwright.sync_api import (
 from harness.browser import browser
 from harness.comfyui import comfyui_folder
 from harness.server import ComfyServer
-from harness.workflow import SHIPPED_FILES
+from harness.workflow import SHIPPED_FILES, TEMPLATES
 from miniature.layout import WEIGHTS
 from miniature.workflow import GUIDED, MINIATURE, MINIATURE_INPUTS, SCALED
 from tests.workspace import make_workspace
@@ -107,12 +107,12 @@ class Editor:
         )
 
     def open_template(self, name: str) -> None:
-        """Open one of the pack's workflows from the template browser."""
+        """Open one of the pack's workflows from the template browser, by its name for the API."""
         self.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
         templates = self.page.get_by_test_id("template-workflows-content")
         # Nodes on the canvas show the pack's name as well.
         self.page.get_by_role("dialog").get_by_text(self.pack_folder, exact=True).first.click()
-        self.page.get_by_test_id(f"template-workflow-{name}").click()
+        self.page.get_by_test_id(f"template-workflow-{TEMPLATES[name]}").click()
         templates.wait_for(state="hidden")
         self.settle()
         self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")

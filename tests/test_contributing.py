@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from harness.environment import ROOT
+from harness.workflow import TEMPLATES, template_file
+from scripts.workflow_generator.graphs import WORKFLOWS
 from tests.folder_order import ORDER, ROWS
 
 DOCUMENTS = ("CONTRIBUTING.md", "README.md")
@@ -80,10 +83,14 @@ def test_every_node_is_in_the_table_of_nodes() -> None:
     assert [one for one in sorted(ids) if f"`{one}`" not in text] == []
 
 
-def test_every_workflow_has_a_picture_in_the_readme() -> None:
+def test_every_workflow_is_in_the_readme_with_its_card() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = set(re.findall(r'<img src="workflows/([\w-]+)\.jpg"[^|]+\| `\1` \|', text))
-    assert shown == {path.stem for path in (ROOT / "workflows").glob("*.json")}
+    rows = re.findall(r'<img src="(workflows/[^"]+)"[^|]+\| ([^|]+?)(?: \(`([\w-]+)`\))? \|', text)
+    shown = [(unquote(path), title, name) for path, title, name in rows]
+    assert shown == [
+        (template_file(name, ".jpg").relative_to(ROOT).as_posix(), title, name if name in WORKFLOWS else "")
+        for name, title in TEMPLATES.items()
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -98,7 +105,7 @@ def test_links_lead_somewhere(page: str) -> None:
             assert re.fullmatch(r"https://[\w.-]+\.[a-z]+(/[\w.~%+-]+)*/?", target), target
             continue
         path, _, place = target.partition("#")
-        file = (ROOT / page).parent / path if path else ROOT / page
+        file = (ROOT / page).parent / unquote(path) if path else ROOT / page
         assert file.exists(), f"{page} leads to {target}"
         assert not place or place in anchors(file.read_text(encoding="utf-8")), f"{page} leads to {target}"
 
@@ -110,5 +117,5 @@ def test_readme_and_the_page_of_models_name_the_same_downloads() -> None:
     )
     assert readme
     assert readme.items() <= page.items()
-    workflow = (ROOT / "workflows" / "group-photo.json").read_text(encoding="utf-8")
+    workflow = template_file("group-photo").read_text(encoding="utf-8")
     assert set(re.findall(r'"url": "([^"]+)"', workflow)) <= set(readme.values())

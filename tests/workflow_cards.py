@@ -1,6 +1,6 @@
 """The cards by which the editor's template browser shows the shipped workflows: people before and after.
 
-    .venv/bin/python -m tests.workflow_cards           write workflows/NAME.jpg for every workflow
+    .venv/bin/python -m tests.workflow_cards           write the card of every workflow
     .venv/bin/python -m tests.workflow_cards NAME ...  write only these
 
 Each workflow runs on the miniature, on people that the renderer draws. All of them take some minutes.
@@ -20,14 +20,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from harness.environment import ROOT
-from harness.workflow import read_shipped
+from harness.workflow import TEMPLATE_FOLDER, read_shipped, template_file
 from lab.hostile.cases import Painter
 from lab.hostile.pipeline import Pipeline, known_models
 from miniature.layout import WEIGHTS
 from miniature.workflow import on_miniature
 
-FOLDER = ROOT / "workflows"
 SIDE = 400
 """Of a card, pixels."""
 QUALITY = 85
@@ -93,15 +91,20 @@ def beside(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     return card.crop((left, top, left + short, top + short)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
-def one_face(seed: int, file: str = "photograph.png") -> Card:
-    """The card of a workflow for whole photographs: one person before on the left, after on the right."""
+def one_face(seed: int, workflow: str = "") -> Card:
+    """The card of a workflow for whole photographs: one person before on the left, after on the right.
+
+    Args:
+        seed: of the person.
+        workflow: name of the one that does the same, if this one has no form for the API.
+    """
 
     def make(pipeline: Pipeline, name: str) -> Image.Image:
         before = drawn(seed, [(160.0, 150.0, FACE)], 320, 320)
-        pictures = {file: before}
+        pictures = {"photograph.png": before}
         if name == "check-only":
             pictures["finished.png"] = ran(pipeline, "group-photo", {"photograph.png": before})[0]
-        after = ran(pipeline, name, pictures)[0]
+        after = ran(pipeline, workflow or name, pictures)[0]
         return beside([picture.crop((80, 0, 240, 320)) for picture in (before, after)], 2)
 
     return make
@@ -131,7 +134,7 @@ def folder(seed: int) -> Card:
 
 def crop(pipeline: Pipeline, name: str) -> Image.Image:
     """The card of the method alone: the sample portrait before on the left, after on the right."""
-    before = opened(FOLDER / "samples" / "miniature.png")
+    before = opened(TEMPLATE_FOLDER / "samples" / "miniature.png")
     after = ran(pipeline, name, {"portrait.png": before})[0].resize(before.size)
     width, height = before.size
     return beside([one.crop((width // 4, 0, width - width // 4, height)) for one in (before, after)], 2)
@@ -139,11 +142,12 @@ def crop(pipeline: Pipeline, name: str) -> Image.Image:
 
 def sweep(pipeline: Pipeline, name: str) -> Image.Image:
     """The card of the sweep: its picture, from the weakest scales on."""
-    made = ran(pipeline, name, {"portrait.png": opened(FOLDER / "samples" / "miniature.png")})[0]
+    made = ran(pipeline, name, {"portrait.png": opened(TEMPLATE_FOLDER / "samples" / "miniature.png")})[0]
     return made.crop((0, 0, min(made.size), min(made.size))).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 CARDS: dict[str, Card] = {
+    "start": one_face(7, workflow="group-photo"),
     "group-photo": group(12),
     "keep-age-and-sex": one_face(5),
     "change-age": one_face(21),
@@ -166,8 +170,8 @@ def main() -> None:
     with known_models(WEIGHTS):
         pipeline = Pipeline()
         for name in names:
-            CARDS[name](pipeline, name).save(FOLDER / f"{name}.jpg", quality=QUALITY, optimize=True)
-            print(f"{name}.jpg", flush=True)
+            CARDS[name](pipeline, name).save(template_file(name, ".jpg"), quality=QUALITY, optimize=True)
+            print(name, flush=True)
 
 
 if __name__ == "__main__":

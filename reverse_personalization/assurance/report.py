@@ -17,16 +17,11 @@ from typing import Any
 import torch
 
 from .decided import in_words
-from .retry import RetryStep
-from .verdict import STRUCK_OUT, FaceChange, FaceVerdict, Verdict
+from .verdict import STRUCK_OUT, FaceChange, FaceVerdict, Verdict, said_number, said_step
 
 SCHEMA_VERSION = 6
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
-
-_DIGITS = 2
-"""Decimals of scores. More would be a fingerprint of the original: somebody with a candidate photograph could measure
-the same scores against the result and compare."""
 
 _ONNX_RUNTIMES = (
     "onnxruntime",
@@ -142,35 +137,23 @@ def _face(face: FaceVerdict) -> dict[str, Any]:
         "status": face.status,
         "under_cover": face.under_cover,
         "second_pass": face.second_pass,
-        "similarity": _rounded(face.similarity),
+        "similarity": said_number(face.similarity),
         "cover": face.method or None,
         "change": None if face.change is None else _change(face.change),
-        "retries": [_retry(step) for step in face.retries],
-    }
-
-
-def _retry(step: RetryStep) -> dict[str, Any]:
-    return {
-        "scale": step.scale,
-        "similarity": _rounded(step.similarity),
-        "anonymised": step.anonymised,
+        "retries": [said_step(step) for step in face.retries],
     }
 
 
 def _change(change: FaceChange) -> dict[str, Any]:
     return {
-        "box_overlap": _rounded(change.box_overlap),
-        "landmark_change": _rounded(change.landmark_change),
+        "box_overlap": said_number(change.box_overlap),
+        "landmark_change": said_number(change.landmark_change),
         "yaw_change": _whole(change.yaw_change),
         "pitch_change": _whole(change.pitch_change),
         "roll_change": _whole(change.roll_change),
         "age_change": change.age_change,
         "sex_kept": change.sex_kept,
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
 
 
 def _whole(degrees: float | None) -> int | None:

@@ -6,13 +6,12 @@ faces are. It holds no name, no embedding and no picture.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .report import overall
-from .verdict import FaceVerdict
+from .verdict import FaceVerdict, said_number, said_step
 
 RESULT_SCHEMA_FILE = Path(__file__).with_name("result.schema.json")
 
@@ -52,17 +51,9 @@ def _face(number: int, face: FaceVerdict) -> dict[str, Any]:
         "status": face.status.replace(" ", "_"),
         "under_cover": face.under_cover,
         "reason": face.reason,
-        "similarity": _rounded(face.similarity),
+        "similarity": said_number(face.similarity),
         "box": [round(side, 1) for side in face.boxes[-1]],
         "cover": face.method or None,
         "second_pass": face.second_pass,
-        "attempts": [
-            {"scale": step.scale, "similarity": _rounded(step.similarity), "anonymised": step.anonymised}
-            for step in face.retries
-        ],
+        "attempts": [said_step(step) for step in face.retries],
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    # JSON has no NaN and no infinity. The host keeps results in its history: more digits would be a fingerprint.
-    return None if value is None or not math.isfinite(value) else round(value, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -149,6 +150,24 @@ class Verdict:
     def safe(self) -> bool:
         """Whether every face is anonymised or covered, or none by a person's decision."""
         return all(face.status in SAFE for face in self)
+
+
+def said_number(value: float | None) -> float | None:
+    """A similarity, or another number about a face, as results, reports and panels say it.
+
+    Args:
+        value: the number; None if there is none.
+
+    Returns:
+        Rounded to two decimals. More would be a fingerprint of the original: somebody with a candidate photograph could
+        measure the same number against the result and compare. None for what is not finite, which JSON lacks.
+    """
+    return None if value is None or not math.isfinite(value) else round(value, 2)
+
+
+def said_step(step: RetryStep) -> dict[str, Any]:
+    """An attempt at a face, as results and reports list it."""
+    return {"scale": step.scale, "similarity": said_number(step.similarity), "anonymised": step.anonymised}
 
 
 def is_empty(faces: Iterable[FaceVerdict]) -> bool:

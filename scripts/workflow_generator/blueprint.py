@@ -27,6 +27,24 @@ BLUEPRINT_WIDTH = 360
 
 def blueprint_form(blueprint: Blueprint, schemas: Schemas) -> dict[str, Any]:
     """The file for the node library: a workflow of one node, and the graph inside it."""
+    outer, inner = blueprint_node(blueprint, schemas)
+    return {
+        "id": str(uuid.uuid5(uuid.UUID(inner["id"]), "workflow")),
+        "revision": 0,
+        "last_node_id": outer["id"],
+        "last_link_id": 0,
+        "nodes": [outer],
+        "links": [],
+        "groups": [],
+        "definitions": {"subgraphs": [inner]},
+        "config": {},
+        "extra": {"BlueprintDescription": blueprint.description},
+        "version": 0.4,
+    }
+
+
+def blueprint_node(blueprint: Blueprint, schemas: Schemas) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The node of a blueprint, without links and with an id that no node inside has; and the graph inside it."""
     graph = WrittenGraph(blueprint.nodes, schemas, blueprint)
     rows = [[group.columns for group in row] for row in blueprint.rows]
     rows[0].insert(0, ((ENTRY,),))
@@ -103,19 +121,7 @@ def blueprint_form(blueprint: Blueprint, schemas: Schemas) -> dict[str, Any]:
         },
         "widgets_values": [],
     }
-    return {
-        "id": str(uuid.uuid5(own, "workflow")),
-        "revision": 0,
-        "last_node_id": outer["id"],
-        "last_link_id": 0,
-        "nodes": [outer],
-        "links": [],
-        "groups": [],
-        "definitions": {"subgraphs": [inner]},
-        "config": {},
-        "extra": {"BlueprintDescription": blueprint.description},
-        "version": 0.4,
-    }
+    return outer, inner
 
 
 def _written_ports(

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .layout import Cable, Layout, Size, lay_out
+from .layout import Box, Cable, Layout, Size, lay_out
 from .model import ENTRY, WIDGET_TYPES, Blueprint, Group, Link, Node, Workflow
 
 Schemas = Mapping[str, Any]
@@ -55,7 +55,7 @@ def ui_form(name: str, workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
     rows[0].insert(0, ((NOTE,),))
     layout = lay_out(rows, {**graph.sizes, NOTE: NOTE_SIZE}, graph.cables)
     nodes = graph.written_nodes(layout)
-    nodes.append(_note(workflow.note, layout, len(nodes) + 1))
+    nodes.append(written_note(workflow.note, layout.boxes[NOTE], len(nodes) + 1, len(nodes)))
     links = graph.written_links()
     reroutes, rerouted = graph.written_reroutes(layout)
     return {
@@ -167,7 +167,8 @@ class WrittenGraph:
                 }
                 for name, kind in zip(schema["output_name"], schema["output"], strict=True)
             ],
-            "title": _title(node, schema),
+            # Without a title the editor shows the node's name in the user's language.
+            **({"title": node.title} if node.title else {}),
             "properties": properties,
             "widgets_values": values,
         }
@@ -215,15 +216,15 @@ def _title(node: Node, schema: Mapping[str, Any]) -> str:
     return node.title or schema["display_name"] or node.kind
 
 
-def _note(text: str, layout: Layout, number: int) -> dict[str, Any]:
-    box = layout.boxes[NOTE]
+def written_note(text: str, box: Box, number: int, order: int) -> dict[str, Any]:
+    """The node with a text beside a graph."""
     return {
         "id": number,
         "type": "MarkdownNote",
         "pos": [box.x, box.y],
         "size": [box.width, box.height],
         "flags": {},
-        "order": number - 1,
+        "order": order,
         "mode": 0,
         "inputs": [],
         "outputs": [],

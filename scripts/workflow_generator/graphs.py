@@ -276,4 +276,6 @@ def _anonymize_faces() -> Blueprint:
     )
 
 
-BLUEPRINTS: tuple[Blueprint, ...] = (_anonymize_faces(),)
+ANONYMIZE_FACES = _anonymize_faces()
+
+BLUEPRINTS: tuple[Blueprint, ...] = (ANONYMIZE_FACES,)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from harness.environment import ROOT
 from harness.server import ComfyServer
-from tests.browser import BROKEN, OVERLAPS, Editor, Look, running_editor
+from harness.workflow import TEMPLATES
+from tests.browser import BROKEN, OVERLAPS, VIEW, Editor, Look, running_editor
 from tests.shipped_workflows import QUICK, rendered
 
 pytestmark = pytest.mark.server
@@ -20,6 +21,20 @@ SIZE = (320, 256)
 
 # In a folder with a dot in its name the editor looks for no help of the pack's: it takes what follows for a module.
 PACK_FOLDER = "reverse-personalization"
+
+LAPTOP = {"width": 1280, "height": 720}
+
+LEGIBLE = 0.7
+"""Least scale at which a node's letters can be read."""
+
+OUTSIDE = """() => app.graph.nodes.filter((node) => {
+  const { x, y, right, bottom } = app.canvas.canvas.getBoundingClientRect()
+  const [left, top, width, height] = node.boundingRect
+  const corners = [[left, top], [left + width, top + height]]
+  const [[x0, y0], [x1, y1]] = corners.map((corner) => app.canvas.ds.convertOffsetToCanvas(corner))
+  return x0 < 0 || y0 < 0 || x1 > right - x || y1 > bottom - y
+}).map((node) => node.title)"""
+"""Nodes that the window does not show whole."""
 
 RENDERERS = pytest.mark.parametrize("vue", [False, True], ids=["canvas", "vue"])
 
@@ -125,6 +140,47 @@ def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, v
     assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
     page.screenshot(path=shots / f"blueprint-inside-{renderer}.png")
     assert editor.problems == []
+
+
+@RENDERERS
+def test_the_first_template_is_readable_at_once_and_makes_a_picture_in_four_clicks(editor, running, shots, vue):
+    page = editor.page
+    page.set_viewport_size(LAPTOP)
+    card = page.get_by_test_id(f"template-workflow-{TEMPLATES['start']}")
+    page.locator(".templates-tab-button").click()
+    page.get_by_role("dialog").get_by_text(PACK_FOLDER, exact=True).first.click()
+    card.wait_for()
+    cards = page.locator('[data-testid^="template-workflow-"]')
+    names = [cards.nth(number).get_attribute("data-testid") for number in range(cards.count())]
+    assert names == [f"template-workflow-{title}" for title in TEMPLATES.values()]
+    page.screenshot(path=shots / f"templates-{vue}.png")
+    card.click()
+    editor.settle()
+    page.screenshot(path=shots / f"start-{vue}.png")
+    outside = page.evaluate(OUTSIDE)
+    assert outside == []
+    assert page.evaluate("app.canvas.ds.scale") >= LEGIBLE
+    renderer = f"four-{vue}"
+    page.evaluate(
+        """(prefix) => {
+          const widget = (node, name) => node.widgets.find((one) => one.name === name)
+          const blueprint = app.graph.nodes.find((node) => node.isSubgraphNode?.())
+          widget(blueprint, "scales").value = "-3, -5"
+          const saver = app.graph.nodes.find((node) => node.type === "ReverseIdentitySaveImage")
+          widget(saver, "filename_prefix").value = prefix
+        }""",
+        renderer,
+    )
+    editor.set_values({kind: {key: values[key] for key in values if key != "scales"} for kind, values in QUICK.items()})
+    # The fourth click: on Run.
+    assert editor.run() == "execution_success"
+    [written] = (running[0].base_directory / "output").glob(f"{renderer}*.png")
+    with Image.open(written) as picture:
+        assert picture.size == SIZE
+    assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
+    page.screenshot(path=shots / f"start-done-{vue}.png")
+    assert editor.problems == []
+    page.set_viewport_size(VIEW)
 
 
 def place_blueprint(editor: Editor) -> None:

@@ -18,6 +18,10 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
 
 
+FRAMELESS = 4
+"""Nodes that need no frames."""
+
+
 def read(path: Path) -> EditorGraph:
     form = json.loads(path.read_text(encoding="utf-8"))
     return read_blueprint(form) if path in BLUEPRINTS else read_workflow(form)
@@ -81,6 +85,9 @@ def test_both_ends_of_a_link_know_it_and_agree_on_its_type(graph):
 
 
 def test_frames_hold_whole_nodes_and_do_not_overlap(graph):
+    if len(graph.nodes) <= FRAMELESS:
+        assert not graph.frames
+        return
     assert graph.frames
     assert not [pair for pair in itertools.combinations(graph.frames, 2) if overlap(*pair)]
     for node in graph.nodes.values():

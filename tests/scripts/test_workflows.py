@@ -16,7 +16,16 @@ from PIL import Image
 from harness.comfyui import comfyui_folder
 from harness.environment import ROOT
 from harness.server import ComfyServer, WorkflowFailed
-from harness.workflow import LOADER, SHIPPED_FILES, Workflow, node_of, read_shipped, with_inputs
+from harness.workflow import (
+    LOADER,
+    SHIPPED_FILES,
+    TEMPLATES,
+    Workflow,
+    node_of,
+    read_shipped,
+    template_file,
+    with_inputs,
+)
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import MINIATURE, on_miniature
 from scripts import workflows
@@ -130,7 +139,7 @@ def test_the_miniature_takes_the_place_of_every_file(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_loaders_say_where_their_files_come_from_and_a_note_explains(name):
-    nodes = form(ROOT / "workflows" / f"{name}.json")["nodes"]
+    nodes = form(template_file(name))["nodes"]
     for node in nodes:
         if node["type"] in ("CheckpointLoaderSimple", "ReverseIdentityAdapterLoader"):
             [model] = node["properties"]["models"]
@@ -150,11 +159,36 @@ def test_the_files_are_what_the_generator_writes(schemas):
 @pytest.mark.server
 @pytest.mark.parametrize("name", NAMES)
 def test_the_editor_queues_the_api_form(schemas, name):
-    graph = read_workflow(form(ROOT / "workflows" / f"{name}.json"))
+    graph = read_workflow(form(template_file(name)))
     expected = {
         key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in read_shipped(name).items()
     }
     assert queued(graph, schemas) == expected
+
+
+def test_the_template_to_begin_with_is_the_blueprint_between_a_photograph_and_the_file():
+    written = form(template_file("start"))
+    graph = read_workflow(written)
+    [blueprint] = form(BLUEPRINT)["definitions"]["subgraphs"]
+    assert written["definitions"]["subgraphs"] == [blueprint]
+    kinds = {number: node["type"] for number, node in graph.nodes.items()}
+    assert sorted(kinds.values()) == sorted([LOADER, blueprint["id"], "ReverseIdentitySaveImage", NOTE])
+    # The graph's own numbers are not those of nodes inside.
+    assert not graph.nodes.keys() & {node["id"] for node in blueprint["nodes"]}
+    linked = {
+        (
+            kinds[link["origin_id"]],
+            graph.nodes[link["origin_id"]]["outputs"][link["origin_slot"]]["name"],
+            kinds[link["target_id"]],
+            graph.nodes[link["target_id"]]["inputs"][link["target_slot"]]["name"],
+        )
+        for link in graph.links.values()
+    }
+    assert linked == {
+        (LOADER, "image", blueprint["id"], "image"),
+        (blueprint["id"], "image", "ReverseIdentitySaveImage", "images"),
+        (blueprint["id"], "verdict", "ReverseIdentitySaveImage", "verdict"),
+    }
 
 
 @pytest.mark.server
@@ -167,7 +201,7 @@ def test_every_node_of_the_pack_is_used(schemas):
 
 @pytest.mark.server
 def test_the_editor_is_offered_templates_and_blueprint(server):
-    assert set(answer(server, "/workflow_templates")["Some Folder-1.0"]) == set(NAMES)
+    assert set(answer(server, "/workflow_templates")["Some Folder-1.0"]) == set(TEMPLATES.values())
     offered = answer(server, "/global_subgraphs").values()
     own = [entry for entry in offered if entry["info"]["node_pack"] == "custom_nodes.Some Folder-1.0"]
     assert [entry["name"] for entry in own] == ["Anonymize faces"]

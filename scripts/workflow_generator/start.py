@@ -1,0 +1,85 @@
+"""Writes the template to begin with: a photograph, the blueprint that does everything, and the node that saves."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from harness.workflow import TEMPLATES
+
+from . import parts
+from .blueprint import blueprint_node
+from .forms import Schemas, WrittenGraph, written_note
+from .graphs import ANONYMIZE_FACES
+from .layout import Box, Layout
+from .model import Node
+
+GAP, TOP = 60, 0
+"""Pixels between the nodes, and of their upper edges."""
+
+NOTE_SIZE = (340, 420)
+
+SCALE, OFFSET = 0.72, (110, 130)
+"""The view when the template opens, in which a window of 1280 by 720 pixels shows all nodes."""
+
+_NOTE = parts.note_text(
+    "Anonymize a photograph",
+    "1. **Photograph**: choose one, or drop one on the node.\n"
+    "2. **Anonymize faces**: choose your files, if they have other names than those shown.\n"
+    "3. Press **Run**. *Save Anonymized Image* shows before and after, and what became of every face.",
+    "Everybody becomes somebody else. A second recogniser checks every face; what it still recognises is changed again "
+    "at the next of **scales**, and covered if nothing helps.",
+    f"To choose who is changed, open *{TEMPLATES['group-photo']}*.",
+    parts.models_note(checked=True),
+    parts.ORIGINALS_NOTE,
+)
+
+
+def start_form(schemas: Schemas) -> dict[str, Any]:
+    """The file for the editor."""
+    blueprint, inner = blueprint_node(ANONYMIZE_FACES, schemas)
+    nodes = {
+        "photograph": parts.photograph(),
+        "save": Node("ReverseIdentitySaveImage", room=parts.COMPARISON_ROOM),
+    }
+    graph = WrittenGraph(nodes, schemas)
+    places, left = {}, NOTE_SIZE[0] + GAP
+    for key, width, height in (
+        ("photograph", *graph.sizes["photograph"]),
+        ("blueprint", *blueprint["size"]),
+        ("save", *graph.sizes["save"]),
+    ):
+        places[key] = Box(left, TOP, width, height)
+        left += width + GAP
+    photograph, save = graph.written_nodes(Layout(places, {}, (), {}))
+    blueprint |= {"pos": [places["blueprint"].x, TOP], "order": 1}
+    photograph |= {"id": blueprint["id"] + 1}
+    save |= {"id": blueprint["id"] + 2, "order": 2}
+    links = [
+        _linked(1, photograph, "image", blueprint, "image"),
+        _linked(2, blueprint, "image", save, "images"),
+        _linked(3, blueprint, "verdict", save, "verdict"),
+    ]
+    note = written_note(_NOTE, Box(0, TOP, *NOTE_SIZE), blueprint["id"] + 3, 3)
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, "reverse-personalization/start")),
+        "revision": 0,
+        "last_node_id": note["id"],
+        "last_link_id": len(links),
+        "nodes": [photograph, blueprint, save, note],
+        "links": links,
+        "groups": [],
+        "definitions": {"subgraphs": [inner]},
+        "config": {},
+        "extra": {"ds": {"scale": SCALE, "offset": list(OFFSET)}, "reroutes": [], "linkExtensions": []},
+        "version": 0.4,
+    }
+
+
+def _linked(number: int, source: dict[str, Any], output: str, target: dict[str, Any], entry: str) -> list[Any]:
+    """Link two written nodes; return the link."""
+    out = next(slot for slot, port in enumerate(source["outputs"]) if port["name"] == output)
+    into = next(slot for slot, port in enumerate(target["inputs"]) if port["name"] == entry)
+    source["outputs"][out]["links"] = [number]
+    target["inputs"][into]["link"] = number
+    return [number, source["id"], out, target["id"], into, source["outputs"][out]["type"]]
