@@ -7,11 +7,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from PIL import Image
 
 from harness.environment import ROOT
 from harness.workflow import TEMPLATES, template_file
 from scripts.workflow_generator.graphs import WORKFLOWS
 from tests.folder_order import ORDER, ROWS
+from tests.workflow_cards import SIDE
 
 DOCUMENTS = ("CONTRIBUTING.md", "README.md")
 PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
@@ -91,6 +93,9 @@ def test_every_workflow_is_in_the_readme_with_its_card() -> None:
         (template_file(name, ".jpg").relative_to(ROOT).as_posix(), title, name if name in WORKFLOWS else "")
         for name, title in TEMPLATES.items()
     ]
+    for path, _, _ in shown:
+        with Image.open(ROOT / path) as card:
+            assert card.size == (SIDE, SIDE)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -8,11 +8,6 @@ Each workflow runs on the miniature, on people that the renderer draws. All of t
 
 from __future__ import annotations
 
-import os
-
-# Networks this small finish before a second thread wakes up.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from harness.server import ComfyServer
 from harness.workflow import TEMPLATE_FOLDER, read_shipped, template_file
 from lab.hostile.cases import Painter
-from lab.hostile.pipeline import Pipeline, known_models
-from miniature.layout import WEIGHTS
+from miniature.server import running_server
 from miniature.workflow import on_miniature
 
 SIDE = 400
@@ -35,7 +30,7 @@ GAP = 4
 FACE = 124.0
 """Height of a face in a drawing, pixels: as large as the miniature draws faces."""
 
-Card = Callable[[Pipeline, str], Image.Image]
+Card = Callable[[ComfyServer, str], Image.Image]
 
 
 def drawn(seed: int, places: Sequence[tuple[float, float, float]], height: int, width: int) -> Image.Image:
@@ -44,26 +39,26 @@ def drawn(seed: int, places: Sequence[tuple[float, float, float]], height: int, 
     return Image.fromarray((np.clip(pixels, 0, 1) * 255).round().astype(np.uint8))
 
 
-def ran(pipeline: Pipeline, name: str, pictures: dict[str, Image.Image]) -> list[Image.Image]:
+def ran(server: ComfyServer, name: str, pictures: dict[str, Image.Image]) -> list[Image.Image]:
     """Run a shipped workflow on pictures in the input folder; return what it saved.
 
     Args:
-        pipeline: inside `known_models`.
+        server: with the miniature.
         name: of the workflow.
         pictures: by the file names, or paths below the input folder, that the workflow names.
 
     Raises:
-        RuntimeError: the run failed, or saved nothing.
+        WorkflowFailed: the run failed.
+        RuntimeError: it saved nothing.
     """
-    files = {pipeline.input / path: picture for path, picture in pictures.items()}
+    files = {server.base_directory / "input" / path: picture for path, picture in pictures.items()}
     for path, picture in files.items():
         path.parent.mkdir(exist_ok=True)
         picture.save(path)
     try:
-        run = pipeline.run_graph(on_miniature(read_shipped(name)))
-        shown = [path for path in run.files if path.suffix != ".json"]
-        if run.error or not shown:
-            raise RuntimeError(f"{name} saved nothing: {run.error}")
+        shown = server.image_files(server.run(on_miniature(read_shipped(name)), timeout=1200))
+        if not shown:
+            raise RuntimeError(f"{name} saved nothing")
         return [opened(path) for path in shown]
     finally:
         for path in files:
@@ -99,12 +94,12 @@ def one_face(seed: int, workflow: str = "") -> Card:
         workflow: name of the one that does the same, if this one has no form for the API.
     """
 
-    def make(pipeline: Pipeline, name: str) -> Image.Image:
+    def make(server: ComfyServer, name: str) -> Image.Image:
         before = drawn(seed, [(160.0, 150.0, FACE)], 320, 320)
         pictures = {"photograph.png": before}
         if name == "check-only":
-            pictures["finished.png"] = ran(pipeline, "group-photo", {"photograph.png": before})[0]
-        after = ran(pipeline, workflow or name, pictures)[0]
+            pictures["finished.png"] = ran(server, "group-photo", {"photograph.png": before})[0]
+        after = ran(server, workflow or name, pictures)[0]
         return beside([picture.crop((80, 0, 240, 320)) for picture in (before, after)], 2)
 
     return make
@@ -113,10 +108,10 @@ def one_face(seed: int, workflow: str = "") -> Card:
 def group(seed: int) -> Card:
     """The card of a group: before above, after below."""
 
-    def make(pipeline: Pipeline, name: str) -> Image.Image:
+    def make(server: ComfyServer, name: str) -> Image.Image:
         places = [(75.0, 105.0, 96.0), (200.0, 90.0, 100.0), (325.0, 108.0, 98.0)]
         before = drawn(seed, places, 200, 400)
-        return beside([before, ran(pipeline, name, {"photograph.png": before})[0]], 1)
+        return beside([before, ran(server, name, {"photograph.png": before})[0]], 1)
 
     return make
 
@@ -124,25 +119,25 @@ def group(seed: int) -> Card:
 def folder(seed: int) -> Card:
     """The card of a folder: three photographs above, their results below."""
 
-    def make(pipeline: Pipeline, name: str) -> Image.Image:
+    def make(server: ComfyServer, name: str) -> Image.Image:
         before = [drawn(seed + number, [(100.0, 140.0, FACE)], 300, 200) for number in range(3)]
-        after = ran(pipeline, name, {f"photographs/{number}.png": one for number, one in enumerate(before)})
+        after = ran(server, name, {f"photographs/{number}.png": one for number, one in enumerate(before)})
         return beside([*before, *after], 3)
 
     return make
 
 
-def crop(pipeline: Pipeline, name: str) -> Image.Image:
+def crop(server: ComfyServer, name: str) -> Image.Image:
     """The card of the method alone: the sample portrait before on the left, after on the right."""
     before = opened(TEMPLATE_FOLDER / "samples" / "miniature.png")
-    after = ran(pipeline, name, {"portrait.png": before})[0].resize(before.size)
+    after = ran(server, name, {"portrait.png": before})[0].resize(before.size)
     width, height = before.size
     return beside([one.crop((width // 4, 0, width - width // 4, height)) for one in (before, after)], 2)
 
 
-def sweep(pipeline: Pipeline, name: str) -> Image.Image:
+def sweep(server: ComfyServer, name: str) -> Image.Image:
     """The card of the sweep: its picture, from the weakest scales on."""
-    made = ran(pipeline, name, {"portrait.png": opened(TEMPLATE_FOLDER / "samples" / "miniature.png")})[0]
+    made = ran(server, name, {"portrait.png": opened(TEMPLATE_FOLDER / "samples" / "miniature.png")})[0]
     return made.crop((0, 0, min(made.size), min(made.size))).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
@@ -167,10 +162,9 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", choices=[*CARDS, []], metavar="NAME", help="a workflow (default: all)")
     names = parser.parse_args().names or CARDS
-    with known_models(WEIGHTS):
-        pipeline = Pipeline()
+    with running_server(None, cpu=True) as server:
         for name in names:
-            CARDS[name](pipeline, name).save(template_file(name, ".jpg"), quality=QUALITY, optimize=True)
+            CARDS[name](server, name).save(template_file(name, ".jpg"), quality=QUALITY, optimize=True)
             print(name, flush=True)
 
 

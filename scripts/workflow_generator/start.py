@@ -14,22 +14,18 @@ from .graphs import ANONYMIZE_FACES
 from .layout import Box, Layout
 from .model import Node
 
-GAP, TOP = 60, 0
-"""Pixels between the nodes, and of their upper edges."""
+GAP, BELOW = 60, 90
+"""Pixels between the nodes, and between the blueprint and the note below it."""
 
-NOTE_SIZE = (340, 420)
-
-SCALE, OFFSET = 0.72, (110, 130)
-"""The view when the template opens, in which a window of 1280 by 720 pixels shows all nodes."""
+NOTE_HEIGHT = 300
 
 _NOTE = parts.note_text(
     "Anonymize a photograph",
     "1. **Photograph**: choose one, or drop one on the node.\n"
     "2. **Anonymize faces**: choose your files, if they have other names than those shown.\n"
     "3. Press **Run**. *Save Anonymized Image* shows before and after, and what became of every face.",
-    "Everybody becomes somebody else. A second recogniser checks every face; what it still recognises is changed again "
-    "at the next of **scales**, and covered if nothing helps.",
-    f"To choose who is changed, open *{TEMPLATES['group-photo']}*.",
+    "A second recogniser checks every face; what it still recognises is changed again at the next of **scales**, and "
+    f"covered if nothing helps. To choose who is changed, open *{TEMPLATES['group-photo']}*.",
     parts.models_note(checked=True),
     parts.ORIGINALS_NOTE,
 )
@@ -43,16 +39,17 @@ def start_form(schemas: Schemas) -> dict[str, Any]:
         "save": Node("ReverseIdentitySaveImage", room=parts.COMPARISON_ROOM),
     }
     graph = WrittenGraph(nodes, schemas)
-    places, left = {}, NOTE_SIZE[0] + GAP
+    places, left = {}, 0
     for key, width, height in (
         ("photograph", *graph.sizes["photograph"]),
         ("blueprint", *blueprint["size"]),
         ("save", *graph.sizes["save"]),
     ):
-        places[key] = Box(left, TOP, width, height)
+        places[key] = Box(left, 0, width, height)
         left += width + GAP
     photograph, save = graph.written_nodes(Layout(places, {}, (), {}))
-    blueprint |= {"pos": [places["blueprint"].x, TOP], "order": 1}
+    above = places["blueprint"]
+    blueprint |= {"pos": [above.x, above.y], "order": 1}
     photograph |= {"id": blueprint["id"] + 1}
     save |= {"id": blueprint["id"] + 2, "order": 2}
     links = [
@@ -60,7 +57,8 @@ def start_form(schemas: Schemas) -> dict[str, Any]:
         _linked(2, blueprint, "image", save, "images"),
         _linked(3, blueprint, "verdict", save, "verdict"),
     ]
-    note = written_note(_NOTE, Box(0, TOP, *NOTE_SIZE), blueprint["id"] + 3, 3)
+    below = Box(above.x, above.bottom + BELOW, above.width, NOTE_HEIGHT)
+    note = written_note(_NOTE, below, blueprint["id"] + 3, 3)
     return {
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, "reverse-personalization/start")),
         "revision": 0,
@@ -71,7 +69,7 @@ def start_form(schemas: Schemas) -> dict[str, Any]:
         "groups": [],
         "definitions": {"subgraphs": [inner]},
         "config": {},
-        "extra": {"ds": {"scale": SCALE, "offset": list(OFFSET)}, "reroutes": [], "linkExtensions": []},
+        "extra": {"reroutes": [], "linkExtensions": []},
         "version": 0.4,
     }
 
