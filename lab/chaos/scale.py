@@ -43,9 +43,9 @@ def measure(folder: Path, jobs: int) -> dict[str, float]:
 
     Returns:
         "jobs"; "inputs_a_second" while the inputs are surveyed, without reading them; "jobs_a_second" while the batch
-        runs; the same of the first and last tenth; "processor_seconds_a_job" while it runs; "seconds_to_conclude", to note
-        that nothing is left on servers; "bytes_a_job" of the closed file; "seconds_to_resume", until a second client
-        knows what there is to do.
+        runs; the same of the first and last tenth; "processor_seconds_a_job" while it runs; "seconds_to_conclude", to
+        note that nothing is left on servers; "bytes_a_job" of the closed file; "seconds_to_resume", until a second
+        client knows what there is to do.
     """
     journal = Journal(folder)
     started = time.perf_counter()
