@@ -150,7 +150,7 @@ def _plan(options: argparse.Namespace, prepared: Prepared, sources: list[Source]
 def _batch_options(options: argparse.Namespace) -> Options:
     return Options(
         folder=options.out,
-        servers=list(dict.fromkeys(url.rstrip("/") for url in options.server)),
+        servers=_servers(options),
         comfyui_arguments=shlex.split(options.comfyui_args),
         in_flight=options.in_flight,
         timeout=options.timeout,
@@ -164,27 +164,33 @@ def _batch_options(options: argparse.Namespace) -> Options:
 
 
 def _examine(options: argparse.Namespace, prepared: Prepared) -> int:
-    """Say what servers lack; starts a ComfyUI if none is named."""
-    bad = doctor.recognisers(prepared)
-    good: list[str] = []
+    """Say what servers have and lack; starts a ComfyUI if none is named."""
+    report = doctor.Report(prepared, options.out)
     own: OwnServer | None = None
     try:
-        clients = {url: Client(url, options.answer_within) for url in options.server}
+        clients = {url: Client(url, options.answer_within) for url in _servers(options)}
         if not clients:
             own = OwnServer(comfyui_folder(), shlex.split(options.comfyui_args), lambda _: None)
             own.start(lambda: False)
             clients = {"our own ComfyUI": Client(own.url, options.answer_within)}
         for name, client in clients.items():
-            there, missing = doctor.examine(client, prepared, name)
-            good += there
-            bad += missing
+            report.add(name, doctor.examine(client, prepared, name))
     except OwnServerError as error:
-        bad.append(str(error))
+        report.missing.append(str(error))
     finally:
         if own is not None:
             own.stop()
-    print("\n".join([*good, *(f"missing: {line}" for line in bad)]))
-    return summary.NOT_READY if bad else summary.OK
+    report.compare()
+    code = summary.NOT_READY if report.missing else summary.OK
+    print(report.text())
+    if options.json:
+        print(report.line(code), flush=True)
+    return code
+
+
+def _servers(options: argparse.Namespace) -> list[str]:
+    """Addresses of the running servers, each once."""
+    return list(dict.fromkeys(url.rstrip("/") for url in options.server))
 
 
 def _at_least_one(text: str) -> int:

@@ -107,11 +107,10 @@ class FaceModel(ModelPatcher):
             RuntimeError: the file cannot be used, or has changed since the model was asked for.
         """
         opened = self.model.opened
-        if opened is None and self._tried is None:
-            opened = self._open()
-        if opened is not None:
-            self._tried = opened.session.get_providers()[0]
-        tried: str = self._tried
+        if opened is None and self._tried is not None:
+            return self._tried
+        tried: str = (opened or self._open()).session.get_providers()[0]
+        self._tried = tried
         return tried
 
     def opened(self) -> Any:
