@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import doctor, summary
+from . import doctor, plan, summary
 from .client import Client
 from .codes import BLOCKED, FAILED
+from .dry_run import DryRun, Seen, duration
 from .inputs import InputError, Source, find
 from .journal import FILE, Journal, JournalError
 from .overrides import SHORT, override
@@ -78,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--quiet", action="store_true", help="show no progress")
     other = made.add_mutually_exclusive_group()
     other.add_argument("--doctor", action="store_true", help="see whether the servers can do it, and do nothing")
-    other.add_argument("--dry-run", action="store_true", help="say what there is to do, and do nothing")
+    other.add_argument(
+        "--dry-run", action="store_true", help="find faces, say what would become of them, and write nothing"
+    )
     return made
 
 
@@ -131,20 +134,28 @@ def _run(options: argparse.Namespace, prepared: Prepared, sources: list[Source])
 
 def _plan(options: argparse.Namespace, prepared: Prepared, sources: list[Source]) -> int:
     """Say what a run would do; nothing is written."""
+    settings = _batch_options(options)
     journal = Journal(options.out if (options.out / FILE).is_file() else None)
     try:
         with journal.undone():
-            found = Batch(_batch_options(options), prepared, sources, journal).look()
+            found = Batch(settings, prepared, sources, journal).look()
+        pace = journal.pace(prepared.digest())
     finally:
         journal.close()
-    print(f"{len(found.photographs)} inputs, {len(found.jobs)} photographs to run, {found.done} inputs done")
-    lines = summary.named(found.new, "new") + summary.named(found.replaced, "replaced since the last run")
-    lines += summary.named(found.removed, "no longer among the inputs")
-    lines += summary.named(found.lost, "whose result is not there any more")
-    lines += summary.named(list(found.unreadable), "that cannot be read")
-    lines += [f"{found.duplicates} show a photograph that another input shows"] if found.duplicates else []
-    print("\n".join(lines))
-    return summary.OK
+    print(plan.listing(found), flush=True)
+    seen = Seen()
+    if found.jobs:
+        try:
+            # What is known from the past need not be measured.
+            seen = DryRun(settings, prepared, sources, timed=not pace[0]).find(found)
+        except WorkflowError as error:
+            print(error)
+            return summary.OK
+    made = plan.Plan(found, seen, duration(prepared, seen, len(found.jobs), pace))
+    print(made.text())
+    if options.json:
+        print(made.line(), flush=True)
+    return made.exit_code()
 
 
 def _batch_options(options: argparse.Namespace) -> Options:

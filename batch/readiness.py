@@ -106,6 +106,7 @@ def _by_hand(prepared: Prepared) -> Iterator[tuple[str, Mapping[str, Any], float
 def _tell_of_the_server(said: Mapping[str, Any], found: Findings) -> None:
     found.versions["pack"] = str(said["pack"])
     disk, room = said["disk_free"], said["room"]
+    found.good.append(f"  this pack: version {found.versions['pack']}")
     found.good.append(
         f"  disk: {gib(disk['temporary'])} free for temporary files, {gib(disk['output'])} for output; memory for "
         f"photographs: {gib(room['photographs'])}, for results: {gib(room['results'])}"
