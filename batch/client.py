@@ -95,6 +95,10 @@ class Client:
         """Whether a photograph is still in the server's memory."""
         return bool(self._content(self._ask("GET", f"{PHOTOGRAPHS}/{photograph}"))["kept"])
 
+    def keeps_any(self) -> bool:
+        """Whether any photograph, of anybody, is in the server's memory."""
+        return bool(self._content(self._ask("GET", PHOTOGRAPHS))["photographs"])
+
     def forget_photograph(self, photograph: str) -> None:
         """Delete a photograph from the server's memory, if it is there."""
         self._content(self._ask("DELETE", f"{PHOTOGRAPHS}/{photograph}"), empty=True)

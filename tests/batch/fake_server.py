@@ -23,6 +23,17 @@ from PIL import Image, PngImagePlugin
 
 from reverse_personalization.assurance.project import project_value
 
+SEARCH, LOADING, EVALUATION = 500, 300, 250
+"""Milliseconds that a search for faces takes, a run that evaluates the network, and each evaluation."""
+
+NO_FACE = "reverse_personalization.NoFaceError"
+COUNTED = {
+    "anonymised": {"faces": 2, "doubtful": [], "chosen": 2, "left_out": 0, "to_cover": 0},
+    "covered": {"faces": 3, "doubtful": [1, 3], "chosen": 1, "left_out": 0, "to_cover": 2},
+    "slow 0.3": {"faces": 1, "doubtful": [], "chosen": 1, "left_out": 0, "to_cover": 0},
+}
+"""What Embed Faces tells of a photograph; of others it raises NO_FACE."""
+
 FACES = {"anonymised": 2, "covered": 1, "unhandled": 1, "no_face": 0}
 INPUTS = {"required": {"images": ["IMAGE", {}]}, "optional": {"destination": [["output folder", "memory"], {}]}}
 
@@ -154,8 +165,10 @@ class FakeServer:
                 self.running = None
 
     def _run(self, graph: dict[str, Any], server: ThreadingHTTPServer) -> dict[str, Any]:
+        if "sampling" in graph:
+            return _took(LOADING + EVALUATION * graph["sampling"]["inputs"]["steps"], {})
         [loader] = [node for node in graph.values() if node["class_type"] == "ReverseIdentityLoadPhotograph"]
-        [saver] = [key for key, node in graph.items() if node["class_type"] == "ReverseIdentitySaveImage"]
+        savers = [key for key, node in graph.items() if node["class_type"] == "ReverseIdentitySaveImage"]
         content = self.photographs.get(loader["inputs"]["image"], b"")
         if not content:
             return _error("reverse_personalization.NotKeptError", "not in memory")
@@ -174,6 +187,13 @@ class FakeServer:
             # It died with the run; what it has in memory now belongs to another life.
             return {}
         self.runs.append(content)
+        if not savers and does == "silent":
+            return _took(SEARCH, {})
+        if not savers:
+            return (
+                _took(SEARCH, {"5": {"counted_faces": [COUNTED[does]]}}) if does in COUNTED else _error(NO_FACE, "none")
+            )
+        [saver] = savers
         if does == "question":
             return {"status": {"messages": []}, "outputs": {}}
         if does == "left out":
@@ -191,6 +211,11 @@ class FakeServer:
         file = {"token": token, "media_type": "image/png", "suffix": ".png", "sha256": sha256}
         result = {"file": file, "status": status, "faces": [], "report": _report(status, sha256)}
         return {"status": {"status_str": "success", "messages": []}, "outputs": {saver: {"anonymised": [result]}}}
+
+
+def _took(milliseconds: int, outputs: dict[str, Any]) -> dict[str, Any]:
+    start, end = {"timestamp": 1000}, {"timestamp": 1000 + milliseconds}
+    return {"status": {"messages": [["execution_start", start], ["execution_success", end]]}, "outputs": outputs}
 
 
 def _error(kind: str, message: str) -> dict[str, Any]:
@@ -262,6 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
                 fake.photographs[name] = body
                 fake.uploads.append(name)
                 return 200, {"name": name}
+            case "GET", "reverse_personalization", "photographs":
+                return 200, {"photographs": len(fake.photographs), "results": len(fake.results)}
             case "GET", "reverse_personalization", "photographs", name:
                 return 200, {"kept": name in fake.photographs}
             case "DELETE", "reverse_personalization", "photographs", name:

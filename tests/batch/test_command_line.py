@@ -54,14 +54,14 @@ def test_it_needs_neither_torch_nor_the_host() -> None:
 
 def test_a_dry_run_says_what_there_is_to_do_and_changes_nothing(run, server, out, tmp_path) -> None:
     paths = write_photographs(tmp_path / "in", "anonymised", "anonymised", "anonymised")
-    said = run(tmp_path / "in", "--dry-run").said
+    said = run(tmp_path / "in", "--dry-run", servers=[server]).said
     assert "3 inputs, 3 photographs to run, 0 inputs done" in said
     assert not out.exists()
     run(tmp_path / "in", servers=[server])
     paths[0].write_bytes(photograph("covered", 50))
     paths[1].unlink()
     paths[1].with_name("copy.png").write_bytes(paths[2].read_bytes())
-    asked = len(server.requests)
+    before = {path: path.read_bytes() for path in out.iterdir() if not path.name.startswith(".")}
     for _ in range(2):
         said = run(tmp_path / "in", "--dry-run", servers=[server]).said
         assert "3 inputs, 1 photographs to run, 2 inputs done" in said
@@ -69,4 +69,5 @@ def test_a_dry_run_says_what_there_is_to_do_and_changes_nothing(run, server, out
         assert f"1 no longer among the inputs:\n  {paths[1]}\n" in said
         assert f"1 new:\n  {paths[1].with_name('copy.png')}\n" in said
         assert "1 show a photograph that another input shows" in said
-    assert len(server.requests) == asked
+    assert {path: path.read_bytes() for path in out.iterdir() if not path.name.startswith(".")} == before
+    assert server.leftovers() == []
