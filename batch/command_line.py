@@ -91,16 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = made.parse_args(arguments)
     try:
         prepared = prepare(override(read(options.workflow), options.set, {key: getattr(options, key) for key in SHORT}))
-        if options.doctor:
-            return _examine(options, prepared)
-        if options.out is None or not options.inputs:
-            made.error("expected IN... and --out DIR: the photographs, and a folder for the results")
-        if options.out.exists() and not options.out.is_dir():
-            made.error(f"--out {options.out} is a file; expected a folder, or a name for a new one")
-        sources = find(options.inputs, options.out)
+        sources = [] if options.doctor else _sources(options, made)
     except (WorkflowError, InputError) as error:
         made.error(str(error))
     try:
+        if options.doctor:
+            return _examine(options, prepared)
         if options.dry_run:
             return _plan(options, prepared, sources)
         return _run(options, prepared, sources)
@@ -117,6 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return summary.SOME_FAILED
+
+
+def _sources(options: argparse.Namespace, made: argparse.ArgumentParser) -> list[Source]:
+    """The photographs that the command line names; ends the process if it names none or no folder for results."""
+    if options.out is None or not options.inputs:
+        made.error("expected IN... and --out DIR: the photographs, and a folder for the results")
+    if options.out.exists() and not options.out.is_dir():
+        made.error(f"--out {options.out} is a file; expected a folder, or a name for a new one")
+    return find(options.inputs, options.out)
 
 
 def _run(options: argparse.Namespace, prepared: Prepared, sources: list[Source]) -> int:

@@ -17,8 +17,8 @@ from .workflow import SAVER, Prepared, is_link
 
 OLDER = "has an older version of this pack: update it there, and start that ComfyUI again"
 
-CPU_DEVICE = "cpu"
-"""What ComfyUI calls the device of a server without a graphics card."""
+CUDA_DEVICE = "cuda"
+"""What ComfyUI calls the devices on which ONNX Runtime has a build of its own."""
 
 
 class Report:
@@ -106,7 +106,7 @@ def examine(client: Client, prepared: Prepared, name: str) -> Findings:
         _tell_of_the_host(stats, name, found)
         _compare_nodes(prepared, nodes, found)
         if SAVER in nodes:
-            on_gpu = any(device.get("type", CPU_DEVICE) != CPU_DEVICE for device in _devices(stats))
+            on_gpu = any(device.get("type") == CUDA_DEVICE for device in _devices(stats))
             readiness.ask(client, prepared, _words(prepared, nodes), on_gpu, found)
     except GoneError:
         found.bad.append(OLDER)

@@ -44,6 +44,8 @@ class Plan:
 
     def text(self) -> str:
         """All of it for people. It names inputs, so it is for the caller alone."""
+        if not self.survey.jobs:
+            return "nothing is left to do; no server was asked"
         lines = list(self._photographs())
         counts = self._counts()
         faces, doubtful = self._faces()
@@ -98,6 +100,7 @@ class Plan:
     def _counts(self) -> dict[str, int]:
         """Photographs by the status that they would end with."""
         counts = dict.fromkeys(STATUSES, 0)
+        counts[FAILED] = len(self.survey.unreadable)
         for outcome in self.seen.outcomes.values():
             counts[outcome.status] += 1
         return counts

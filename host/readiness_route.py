@@ -38,6 +38,9 @@ async def tell_readiness(request: web.Request) -> web.Response:
         return refused(400, f"expected at most {MOST_WORDS} of file, guide, checker and provider")
     asked = {key: tuple(sorted(set(query.getall(key, ())))) for key in ("file", "guide", "checker")}
     question = Question(asked["file"], asked["guide"], asked["checker"], query.get("provider", "auto"))
+    for other in [one for one, future in _under_way.items() if future.done() and one != question]:
+        # Who asked it did not come back.
+        del _under_way[other]
     if question not in _under_way and len(_under_way) >= MOST_QUESTIONS:
         return refused(503, f"{MOST_QUESTIONS} other questions are being answered; ask again later")
     if question not in _under_way:

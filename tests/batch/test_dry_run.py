@@ -94,7 +94,10 @@ def test_a_second_dry_run_says_the_same_and_a_real_run_is_not_changed_by_it(run,
     assert sorted(first.said.splitlines()) == sorted(second.said.splitlines())
     assert run(tmp_path / "in", servers=[server]).counts["new"] == 2
     assert [line["status"] for line in manifest()] == ["anonymised", "covered"]
-    assert "0 photographs to run, 2 inputs done" in run(tmp_path / "in", "--dry-run").said
+    done = run(tmp_path / "in", "--dry-run")
+    assert "0 photographs to run, 2 inputs done" in done.said
+    assert "nothing is left to do; no server was asked" in done.said
+    assert (done.code, done.counts["done"]) == (0, 2)
 
 
 def test_a_server_that_dies_costs_only_time(run, two_servers, monkeypatch, tmp_path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 
 import pytest
 from aiohttp import web
@@ -157,6 +158,20 @@ def test_a_file_is_read_once_and_meanwhile_one_can_ask_again(route, models, monk
     monkeypatch.setattr(route, "ANSWER_WITHIN", 20)
     [(status, said)] = ask(route, {"file": ALL["file"]})
     assert (status, len(said["files"]), read) == (200, 1, ["face.safetensors"])
+
+
+def test_questions_that_nobody_comes_back_for_stand_in_nobodys_way(route, models, monkeypatch):
+    monkeypatch.setattr(route, "ANSWER_WITHIN", 0)
+    monkeypatch.setattr(route, "MOST_QUESTIONS", 1)
+    go_on = threading.Event()
+    monkeypatch.setattr(part("host.readiness"), "file_sha256", lambda path, between: str(go_on.wait(20)))
+    first, second = {"file": ALL["file"]}, {"file": [*ALL["file"], "x"]}
+    assert [status for status, _ in ask(route, first, second)] == [202, 503]
+    go_on.set()
+    monkeypatch.setattr(route, "ANSWER_WITHIN", 20)
+    deadline = time.monotonic() + 20
+    while ask(route, second)[0][0] != 200:
+        assert time.monotonic() < deadline
 
 
 def test_hashing_leaves_an_interrupt_to_the_run(route, models):
