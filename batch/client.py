@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import threading
+import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +17,15 @@ from .workflow import Graph
 
 PHOTOGRAPHS = "/reverse_personalization/photographs"
 RESULTS = "/reverse_personalization/results"
+READINESS = "/reverse_personalization/readiness"
 
 ANSWER_WITHIN = 60.0
 """Seconds after which a server that does not answer counts as hung."""
 
 CONNECT_WITHIN = 5.0
+
+READ_WITHIN = 1800.0
+"""Seconds in which a server must have read the model files of a workflow for their sha256."""
 
 WAITING, RUNNING, ABSENT = "waiting", "running", "absent"
 """Where a run is in a server's queue."""
@@ -88,6 +94,10 @@ class Client:
     def keeps(self, photograph: str) -> bool:
         """Whether a photograph is still in the server's memory."""
         return bool(self._content(self._ask("GET", f"{PHOTOGRAPHS}/{photograph}"))["kept"])
+
+    def keeps_any(self) -> bool:
+        """Whether any photograph, of anybody, is in the server's memory."""
+        return bool(self._content(self._ask("GET", PHOTOGRAPHS))["photographs"])
 
     def forget_photograph(self, photograph: str) -> None:
         """Delete a photograph from the server's memory, if it is there."""
@@ -161,6 +171,27 @@ class Client:
     def stats(self) -> dict[str, Any]:
         """What the server says of itself: versions, devices, memory."""
         return self._content(self._ask("GET", "/system_stats"))
+
+    def readiness(self, query: Sequence[tuple[str, str]], within: float = READ_WITHIN) -> dict[str, Any]:
+        """What the server says of models, recognisers, disk and memory; docs/api.md describes it.
+
+        Args:
+            query: pairs of "file", "guide", "checker" or "provider" and a name.
+            within: seconds in which it must have read its model files.
+
+        Raises:
+            ServerLostError: it does not answer, or has not read them.
+            GoneError: it has an older version of the pack.
+        """
+        deadline = time.monotonic() + within
+        while True:
+            answer = self._ask("GET", READINESS, params=query)
+            said = self._content(answer)
+            if answer.status_code != HTTPStatus.ACCEPTED:
+                return said
+            if time.monotonic() > deadline:
+                raise ServerLostError(f"{self.url} has not read its model files within {within:g} s")
+            time.sleep(0.1)
 
     def nodes(self) -> dict[str, Any]:
         """All nodes of the server by class."""

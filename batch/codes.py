@@ -14,7 +14,11 @@ INTERRUPTED = "interrupted"
 SAVED = (ANONYMISED, COVERED)
 """Statuses of inputs that have a picture."""
 
-BLOCKING = frozenset({CODES["NoFaceError"], CODES["UnsafeFaceError"]})
+NO_FACE = CODES["NoFaceError"]
+UNSAFE_FACE = CODES["UnsafeFaceError"]
+UNHANDLED = "unhandled"
+
+BLOCKING = frozenset({NO_FACE, UNSAFE_FACE})
 """Codes of errors with which the pack refuses to save a picture."""
 
 PASSING = frozenset({CODES["NotKeptError"], CODES["NotSavedError"], OUT_OF_MEMORY, INTERRUPTED})
@@ -26,8 +30,8 @@ UNUSABLE = frozenset({CODES["MissingModelError"], CODES["AdapterFileError"]})
 SAVED_CODES = {
     "anonymised": (ANONYMISED, "every face was changed"),
     "covered": (COVERED, "at least one face is covered"),
-    "no_face": (ANONYMISED, "nobody was found, and the workflow saves such pictures"),
-    "unhandled": (ANONYMISED, "at least one face was kept as it was, because the workflow allows it"),
+    NO_FACE: (ANONYMISED, "nobody was found, and the workflow saves such pictures"),
+    UNHANDLED: (ANONYMISED, "at least one face was kept as it was, because the workflow allows it"),
 }
 """Status and sentence of what Save Anonymized Image says of a saved picture; its word is the code."""
 
@@ -41,7 +45,6 @@ WRONG_ANSWER = "wrong_answer"
 NO_SERVER = "no_server"
 NOT_REACHED = "not_reached"
 NO_ROOM = "no_room"
-NO_FACE = "no_face"
 UNDECIDED = "undecided"
 
 

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import doctor, summary
+from . import doctor, plan, summary
 from .client import Client
 from .codes import BLOCKED, FAILED
+from .dry_run import DryRun, Seen, duration
 from .inputs import InputError, Source, find
 from .journal import FILE, Journal, JournalError
 from .overrides import SHORT, override
@@ -78,7 +79,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--quiet", action="store_true", help="show no progress")
     other = made.add_mutually_exclusive_group()
     other.add_argument("--doctor", action="store_true", help="see whether the servers can do it, and do nothing")
-    other.add_argument("--dry-run", action="store_true", help="say what there is to do, and do nothing")
+    other.add_argument(
+        "--dry-run", action="store_true", help="find faces, say what would become of them, and write nothing"
+    )
     return made
 
 
@@ -88,16 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = made.parse_args(arguments)
     try:
         prepared = prepare(override(read(options.workflow), options.set, {key: getattr(options, key) for key in SHORT}))
-        if options.doctor:
-            return _examine(options, prepared)
-        if options.out is None or not options.inputs:
-            made.error("expected IN... and --out DIR: the photographs, and a folder for the results")
-        if options.out.exists() and not options.out.is_dir():
-            made.error(f"--out {options.out} is a file; expected a folder, or a name for a new one")
-        sources = find(options.inputs, options.out)
+        sources = [] if options.doctor else _sources(options, made)
     except (WorkflowError, InputError) as error:
         made.error(str(error))
     try:
+        if options.doctor:
+            return _examine(options, prepared)
         if options.dry_run:
             return _plan(options, prepared, sources)
         return _run(options, prepared, sources)
@@ -116,6 +115,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return summary.SOME_FAILED
 
 
+def _sources(options: argparse.Namespace, made: argparse.ArgumentParser) -> list[Source]:
+    """The photographs that the command line names; ends the process if it names none or no folder for results."""
+    if options.out is None or not options.inputs:
+        made.error("expected IN... and --out DIR: the photographs, and a folder for the results")
+    if options.out.exists() and not options.out.is_dir():
+        made.error(f"--out {options.out} is a file; expected a folder, or a name for a new one")
+    return find(options.inputs, options.out)
+
+
 def _run(options: argparse.Namespace, prepared: Prepared, sources: list[Source]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     journal = Journal(options.out)
@@ -131,26 +139,34 @@ def _run(options: argparse.Namespace, prepared: Prepared, sources: list[Source])
 
 def _plan(options: argparse.Namespace, prepared: Prepared, sources: list[Source]) -> int:
     """Say what a run would do; nothing is written."""
+    settings = _batch_options(options)
     journal = Journal(options.out if (options.out / FILE).is_file() else None)
     try:
         with journal.undone():
-            found = Batch(_batch_options(options), prepared, sources, journal).look()
+            found = Batch(settings, prepared, sources, journal).look()
+        pace = journal.pace(prepared.digest())
     finally:
         journal.close()
-    print(f"{len(found.photographs)} inputs, {len(found.jobs)} photographs to run, {found.done} inputs done")
-    lines = summary.named(found.new, "new") + summary.named(found.replaced, "replaced since the last run")
-    lines += summary.named(found.removed, "no longer among the inputs")
-    lines += summary.named(found.lost, "whose result is not there any more")
-    lines += summary.named(list(found.unreadable), "that cannot be read")
-    lines += [f"{found.duplicates} show a photograph that another input shows"] if found.duplicates else []
-    print("\n".join(lines))
-    return summary.OK
+    print(plan.listing(found), flush=True)
+    seen = Seen()
+    if found.jobs:
+        try:
+            # What is known from the past need not be measured.
+            seen = DryRun(settings, prepared, sources, timed=not pace[0]).find(found)
+        except WorkflowError as error:
+            print(error)
+            return summary.OK
+    made = plan.Plan(found, seen, duration(prepared, seen, len(found.jobs), pace))
+    print(made.text())
+    if options.json:
+        print(made.line(), flush=True)
+    return made.exit_code()
 
 
 def _batch_options(options: argparse.Namespace) -> Options:
     return Options(
         folder=options.out,
-        servers=list(dict.fromkeys(url.rstrip("/") for url in options.server)),
+        servers=_servers(options),
         comfyui_arguments=shlex.split(options.comfyui_args),
         in_flight=options.in_flight,
         timeout=options.timeout,
@@ -164,27 +180,33 @@ def _batch_options(options: argparse.Namespace) -> Options:
 
 
 def _examine(options: argparse.Namespace, prepared: Prepared) -> int:
-    """Say what servers lack; starts a ComfyUI if none is named."""
-    bad = doctor.recognisers(prepared)
-    good: list[str] = []
+    """Say what servers have and lack; starts a ComfyUI if none is named."""
+    report = doctor.Report(prepared, options.out)
     own: OwnServer | None = None
     try:
-        clients = {url: Client(url, options.answer_within) for url in options.server}
+        clients = {url: Client(url, options.answer_within) for url in _servers(options)}
         if not clients:
             own = OwnServer(comfyui_folder(), shlex.split(options.comfyui_args), lambda _: None)
             own.start(lambda: False)
             clients = {"our own ComfyUI": Client(own.url, options.answer_within)}
         for name, client in clients.items():
-            there, missing = doctor.examine(client, prepared, name)
-            good += there
-            bad += missing
+            report.add(name, doctor.examine(client, prepared, name))
     except OwnServerError as error:
-        bad.append(str(error))
+        report.missing.append(str(error))
     finally:
         if own is not None:
             own.stop()
-    print("\n".join([*good, *(f"missing: {line}" for line in bad)]))
-    return summary.NOT_READY if bad else summary.OK
+    report.compare()
+    code = summary.NOT_READY if report.missing else summary.OK
+    print(report.text())
+    if options.json:
+        print(report.line(code), flush=True)
+    return code
+
+
+def _servers(options: argparse.Namespace) -> list[str]:
+    """Addresses of the running servers, each once."""
+    return list(dict.fromkeys(url.rstrip("/") for url in options.server))
 
 
 def _at_least_one(text: str) -> int:

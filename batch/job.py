@@ -172,7 +172,7 @@ class Runner:
             server.drop(f"{server.name} does not take the workflow: {error}")
             raise PutBackError(server.unusable) from error
         try:
-            entry = self._wait(client, run, wanted)
+            entry = self.wait(client, run, wanted)
         except TimeoutError as error:
             self._interrupt(client, server, run)
             raise _PassingError(codes.TIMEOUT, str(error)) from error
@@ -191,7 +191,20 @@ class Runner:
             except GoneError as error:
                 raise ServerLostError(f"{client.url} has no place for photographs: {error}") from error
 
-    def _wait(self, client: Client, run: str, wanted: Callable[[], bool]) -> dict[str, Any]:
+    def wait(self, client: Client, run: str, wanted: Callable[[], bool]) -> dict[str, Any]:
+        """Wait for a run; returns what it left in the history.
+
+        Args:
+            client: of the server.
+            run: its id.
+            wanted: whether another server has nothing to do.
+
+        Raises:
+            TimeoutError: it takes too long.
+            PutBackError: another server has nothing to do, and this one had not started the run.
+            StoppedError: the batch is being interrupted.
+            ServerLostError: the server does not answer, or does not know the run.
+        """
         started, absences, pause = None, 0, FIRST_PAUSE
         while True:
             if (entry := client.history(run)) is not None:
@@ -225,6 +238,10 @@ class Runner:
                 return self._refused(job, server, details)
             if event == "execution_interrupted":
                 raise _PassingError(codes.INTERRUPTED, "somebody interrupted it on the server")
+        return self._result(job, client, entry)
+
+    def _result(self, job: Job, client: Client, entry: Mapping[str, Any]) -> Outcome:
+        """Fetch and save what a run that raised no error has made."""
         results = results_of(entry)
         if not results and self.prepared.asks():
             sentence = "Embed Faces asks a person about doubtful faces; decide in the editor, or set doubtful otherwise"

@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS inputs (
 CREATE TABLE IF NOT EXISTS traces (
     server TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, own INTEGER NOT NULL,
     PRIMARY KEY (server, kind, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pace (
+    settings TEXT PRIMARY KEY, photographs INTEGER NOT NULL, server_seconds REAL NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -246,6 +248,28 @@ class Journal:
             *values,
         )
         return [(str(row[0]), _record(row[1:])) for row in rows]
+
+    # Pace
+
+    def worked(self, settings: str, photographs: int, server_seconds: float) -> None:
+        """Add to what servers have done under these settings.
+
+        Args:
+            settings: digest of the workflow.
+            photographs: that have ended on servers.
+            server_seconds: seconds times the servers that worked on them.
+        """
+        self._do(
+            "INSERT INTO pace VALUES (?, ?, ?) ON CONFLICT (settings) DO UPDATE SET photographs = photographs + "
+            "excluded.photographs, server_seconds = server_seconds + excluded.server_seconds",
+            *(settings, photographs, server_seconds),
+        )
+
+    def pace(self, settings: str) -> tuple[int, float]:
+        """Photographs that have ended under these settings, and the seconds that servers took for them together."""
+        rows = self._do("SELECT photographs, server_seconds FROM pace WHERE settings = ?", settings)
+        [(photographs, seconds)] = rows or [(0, 0.0)]
+        return int(str(photographs)), float(str(seconds))
 
     # Traces
 

@@ -25,7 +25,10 @@ from .survey import Survey, survey
 from .workflow import Prepared
 
 MANIFEST_EVERY = 60.0
-"""Seconds between two manifests while the batch runs."""
+"""Seconds between two manifests while the batch runs, at least."""
+
+MANIFEST_PAUSE = 20.0
+"""The same, times the seconds that the last one took: of a million photographs it takes minutes."""
 
 _TICK = 0.2
 
@@ -63,12 +66,17 @@ class Options:
 class Batch:
     """One run of the command.
 
+    Attributes:
+        doing: what the progress bar says.
+
     Args:
         options: how.
         prepared: the workflow.
         sources: the inputs.
         journal: of the folder; belongs to the batch from now on.
     """
+
+    doing = "anonymising"
 
     def __init__(self, options: Options, prepared: Prepared, sources: Sequence[Source], journal: Journal) -> None:
         self.options, self.prepared, self.sources, self.journal = options, prepared, sources, journal
@@ -108,27 +116,8 @@ class Batch:
 
     def _serve(self, found: Survey, summary: Summary) -> None:
         servers = self._servers()
-        runner = Runner(
-            *(self.journal, self.options.folder, self.prepared, self.settings, self.options.timeout),
-            stopped=self.stop.is_set,
-        )
-        counts = dict.fromkeys(STATUSES, 0)
         try:
-            with self._bar("anonymising", len(found.jobs)) as bar:
-
-                def ended(job: Job, outcome: Outcome) -> None:
-                    self._now[job.photograph] = outcome
-                    counts[outcome.status] += 1
-                    bar.set_postfix({key: value for key, value in counts.items() if value}, refresh=False)
-                    bar.update()
-
-                dispatcher = Dispatcher(
-                    *(found.jobs, runner, servers, self.options.in_flight, ended, self._clean_on_return, self.stop)
-                )
-                summary.interrupted = self._watch(dispatcher, servers, found, bar)
-            if dispatcher.error is not None:
-                raise dispatcher.error
-            self._tell_of_servers(dispatcher, servers, summary)
+            self._work(servers, found, summary)
         finally:
             self.stop.set()
             self._clean({server.client.url: server.client for server in servers}, summary)
@@ -136,6 +125,35 @@ class Batch:
                 if server.own is not None:
                     server.own.stop()
             cleaning.remove_left_folders(self.journal)
+
+    def _work(self, servers: Sequence[Server], found: Survey, summary: Summary) -> None:
+        """Run the jobs on the servers."""
+        counts = dict.fromkeys(STATUSES, 0)
+        started = time.monotonic()
+        with self._bar(self.doing, len(found.jobs)) as bar:
+
+            def ended(job: Job, outcome: Outcome) -> None:
+                self._now[job.photograph] = outcome
+                counts[outcome.status] += 1
+                bar.set_postfix({key: value for key, value in counts.items() if value}, refresh=False)
+                bar.update()
+
+            dispatcher = Dispatcher(
+                *(found.jobs, self._runner(), servers, self.options.in_flight, ended, self._clean_on_return, self.stop)
+            )
+            summary.interrupted = self._watch(dispatcher, servers, found, bar)
+        if dispatcher.error is not None:
+            raise dispatcher.error
+        took = (time.monotonic() - started) * sum(server.life > 0 for server in servers)
+        self.journal.worked(self.settings, sum(counts.values()), took)
+        self._tell_of_servers(dispatcher, servers, summary)
+
+    def _runner(self) -> Runner:
+        """Runs the jobs."""
+        return Runner(
+            *(self.journal, self.options.folder, self.prepared, self.settings, self.options.timeout),
+            stopped=self.stop.is_set,
+        )
 
     def _servers(self) -> list[Server]:
         if self.options.servers:
@@ -151,6 +169,7 @@ class Batch:
     def _watch(self, dispatcher: Dispatcher, servers: Sequence[Server], found: Survey, bar: tqdm[None]) -> bool:
         """Wait for the jobs to end; returns whether the user interrupted them."""
         interrupted = False
+        pause = MANIFEST_EVERY
         answered = written = time.monotonic()
         dispatcher.start()
         while True:
@@ -163,9 +182,10 @@ class Batch:
                     answered = now
                 elif now - answered > self.options.give_up:
                     self.stop.set()
-                if now - written > MANIFEST_EVERY:
-                    written = now
+                if now - written > pause:
                     self._write_manifest(found)
+                    written = time.monotonic()
+                    pause = max(MANIFEST_EVERY, MANIFEST_PAUSE * (written - now))
                 bar.refresh()
             except KeyboardInterrupt:
                 if interrupted:

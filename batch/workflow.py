@@ -19,6 +19,9 @@ DEFAULT = PACK / "workflows" / "api" / "group-photo.json"
 LOADER = "ReverseIdentityLoadPhotograph"
 HOST_LOADER = "LoadImage"
 SAVER = "ReverseIdentitySaveImage"
+FACE_FINDER = "FaceEmbed"
+PREVIEW = "PreviewAny"
+"""ComfyUI's node that shows anything as text and writes no file."""
 
 UPRIGHT_OUTPUTS = 2
 """IMAGE and MASK, which both loaders return first."""
@@ -90,7 +93,7 @@ def prepare(given: Mapping[str, Any]) -> Prepared:
     """
     graph = copy.deepcopy(dict(given))
     saver = _only(graph, (SAVER,), "saves the result")
-    needed = _needed(graph, saver)
+    needed = needed_by(graph, saver)
     graph = {key: node for key, node in graph.items() if key in needed}
     loader = _only(graph, (LOADER, HOST_LOADER), "loads the photograph")
     _check_outputs(graph, loader)
@@ -114,10 +117,14 @@ def _only(graph: Graph, classes: tuple[str, ...], purpose: str) -> str:
     )
 
 
-def _needed(graph: Graph, saver: str) -> set[str]:
-    """Ids of the nodes on which the result depends; all others only show something."""
+def needed_by(graph: Graph, *nodes: str) -> set[str]:
+    """Ids of the nodes on which these depend, and their own.
+
+    Raises:
+        WorkflowError: a node is missing.
+    """
     needed: set[str] = set()
-    waiting = [saver]
+    waiting = list(nodes)
     while waiting:
         key = waiting.pop()
         if key in needed:

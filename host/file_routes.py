@@ -22,18 +22,18 @@ async def keep_photograph(request: web.Request) -> web.Response:
     """
     name = request.match_info.get("name")
     if name is not None and not PHOTOGRAPHS.takes(name):
-        return _refused(400, f'the name is "{name}"; expected "{PHOTOGRAPHS.prefix}" and 32 random hexadecimal digits')
+        return refused(400, f'the name is "{name}"; expected "{PHOTOGRAPHS.prefix}" and 32 random hexadecimal digits')
     content = bytearray()
     async for piece in request.content.iter_any():
         content += piece
         if len(content) > LONGEST_FILE:
-            return _refused(413, f"the photograph is longer than {LONGEST_FILE:,} bytes; make it smaller")
+            return refused(413, f"the photograph is longer than {LONGEST_FILE:,} bytes; make it smaller")
     if not content:
-        return _refused(400, "the body is empty; expected the bytes of a photograph")
+        return refused(400, "the body is empty; expected the bytes of a photograph")
     try:
         name = PHOTOGRAPHS.put(bytes(content), request.content_type, name)
     except NoRoomError as error:
-        return _refused(507, str(error))
+        return refused(507, str(error))
     return web.json_response({"name": name}, headers=PRIVATE)
 
 
@@ -58,7 +58,7 @@ async def send_result(request: web.Request) -> web.Response:
     try:
         file = RESULTS.get(request.match_info["token"])
     except NotKeptError as error:
-        return _refused(404, str(error))
+        return refused(404, str(error))
     return web.Response(body=file.content, content_type=file.media_type, headers=PRIVATE)
 
 
@@ -68,7 +68,8 @@ async def forget_result(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _refused(status: int, why: str) -> web.Response:
+def refused(status: int, why: str) -> web.Response:
+    """An answer that says what is wrong."""
     response = web.json_response({"error": why}, status=status, headers=PRIVATE)
     # The unread rest of a body must not be taken for the next request.
     response.force_close()

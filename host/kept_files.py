@@ -117,6 +117,12 @@ class Shelf:
             self._forget_the_unused()
             return len(self._files)
 
+    def room(self) -> int:
+        """How many bytes still fit."""
+        with self._lock:
+            self._forget_the_unused()
+            return self._most_bytes - sum(len(file.content) for _, file in self._files.values())
+
     def remove(self, name: str) -> None:
         """Forget a file, if there is one of that name."""
         with self._lock:

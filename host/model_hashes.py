@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import comfy.model_management
@@ -17,15 +17,29 @@ _CHUNK = 1 << 24
 
 _MODEL_EXTENSIONS = {*folder_paths.supported_pt_extensions, ".gguf", ".onnx"}
 
+_NO_MODELS = {"custom_nodes"}
+"""Folders that the host lists beside those of its models."""
+
 # By path, size and time of change: hashing a checkpoint of seven gigabytes takes seconds, once per process.
 _known: dict[tuple[str, int, int], str] = {}
 
 
-def file_sha256(path: str | os.PathLike[str]) -> str:
+def heed_interrupts() -> None:
+    """End the run if the user has cancelled it.
+
+    Raises:
+        comfy.model_management.InterruptProcessingException: the user did.
+    """
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
+def file_sha256(path: str | os.PathLike[str], between: Callable[[], None] = heed_interrupts) -> str:
     """sha256 of a file as 64 hexadecimal digits; remembered until its path, size or time of change differs.
 
     Args:
         path: of the file.
+        between: called now and then. Who hashes outside of a run gives another function: the host forgets that the user
+            has cancelled a run as soon as anybody asks.
 
     Raises:
         OSError: it cannot be read.
@@ -37,7 +51,7 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         digest = hashlib.sha256()
         with open(path, "rb") as file:
             while chunk := file.read(_CHUNK):
-                comfy.model_management.throw_exception_if_processing_interrupted()
+                between()
                 digest.update(chunk)
         _known[key] = digest.hexdigest()
     return _known[key]
@@ -54,15 +68,16 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
         several of the host's model folders appears once for each; files of the same name in several subfolders are
         numbered: "loras/face.safetensors", "loras/face.safetensors (2)".
     """
-    names = {
-        value
-        for node in read_nodes(prompt).values()
-        for value in node.inputs.values()
-        if isinstance(value, str) and os.path.splitext(value)[1].lower() in _MODEL_EXTENSIONS
-    }
+    values = (value for node in read_nodes(prompt).values() for value in node.inputs.values())
+    return files_named(value for value in values if isinstance(value, str))
+
+
+def files_named(words: Iterable[str]) -> dict[str, str]:
+    """The model files among words; as `named_models`."""
+    names = {word for word in words if os.path.splitext(word)[1].lower() in _MODEL_EXTENSIONS}
     found: dict[str, str] = {}
     named: Counter[str] = Counter()
-    for kind in sorted(folder_paths.folder_names_and_paths):
+    for kind in sorted(set(folder_paths.folder_names_and_paths) - _NO_MODELS):
         for name in sorted(names):
             path = folder_paths.get_full_path(kind, name)
             if path is not None and path not in found.values():

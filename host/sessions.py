@@ -77,6 +77,7 @@ class FaceModel(ModelPatcher):
         self.file = Path(state.path)
         self._state, self._providers, self._threads = state, providers, threads
         self._lock = threading.RLock()
+        self._tried: str | None = None
 
     @property
     def kind(self) -> ModelKind:
@@ -95,6 +96,22 @@ class FaceModel(ModelPatcher):
         """The ONNX Runtime provider that the model actually runs on."""
         provider: str = self.opened().session.get_providers()[0]
         return provider
+
+    def tried_provider(self) -> str:
+        """The ONNX Runtime provider that the model would run on, for threads other than the one that runs graphs.
+
+        The host manages memory for that one alone. So a model that is not open is opened once in a session of its own,
+        because ONNX Runtime only then notices that a provider does not start.
+
+        Raises:
+            RuntimeError: the file cannot be used, or has changed since the model was asked for.
+        """
+        opened = self.model.opened
+        if opened is None and self._tried is not None:
+            return self._tried
+        tried: str = (opened or self._open()).session.get_providers()[0]
+        self._tried = tried
+        return tried
 
     def opened(self) -> Any:
         """InsightFace's object with its session.

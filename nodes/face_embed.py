@@ -46,6 +46,9 @@ from .sockets import CATEGORY, DETECTIONS, SEARCH_ALIASES, FacesSocket
 
 DEFAULT_CHOICE = "largest"
 
+COUNTED = "counted_faces"
+"""Key of what the node tells programs; the editor ignores it."""
+
 ON_DOUBT = ("treat", "cover", "ask")
 """What to do about a find that may be something else than a face; the first is the default."""
 
@@ -267,6 +270,7 @@ class FaceEmbed(io.ComfyNode):
         left_out: list[tuple[Detection, ...]] = []
         to_cover: list[tuple[Detection, ...]] = []
         open_questions = []
+        counted = []
         pictures = []
         lines = []
         progress = comfy.utils.ProgressBar(len(image))
@@ -297,13 +301,21 @@ class FaceEmbed(io.ComfyNode):
             kept = [face for face in decided.kept if face not in chosen and face not in unsure]
             left_out.append(tuple(decided.faces[face] for face in kept))
             to_cover.append(tuple(decided.faces[face] for face in unsure))
+            counted.append(
+                {
+                    "faces": len(chosen) + len(kept) + len(unsure),
+                    "doubtful": [face + 1 for face in in_doubt],
+                    "chosen": len(chosen),
+                    "left_out": len(kept),
+                    "to_cover": len(unsure),
+                }
+            )
             open_questions += [f"image {number}: face {face + 1}" for face in in_doubt]
             if file is not None:
                 pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
-        people = [sum(map(len, rows)) for rows in zip(images, left_out, to_cover, strict=True)]
-        empty = [str(number) for number, count in enumerate(people, start=1) if not count]
+        empty = [str(number) for number, count in enumerate(counted, start=1) if not count["faces"]]
         if empty and no_face == ON_NO_FACE[0]:
             raise NoFaceError(
                 f"no face was found in image {', '.join(empty)} of {len(images)}. Try a threshold below "
@@ -323,7 +335,7 @@ class FaceEmbed(io.ComfyNode):
             threshold=threshold,
         )
         report = "\n".join([f"{pack.name} on {pack.provider}, asked for {provider}", *lines])
-        shown = {**ui.PreviewText(report).as_dict(), **({FOUND_FACES: pictures} if visible else {})}
+        shown = {**ui.PreviewText(report).as_dict(), COUNTED: counted, **({FOUND_FACES: pictures} if visible else {})}
         if doubtful == "ask" and open_questions:
             question = (
                 f"may be something else than a face: {', '.join(open_questions)}. Confirm each by drawing a box around "

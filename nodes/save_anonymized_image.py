@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import comfy.model_management
@@ -25,6 +23,7 @@ from ..host.secret import SECRET_VARIABLE, read_secret
 from ..reverse_personalization.assurance.covering import NO_CHECKER
 from ..reverse_personalization.assurance.image_files import FILE_FORMATS, encode
 from ..reverse_personalization.assurance.operating_point import judge_similarity
+from ..reverse_personalization.assurance.project import project_value
 from ..reverse_personalization.assurance.report import build_report, name_faces, software_versions
 from ..reverse_personalization.assurance.result import build_result
 from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict, eight_bits, is_empty
@@ -47,8 +46,6 @@ TEXT = "text"
 
 DEFAULT_PREFIX = "anonymised"
 DEFAULT_QUALITY = 95
-
-_PROJECT_FILE = Path(__file__).parents[1] / "pyproject.toml"
 
 
 class ReverseIdentitySaveImage(io.ComfyNode):
@@ -342,18 +339,12 @@ def _check_format(images: Tensor, file_format: str) -> None:
 
 def _made_with(prompt: Mapping[str, Any]) -> dict[str, Any]:
     """What all reports of a batch have in common: arguments of `build_report`."""
-    project = _PROJECT_FILE.read_text(encoding="utf-8")
     return {
-        "created_by": {key: _project_value(project, key) for key in ("name", "version")},
+        "created_by": {key: project_value(key) for key in ("name", "version")},
         "software": software_versions(comfyui_version.__version__),
         "model_hashes": model_hashes(prompt),
         "settings": own_settings(prompt),
     }
-
-
-def _project_value(project: str, key: str) -> str:
-    # A regular expression, because Python 3.10 has no tomllib.
-    return re.findall(rf'^{key} = "(.+)"$', project, re.MULTILINE)[0]
 
 
 def _json(report: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""A proxy in front of a server that cuts uploads short or answers for the server that something went wrong."""
+"""A proxy in front of a server that counts what passes, cuts uploads short or answers that something went wrong."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ _ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection
 
 UPLOAD = (b"PUT /reverse_personalization/photographs", b"POST /reverse_personalization/photographs")
 """How a request begins that carries a photograph."""
+
+METHODS = (b"GET /", b"PUT /", b"POST /", b"DELETE /")
+"""How a request begins."""
 
 CUT_AFTER = 300
 """Bytes of an upload that still pass."""
@@ -34,6 +37,8 @@ class Proxy:
     Attributes:
         mood: what happens to requests from now on.
         struck: how often it did something else than pass a request on.
+        sent, received: bytes that passed to the server and back.
+        requests: how many passed.
     """
 
     def __init__(self, port: int) -> None:
@@ -43,6 +48,8 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self.port}"
         self.mood = Mood.PASS
         self.struck = 0
+        self.sent = self.received = self.requests = 0
+        self._counting = threading.Lock()
 
     def __enter__(self) -> Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -69,7 +76,7 @@ class Proxy:
                 return
             server.settimeout(None)
             with server:
-                back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                back = threading.Thread(target=self._back, args=(server, client), daemon=True)
                 back.start()
                 self._forward(client, server)
                 back.join()
@@ -84,16 +91,19 @@ class Proxy:
                 self.struck += 1
                 _send(server, block[:CUT_AFTER])
                 break
+            with self._counting:
+                self.sent += len(block)
+                self.requests += block.startswith(METHODS)
             if not _send(server, block):
                 break
         for end in (server, client):
             _shut(end)
 
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    while (block := _received(source)) and _send(target, block):
-        pass
-    _shut(target)
+    def _back(self, server: socket.socket, client: socket.socket) -> None:
+        while (block := _received(server)) and _send(client, block):
+            with self._counting:
+                self.received += len(block)
+        _shut(client)
 
 
 def _received(source: socket.socket) -> bytes:

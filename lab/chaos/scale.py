@@ -42,17 +42,31 @@ def measure(folder: Path, jobs: int) -> dict[str, float]:
         jobs: number of photographs, above 0.
 
     Returns:
-        "jobs"; "jobs_a_second" while the batch runs; the same of the first and last tenth; "bytes_a_job" of the closed
-        file; "seconds_to_resume", until a second client knows what there is to do.
+        "jobs"; "inputs_a_second" while the inputs are surveyed, without reading them; "jobs_a_second" while the batch
+        runs; the same of the first and last tenth; "processor_seconds_a_job" while it runs; "seconds_to_conclude", to
+        note that nothing is left on servers; "bytes_a_job" of the closed file; "seconds_to_resume", until a second
+        client knows what there is to do.
     """
     journal = Journal(folder)
+    started = time.perf_counter()
+    # As the survey does: all inputs at once.
+    with journal.together():
+        for number in range(jobs):
+            write_input(journal, number)
+    surveyed = time.perf_counter() - started
     marks = [time.perf_counter()]
+    processor = time.process_time()
     tenth = max(jobs // 10, 1)
     for number in range(jobs):
         write_job(journal, number)
         if (number + 1) % tenth == 0:
             marks.append(time.perf_counter())
     seconds = time.perf_counter() - marks[0]
+    processor = time.process_time() - processor
+    started = time.perf_counter()
+    # As at the end of a batch: what is on servers is known until somebody has looked whether it is gone.
+    journal.gone(journal.traces())
+    concluded = time.perf_counter() - started
     journal.close()
     size = sum(path.stat().st_size for path in folder.iterdir())
     started = time.perf_counter()
@@ -64,30 +78,42 @@ def measure(folder: Path, jobs: int) -> dict[str, float]:
         raise RuntimeError(f"the journal knows {known} inputs, jobs and traces; expected {jobs}, {jobs} and 0")
     return {
         "jobs": jobs,
+        "inputs_a_second": round(jobs / surveyed, 1),
         "jobs_a_second": round(jobs / seconds, 1),
         "first_tenth": round(tenth / (marks[1] - marks[0]), 1),
         "last_tenth": round(tenth / (marks[-1] - marks[-2]), 1),
+        "processor_seconds_a_job": round(processor / jobs, 6),
+        "seconds_to_conclude": round(concluded, 2),
         "bytes_a_job": round(size / jobs, 1),
         "seconds_to_resume": round(resumed, 2),
     }
 
 
-def write_job(journal: Journal, number: int) -> None:
-    """Write all that the command writes of one photograph, in its order."""
-    photograph = hashlib.sha256(str(number).encode()).hexdigest()
+def write_input(journal: Journal, number: int) -> None:
+    """Write what the survey writes of one new photograph."""
+    photograph = _photograph(number)
     journal.know(f"/archive/2019/{number:08}.jpg", f"{number} 4000000 1575000000", photograph)
     journal.job(photograph, SETTINGS)
+
+
+def write_job(journal: Journal, number: int) -> None:
+    """Write all that running one photograph writes, in its order."""
+    photograph = _photograph(number)
     server = SERVERS[number % len(SERVERS)]
     traces = [Trace(server, PHOTOGRAPH, f"photograph-{photograph[:32]}", False)]
     traces.append(Trace(server, RUN, photograph[:36], False))
     for trace in traces:
         journal.leave(trace)
     outcome = Outcome(ANONYMISED, ANONYMISED, "every face was changed", 3)
-    journal.writing(photograph, SETTINGS, outcome, Written(number + 1, ".png", photograph, photograph))
+    written = Written(journal.next_number(), ".png", photograph, photograph)
+    journal.writing(photograph, SETTINGS, outcome, written)
     journal.saved(photograph, SETTINGS)
     journal.abandon(traces)
     journal.deleted(traces)
-    journal.gone(traces)
+
+
+def _photograph(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .evaluations import EXACT, FAST, STEPS
 from .schedule import FEWEST_STEPS, largest_steps
 from .solver import EVEN_EXTRAPOLATION
 
@@ -34,6 +35,5 @@ class Quality:
         return min(self.steps, max(FEWEST_STEPS, largest_steps(denoise)))
 
 
-FAST, EXACT = "fast", "exact"
-QUALITIES = {FAST: Quality(8, EVEN_EXTRAPOLATION), EXACT: Quality(100, math.inf)}
+QUALITIES = {FAST: Quality(STEPS[FAST], EVEN_EXTRAPOLATION), EXACT: Quality(STEPS[EXACT], math.inf)}
 """By name; exact is the paper's."""

@@ -21,8 +21,40 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
+from reverse_personalization.assurance.project import project_value
+
+SEARCH, LOADING, EVALUATION = 500, 300, 250
+"""Milliseconds that a search for faces takes, a run that evaluates the network, and each evaluation."""
+
+NO_FACE = "reverse_personalization.NoFaceError"
+COUNTED = {
+    "anonymised": {"faces": 2, "doubtful": [], "chosen": 2, "left_out": 0, "to_cover": 0},
+    "covered": {"faces": 3, "doubtful": [1, 3], "chosen": 1, "left_out": 0, "to_cover": 2},
+    "slow 0.3": {"faces": 1, "doubtful": [], "chosen": 1, "left_out": 0, "to_cover": 0},
+}
+"""What Embed Faces tells of a photograph; of others it raises NO_FACE."""
+
 FACES = {"anonymised": 2, "covered": 1, "unhandled": 1, "no_face": 0}
 INPUTS = {"required": {"images": ["IMAGE", {}]}, "optional": {"destination": [["output folder", "memory"], {}]}}
+
+
+def recogniser(name: str, sha256: str, **more: Any) -> dict[str, Any]:
+    """What a server says of a recogniser."""
+    file = {"name": f"insightface/models/{name}/r.onnx", "bytes": 7, "sha256": sha256}
+    provider = "CPUExecutionProvider"
+    return {"name": name, "fault": None, "files": [file], "recogniser": file, "provider": provider, **more}
+
+
+MEASURED = {"at_one_place": 0.3, "between_places": 0.4, "source": "measured", "words": "measured threshold"}
+READY = {
+    "pack": project_value("version"),
+    "files": [{"name": "checkpoints/sd_xl_base_1.0.safetensors", "bytes": 6_938_078_334, "sha256": "31e3" * 16}],
+    "guides": [recogniser("buffalo_l", "b" * 64)],
+    "checkers": [recogniser("antelopev2", "a" * 64, thresholds=MEASURED)],
+    "disk_free": {"temporary": 2**34, "output": 2**35},
+    "room": {"photographs": 2**31, "results": 2**31},
+}
+"""What a server says of itself that has everything for the shipped workflow."""
 
 
 def photograph(does: str = "anonymised", shade: int = 0) -> bytes:
@@ -51,6 +83,8 @@ class FakeServer:
         runs: the photographs that it has ended work on, in order, one for each run.
         fails: paths, as regular expressions, that answer with HTTP 500, and how often.
         hung: set while no request is answered.
+        readiness: what it says of itself; empty of an older version of the pack. `reading`: how often it is not ready
+            to say so yet.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -69,6 +103,9 @@ class FakeServer:
         self.ignores_interrupts = False
         self.freed = 0
         self.nodes: dict[str, Any] = {"ReverseIdentitySaveImage": {"input": INPUTS}}
+        self.readiness = dict(READY)
+        self.reading = 0
+        self.device = "cpu"
         self.most_photographs = 100
         self.deaths = 0
         self.lock = threading.RLock()
@@ -128,8 +165,10 @@ class FakeServer:
                 self.running = None
 
     def _run(self, graph: dict[str, Any], server: ThreadingHTTPServer) -> dict[str, Any]:
+        if "sampling" in graph:
+            return _took(LOADING + EVALUATION * graph["sampling"]["inputs"]["steps"], {})
         [loader] = [node for node in graph.values() if node["class_type"] == "ReverseIdentityLoadPhotograph"]
-        [saver] = [key for key, node in graph.items() if node["class_type"] == "ReverseIdentitySaveImage"]
+        savers = [key for key, node in graph.items() if node["class_type"] == "ReverseIdentitySaveImage"]
         content = self.photographs.get(loader["inputs"]["image"], b"")
         if not content:
             return _error("reverse_personalization.NotKeptError", "not in memory")
@@ -148,6 +187,13 @@ class FakeServer:
             # It died with the run; what it has in memory now belongs to another life.
             return {}
         self.runs.append(content)
+        if not savers and does == "silent":
+            return _took(SEARCH, {})
+        if not savers:
+            return (
+                _took(SEARCH, {"5": {"counted_faces": [COUNTED[does]]}}) if does in COUNTED else _error(NO_FACE, "none")
+            )
+        [saver] = savers
         if does == "question":
             return {"status": {"messages": []}, "outputs": {}}
         if does == "left out":
@@ -165,6 +211,11 @@ class FakeServer:
         file = {"token": token, "media_type": "image/png", "suffix": ".png", "sha256": sha256}
         result = {"file": file, "status": status, "faces": [], "report": _report(status, sha256)}
         return {"status": {"status_str": "success", "messages": []}, "outputs": {saver: {"anonymised": [result]}}}
+
+
+def _took(milliseconds: int, outputs: dict[str, Any]) -> dict[str, Any]:
+    start, end = {"timestamp": 1000}, {"timestamp": 1000 + milliseconds}
+    return {"status": {"messages": [["execution_start", start], ["execution_success", end]]}, "outputs": outputs}
 
 
 def _error(kind: str, message: str) -> dict[str, Any]:
@@ -236,6 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
                 fake.photographs[name] = body
                 fake.uploads.append(name)
                 return 200, {"name": name}
+            case "GET", "reverse_personalization", "photographs":
+                return 200, {"photographs": len(fake.photographs), "results": len(fake.results)}
             case "GET", "reverse_personalization", "photographs", name:
                 return 200, {"kept": name in fake.photographs}
             case "DELETE", "reverse_personalization", "photographs", name:
@@ -246,13 +299,19 @@ class _Handler(BaseHTTPRequestHandler):
             case "DELETE", "reverse_personalization", "results", token:
                 fake.results.pop(token, None)
                 return 204, None
+            case "GET", "reverse_personalization", asked if asked.startswith("readiness"):
+                if fake.reading:
+                    fake.reading -= 1
+                    return 202, {"reading": True}
+                return (200, fake.readiness) if fake.readiness else (404, {"error": "no such place"})
             case "GET", "object_info", kind:
                 return 200, {kind: fake.nodes[kind]} if kind in fake.nodes else {}
             case "GET", "object_info":
                 return 200, fake.nodes
             case "GET", "system_stats":
-                device = {"name": "cpu", "vram_free": 2**31, "vram_total": 2**32}
-                return 200, {"system": {"comfyui_version": "0.30.0"}, "devices": [device]}
+                device = {"name": "cpu", "type": fake.device, "vram_free": 2**31, "vram_total": 2**32}
+                memory = {"ram_free": 2**33, "ram_total": 2**34}
+                return 200, {"system": {"comfyui_version": "0.30.0", **memory}, "devices": [device]}
             case "GET", "queue":
                 running = [[0, fake.running, {}]] if fake.running else []
                 return 200, {"queue_running": running, "queue_pending": [[1, run, {}] for run, _ in fake.pending]}

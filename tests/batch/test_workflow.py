@@ -60,7 +60,7 @@ def test_each_shipped_workflow_is_prepared_or_refused_with_a_reason(name) -> Non
 
 def test_the_editors_format_is_refused() -> None:
     with pytest.raises(WorkflowError, match=r"Export \(API\)"):
-        read(ROOT / "workflows" / "group-photo.json")
+        read(min((ROOT / "workflows").glob("*.json")))
 
 
 @pytest.mark.parametrize("content", ["no json", "[]", "{}", '{"1": {"class_type": "X"}}'])

@@ -216,6 +216,8 @@ def test_threshold_is_of_all_looks_together(node, fake_pack):
     picture = images(fake_insight.scene(640, 640, magenta=(150, 200, 256)))
     (face,) = run(node, picture, threshold=0.75)
     assert face.doubtful, "less than `DOUBT` above the threshold"
+    output = node.execute(image=picture, **{**DEFAULTS, "threshold": 0.75, "doubtful": "cover"})
+    assert output.ui["counted_faces"] == [{"faces": 1, "doubtful": [1], "chosen": 0, "left_out": 0, "to_cover": 1}]
     # The surest look scores 0.9.
     with pytest.raises(ValueError, match=r"threshold below 0\.85"):
         run(node, picture, threshold=0.85)
@@ -302,6 +304,9 @@ def test_report_counts_and_says_nothing_about_the_people(node, fake_pack):
         "image 2: 0 found, 0 chosen",
     ]
     assert result.ui["text"] == (report,)
+    # The same for programs.
+    nothing = {"faces": 0, "doubtful": [], "chosen": 0, "left_out": 0, "to_cover": 0}
+    assert result.ui["counted_faces"] == [{**nothing, "faces": 3, "chosen": 1, "left_out": 2}, nothing]
     assert "image 2: aligned crop, landmarks at the standard places" in report_of(
         node, images(crowd, nobody), detect=False
     )

@@ -24,7 +24,7 @@ def test_without_previews_no_picture_lies_in_the_temporary_folder(check, node, m
     output = check(images(BEFORE), images(AFTER), faces=found.result[0], **off)
     assert files() == before
     assert statuses(output) == [["anonymised"]]
-    assert (set(found.ui), set(output.ui)) == ({"text"}, {"text"})
+    assert (set(found.ui), set(output.ui)) == ({"text", "counted_faces"}, {"text"})
     assert output.result[0].previews == ()
     # The switch is what kept them away.
     monkeypatch.delenv("REVERSE_PERSONALIZATION_NO_PREVIEWS", raising=False)

@@ -54,6 +54,14 @@ def test_requests_pass(proxy, got):
     assert proxy.struck == 0
 
 
+def test_what_passes_is_counted(proxy):
+    for size in (300_000, 10):
+        send(proxy, ADDRESS, b"x" * size)
+    assert proxy.requests == 2
+    assert 300_010 < proxy.sent < 301_500
+    assert 4 < proxy.received < 1000
+
+
 def test_uploads_are_cut_short_and_nothing_else_is(proxy, got):
     proxy.mood = Mood.CUT_UPLOADS
     with pytest.raises(requests.ConnectionError):

@@ -1,0 +1,33 @@
+"""How often the ways of changing a face evaluate the network, as numbers alone: who only counts needs no torch."""
+
+from __future__ import annotations
+
+FAST, EXACT = "fast", "exact"
+"""Names of the qualities of the one-pass edit; exact is the paper's."""
+
+STEPS = {FAST: 8, EXACT: 100}
+"""N of each quality."""
+
+PURIFIED = 1
+"""Evaluations for a purified copy of a face."""
+
+
+def of_edit(steps: int, attributes: bool = False) -> int:
+    """Evaluations of an edit of one face in one pass.
+
+    Args:
+        steps: N.
+        attributes: whether the branch without identity has a text of its own. Without one, it has the source's first
+            prediction.
+    """
+    return 3 * steps if attributes else 3 * steps - 1
+
+
+def of_inversion(steps: int) -> int:
+    """Evaluations of an inversion of one face in N steps, without guidance."""
+    return steps
+
+
+def of_replay(steps: int) -> int:
+    """Evaluations of a generation from N recorded steps."""
+    return 2 * steps
