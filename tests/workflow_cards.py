@@ -86,20 +86,15 @@ def beside(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     return card.crop((left, top, left + short, top + short)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
-def one_face(seed: int, workflow: str = "") -> Card:
-    """The card of a workflow for whole photographs: one person before on the left, after on the right.
-
-    Args:
-        seed: of the person.
-        workflow: name of the one that does the same, if this one has no form for the API.
-    """
+def one_face(seed: int) -> Card:
+    """The card of a workflow for whole photographs: one person before on the left, after on the right."""
 
     def make(server: ComfyServer, name: str) -> Image.Image:
         before = drawn(seed, [(160.0, 150.0, FACE)], 320, 320)
         pictures = {"photograph.png": before}
         if name == "check-only":
             pictures["finished.png"] = ran(server, "group-photo", {"photograph.png": before})[0]
-        after = ran(server, workflow or name, pictures)[0]
+        after = ran(server, name, pictures)[0]
         return beside([picture.crop((80, 0, 240, 320)) for picture in (before, after)], 2)
 
     return make
@@ -108,10 +103,11 @@ def one_face(seed: int, workflow: str = "") -> Card:
 def group(seed: int) -> Card:
     """The card of a group: before above, after below."""
 
-    def make(server: ComfyServer, name: str) -> Image.Image:
+    # The first template is the same graph in one node and has no form for the API.
+    def make(server: ComfyServer, _: str) -> Image.Image:
         places = [(75.0, 105.0, 96.0), (200.0, 90.0, 100.0), (325.0, 108.0, 98.0)]
         before = drawn(seed, places, 200, 400)
-        return beside([before, ran(server, name, {"photograph.png": before})[0]], 1)
+        return beside([before, ran(server, "group-photo", {"photograph.png": before})[0]], 1)
 
     return make
 
@@ -142,7 +138,7 @@ def sweep(server: ComfyServer, name: str) -> Image.Image:
 
 
 CARDS: dict[str, Card] = {
-    "start": one_face(7, workflow="group-photo"),
+    "start": group(12),
     "group-photo": group(12),
     "keep-age-and-sex": one_face(5),
     "change-age": one_face(21),
@@ -151,7 +147,7 @@ CARDS: dict[str, Card] = {
     "check-only": one_face(52),
     "portrait": crop,
     "guidance-sweep": sweep,
-    "composed": one_face(61),
+    "composed": one_face(71),
 }
 
 
