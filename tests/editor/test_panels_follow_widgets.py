@@ -1,0 +1,64 @@
+"""Whatever a person does, and in whichever order: a panel shows what the widgets hold, and its buttons are alive."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import panel_view
+from tests.browser import PATIENCE, Editor, Look, running_editor
+from tests.panel_session import Session, step
+from tests.shipped_workflows import rendered
+
+pytestmark = pytest.mark.server
+
+SEEDS = range(1)
+"""One sequence for each; more of them find more."""
+
+LENGTH = 40
+"""Steps of a sequence."""
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
+    with running_editor(tmp_path_factory.mktemp("editor"), {"photograph.png": rendered(5, 320, 256)}) as (_, editor):
+        editor.page.evaluate("app.extensionManager.setting.set('Comfy.Workflow.Persist', true)")
+        yield editor
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("in_subgraph", [False, True], ids=["root", "subgraph"])
+@pytest.mark.parametrize("vue", [False, True], ids=["canvas", "vue"])
+def test_panels_show_what_the_widgets_hold(editor: Editor, tmp_path: Path, vue: bool, in_subgraph: bool, seed: int):
+    session = Session(editor, Look(vue, "dark"), in_subgraph, random.Random(seed))
+    editor.problems.clear()
+    done: list[str] = []
+    try:
+        check(session)
+        for _ in range(LENGTH):
+            done.append(step(session))
+            check(session)
+    except Exception as error:
+        editor.page.screenshot(path=tmp_path / "then.png")
+        raise AssertionError(f"after {', '.join(done)} (picture in {tmp_path}): {error}") from error
+    assert editor.problems == []
+
+
+def check(session: Session) -> None:
+    """Wait until all that is shown is what it should be: sentences come from the server.
+
+    Raises:
+        AssertionError: it never was.
+    """
+    deadline = time.monotonic() + PATIENCE / 10_000
+    while True:
+        shown, expected = panel_view.read(session.page, session.ran.get(session.tabs[session.tab]))
+        if shown == expected:
+            return
+        if time.monotonic() > deadline:
+            assert shown == expected
+        session.page.wait_for_timeout(50)
