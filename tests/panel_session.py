@@ -22,6 +22,7 @@ BUILD = """async (inSubgraph) => {
     return node
   })
   const [load, embed, prompt, text, check, cover, save] = nodes
+  text.widgets[0].value = "all"
   load.widgets.find((widget) => widget.name === "image").value = "photograph.png"
   const links = [[load, 0, embed, "image"], [load, 0, check, "original"], [load, 0, check, "result"],
     [embed, 0, check, "faces"], [embed, 0, prompt, "faces"], [load, 0, cover, "image"], [check, 0, cover, "verdict"],
@@ -60,8 +61,12 @@ class Session:
         graph = self.page.evaluate("app.rootGraph.serialize()")
         for name in reversed(self.tabs):
             self.page.evaluate("([graph, name]) => app.loadGraphData(graph, true, true, name)", [graph, name])
+        for _ in self.tabs:
+            self.change_tab()
+            self.settle()
+            self.run()
+        self.change_graph()
         self.settle()
-        self.run()
 
     def settle(self) -> None:
         """Wait until the editor is at rest, with all nodes in view: the canvas shows no panels outside."""
@@ -152,12 +157,12 @@ class Session:
         self.page.locator(".workflow-tab", has_text=self.tabs[self.tab]).click()
         return True
 
-    def run(self) -> bool:
-        """Run, and half of the times choose another face meanwhile."""
+    def run(self, meanwhile: bool = False) -> bool:
+        """Run, or run and choose another face meanwhile."""
         if not self.script(RUNNABLE):
             return False
         asked = self.script(ASKED_BY_A_RUN, ASKED)
-        if self.choose.random() < 0.5:
+        if meanwhile:
             self.script(
                 """() => app.api.addEventListener("execution_start", () => {
                   const node = nodeOf("FaceEmbed")
@@ -171,12 +176,13 @@ class Session:
         return True
 
     def change_mode(self) -> bool:
-        """Bypass or mute a node, or take that back."""
+        """Bypass or mute a node; if one is, take that back."""
         return self.change(
             """(kind, mode) => {
-              const node = nodeOf(kind)
-              if (node) node.mode = node.mode === mode ? LiteGraph.ALWAYS : mode
-              return node
+              const changed = app.canvas.graph.nodes.filter((node) => node.mode !== LiteGraph.ALWAYS)
+              const nodes = changed.length ? changed : [nodeOf(kind)].filter(Boolean)
+              for (const node of nodes) node.mode = changed.length ? LiteGraph.ALWAYS : mode
+              return nodes.length
             }""",
             self.choose.choice(sorted(ASKED)),
             self.choose.choice((BYPASS, MUTE)),
@@ -219,8 +225,10 @@ class Session:
         return self.in_subgraph
 
     def change_renderer(self) -> bool:
-        self.look = self.look._replace(vue=not self.look.vue)
-        self.editor.draw_as(self.look)
+        """Look at the graph in the other renderer, and come back."""
+        for vue in (not self.look.vue, self.look.vue):
+            self.editor.draw_as(self.look._replace(vue=vue))
+            self.settle()
         return True
 
     def reload(self) -> bool:
@@ -241,16 +249,19 @@ class Session:
 MUTE, BYPASS = 2, 4
 """The host's numbers."""
 
-RUNNABLE = """() => [app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap((graph) => graph.nodes).every((node) =>
-  node.mode === 0 && !(node.type === "FaceEmbed" && node.inputs.some((i) => i.name === "select" && i.link != null)))"""
+RUNNABLE = """() => [app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap((graph) => graph.nodes)
+  .every((node) => node.mode === LiteGraph.ALWAYS)"""
 
 ASKED_BY_A_RUN = """(asked) => {
   const graphs = [app.rootGraph, ...app.rootGraph.subgraphs.values()]
   const nodes = graphs.flatMap((graph) => graph.nodes).filter((node) => node.type in asked)
-  const values = (node) => asked[node.type].map((name) =>
-    [name, node.widgets.find((widget) => widget.name === name).value])
-  return Object.fromEntries(nodes.map((node) => [node.type, Object.fromEntries(values(node))]))
+  const valueOf = (node, name) => node.inputs.some((input) => input.name === name && input.link != null)
+    ? "all"
+    : node.widgets.find((widget) => widget.name === name).value
+  return Object.fromEntries(nodes.map((node) =>
+    [node.type, Object.fromEntries(asked[node.type].map((name) => [name, valueOf(node, name)]))]))
 }"""
+"""Of a node that is linked: what the other node holds."""
 
 STEPS: dict[str, tuple[int, Callable[[Session], bool]]] = {
     "choose a face": (8, lambda it: it.press("FaceEmbed", ".rp-face:not(.rp-drawn, .rp-struck)")),
@@ -261,18 +272,22 @@ STEPS: dict[str, tuple[int, Callable[[Session], bool]]] = {
     "write an age": (3, lambda it: it.write("AttributePrompt", "age", ("unchanged", "elderly", "a young adult"))),
     "write a text": (3, lambda it: it.write("AttributePrompt", "text", ("", "a hat", "glasses"))),
     "write cfg": (3, lambda it: it.write("ReverseIdentityKSampler", "cfg", (-3.0, -1.5, 0.0, 2.0))),
+    "bypass or mute": (2, Session.change_mode),
+    "link or unlink select": (2, Session.link),
     "undo": (16, Session.undo),
     "redo": (10, Session.redo),
     "change the tab": (4, Session.change_tab),
     "run": (3, Session.run),
-    "bypass or mute": (2, Session.change_mode),
-    "link or unlink select": (2, Session.link),
+    "choose a face while it runs": (2, lambda it: it.run(meanwhile=True)),
     "delete a node and undo": (2, Session.delete),
     "enter or leave the subgraph": (5, Session.change_graph),
     "change the renderer": (1, Session.change_renderer),
     "reload": (1, Session.reload),
 }
 """How often each is done, beside the others, and how."""
+
+CHANGES = list(STEPS)[: list(STEPS).index("undo")]
+"""Those that change what a panel shows, and can be undone."""
 
 
 def step(session: Session) -> str:

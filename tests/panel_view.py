@@ -59,8 +59,8 @@ READ = (
 
 Box = tuple[float, ...]
 
-Ran = Mapping[str, Mapping[str, str]] | None
-"""What the last run got, by node class and input; None without a run."""
+Ran = Mapping[str, Mapping[str, str]]
+"""What the last run got, by node class and input; empty without a run."""
 
 
 class View(NamedTuple):
@@ -87,9 +87,9 @@ def _expected(node: Mapping[str, Any], ran: Ran) -> dict[str, Any]:
     values, linked = node["values"], node["linked"]
     match node["kind"]:
         case "FaceEmbed":
-            return _embed(values, linked, node["output"].get("found_faces"), ran and ran["FaceEmbed"])
+            return _embed(values, linked, node["output"].get("found_faces"), ran.get("FaceEmbed"))
         case "ReverseIdentityCheck":
-            return _check(values, node["output"].get("comparison"), ran and ran["ReverseIdentityCheck"])
+            return _check(values, node["output"].get("comparison"), ran.get("ReverseIdentityCheck"))
         case "ReverseIdentitySaveImage":
             pictures = node["output"].get("comparison")
             return {"badges": len(pictures[0]["faces"]) if ran else 0}
