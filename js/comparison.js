@@ -1,7 +1,8 @@
 // @ts-check
 /** Identity Check and Save Anonymized Image: before and after under a slider, and what became of every face. */
 
-import { addPanel, isOutdated, make, onOutput, onValues } from "./panel.js"
+import { onOutput } from "./outputs.js"
+import { addPanel, isOutdated, make, onValues } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
 import { addWord } from "./word.js"
 

@@ -3,7 +3,8 @@
 
 import { chosenFaces, toggledChoice } from "./choice.js"
 import { isSameBox } from "./decisions.js"
-import { addPanel, isLinked, isOutdated, make, onOutput, onValues, setValue, widgetOf } from "./panel.js"
+import { onOutput } from "./outputs.js"
+import { addPanel, isLinked, isOutdated, make, onValues, setValue, widgetOf } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
 import { addWord } from "./word.js"
 

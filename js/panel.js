@@ -9,9 +9,6 @@ import { app } from "../../scripts/app.js"
  * @property {AbortSignal} signal aborts when the node is removed: listeners end with it
  */
 
-/** @type {WeakMap<object, (output: any) => void>} */
-const showers = new WeakMap()
-
 /**
  * Add a panel under a node's widgets. It is neither saved with the workflow nor sent with the prompt.
  *
@@ -74,25 +71,6 @@ export function chain(owner, name, after) {
     after.apply(this, values)
     return result
   }
-}
-
-/**
- * Call `show` with what the node gives the editor: after a run, and when the editor returns to an earlier one.
- *
- * @param {any} node
- * @param {(output: any) => void} show
- */
-export function onOutput(node, show) {
-  showers.set(node, show)
-  chain(node, "onExecuted", show)
-}
-
-/**
- * @param {object} node
- * @param {any} output
- */
-export function showOutput(node, output) {
-  showers.get(node)?.(output)
 }
 
 /**

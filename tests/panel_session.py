@@ -157,23 +157,27 @@ class Session:
         self.page.locator(".workflow-tab", has_text=self.tabs[self.tab]).click()
         return True
 
-    def run(self, meanwhile: bool = False) -> bool:
-        """Run, or run and choose another face meanwhile."""
+    def run(self, meanwhile: str = "") -> bool:
+        """Run, and meanwhile do something, by a script."""
         if not self.script(RUNNABLE):
             return False
         asked = self.script(ASKED_BY_A_RUN, ASKED)
-        if meanwhile:
-            self.script(
-                """() => app.api.addEventListener("execution_start", () => {
-                  const node = nodeOf("FaceEmbed")
-                  if (node) seenOn(node)[0].querySelector(".rp-face:enabled:not(.rp-drawn, .rp-struck)")?.click()
-                }, { once: true })"""
-            )
+        tab = self.tabs[self.tab]
+        self.script(
+            f"(other) => app.api.addEventListener('execution_start', () => {{ {meanwhile} }}, {{ once: true }})",
+            self.tabs[1 - self.tab],
+        )
         # A preview of the tab under the mouse would lie over the button.
         self.page.mouse.move(800, 800)
         assert self.editor.run() == "execution_success"
-        self.ran[self.tabs[self.tab]] = asked
+        self.ran[tab] = asked
         return True
+
+    def run_unseen(self) -> bool:
+        """Run, and change the tab meanwhile."""
+        ran = self.run(CHANGE_TAB)
+        self.tab ^= ran
+        return ran
 
     def change_mode(self) -> bool:
         """Bypass or mute a node; if one is, take that back."""
@@ -249,6 +253,15 @@ class Session:
 MUTE, BYPASS = 2, 4
 """The host's numbers."""
 
+CHOOSE_A_FACE = """
+  const node = nodeOf("FaceEmbed")
+  if (node) seenOn(node)[0].querySelector(".rp-face:enabled:not(.rp-drawn, .rp-struck)")?.click()
+"""
+
+CHANGE_TAB = """
+  [...document.querySelectorAll(".workflow-tab")].find((tab) => tab.textContent.includes(other)).click()
+"""
+
 RUNNABLE = """() => [app.rootGraph, ...app.rootGraph.subgraphs.values()].flatMap((graph) => graph.nodes)
   .every((node) => node.mode === LiteGraph.ALWAYS)"""
 
@@ -278,7 +291,8 @@ STEPS: dict[str, tuple[int, Callable[[Session], bool]]] = {
     "redo": (10, Session.redo),
     "change the tab": (4, Session.change_tab),
     "run": (3, Session.run),
-    "choose a face while it runs": (2, lambda it: it.run(meanwhile=True)),
+    "choose a face while it runs": (2, lambda it: it.run(CHOOSE_A_FACE)),
+    "change the tab while it runs": (2, Session.run_unseen),
     "delete a node and undo": (2, Session.delete),
     "enter or leave the subgraph": (5, Session.change_graph),
     "change the renderer": (1, Session.change_renderer),

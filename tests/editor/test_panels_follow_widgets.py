@@ -53,6 +53,19 @@ def test_every_change_is_shown_undone_and_redone(editor: Editor, vue: bool, in_s
 
 @RENDERERS
 @GRAPHS
+def test_a_run_is_shown_in_the_tab_that_ran(editor: Editor, vue: bool, in_subgraph: bool):
+    """Both tabs have nodes of the same numbers; also the editor's own memory of runs must keep them apart."""
+    session = Session(editor, Look(vue, "dark"), in_subgraph, random.Random(0))
+    assert session.write("FaceEmbed", "select", ("1",))
+    assert session.run_unseen()
+    for _ in range(3):
+        session.settle()
+        check(session)
+        session.change_tab()
+
+
+@RENDERERS
+@GRAPHS
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_is_done_panels_show_what_the_widgets_hold(
     editor: Editor, tmp_path: Path, vue: bool, in_subgraph: bool, seed: int
