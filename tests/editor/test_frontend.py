@@ -14,6 +14,7 @@ from playwright.sync_api import Locator
 
 from harness.environment import ROOT
 from harness.server import ComfyServer
+from harness.workflow import TEMPLATES
 from tests.browser import BROKEN, OVERLAPS, PACK_FOLDER, Editor, Look, running_editor
 from tests.shipped_workflows import FOLDER, NAMES, QUICK, rendered
 
@@ -322,7 +323,7 @@ def test_the_last_run_is_shown_again_when_a_workflow_is_returned_to(editor):
     editor.panel("face_choice").wait_for(state="detached")
     # The page is everybody's: without a panel it has none of the pack's style.
     assert styles.count() == 0
-    editor.page.locator(".workflow-tab", has_text="change-age").last.click()
+    editor.page.locator(".workflow-tab", has_text=TEMPLATES["change-age"]).last.click()
     editor.show_node("FaceEmbed")
     assert editor.panel("face_choice").locator(".rp-face").count() == faces
     assert editor.panel("before_after").locator(".rp-badge").count() > 0
