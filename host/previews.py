@@ -77,7 +77,9 @@ def in_parts(box: Box, width: int, height: int) -> list[float]:
     return [x0 / width, y0 / height, x1 / width, y1 / height]
 
 
-def found_faces(file: File, decided: Decided, decisions: Decisions, painted: int, images: Tensor) -> dict[str, Any]:
+def found_faces(
+    file: File, decided: Decided, decisions: Decisions, painted: int, images: Tensor, asked: Mapping[str, str]
+) -> dict[str, Any]:
     """One picture as the editor shows it, for choosing faces by a click.
 
     Args:
@@ -86,18 +88,21 @@ def found_faces(file: File, decided: Decided, decisions: Decisions, painted: int
         decisions: of a person, about this picture.
         painted: how many of the drawn boxes, the last ones, are regions of a mask.
         images: the batch that it belongs to, [B, H, W, C].
+        asked: the texts that a person changes in the panel, by input, as this run got them. After an undo or a change
+            of the tab, only these tell the editor whether the run that it shows again was one of the texts it has.
 
     Returns:
-        "preview"; "width" and "height" in pixels; "batch", the number of pictures; "not_faces" and "drawn_faces", the
-        boxes of the decisions in pixels; "painted"; "faces" in the order of their numbers, each with its "box" in
-        fractions of width and height, whether it was "found" or is only drawn, whether it is "doubtful", and the
-        numbers, from 0 or None, of the decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers of the
-        faces from 1, the largest first.
+        "preview"; "asked"; "width" and "height" in pixels; "batch", the number of pictures; "not_faces" and
+        "drawn_faces", the boxes of the decisions in pixels; "painted"; "faces" in the order of their numbers, each with
+        its "box" in fractions of width and height, whether it was "found" or is only drawn, whether it is "doubtful",
+        and the numbers, from 0 or None, of the decisions that it is "struck_by" and "drawn_by"; "by_size", the numbers
+        of the faces from 1, the largest first.
     """
     batch, height, width = images.shape[:3]
     faces = decided.faces
     return {
         "preview": file,
+        "asked": dict(asked),
         "width": width,
         "height": height,
         "batch": batch,
@@ -119,7 +124,11 @@ def found_faces(file: File, decided: Decided, decisions: Decisions, painted: int
 
 
 def comparisons(
-    verdict: Verdict, results: Tensor, files: Sequence[File | None], decisions: Sequence[Decisions] = ()
+    verdict: Verdict,
+    results: Tensor,
+    files: Sequence[File | None],
+    decisions: Sequence[Decisions] = (),
+    asked: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Before and after as the editor shows them, with what became of every face.
 
@@ -128,10 +137,11 @@ def comparisons(
         results: [B, H, W, C].
         files: of the results; None for a result without one, which is not shown.
         decisions: about each result that the node itself was told; () if it takes none.
+        asked: the texts of these decisions, as `found_faces` takes them; None if it takes none.
 
     Returns:
-        For each picture that has a file: "before" (None if it has no preview) and "after"; "width" and "height" in
-        pixels; "batch", the number of all pictures; "threshold", the similarity at or above which a face is
+        For each picture that has a file: "before" (None if it has no preview) and "after"; "asked"; "width" and
+        "height" in pixels; "batch", the number of all pictures; "threshold", the similarity at or above which a face is
         recognisable; "threshold_source", in words; "faces", each with "status", "under_cover" (an anonymised face that
         other faces' covers hid), "similarity" (to two decimals) or None, "reason", its "box" in fractions of width and
         height, and "struck_by", the box in pixels of these decisions that strikes it out, or None.
@@ -143,6 +153,7 @@ def comparisons(
         {
             "before": before,
             "after": after,
+            "asked": dict(asked or {}),
             "width": width,
             "height": height,
             "batch": len(files),

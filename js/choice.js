@@ -4,6 +4,7 @@
 /**
  * @typedef {object} FoundFaces a picture, as Embed Faces describes it
  * @property {Record<string, string>} preview
+ * @property {Record<string, string>} asked what the run got, by input
  * @property {number} width pixels
  * @property {number} height pixels
  * @property {number} batch pictures of its batch

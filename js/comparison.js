@@ -1,7 +1,8 @@
 // @ts-check
 /** Identity Check and Save Anonymized Image: before and after under a slider, and what became of every face. */
 
-import { addPanel, make, onOutput, onValues } from "./panel.js"
+import { onOutput } from "./outputs.js"
+import { addPanel, isOutdated, make, onValues } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
 import { addWord } from "./word.js"
 
@@ -21,6 +22,7 @@ const HEIGHT = 280
  * @typedef {object} Compared a picture
  * @property {Record<string, string> | null} before
  * @property {Record<string, string>} after
+ * @property {Record<string, string>} asked what the run got as a person's word, by input
  * @property {number} width pixels
  * @property {number} height pixels
  * @property {number} batch pictures of its batch
@@ -47,8 +49,6 @@ const SIGNS = {
 export function addComparison(node) {
   /** @type {Compared[]} */
   let pictures = []
-  /** The decisions that the last run used. */
-  let ran = ""
   const empty = "Run to compare before and after, and to see what became of every face."
   const { panel, stage } = addBeforeAfter(node, empty, (picture, frame, number) => {
     picture.faces.forEach((face, index) => {
@@ -66,14 +66,12 @@ export function addComparison(node) {
   const word = addWord(node, panel, stage, () => pictures)
 
   function tell() {
-    const said = JSON.stringify(word.texts)
-    stage.say(word.hindrance() || (said === ran ? "" : "your word has changed; run to apply"))
+    stage.say(word.hindrance() || (isOutdated(node, pictures) ? "your word has changed; run to apply" : ""))
   }
 
   onOutput(node, (output) => {
     if (!output.comparison) return
     pictures = output.comparison
-    ran = JSON.stringify(word.texts)
     stage.show(pictures)
     tell()
   })

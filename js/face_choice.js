@@ -3,7 +3,8 @@
 
 import { chosenFaces, toggledChoice } from "./choice.js"
 import { isSameBox } from "./decisions.js"
-import { addPanel, isLinked, make, onOutput, onValues, setValue, widgetOf } from "./panel.js"
+import { onOutput } from "./outputs.js"
+import { addPanel, isLinked, isOutdated, make, onValues, setValue, widgetOf } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
 import { addWord } from "./word.js"
 
@@ -19,15 +20,11 @@ export function addFaceChoice(node) {
 
   /** @type {FoundFaces[]} */
   let pictures = []
-  /** The inputs that the last run used. */
-  let ran = ""
-
   const word = addWord(node, panel, stage, () => pictures)
 
   onOutput(node, (output) => {
     if (!output.found_faces) return
     pictures = output.found_faces
-    ran = inputs()
     stage.show(pictures)
     tell()
   })
@@ -36,10 +33,6 @@ export function addFaceChoice(node) {
     stage.redraw()
     tell()
   })
-
-  function inputs() {
-    return JSON.stringify([select.value, ...word.texts])
-  }
 
   /** Why the faces cannot be clicked, or "". */
   function hindrance() {
@@ -55,7 +48,7 @@ export function addFaceChoice(node) {
     if (struck) parts.push(`${struck} struck out`)
     const fresh = sum(all.map(({ picture, number }) => newBoxes(picture, number).length))
     if (fresh) parts.push(`${fresh} drawn`)
-    stage.say(hindrance() || `${parts.join(", ")}${inputs() === ran ? "" : "; run to apply"}`)
+    stage.say(hindrance() || `${parts.join(", ")}${isOutdated(node, pictures) ? "; run to apply" : ""}`)
   }
 
   /**

@@ -6,7 +6,7 @@ import { app } from "../../scripts/app.js"
 import { addSavedComparison, addComparison } from "./comparison.js"
 import { addFaceChoice } from "./face_choice.js"
 import { addGuidance } from "./guidance.js"
-import { showOutput } from "./panel.js"
+import { showOutput } from "./outputs.js"
 import { addSentence } from "./sentence.js"
 
 /** @type {Record<string, (node: any) => void>} */

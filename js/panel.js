@@ -9,9 +9,6 @@ import { app } from "../../scripts/app.js"
  * @property {AbortSignal} signal aborts when the node is removed: listeners end with it
  */
 
-/** @type {WeakMap<object, (output: any) => void>} */
-const showers = new WeakMap()
-
 /**
  * Add a panel under a node's widgets. It is neither saved with the workflow nor sent with the prompt.
  *
@@ -25,7 +22,7 @@ export function addPanel(node, name, height) {
   element.className = `rp-panel rp-${name}`
   element.style.minHeight = `${height - 2 * MARGIN}px`
   element.append(...STYLES.map((href) => make("link", "", { rel: "stylesheet", href })))
-  const widget = node.addDOMWidget(name, "reverse_personalization", element, {
+  const widget = node.addDOMWidget(name, `reverse_personalization_${++panels}`, element, {
     serialize: false,
     hideOnZoom: false,
     margin: MARGIN,
@@ -36,23 +33,17 @@ export function addPanel(node, name, height) {
   const life = new AbortController()
   chain(node, "onRemoved", () => life.abort())
   element.addEventListener("wheel", zoom, { signal: life.signal })
-  chain(node, "onConfigure", () => requestAnimationFrame(() => replaceStale(node, name, element)))
   return { element, signal: life.signal }
 }
 
-/**
- * After an undo, the editor has new nodes, but where Vue draws them it still shows the panels of those they replace.
- *
- * @param {any} node
- * @param {string} name of the widget
- * @param {HTMLElement} element of the node's panel
- */
-function replaceStale(node, name, element) {
-  if (element.isConnected || node.graph !== app.canvas.graph) return
-  document.querySelector(`.lg-node[data-node-id="${node.id}"] .rp-${name}`)?.replaceWith(element)
-}
-
 const MARGIN = 6
+
+/**
+ * How many panels there have been. An undo, a redo and a reload make new nodes with the old numbers, and where Vue draws
+ * nodes, it takes a widget of the same node, name and type for the one that it shows already, and goes on showing the
+ * removed node's element. So no two panels have widgets of one type.
+ */
+let panels = 0
 
 /** Each panel brings its own style sheets: the page's head is shared, and the pack leaves nothing in it. */
 const STYLES = ["./style.css", "./word.css"].map((name) => new URL(name, import.meta.url).href)
@@ -83,25 +74,6 @@ export function chain(owner, name, after) {
 }
 
 /**
- * Call `show` with what the node gives the editor: after a run, and when the editor returns to an earlier one.
- *
- * @param {any} node
- * @param {(output: any) => void} show
- */
-export function onOutput(node, show) {
-  showers.set(node, show)
-  chain(node, "onExecuted", show)
-}
-
-/**
- * @param {object} node
- * @param {any} output
- */
-export function showOutput(node, output) {
-  showers.get(node)?.(output)
-}
-
-/**
  * Call `changed` whenever one of a node's values may have changed, and once when the node is complete.
  *
  * @param {any} node
@@ -125,6 +97,18 @@ export function onValues(node, names, signal, changed) {
  */
 export function widgetOf(node, name) {
   return node.widgets.find((/** @type {any} */ widget) => widget.name === name)
+}
+
+/**
+ * Whether a run that is shown was one of other texts than the widgets hold. The run says itself what it got: the editor
+ * shows it again in new nodes after an undo, a redo or a change of the tab, and texts may change while it lasts.
+ *
+ * @param {any} node
+ * @param {{ asked: Record<string, string> }[]} pictures of the run; what it got, by input
+ * @returns {boolean}
+ */
+export function isOutdated(node, pictures) {
+  return pictures.some(({ asked }) => Object.entries(asked).some(([name, text]) => widgetOf(node, name).value !== text))
 }
 
 /**

@@ -16,7 +16,6 @@ import { place } from "./stage.js"
 
 /**
  * @typedef {object} Word
- * @property {string[]} texts what a person has said
  * @property {() => string} hindrance why nobody can say more, or ""
  * @property {(picture: Judged, number: number, find: Find) => boolean} isStruck
  * @property {(number: number) => Box[]} drawn boxes of the picture with this number, from 0
@@ -281,9 +280,6 @@ export function addWord(node, panel, stage, pictures) {
   )
 
   return {
-    get texts() {
-      return [notFaces.value, drawnFaces.value]
-    },
     hindrance,
     isStruck,
     drawn,

@@ -276,6 +276,7 @@ class FaceEmbed(io.ComfyNode):
         progress = comfy.utils.ProgressBar(len(image))
         closer = closer_search(pack, det_size)
         visible = previews_wanted(previews)
+        asked = {"select": select, "not_faces": not_faces, "drawn_faces": drawn_faces}
         files = preview_files(image) if visible else [None] * len(image)
         rows = zip(image, choices, files, decisions, others, strict=True)
         for number, (one, choice, file, said, other) in enumerate(rows, start=1):
@@ -312,7 +313,7 @@ class FaceEmbed(io.ComfyNode):
             )
             open_questions += [f"image {number}: face {face + 1}" for face in in_doubt]
             if file is not None:
-                pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image))
+                pictures.append(found_faces(file, decided, said, len(painted[number - 1]), image, asked))
             lines.append(f"image {number}: {note}, {len(images[-1])} chosen")
             progress.update(1)
         empty = [str(number) for number, count in enumerate(counted, start=1) if not count["faces"]]

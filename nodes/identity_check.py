@@ -272,7 +272,8 @@ class ReverseIdentityCheck(io.ComfyNode):
             purified=None if purifier is None else purifier.way,
         )
         report = describe(verdict, judge.recogniser.provider)
-        shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here)} if visible else {}
+        asked = {"not_faces": not_faces, "drawn_faces": drawn_faces}
+        shown = {COMPARISON: comparisons(verdict, result, preview_files(result), here, asked)} if visible else {}
         return io.NodeOutput(verdict, report, verdict.safe, ui={**ui.PreviewText(report).as_dict(), **shown})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator
 
+from harness.workflow import TEMPLATES
 from tests.browser import PACK_FOLDER, Editor, Look, running_editor
 from tests.shipped_workflows import QUICK, rendered
 
@@ -229,7 +230,7 @@ def test_decisions_hold_in_a_rerun_and_when_the_workflow_is_returned_to(editor, 
 
     editor.page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     editor.panel("face_choice").wait_for(state="detached")
-    editor.page.locator(".workflow-tab", has_text="group-photo").last.click()
+    editor.page.locator(".workflow-tab", has_text=TEMPLATES["group-photo"]).last.click()
     panel = panel_of(editor, EMBED)
     panel.locator(".rp-struck").wait_for()
     assert [editor.value(EMBED, name) for name in ("not_faces", "drawn_faces")] == words

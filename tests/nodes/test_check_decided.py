@@ -51,7 +51,9 @@ def test_the_check_strikes_out_what_it_alone_finds_even_a_little_elsewhere(check
     for box in (THERE, "156,55,235,142"):
         output = check(images(BEFORE), images(STRANGER), not_faces=box)
         assert statuses(output) == [["anonymised", "struck out"]]
-    [face] = output.ui["comparison"][0]["faces"][1:]
+    [shown] = output.ui["comparison"]
+    assert shown["asked"] == {"not_faces": box, "drawn_faces": ""}
+    [face] = shown["faces"][1:]
     assert face["struck_by"] == (156, 55, 235, 142)
     assert statuses(check(images(BEFORE), images(STRANGER), not_faces="20,40,110,130"))[0][1] == "unhandled"
 

@@ -167,6 +167,7 @@ def test_the_editor_gets_the_pictures_and_the_places_of_their_faces(node, fake_p
     output = node.execute(image=images(crowd, crowd), **{**DEFAULTS, "select": "2"})
     first, second = output.ui["found_faces"]
     assert (first["width"], first["height"], first["batch"], len(first["faces"])) == (600, 400, 2, 3)
+    assert first["asked"] == second["asked"] == {"select": "2", "not_faces": "", "drawn_faces": ""}
     chosen = np.array(first["faces"][1]["box"]) * [600, 400, 600, 400]
     assert chosen == pytest.approx(output.result[0].images[0][0].box)
     areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (face["box"] for face in first["faces"])]
