@@ -26,6 +26,8 @@ def started(out: Path, *arguments: str | Path) -> subprocess.Popen[bytes]:
         [*COMMAND, *map(str, arguments), "--out", str(out), "--quiet"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # A shell in the background has its children ignore interrupts.
+        preexec_fn=None if os.name == "nt" else lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
