@@ -108,17 +108,18 @@ class Session:
     def write(self, kind: str, name: str, values: tuple[Any, ...]) -> bool:
         """Give a widget another value as the editor does."""
         return self.change(
-            """(kind, name, value) => {
+            """(kind, name, values) => {
               const node = nodeOf(kind)
               const widget = node?.widgets.find((widget) => widget.name === name)
-              if (!widget || widget.value === value) return false
+              if (!widget) return false
+              const value = values.find((one) => one !== widget.value)
               widget.value = value
               widget.callback?.(value, app.canvas, node)
               return true
             }""",
             kind,
             name,
-            self.choose.choice(values),
+            self.choose.sample(values, len(values)),
         )
 
     def change(self, script: str, *arguments: Any) -> bool:
