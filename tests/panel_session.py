@@ -108,18 +108,17 @@ class Session:
     def write(self, kind: str, name: str, values: tuple[Any, ...]) -> bool:
         """Give a widget another value as the editor does."""
         return self.change(
-            """(kind, name, values) => {
+            """(kind, name, value) => {
               const node = nodeOf(kind)
               const widget = node?.widgets.find((widget) => widget.name === name)
-              if (!widget) return false
-              const value = values.find((one) => one !== widget.value)
+              if (!widget || widget.value === value) return false
               widget.value = value
               widget.callback?.(value, app.canvas, node)
               return true
             }""",
             kind,
             name,
-            self.choose.sample(values, len(values)),
+            self.choose.choice(values),
         )
 
     def change(self, script: str, *arguments: Any) -> bool:
