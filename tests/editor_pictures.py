@@ -12,13 +12,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from harness.environment import ROOT
 from lab.hostile.cases import Painter
 from miniature.workflow import MINIATURE
 from tests.browser import Editor, Look, running_editor
+from tests.people_pictures import picture_of
 
 FOLDER = ROOT / "docs"
 PORTRAIT = ROOT / "workflows" / "samples" / "miniature.png"
@@ -66,8 +66,7 @@ AROUND = """(kinds) => {
 
 def photograph() -> Image.Image:
     """Draw the people that the pictures show."""
-    pixels = Painter(SEED, 0).scene(PLACES, HEIGHT, LENGTH, widest=WIDEST).pixels
-    return Image.fromarray((pixels * 255).round().astype(np.uint8))
+    return picture_of(Painter(SEED, 0).scene(PLACES, HEIGHT, LENGTH, widest=WIDEST))
 
 
 def finished(editor: Editor, name: str) -> None:

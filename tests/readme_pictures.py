@@ -12,8 +12,6 @@ import os
 # Networks this small finish before a second thread wakes up.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from pathlib import Path
-
 from PIL import Image
 
 from harness.environment import ROOT
@@ -22,6 +20,7 @@ from lab.hostile.ordinary import ORDINARY_KIND, ordinary_options
 from lab.hostile.photographs import Photograph
 from lab.hostile.pipeline import Item, Pipeline, known_models
 from miniature.layout import WEIGHTS
+from tests.people_pictures import in_rows, picture_of
 
 SEED = 12
 PLACES = [(120.0, 190.0, 118.0), (285.0, 150.0, 112.0), (450.0, 185.0, 122.0), (610.0, 160.0, 116.0)]
@@ -40,8 +39,8 @@ def group() -> Photograph:
     return Painter(SEED, 0).scene(PLACES, HEIGHT, WIDTH, widest=WIDEST, widest_roll=8.0)
 
 
-def anonymised(photograph: Photograph) -> tuple[Item, Path]:
-    """Run the graph; return its results and the saved file. Use it inside `known_models`.
+def anonymised(photograph: Photograph) -> Item:
+    """Run the graph; return its results, with the saved file. Use it inside `known_models`.
 
     Raises:
         RuntimeError: nothing was saved, a face was not found, or one did not end anonymised and bare.
@@ -53,22 +52,19 @@ def anonymised(photograph: Photograph) -> tuple[Item, Path]:
     ends = [face.said for face in item.verdict]
     if ends != ["anonymised"] * len(photograph.faces):
         raise RuntimeError(f"the faces ended as {ends}; expected {len(photograph.faces)} that are anonymised")
-    return item, item.saved[0]
+    return item
 
 
 def main() -> None:
     """Make the picture."""
     with known_models(WEIGHTS):
-        item, saved = anonymised(group())
-        before = Image.fromarray((item.original[0] * 255).round().byte().numpy())
-        with Image.open(saved) as image:
+        photograph = group()
+        item = anonymised(photograph)
+        with Image.open(item.saved[0]) as image:
             after = image.convert("RGB")
     for number, face in enumerate(item.verdict, start=1):
         print(f"face {number}: {face.said}, {face.similarity:.2f} of at most {item.verdict.threshold:.2f}")
-    both = Image.new("RGB", (2 * WIDTH + GAP, HEIGHT), "white")
-    both.paste(before, (0, 0))
-    both.paste(after, (WIDTH + GAP, 0))
-    both.save(FILE, quality=QUALITY, optimize=True)
+    in_rows([picture_of(photograph), after], 2, GAP).save(FILE, quality=QUALITY, optimize=True)
 
 
 if __name__ == "__main__":

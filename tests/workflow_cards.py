@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from harness.server import ComfyServer
@@ -20,6 +19,7 @@ from harness.workflow import TEMPLATE_FOLDER, read_shipped, template_file
 from lab.hostile.cases import Painter
 from miniature.server import running_server
 from miniature.workflow import on_miniature
+from tests.people_pictures import in_rows, picture_of
 
 SIDE = 400
 """Of a card, pixels."""
@@ -35,8 +35,7 @@ Card = Callable[[ComfyServer, str], Image.Image]
 
 def drawn(seed: int, places: Sequence[tuple[float, float, float]], height: int, width: int) -> Image.Image:
     """Draw people: middle x, middle y and height of each face, in pixels."""
-    pixels = Painter(seed, 0).scene(places, height, width, widest=12.0, widest_roll=6.0).pixels
-    return Image.fromarray((np.clip(pixels, 0, 1) * 255).round().astype(np.uint8))
+    return picture_of(Painter(seed, 0).scene(places, height, width, widest=12.0, widest_roll=6.0))
 
 
 def ran(server: ComfyServer, name: str, pictures: dict[str, Image.Image]) -> list[Image.Image]:
@@ -75,12 +74,7 @@ def beside(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
     """A card: pictures of one size in rows, with lines between them, cut to the middle square and scaled."""
     width, height = pictures[0].size
     rows = -(-len(pictures) // columns)
-    side = max(columns * width, rows * height)
-    line = round(GAP * side / SIDE)
-    card = Image.new("RGB", (columns * width + (columns - 1) * line, rows * height + (rows - 1) * line), "white")
-    for number, picture in enumerate(pictures):
-        row, column = divmod(number, columns)
-        card.paste(picture, (column * (width + line), row * (height + line)))
+    card = in_rows(pictures, columns, round(GAP * max(columns * width, rows * height) / SIDE))
     short = min(card.size)
     left, top = (card.width - short) // 2, (card.height - short) // 2
     return card.crop((left, top, left + short, top + short)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)

@@ -14,7 +14,7 @@ from .photographs import TrueFace
 
 MATCHED = 0.4
 """Least intersection over union at which a found box matches a face, as in the pack
-(`face_search.SAME_FACE_IOU`); a box with less may show hair or a neighbour."""
+(`geometry.finds.SAME_FACE_IOU`); a box with less may show hair or a neighbour."""
 
 ALIKE = 0.15
 """Largest mean distance between the landmarks of a find and its face, in units of the face's longer side.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry.boxes import areas, fraction_inside, intersection_over_union, middle_on
+from ..geometry.boxes import areas, fraction_inside, intersection_over_union, longer_sides, middle_on
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from ..geometry.finds import SAME_PLACE_IOU
 from ..geometry.nested import DOUBTFUL_RATING_RATIO, FRAME_MIN_AREA, MIN_INSIDE, MIN_ON_FACE, PART_MAX_SIDE
@@ -139,7 +139,7 @@ def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | No
     box = np.array([find.box])
 
     def shows(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-        sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+        sides = longer_sides(boxes)
         smaller = np.max(box[0, 2:4] - box[0, :2]) <= PART_MAX_SIDE * sides
         return (fraction_inside(box, boxes)[0] >= MIN_INSIDE) & smaller
 
@@ -160,7 +160,7 @@ def partly_on(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | 
     box = np.array([find.box])
 
     def lies_on(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-        sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+        sides = longer_sides(boxes)
         return (fraction_inside(box, boxes)[0] >= MIN_TOUCHED) & (np.max(box[0, 2:4] - box[0, :2]) <= sides)
 
     return _first_face(changed, lies_on)

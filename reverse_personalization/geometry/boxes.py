@@ -17,6 +17,12 @@ def areas(boxes: NDArray[Any]) -> NDArray[Any]:
     return sides[:, 0] * sides[:, 1]
 
 
+def longer_sides(boxes: NDArray[Any]) -> NDArray[Any]:
+    """The longer side of each box in pixels, [N]."""
+    sides: NDArray[Any] = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+    return sides
+
+
 def shared_areas(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
     """Area in square pixels that each of the boxes shares with each of the others, [N, M]."""
     x0, y0, x1, y1 = boxes[:, :4].T

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import intersection_over_union
+from .boxes import intersection_over_union, longer_sides
 from .face_search import View
 from .faces import Detection
 from .finds import (
@@ -311,7 +311,7 @@ def faces_among(
         for number, sure, agreed in zip(chosen, scores, agree, strict=True)
     ]
     boxes, ratings = finds.boxes[chosen], np.array(scores)
-    sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+    sides = longer_sides(boxes)
     known = np.array([not face.doubtful for face in found], bool)
     dropped = parts_of_faces(boxes, ratings, known) | nested_finds(boxes, ratings, known, height, width)
     # A group may be surer than a doubtful face, and so may be an ear, but the faces that they are made of are surer.
@@ -324,7 +324,7 @@ def faces_among(
             without = partial(look_without, [found[face] for face in faces])
             least = threshold
             if number in on_heads:
-                # Hair that passes for a face seldom passes for an upright one, or for one that is as large as its own.
+                # Hair that passes for a face seldom passes for an upright one, or for one nearly as large as its face.
                 askew = turned_otherwise(landmarks[faces], landmarks[number]).all()
                 least += DOUBT * (askew or sides[number] <= HAIR_MAX_SIDE * sides[faces].max())
             dropped[number] = of_closer_looks(boxes[number], looks, without, boxes[faces]) < least

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import areas, enlarged, fraction_inside, intersection_over_union, middle_on, shared_areas
+from .boxes import areas, enlarged, fraction_inside, intersection_over_union, longer_sides, middle_on, shared_areas
 
 MIN_INSIDE = 0.8
 """A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
@@ -126,7 +126,7 @@ def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np
         clearly higher: one that lies inside it (MIN_INSIDE, PART_MAX_SIDE, DOUBTFUL_RATING_RATIO), or with its middle
         on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO).
     """
-    sides = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1)
+    sides = longer_sides(boxes)
     inside, side, ratio = fraction_inside(boxes, boxes), sides[:, None] / sides[None], ratings[:, None] / ratings[None]
     clearer = ratio <= DOUBTFUL_RATING_RATIO
     parts = (inside >= MIN_INSIDE) & (side <= PART_MAX_SIDE) & clearer
@@ -150,7 +150,7 @@ def finds_on_heads(
         in an ellipse around the face that is HAIR_PER_FACE as large) that rate clearly higher (DOUBTFUL_RATING_RATIO)
         and are clearly larger (ON_HEAD_MAX_SIDE).
     """
-    sides, heads = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1), enlarged(boxes, HAIR_PER_FACE)
+    sides, heads = longer_sides(boxes), enlarged(boxes, HAIR_PER_FACE)
     on_head = middle_on(boxes, heads) & (fraction_inside(boxes, heads) >= ON_HEAD_MIN_INSIDE)
     on_head &= (sides[:, None] <= ON_HEAD_MAX_SIDE * sides[None]) & ~certain[:, None]
     on_head &= ratings[:, None] <= DOUBTFUL_RATING_RATIO * ratings[None]
