@@ -122,7 +122,7 @@ def edit_source(
         raise ValueError(f'quality is "{quality}"; expected {" or ".join(QUALITIES)}')
     chosen = QUALITIES[quality]
     samples = checked_samples(model, latent)
-    sigmas = sampling_sigmas(model, steps or chosen.steps_at(denoise), denoise)
+    sigmas = sampling_sigmas(model, steps or chosen.steps_at(denoise), denoise, chosen.cleanest_at(denoise))
     region = None
     if keep is not None:
         region = kept_region(keep, tuple(samples.shape), len(sigmas) - 1, change=False, start=0.0)

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from ..reverse_personalization.fingerprinting.fingerprint import ModelFingerprint
 from ..reverse_personalization.method.regions import hold_region
-from ..reverse_personalization.method.schedule import timestep_noise, timesteps, visited_sigmas
+from ..reverse_personalization.method.schedule import FIRST_TIMESTEP, timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.method.solver import Denoiser, Progress, invert, noisiest_copy, replay
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .guider import IdentityGuider, NegativeIdentityGuider, NullIdentityGuider, check_finite
@@ -32,13 +32,14 @@ _FLOAT64_DEVICES = ("cpu", "cuda")
 """Device types on which the solver's sums run; for all others (Apple's, some of Intel's) they run on the CPU."""
 
 
-def sampling_sigmas(model: ModelPatcher, steps: int, denoise: float) -> Tensor:
+def sampling_sigmas(model: ModelPatcher, steps: int, denoise: float, cleanest: int = FIRST_TIMESTEP) -> Tensor:
     """Noise levels of a run, float32 [N + 1] on the CPU, noisiest first, the last at t = 0.
 
     Args:
         model: with a discrete noise schedule.
         steps: N.
         denoise: part of the schedule that is not skipped.
+        cleanest: the last timestep, see `timesteps`.
 
     Raises:
         ValueError: the model has no such schedule, or `timesteps` refuses N.
@@ -49,7 +50,7 @@ def sampling_sigmas(model: ModelPatcher, steps: int, denoise: float) -> Tensor:
             f"the model samples with {type(sampling).__name__}, but the inversion needs a schedule of discrete "
             "noise levels as SDXL and SD1.5 have; use such a model, or remove the node that changed its sampling"
         )
-    return visited_sigmas(sampling.sigmas, timesteps(steps, denoise, len(sampling.sigmas)))
+    return visited_sigmas(sampling.sigmas, timesteps(steps, denoise, len(sampling.sigmas), cleanest))
 
 
 class InversionSampler(comfy.samplers.Sampler):

@@ -57,6 +57,27 @@ class SmallModel:
         source = options.pop("source", self.text())
         return run_node("DPMSolverInversion", model, latent, source, steps, denoise, seed, **options)
 
+    def invert_in(self, quality: str, latent: Any, steps: int = 0, denoise: float = 0.3, **options: Any) -> Any:
+        """The trajectory at the timesteps and with the limit of a quality of *Change Identity*."""
+        model, text = options.pop("model", self.model), options.pop("source", self.text())
+        sampling = part("host.sampling")
+        source = part("host.edit").edit_source(
+            model, latent, text, quality=quality, steps=steps, denoise=denoise, seed=0, keep=None
+        )
+        with torch.inference_mode():
+            return sampling.record_trajectory(
+                part("host.guider").NullIdentityGuider(model, text, None, 1.0),
+                source.samples,
+                source.sigmas,
+                text,
+                seed=source.seed,
+                batch=1,
+                extrapolation_limit=source.extrapolation_limit,
+                fingerprint=part("host.fingerprint").fingerprint(model),
+                callback=None,
+                disable_pbar=True,
+            )
+
     def sample(self, trajectory: Any, faces: Any, cfg: float, **options: Any) -> Tensor:
         """ReverseIdentityKSampler; its latent."""
         model = options.pop("model", self.model)

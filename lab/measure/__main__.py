@@ -53,6 +53,11 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
         f"{' or '.join(KINDS)} as KIND (default: %(default)s)",
     )
     parser.add_argument(
+        "--attributes",
+        action="store_true",
+        help="also ask for an attribute and keep age and sex: three runs of a way on each person instead of one",
+    )
+    parser.add_argument(
         "--models", type=Path, default=WEIGHTS, metavar="DIR", help="models folder (default: the shipped weights)"
     )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="records every result, to resume a stopped run")
@@ -64,9 +69,14 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     except ValueError as error:
         parser.error(str(error))
     with tempfile.TemporaryDirectory(prefix="measure-") as temporary:
-        run = {"seed": options.seed, "code": _digest(ROOT, CODE, "py"), "models": _digest(options.models, (".",), "*")}
+        run = {
+            "seed": options.seed,
+            "attributes": options.attributes,
+            "code": _digest(ROOT, CODE, "py"),
+            "models": _digest(options.models, (".",), "*"),
+        }
         journal = JsonLines(options.journal or Path(temporary, "journal"), run)
-        rows = measure(settings, ways, options.models, meter_of, journal)
+        rows = measure(settings, ways, options.models, meter_of, journal, options.attributes)
     figures = {"seed": options.seed, "faces": options.faces, **figures_of(rows)}
     print(tables(figures), flush=True)
     if options.json:
@@ -79,6 +89,7 @@ def measure(
     models: Path,
     meter_of: Callable[[Path], FaceMeter],
     journal: JsonLines,
+    attributes: bool = False,
 ) -> dict[Way, list[Row]]:
     """Measure all ways on all people, but for what the journal has; if it has everything, no model is opened.
 
@@ -87,7 +98,8 @@ def measure(
         ways: to compare.
         models: models folder in ComfyUI's layout.
         meter_of: opens the meter of a models folder.
-        journal: of this seed, code and models.
+        journal: of this seed, code and models, with attributes or without.
+        attributes: whether every row also has the measures of `Studio.attributes`.
 
     Returns:
         By way, the row of every person.
@@ -107,7 +119,10 @@ def measure(
         for person, missing in left.items():
             original = studio.original(person)
             for way in missing:
-                row = done[person, way.name] = studio.row(original, way)
+                row = studio.row(original, way)
+                if attributes:
+                    row |= studio.attributes(original, way)
+                done[person, way.name] = row
                 journal.append([person, way.name, row])
             note(f"{person + 1} of {settings.faces} people")
     return {way: [done[person, way.name] for person in people] for way in ways}

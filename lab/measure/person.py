@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,16 +21,19 @@ from ..measuring.host_run import Latent, Workflow
 from ..measuring.people import Pictures, draw_people, person_seed
 from ..measuring.plausibility import LEVEL, cells_of, error_inside
 from ..measuring.purification import fixed_noise, largest, purify
-from ..measuring.readings import FaceMeter, agreement, changes, expression_shift
+from ..measuring.readings import FaceMeter, agreement, changes, expression_shift, shows
 from ..measuring.recognisers import Recognisers
 from ..measuring.scores import DILATION, Floats, dilated, match_rate, outside_change, similarities
-from ..measuring.settings import Settings
+from ..measuring.settings import KEEP_AGE_AND_SEX, REQUESTS, Request, Settings
 from ..meter import Readings
 from .control import source_free
 from .ways import Way
 
 OTHER_NOISE = 1 << 40
 """Added to a person's seed for the noise that purifies: it must not be noise that the inversion drew."""
+
+NO_REQUEST: Mapping[str, str] = MappingProxyType({})
+"""Inputs of AttributePrompt for an empty text."""
 
 Row = dict[str, float | None]
 """One person's measures; None where a face was not found."""
@@ -41,6 +46,7 @@ class Original:
     Attributes:
         picture: [1, side, side, 3].
         seed: of the inversion.
+        request: the attribute that is asked for; the people take all requests in turn.
         near_face: [1, side, side], what does not count as background.
         cells: [1, h, w], the face in the latent.
         latent: the picture, encoded.
@@ -54,6 +60,7 @@ class Original:
 
     picture: Pictures
     seed: int
+    request: Request
     near_face: NDArray[np.bool_]
     cells: NDArray[np.bool_]
     latent: Latent
@@ -108,6 +115,7 @@ class Studio:
         return Original(
             picture=picture,
             seed=seed,
+            request=REQUESTS[number % len(REQUESTS)],
             near_face=dilated(face, DILATION),
             cells=cells,
             latent=latent,
@@ -146,10 +154,28 @@ class Studio:
             "background": outside_change(original.picture, picture, original.near_face),
         }
 
-    def _changed(self, original: Original, way: Way) -> Latent:
+    def attributes(self, original: Original, way: Way) -> Row:
+        """Run a way on a person twice more, once with a request and once with age and sex kept, and read the results.
+
+        Returns:
+            `asked` (1 if the result shows what was asked for, else 0), and with both kept `sex_kept` (1 if the sex is
+            read as before, else 0) and `age_change` (years).
+        """
+        asked = self._read(self._changed(original, way, original.request.inputs))
+        kept = self._read(self._changed(original, way, KEEP_AGE_AND_SEX))
+        return {
+            "asked": float(shows(original.request.name, asked)[0]),
+            "sex_kept": agreement(original.reading, kept)["sex"],
+            "age_change": changes(original.reading, kept)["age"],
+        }
+
+    def _read(self, latent: Latent) -> Readings:
+        return self._meter.read(self._workflow.decode(latent))
+
+    def _changed(self, original: Original, way: Way, inputs: Mapping[str, str] = NO_REQUEST) -> Latent:
         workflow = self._workflow
         if way.source_free:
-            samples, text = original.latent["samples"], workflow.text({})
+            samples, text = original.latent["samples"], workflow.text(inputs, original.faces)
             return {"samples": source_free(workflow.model, text, samples, original.faces, way, original.seed)}
         return workflow.edit(
             original.latent,
@@ -159,6 +185,7 @@ class Studio:
             steps=way.steps,
             denoise=way.denoise,
             seed=original.seed,
+            text=workflow.text(inputs, original.faces) if inputs else None,
         )
 
     def _recognised(self, original: Original, picture: Pictures) -> Row:

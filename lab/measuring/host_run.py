@@ -83,9 +83,18 @@ class Workflow:
         return self._node("DPMSolverInversion", self.model, latent, self._no_text, steps, denoise, seed)
 
     def edit(
-        self, latent: Latent, faces: Any, quality: str, scale: float, *, steps: int, denoise: float, seed: int
+        self,
+        latent: Latent,
+        faces: Any,
+        quality: str,
+        scale: float,
+        *,
+        steps: int,
+        denoise: float,
+        seed: int,
+        text: Any = None,
     ) -> Latent:
-        """Invert a LATENT and generate another person in one pass."""
+        """Invert a LATENT and generate another person in one pass; `text` asks for attributes."""
         edited: Latent = self._node(
             "ReverseIdentityEdit",
             self.model,
@@ -97,6 +106,7 @@ class Workflow:
             denoise=denoise,
             seed=seed,
             steps=steps,
+            attributes=text,
         )
         return edited
 

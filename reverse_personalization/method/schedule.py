@@ -44,7 +44,7 @@ def largest_steps(denoise: float, total: int = TRAINING_TIMESTEPS) -> int:
     return math.floor(noisiest_timestep(denoise, total))
 
 
-def timesteps(steps: int, denoise: float, total: int = TRAINING_TIMESTEPS) -> list[int]:
+def timesteps(steps: int, denoise: float, total: int = TRAINING_TIMESTEPS, cleanest: int = FIRST_TIMESTEP) -> list[int]:
     """N timesteps, evenly spaced from total * denoise - 1 down to 1 and truncated to integers.
 
     The arithmetic is exact, so rounding never truncates an integer to its lower neighbour.
@@ -53,9 +53,11 @@ def timesteps(steps: int, denoise: float, total: int = TRAINING_TIMESTEPS) -> li
         steps: N, 2 or more.
         denoise: part of the schedule that is not skipped, in (0, 1].
         total: timesteps of the schedule.
+        cleanest: the last timestep instead of 1. Where so few timesteps lie above it that two would be equal, the last
+            one is the highest that leaves N different ones.
 
     Returns:
-        N different integers, descending, the last one 1.
+        N different integers, descending.
 
     Raises:
         ValueError: N is below 2, denoise is outside (0, 1], or two timesteps would be equal, so that the solver
@@ -77,7 +79,7 @@ def timesteps(steps: int, denoise: float, total: int = TRAINING_TIMESTEPS) -> li
             f"at this denoise is {largest}. Use fewer steps or a higher denoise"
         )
     start = noisiest_timestep(denoise, total)
-    spacing = (start - FIRST_TIMESTEP) / (steps - 1)
+    spacing = (start - min(cleanest, math.floor(start) - (steps - 1))) / (steps - 1)
     return [math.floor(start - k * spacing) for k in range(steps)]
 
 

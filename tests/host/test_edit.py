@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.in_process import part, run_node
-from reverse_personalization.method.quality import EXACT, FAST, QUALITIES
+from reverse_personalization.method.quality import EXACT, FAST
 from tests.numbered_rows import numbered
 from tests.small_model import SmallModel
 
@@ -33,10 +33,9 @@ def edit(small: SmallModel, latent: Any, faces: Any, cfg: float = -5.0, quality:
 
 def two_nodes(small: SmallModel, latent: Any, faces: Any, cfg: float = -5.0, **options: Any) -> Tensor:
     """The same with an inversion and a replay."""
-    limit, steps = QUALITIES[FAST].extrapolation_limit, options.pop("steps", STEPS)
     model, keep = options.pop("model", small.model), options.pop("keep", None)
-    inverting = {name: options.pop(name) for name in ("source",) if name in options}
-    trajectory = small.invert(latent, steps, model=model, extrapolation_limit=limit, **inverting)
+    inverting = {name: options.pop(name) for name in ("source", "steps") if name in options}
+    trajectory = small.invert_in(FAST, latent, model=model, **inverting)
     if keep is not None:
         trajectory = run_node("ReverseIdentityKeepRegion", trajectory, keep)
     return small.sample(trajectory, faces, cfg, model=model, **options)

@@ -175,20 +175,21 @@ def test_progress_reports_every_step() -> None:
     assert seen == [0, 1, 2, 3, 4]
 
 
-@given(steps=st.integers(2, 999), permille=st.integers(3, 1000))
+@given(steps=st.integers(2, 999), permille=st.integers(3, 1000), cleanest=st.integers(1, 100))
 @settings(max_examples=300, deadline=None)
-def test_timesteps_are_different_or_refused(steps: int, permille: int) -> None:
+def test_timesteps_are_different_or_refused(steps: int, permille: int, cleanest: int) -> None:
     denoise = permille / 1000
     largest = schedule.largest_steps(denoise)
     if steps > largest:
         with pytest.raises(ValueError, match=f"at this denoise is {largest}"):
-            schedule.timesteps(steps, denoise)
+            schedule.timesteps(steps, denoise, cleanest=cleanest)
         return
-    visited = schedule.timesteps(steps, denoise)
+    visited = schedule.timesteps(steps, denoise, cleanest=cleanest)
     assert len(set(visited)) == len(visited) == steps
     assert visited == sorted(visited, reverse=True)
     assert visited[0] == permille - 1
-    assert visited[-1] == 1
+    assert visited[-1] == min(cleanest, permille - steps)
+    assert schedule.timesteps(steps, denoise)[-1] == 1
 
 
 @pytest.mark.parametrize(("denoise", "largest"), [(0.3, 299), (0.05, 49), (1.0, 999), (0.57, 569)])

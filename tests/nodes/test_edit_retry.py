@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from harness.in_process import load_pack, part, run_node
-from reverse_personalization.method.quality import FAST, QUALITIES
+from reverse_personalization.method.quality import FAST
 from tests import fake_insight
 from tests.face_layout import face_at
 from tests.small_model import SmallModel
@@ -75,8 +75,7 @@ def run(small: SmallModel, latent: Any, faces: Any, crops: torch.Tensor, **given
 
 def test_crops_and_report_are_those_of_a_trajectory(small: SmallModel, packs: Path) -> None:
     _, _, crops, faces, _ = cropped(small)
-    quality = QUALITIES[FAST]
-    trajectory = small.invert(small.latent(2), quality.steps, extrapolation_limit=quality.extrapolation_limit)
+    trajectory = small.invert_in(FAST, small.latent(2))
     expected = run_node(
         "ReverseIdentityRetrySampler", small.model, Latents(small), trajectory, faces, crops, "-5, -8", "judge"
     )

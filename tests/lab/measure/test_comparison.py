@@ -47,7 +47,7 @@ def test_figures_and_tables_of_two_ways_by_hand() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """Three ways on two people: the figures, and the journal."""
     journal = tmp_path_factory.mktemp("measure") / "journal"
-    options = ["--seed", "5", "--faces", "2", "--ways", WAYS, "--json", "--journal", str(journal)]
+    options = ["--seed", "5", "--faces", "2", "--ways", WAYS, "--attributes", "--json", "--journal", str(journal)]
     # A process of its own: the host is started only once in each, and this one may have another.
     command = [sys.executable, "-m", "lab.measure", *options]
     finished = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
@@ -81,6 +81,15 @@ def test_the_control_fools_the_judge_until_the_noise_comes(run: tuple[dict[str, 
     assert control["regained"] > nodes["regained"] + 0.05
 
 
+def test_attributes_are_asked_for_and_kept(run: tuple[dict[str, Any], Path]) -> None:
+    # Two people: one is asked to be young, the other to be old.
+    untouched, changed = run[0]["ways"]["untouched"], run[0]["ways"]["capped:3"]
+    assert untouched["sex_kept"] == 1
+    # At scale 0 the text alone changes the face; both are asked for by words that the miniature knows.
+    assert 0 <= untouched["age_change"] < 10
+    assert changed["asked"] > 0
+
+
 def test_a_journal_with_everything_gives_the_same_figures_and_opens_no_model(
     run: tuple[dict[str, Any], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,7 +98,7 @@ def test_a_journal_with_everything_gives_the_same_figures_and_opens_no_model(
     def no_meter(models: Path) -> Any:
         raise AssertionError("a model was opened")
 
-    arguments = ["--seed", "5", "--faces", "2", "--json", "--journal", str(journal), "--ways"]
+    arguments = ["--seed", "5", "--faces", "2", "--attributes", "--json", "--journal", str(journal), "--ways"]
     main([*arguments, "untouched,free:2"], no_meter)
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert again["ways"]["free:2"] == figures["ways"]["free:2"]
