@@ -117,19 +117,20 @@ def match_surroundings(
     import cv2
 
     # Zero before anything is computed: not even a rounding error may depend on the original.
-    seen = np.where(outside[..., None], photo, np.float32(0))
+    seen = _Measured.of(np.where(outside[..., None], photo, np.float32(0)))
     inner = _inner(outside)
     sector = np.floor((angle / np.pi + 1) / 2 * DIRECTIONS).astype(np.int32) % DIRECTIONS
     sectors = [inner & (sector == number) for number in range(DIRECTIONS)]
-    core = _inner(inside)
+    core, shown = _inner(inside), _Measured.of(content)
     edges = [width for width in (_edge_width(seen, part) for part in sectors) if width is not None]
-    own = _edge_width(content, core)
+    own = _edge_width(shown, core)
     if own is not None and len(edges) >= LEAST_DIRECTIONS and min(edges) > max(LEAST_SOFTNESS, ALIKE * own):
         variance = (min(edges) ** 2 - own**2) * _unlikeness(min(edges) / own)
         soft = cv2.GaussianBlur(content, (0, 0), variance**0.5, borderType=cv2.BORDER_REFLECT)
         content = np.asarray(soft, np.float32).reshape(content.shape)
+        shown = _Measured.of(content)
     grains = [grain for grain in (_grain(seen, part, QUIET) for part in sectors) if grain is not None]
-    present = _grain(content, core, QUIET_IN_FACES)
+    present = _grain(shown, core, QUIET_IN_FACES)
     if present is None or len(grains) < LEAST_DIRECTIONS:
         return content
     wanted = min(grains, key=lambda grain: grain.deviation)
@@ -167,27 +168,63 @@ def _brightness(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return picture @ np.array(weights, np.float32)
 
 
-def _grain(picture: NDArray[np.float32], region: NDArray[np.bool_], quiet: float) -> Grain | None:
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What is measured in every pixel of a picture, whichever region is asked about. All but `fine` are [H, W].
+
+    Attributes:
+        level: brightness of the picture's blur.
+        fine: [H, W, C], the picture less its blur.
+        brightness: of `fine`.
+        energy: of `brightness`.
+        slope: of the picture's brightness, per pixel.
+        blurred_slope: the same of its blur.
+    """
+
+    level: NDArray[np.float32]
+    fine: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+    energy: NDArray[np.float32]
+    slope: NDArray[np.float32]
+    blurred_slope: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, picture: NDArray[np.float32]) -> _Measured:
+        """Measure a picture, float32 [H, W, C] in [0, 1]."""
+        smooth = _smooth(picture)
+        fine = picture - smooth
+        brightness, whole = _brightness(fine), _brightness(picture)
+        blurred = _smooth(whole[..., None])[..., 0]
+        return cls(_brightness(smooth), fine, brightness, _energy(brightness), _slope(whole), _slope(blurred))
+
+
+def _slope(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
+    import cv2
+
+    along = (cv2.Sobel(brightness, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1)))
+    return np.hypot(*along)
+
+
+def _grain(picture: _Measured, region: NDArray[np.bool_], quiet: float) -> Grain | None:
     """The grain of a region, measured in the smoothest part of it; None if the region is too small."""
-    smooth = _smooth(picture)
-    level, colours = _brightness(smooth), picture - smooth
-    region = region & (level > DARKEST) & (level < BRIGHTEST)
+    region = region & (picture.level > DARKEST) & (picture.level < BRIGHTEST)
     if np.count_nonzero(region) < LEAST_PIXELS:
         return None
-    brightness = _brightness(colours)
-    energy = _energy(brightness)
+    brightness, energy = picture.brightness, picture.energy
     limit, lower, upper = np.quantile(energy[region], (quiet, 0.25, 0.75))
     calm = region & (energy <= limit)
     # Something is divided by it; a region that is drawn may have no grain at all.
     deviation = max(float(limit / _quiet_share(quiet)) ** 0.5, 1e-6)
     of_calm = brightness[calm].astype(np.float64)
     variance = max(float((of_calm**2).mean()), 1e-12)
-    values = colours[calm].astype(np.float64)
+    values = picture.fine[calm].astype(np.float64)
     covariance = values.T @ values / len(values)
     # The smoothest part was chosen by brightness, so only what goes along with brightness is too small.
     along = values.T @ of_calm / len(values) / variance
     covariance += (deviation**2 - variance) * np.outer(along, along)
-    beside = (np.roll(brightness, 1, axis=0) + np.roll(brightness, 1, axis=1))[calm] / 2
+    rows, columns = np.nonzero(calm)
+    # The first row and column have the last ones beside them.
+    beside = (brightness[rows - 1, columns] + brightness[rows, columns - 1]) / 2
     return Grain(deviation, covariance, float((of_calm * beside).mean() / variance), bool(upper <= UNEVEN * lower))
 
 
@@ -207,25 +244,19 @@ def _quiet_share(quiet: float) -> float:
     return float(np.quantile(energy, quiet) / energy.mean())
 
 
-def _edge_width(picture: NDArray[np.float32], region: NDArray[np.bool_]) -> float | None:
+def _edge_width(picture: _Measured, region: NDArray[np.bool_]) -> float | None:
     """Standard deviation, in pixels, of the blur of a region's sharpest edges; None if there are too few.
 
     An edge of that width loses slope when it is blurred once more, the more the sharper it was (Zhuo and Sim, "Defocus
     Map Estimation from a Single Image", 2011).
     """
-    import cv2
-
     if np.count_nonzero(region) < LEAST_PIXELS:
         return None
-    brightness = _brightness(picture)
-    slope, blurred = (
-        np.hypot(*(cv2.Sobel(one, cv2.CV_32F, *along, ksize=3, scale=1 / 8) for along in ((1, 0), (0, 1))))
-        for one in (brightness, _smooth(brightness[..., None])[..., 0])
-    )
-    edges = region & (slope >= max(EDGE_CONTRAST, float(np.quantile(slope[region], 1 - EDGES))))
-    if not edges.any():
+    slope = picture.slope[region]
+    steep = slope >= max(EDGE_CONTRAST, float(np.quantile(slope, 1 - EDGES)))
+    if not steep.any():
         return None
-    loss = np.maximum(slope[edges] / np.maximum(blurred[edges], 1e-6), 1 + 1e-4)
+    loss = np.maximum(slope[steep] / np.maximum(picture.blurred_slope[region][steep], 1e-6), 1 + 1e-4)
     widths = FINE[0] / np.sqrt(loss**2 - 1)
     widths = widths[widths < WIDEST_EDGE]
     return float(np.quantile(widths, EDGES)) if len(widths) >= LEAST_EDGES else None
