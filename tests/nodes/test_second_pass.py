@@ -49,6 +49,7 @@ class ChangeFaces:
 
     CATEGORY, FUNCTION, RETURN_TYPES = "tests", "run", ("IMAGE", "REVERSE_IDENTITY_RETRIES")
     seen: list[int] = []
+    interrupted_at: int | None = None
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - the host's name
@@ -59,6 +60,11 @@ class ChangeFaces:
 
     def run(self, crops: Tensor, faces: Any, strength: float, id: str = "") -> tuple[Tensor, Any]:
         self.seen.append(sum(not face.nobody for face in faces))
+        if len(self.seen) == self.interrupted_at:
+            import comfy.model_management
+
+            comfy.model_management.interrupt_current_processing()
+            comfy.model_management.throw_exception_if_processing_interrupted()
         changed = crops.clone()
         left = changed[:, :, : crops.shape[2] // 2]
         left.copy_(torch.where(left > 0.5, 0.55, 0.45))
@@ -77,6 +83,7 @@ def executor(pack: ModuleType, judge_pack: Path, output: Path, monkeypatch: pyte
     for node in (Pictures, ChangeFaces):
         monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, f"Tests{node.__name__}", node)
     ChangeFaces.seen.clear()
+    monkeypatch.setattr(ChangeFaces, "interrupted_at", None)
     Pictures.known = {"batch": [images(BOTH)]}
     return Executor()
 
@@ -184,6 +191,27 @@ def test_each_node_between_faces_and_picture_runs_once_more_and_no_other(executo
     blurred["cover"]["inputs"]["method"] = "blur"
     assert executor.run(blurred, "save") == ""
     assert [node for node, _ in executor.ran] == ["cover", "save"]
+
+
+def test_an_interrupted_second_pass_saves_nothing_and_is_made_up_for(
+    executor: Executor, output: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ChangeFaces, "interrupted_at", 2)
+    executor.run(graph(), "save")
+    assert any(event == "execution_interrupted" for event, _ in executor.server.events)
+    assert ChangeFaces.seen == [1, 1]
+    assert not [file for file in output.rglob("*") if file.is_file()]
+    monkeypatch.setattr(ChangeFaces, "interrupted_at", None)
+    assert executor.run(graph(), "save") == ""
+    assert statuses(executor, "cover", 1) == [[["anonymised", "anonymised"]]]
+    # The first pass is in the host's cache; the second one runs from its beginning.
+    assert "change" not in [node for node, _ in executor.ran]
+    assert sorted(shown for node, shown in executor.ran if node.startswith("second.")) == [
+        "change",
+        "check",
+        "crop",
+        "paste",
+    ]
 
 
 def test_who_stays_recognisable_is_covered(executor: Executor):
