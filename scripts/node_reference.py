@@ -27,20 +27,24 @@ def reference(schemas: Schemas) -> str:
 def _section(schema: Mapping[str, Any]) -> str:
     kind = schema["name"]
     parts = [f"## {schema['display_name']}", f"`{kind}` · [help](js/docs/{kind}.md)", schema["description"]]
-    inputs = [_input_row(name, *spec, part) for part in PARTS for name, spec in schema["input"].get(part, {}).items()]
+    inputs = [
+        _input_row(name, takes, options, part)
+        for part in PARTS
+        for name, (takes, options) in schema["input"].get(part, {}).items()
+    ]
     if inputs:
         parts.append(_table(("input", "type", "default", ""), inputs))
     names, tooltips = schema["output_name"], schema["output_tooltips"]
     outputs = [
-        (f"`{name}`", _types(kind), tooltip or "")
-        for name, kind, tooltip in zip(names, schema["output"], tooltips, strict=True)
+        (f"`{name}`", _types(gives), tooltip or "")
+        for name, gives, tooltip in zip(names, schema["output"], tooltips, strict=True)
     ]
     if outputs:
         parts.append(_table(("output", "type", ""), outputs))
     return "\n\n".join(parts)
 
 
-def _input_row(name: str, kind: Any, options: Mapping[str, Any], part: str) -> tuple[str, ...]:
+def _input_row(name: str, takes: Any, options: Mapping[str, Any], part: str) -> tuple[str, ...]:
     notes = [options.get("tooltip", "")]
     if options.get("advanced"):
         notes.append("*Advanced.*")
@@ -50,22 +54,22 @@ def _input_row(name: str, kind: Any, options: Mapping[str, Any], part: str) -> t
         shown = "empty"
     if default is None and part == "optional":
         shown = "not connected"
-    return f"`{name}`", "<br>".join(_values(kind, options)), shown, " ".join(filter(None, notes))
+    return f"`{name}`", "<br>".join(_values(takes, options)), shown, " ".join(filter(None, notes))
 
 
-def _values(kind: Any, options: Mapping[str, Any]) -> Iterator[str]:
+def _values(takes: Any, options: Mapping[str, Any]) -> Iterator[str]:
     """What an input takes: its type, and its range or choices."""
     choices = options.get("options")
-    if kind == "COMBO":
+    if takes == "COMBO":
         yield ", ".join(f"`{choice}`" for choice in choices) if choices else "one of the installed files"
         return
-    yield _types(kind)
+    yield _types(takes)
     if "min" in options and "max" in options:
         yield f"{options['min']} to {options['max']}"
 
 
-def _types(kind: str) -> str:
-    return ", ".join(kind.split(","))
+def _types(types: str) -> str:
+    return ", ".join(types.split(","))
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
