@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from .client import RUNNING, Client, GoneError, NoRoomError, ServerLostError
 from .journal import FOLDER, PHOTOGRAPH, RUN, Journal, Trace
 from .own_server import remove_left_folder
+from .ray_engine import is_over
 
 LET_GO_WITHIN = 15.0
 """Seconds that a server gets to end a run that was interrupted."""
@@ -113,7 +114,7 @@ def finish(journal: Journal, clients: Mapping[str, Client], answer_within: float
             if free:
                 client.free()
         except _TROUBLE as error:
-            if traces[0].own and not _listens(url):
+            if traces[0].own and (is_over(url) or not _listens(url)):
                 # What it had in its memory ended with it.
                 journal.gone(traces)
                 clean_servers += 1

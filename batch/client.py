@@ -65,11 +65,15 @@ class Client:
     Args:
         url: of the server, such as "http://127.0.0.1:8188".
         answer_within: seconds after which it counts as hung.
+        adapter: of `requests`, where another way than an address leads to the server.
     """
 
-    def __init__(self, url: str, answer_within: float = ANSWER_WITHIN) -> None:
+    def __init__(
+        self, url: str, answer_within: float = ANSWER_WITHIN, adapter: requests.adapters.BaseAdapter | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self._answer_within = answer_within
+        self._adapter = adapter
         # Each thread has connections of its own.
         self._threads = threading.local()
 
@@ -215,6 +219,8 @@ class Client:
             session = requests.Session()
             # Requests to this machine must not go through a proxy that the environment names.
             session.trust_env = not is_loopback(self.url)
+            if self._adapter is not None:
+                session.mount(self.url, self._adapter)
             self._threads.session = session
         found: requests.Session = self._threads.session
         return found

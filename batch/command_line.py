@@ -8,15 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import doctor, plan, summary
+from . import doctor, plan, ray_engine, summary
 from .client import Client
 from .codes import BLOCKED, FAILED
 from .dry_run import DryRun, Seen, duration
 from .inputs import InputError, Source, find
 from .journal import FILE, Journal, JournalError
 from .overrides import SHORT, override
-from .own_server import OwnServer, OwnServerError, comfyui_folder
-from .run import Batch, Options
+from .own_server import OwnServerError, StartedServer
+from .run import ENGINES, LOCAL, Batch, Options, started_servers
 from .workflow import DEFAULT, Prepared, WorkflowError, prepare, read
 
 EXIT_CODES = """\
@@ -49,6 +49,15 @@ def parser() -> argparse.ArgumentParser:
     )
     servers.add_argument(
         "--comfyui-args", default="", metavar='"ARGS"', help="for the ComfyUI that is started; write --comfyui-args=..."
+    )
+    servers.add_argument(
+        "--engine", choices=ENGINES, default=LOCAL, help="where it is started: here, or on a Ray cluster (%(default)s)"
+    )
+    servers.add_argument(
+        "--ray-address", default="", metavar="ADDRESS", help='of the cluster, or "auto"; else of this machine'
+    )
+    servers.add_argument(
+        "--ray-servers", type=_at_least_one, default=0, metavar="N", help="ComfyUIs on it (one for each GPU)"
     )
     servers.add_argument(
         "--in-flight",
@@ -89,6 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     made = parser()
     options = made.parse_args(arguments)
+    if options.server and (options.engine != LOCAL or options.ray_address or options.ray_servers):
+        made.error(
+            "--server names servers that run; --engine and the options of Ray start others: leave out one of them"
+        )
+    if options.engine == LOCAL and (options.ray_address or options.ray_servers):
+        made.error("--ray-address and --ray-servers are for --engine ray")
     try:
         prepared = prepare(override(read(options.workflow), options.set, {key: getattr(options, key) for key in SHORT}))
         sources = [] if options.doctor else _sources(options, made)
@@ -113,6 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return summary.SOME_FAILED
+    finally:
+        ray_engine.disconnect()
 
 
 def _sources(options: argparse.Namespace, made: argparse.ArgumentParser) -> list[Source]:
@@ -167,6 +184,9 @@ def _batch_options(options: argparse.Namespace) -> Options:
     return Options(
         folder=options.out,
         servers=_servers(options),
+        engine=options.engine,
+        ray_address=options.ray_address,
+        ray_servers=options.ray_servers,
         comfyui_arguments=shlex.split(options.comfyui_args),
         in_flight=options.in_flight,
         timeout=options.timeout,
@@ -182,20 +202,22 @@ def _batch_options(options: argparse.Namespace) -> Options:
 def _examine(options: argparse.Namespace, prepared: Prepared) -> int:
     """Say what servers have and lack; starts a ComfyUI if none is named."""
     report = doctor.Report(prepared, options.out)
-    own: OwnServer | None = None
+    own: Sequence[StartedServer] = ()
     try:
         clients = {url: Client(url, options.answer_within) for url in _servers(options)}
         if not clients:
-            own = OwnServer(comfyui_folder(), shlex.split(options.comfyui_args), lambda _: None)
-            own.start(lambda: False)
-            clients = {"our own ComfyUI": Client(own.url, options.answer_within)}
+            own = started_servers(_batch_options(options), lambda _: None)
+            for number, one in enumerate(own, start=1):
+                one.start(lambda: False)
+                name = one.name if len(own) == 1 else f"{one.name}, {number}"
+                clients[name] = one.client(options.answer_within)
         for name, client in clients.items():
             report.add(name, doctor.examine(client, prepared, name))
     except OwnServerError as error:
         report.missing.append(str(error))
     finally:
-        if own is not None:
-            own.stop()
+        for one in own:
+            one.stop()
     report.compare()
     code = summary.NOT_READY if report.missing else summary.OK
     print(report.text())

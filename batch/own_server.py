@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from . import keeper
 from .client import Client, ServerLostError
@@ -48,6 +49,34 @@ def comfyui_folder() -> Path:
     return folder
 
 
+class StartedServer(Protocol):
+    """A ComfyUI that the command starts, wherever.
+
+    Attributes:
+        name: how it is called in messages.
+        url: of the process that runs, or ran last.
+    """
+
+    name: str
+    url: str
+
+    def start(self, over: Callable[[], bool], /) -> None:
+        """Start it, in place of one that is still there, and wait until it answers or `over` says so.
+
+        Raises:
+            OwnServerError: it does not start.
+        """
+
+    def runs(self) -> bool:
+        """Whether the process is there."""
+
+    def client(self, answer_within: float, /) -> Client:
+        """A client that reaches it; it counts as hung after so many seconds."""
+
+    def stop(self) -> None:
+        """End it and delete its folders."""
+
+
 class OwnServer:
     """A ComfyUI on a free port of this machine, with folders of its own.
 
@@ -60,6 +89,8 @@ class OwnServer:
         folder: temporary; holds its input, output, temporary files, database and log.
         url: of the process that runs, or ran last.
     """
+
+    name = "our own ComfyUI"
 
     def __init__(self, comfyui: Path, arguments: Sequence[str], on_folder: Callable[[Path], None]) -> None:
         self._comfyui = comfyui
@@ -102,6 +133,10 @@ class OwnServer:
     def runs(self) -> bool:
         """Whether the process is there."""
         return self._keeper is not None and self._keeper.poll() is None
+
+    def client(self, answer_within: float) -> Client:
+        """A client of the process that runs."""
+        return Client(self.url, answer_within)
 
     def stop(self) -> None:
         """End ComfyUI and delete its folders."""

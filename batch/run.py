@@ -5,24 +5,29 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from . import cleaning, contact_sheet, manifest, outputs
+from . import cleaning, contact_sheet, manifest, outputs, ray_engine
 from .client import ANSWER_WITHIN, Client
 from .codes import NO_SERVER, STATUSES, Outcome, failed
 from .dispatcher import Dispatcher
 from .inputs import Source
 from .job import Job, Runner
 from .journal import FOLDER, Journal, Trace
-from .own_server import OwnServer, comfyui_folder
+from .own_server import OwnServer, StartedServer, comfyui_folder
 from .servers import Server
 from .summary import Summary
 from .survey import Survey, survey
 from .workflow import Prepared
+
+LOCAL, RAY = "local", "ray"
+
+ENGINES = (LOCAL, RAY)
+"""Where servers are started: on this machine, or on a Ray cluster."""
 
 MANIFEST_EVERY = 60.0
 """Seconds between two manifests while the batch runs, at least."""
@@ -39,8 +44,11 @@ class Options:
 
     Attributes:
         folder: for its results.
-        servers: addresses of running servers; none to start one.
-        comfyui_arguments: for that one.
+        servers: addresses of running servers; none to start some.
+        engine: where they are started, one of ENGINES.
+        ray_address: of a Ray cluster; "" for one of this machine alone.
+        ray_servers: how many are started there; 0 for one on each GPU.
+        comfyui_arguments: for those that are started.
         in_flight: jobs that each server has at a time.
         timeout: seconds that a job may take once its server has started it.
         answer_within: seconds after which a server that does not answer counts as hung.
@@ -52,6 +60,9 @@ class Options:
 
     folder: Path
     servers: Sequence[str] = ()
+    engine: str = LOCAL
+    ray_address: str = ""
+    ray_servers: int = 0
     comfyui_arguments: Sequence[str] = ()
     in_flight: int = 2
     timeout: float = 1800
@@ -61,6 +72,22 @@ class Options:
     originals_in_sheet: bool = False
     names_in_sheet: bool = False
     quiet: bool = False
+
+
+def started_servers(options: Options, on_folder: Callable[[Path], None]) -> Sequence[StartedServer]:
+    """The servers that the command starts where no running one is named; they start when they are needed.
+
+    Args:
+        options: say where.
+        on_folder: called with the temporary folder of one on this machine before anything is in it.
+
+    Raises:
+        OwnServerError: there is no ComfyUI, or no cluster, to start them on.
+    """
+    if options.engine == RAY:
+        ray = ray_engine.connect(options.ray_address)
+        return ray_engine.servers(ray, options.ray_servers, options.comfyui_arguments)
+    return [OwnServer(comfyui_folder(), options.comfyui_arguments, on_folder)]
 
 
 class Batch:
@@ -159,12 +186,8 @@ class Batch:
         if self.options.servers:
             return [Server(url, self.options.answer_within) for url in self.options.servers]
         cleaning.remove_left_folders(self.journal)
-        own = OwnServer(
-            comfyui_folder(),
-            self.options.comfyui_arguments,
-            lambda folder: self.journal.leave(Trace("", FOLDER, str(folder), True)),
-        )
-        return [Server("", self.options.answer_within, own)]
+        own = started_servers(self.options, lambda folder: self.journal.leave(Trace("", FOLDER, str(folder), True)))
+        return [Server("", self.options.answer_within, one) for one in own]
 
     def _watch(self, dispatcher: Dispatcher, servers: Sequence[Server], found: Survey, bar: tqdm[None]) -> bool:
         """Wait for the jobs to end; returns whether the user interrupted them."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from .client import Client, GoneError, NoRoomError, ServerLostError
-from .own_server import OwnServer, OwnServerError
+from .own_server import OwnServerError, StartedServer
 from .workflow import SAVER
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -35,7 +35,7 @@ class Server:
         unusable: why nothing is sent to it any more, or "".
     """
 
-    def __init__(self, url: str, answer_within: float, own: OwnServer | None = None) -> None:
+    def __init__(self, url: str, answer_within: float, own: StartedServer | None = None) -> None:
         self.own = own
         self.client = Client(url, answer_within)
         self.life = 0
@@ -49,7 +49,7 @@ class Server:
     @property
     def name(self) -> str:
         """How it is called in messages."""
-        return "our own ComfyUI" if self.own else self.client.url
+        return self.own.name if self.own else self.client.url
 
     def ready(self, over: Callable[[], bool], on_return: Callable[[], None]) -> bool:
         """Wait until the server answers; False if it is unusable or there is nothing to wait for any more.
@@ -68,7 +68,7 @@ class Server:
                         starts += 1
                         self.own.start(over)
                         self._restart = False
-                        self.client = Client(self.own.url, self._answer_within)
+                        self.client = self.own.client(self._answer_within)
                         if over():
                             break
                     self._greet()

@@ -1,0 +1,159 @@
+"""Servers on a Ray cluster: the same guarantees, nothing on a network, nothing in Ray's store, nothing left."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from batch import ray_actor, ray_engine
+from batch.command_line import main
+from tests.batch.fake_server import write_photographs
+from tests.batch.test_own_server import folders, lives, starts, wait_until
+
+__all__ = ["starts"]
+
+pytest.importorskip("ray", reason="Ray is not installed: python -m pip install ray")
+
+
+@pytest.fixture(autouse=True)
+def short_paths(monkeypatch):
+    """Ray's sockets have paths of at most 107 characters, too few for a folder of pytest's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield
+
+
+ENGINE = ("--engine", "ray", "--ray-servers", "2", "--in-flight", "1")
+
+
+def test_two_servers_share_the_work_and_end(run, starts, tmp_path) -> None:
+    write_photographs(tmp_path / "in", *["anonymised", "covered"] * 3)
+    done = run(tmp_path / "in", *ENGINE)
+    assert done.code == 0, done.said
+    assert (done.counts["anonymised"], done.counts["covered"]) == (3, 3)
+    assert len(starts()) == 2
+    assert all(start["no_previews"] == "1" for start in starts())
+    assert not any(lives(start["pid"]) for start in starts())
+    assert folders(tmp_path) == []
+    assert "nothing is left on 2 servers" in done.said
+
+
+def test_results_are_those_of_a_server_on_this_machine(run, starts, out, tmp_path) -> None:
+    write_photographs(tmp_path / "in", "anonymised", "covered")
+    assert run(tmp_path / "in", *ENGINE).code == 0
+    through_ray = digests(out)
+    out.rename(tmp_path / "first")
+    assert run(tmp_path / "in").code == 0
+    assert digests(out) == through_ray != {}
+
+
+def digests(out: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.glob("*.png"))}
+
+
+def test_a_server_that_dies_costs_its_job_alone(run, starts, manifest, tmp_path) -> None:
+    write_photographs(tmp_path / "in", "anonymised", "poison", "covered")
+    assert run(tmp_path / "in", *ENGINE).code == 3
+    assert [line["code"] for line in manifest()] == ["anonymised", "server_died", "covered"]
+    assert folders(tmp_path) == []
+
+
+def test_an_actor_that_is_killed_is_replaced(starts, tmp_path) -> None:
+    ray = ray_engine.connect("")
+    try:
+        [server] = ray_engine.servers(ray, 1, [])
+        server.start(lambda: False)
+        [first] = starts()
+        client = server.client(5)
+        assert client.stats()
+        # The process of the actor, which is the parent of ComfyUI's keeper.
+        keeper = int(Path(f"/proc/{first['pid']}/stat").read_text().split()[3])
+        os.kill(int(Path(f"/proc/{keeper}/stat").read_text().split()[3]), signal.SIGKILL)
+        wait_until(lambda: not lives(first["pid"]))
+        assert not server.runs()
+        with pytest.raises(Exception, match="does not answer"):
+            client.stats()
+        server.start(lambda: False)
+        assert server.client(5).stats()
+        server.stop()
+    finally:
+        ray_engine.disconnect()
+    assert not any(lives(start["pid"]) for start in starts())
+    wait_until(lambda: not folders(tmp_path))
+
+
+@pytest.mark.parametrize("size", [0, 1, ray_actor.PIECE, ray_actor.PIECE + 1, 3 * ray_actor.PIECE])
+def test_contents_of_any_size_come_through_whole(size: int, starts, monkeypatch) -> None:
+    sent = os.urandom(size)
+    seen: list[int] = []
+    actor = ray_actor.ComfyActor([])
+
+    class Echo:
+        def __enter__(self) -> Echo:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def request(self, method, url, data, **_):
+            import requests
+
+            answer = requests.Response()
+            answer.status_code, answer._content = 200, data
+            return answer
+
+    class Ray:
+        class exceptions:  # noqa: N801 - Ray's name
+            RayError = KeyError
+
+        @staticmethod
+        def get(value, timeout):
+            return value
+
+    class Remote:
+        def __getattr__(self, name: str):
+            class Call:
+                @staticmethod
+                def remote(*arguments):
+                    seen.extend(len(one) for one in arguments if isinstance(one, bytes))
+                    return getattr(actor, name)(*arguments)
+
+            return Call
+
+    monkeypatch.setattr(ray_actor.requests, "Session", Echo)
+    import requests
+
+    adapter = ray_engine.RayAdapter(Ray, Remote())  # type: ignore[arg-type]
+    monkeypatch.undo()
+    monkeypatch.setattr(ray_actor.requests, "Session", Echo)
+    request = requests.Request("PUT", f"http://somewhere{ray_engine.HOST}/path?a=b", data=sent).prepare()
+    assert adapter.send(request, timeout=(1.0, 2.0)).content == sent
+    # Ray puts arguments of up to 100 KB into its messages, and larger ones into its store.
+    assert all(one <= 64 * 1024 for one in seen)
+    assert sum(seen) == size
+    assert actor._pieces == actor._contents == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--server", "http://127.0.0.1:1", "--engine", "ray"], "leave out one of them"),
+        (["--ray-servers", "2"], "are for --engine ray"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(arguments, message, out, capsys, tmp_path) -> None:
+    write_photographs(tmp_path / "in", "anonymised")
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "in"), "--out", str(out), *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_a_cluster_that_is_not_there_is_said(run, starts, out, capsys, tmp_path) -> None:
+    write_photographs(tmp_path / "in", "anonymised")
+    assert main([str(tmp_path / "in"), "--out", str(out), "--quiet", "--engine", "ray", "--ray-address", "auto"]) == 3
+    assert "there is no Ray cluster at auto" in capsys.readouterr().err
