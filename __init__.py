@@ -14,6 +14,7 @@ from .host.node_ids import report_taken_ids
 from .host.queued_graph import watch_the_queue
 from .host.routes import add_routes
 from .nodes.attribute_prompt import AttributePrompt
+from .nodes.ddim_inversion import ReverseIdentityDDIMInversion
 from .nodes.dpm_solver_inversion import DPMSolverInversion
 from .nodes.face_cover import ReverseIdentityFaceCover
 from .nodes.face_crop import ReverseIdentityFaceCrop
@@ -60,6 +61,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     ReverseIdentityRetrySampler,
     ReverseIdentityLoadPhotograph,
     ReverseIdentityLoadFolder,
+    ReverseIdentityDDIMInversion,
 )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..reverse_personalization.fingerprinting.fingerprint import ModelFingerprint
+from ..reverse_personalization.method.ddim import replay_ddim
 from ..reverse_personalization.method.regions import hold_region
 from ..reverse_personalization.method.schedule import FIRST_TIMESTEP, timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.method.solver import Denoiser, Progress, invert, noisiest_copy, replay
@@ -155,16 +156,22 @@ class ReplaySampler(comfy.samplers.Sampler):
             )
         device = arithmetic_device(noise.device)
         with tqdm(total=trajectory.steps, disable=disable_pbar, desc="generation") as bar:
-            latent = replay(
-                # Not the host's seed: the patches' random numbers must be those of the inversion.
-                denoiser(model_wrap, {**extra_args, "seed": trajectory.seed}, noise.device),
-                trajectory.x_T.to(device),
-                trajectory.z,
-                trajectory.sigmas.tolist(),
-                extrapolation_limit=trajectory.extrapolation_limit,
-                progress=reported(bar, callback, trajectory.steps),
-                hold=hold_region(trajectory, device),
-            )
+            # Not the host's seed: the patches' random numbers must be those of the inversion.
+            denoise = denoiser(model_wrap, {**extra_args, "seed": trajectory.seed}, noise.device)
+            x_T, levels = trajectory.x_T.to(device), trajectory.sigmas.tolist()  # noqa: N806 - the paper's symbol
+            progress = reported(bar, callback, trajectory.steps)
+            if trajectory.deterministic:
+                latent = replay_ddim(denoise, x_T, levels, progress=progress)
+            else:
+                latent = replay(
+                    denoise,
+                    x_T,
+                    trajectory.z,
+                    levels,
+                    extrapolation_limit=trajectory.extrapolation_limit,
+                    progress=progress,
+                    hold=hold_region(trajectory, device),
+                )
         samples = latent.float().to(noise.device)
         if self.finite:
             check_finite(samples)

@@ -14,6 +14,7 @@ from ..host.guider import NullIdentityGuider
 from ..host.latent import checked_samples
 from ..host.sampling import record_trajectory, sampling_sigmas
 from ..reverse_personalization.method.trajectory import Conditioning
+from .checks import typed_schedule
 from .inputs import NO_EXTRAPOLATION_LIMIT, SCALE_RANGE, denoise_input, extrapolation_limit_input, seed_input
 from .sockets import CATEGORY, SEARCH_ALIASES, NoiseTrajectorySocket
 
@@ -90,6 +91,11 @@ class DPMSolverInversion(io.ComfyNode):
                 )
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, steps: int | None = None, denoise: float | None = None) -> bool | str:
+        """Refuse a schedule that cannot be before anything is computed."""
+        return typed_schedule(steps, denoise) or True
 
     @classmethod
     def execute(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image, ImageCms, ImageDraw
@@ -38,9 +39,33 @@ HEIGHT, LENGTH = 320, 420
 WIDEST = 10.0
 """Largest yaw in degrees."""
 
-FREEDOM = [(STEPS, denoise) for denoise in (0.2, 0.4, 0.6, 0.8)]
-PRECISION = [(steps, DENOISE) for steps in (2, 4, 12, 30)]
-"""Steps and denoise of the pictures that show what these do."""
+
+class Way(NamedTuple):
+    """How a picture is changed.
+
+    Attributes:
+        steps: of inversion and generation.
+        denoise: of the inversion.
+        scale: of the guidance.
+        inversion: node id.
+    """
+
+    steps: int = STEPS
+    denoise: float = DENOISE
+    scale: float = DEFAULT_SCALE
+    inversion: str = "DPMSolverInversion"
+
+
+FREEDOM = [Way(denoise=denoise) for denoise in (0.2, 0.4, 0.6, 0.8)]
+PRECISION = [Way(steps) for steps in (2, 4, 12, 30)]
+INVERSIONS = [
+    Way(inversion=inversion, scale=scale)
+    for scale in (0.0, DEFAULT_SCALE)
+    for inversion in ("DPMSolverInversion", "ReverseIdentityDDIMInversion")
+]
+"""Ways of the pictures that show what steps, denoise and the inversion do."""
+
+SEEDS = {"DPMSolverInversion": {"seed": 0}}
 
 FRAME = (255, 176, 0)
 
@@ -72,17 +97,19 @@ def numbered(photo: Tensor, faces: Any) -> Image.Image:
     return picture
 
 
-def changed(crops: Tensor, faces: Any, choices: Sequence[tuple[int, float]]) -> list[Tensor]:
-    """Anonymise the crops with the miniature for each choice of steps and denoise."""
+def changed(crops: Tensor, faces: Any, ways: Sequence[Way]) -> list[Tensor]:
+    """Anonymise the crops with the miniature in each way."""
     nodes = importlib.import_module("nodes")
     model, clip, vae = nodes.CheckpointLoaderSimple().load_checkpoint("miniature.safetensors")
     model = run_node("ReverseIdentityAdapterLoader", model, "ip-adapter-faceid_miniature.bin", 1.0)
     [latent] = nodes.VAEEncode().encode(vae, crops)
     [text] = nodes.CLIPTextEncode().encode(clip, "")
     results = []
-    for steps, denoise in choices:
-        trajectory = run_node("DPMSolverInversion", model, latent, text, steps, denoise, 0)
-        samples = run_node("ReverseIdentityKSampler", model, trajectory, faces, DEFAULT_SCALE)
+    for way in ways:
+        trajectory = run_node(
+            way.inversion, model, latent, text, way.steps, way.denoise, **SEEDS.get(way.inversion, {})
+        )
+        samples = run_node("ReverseIdentityKSampler", model, trajectory, faces, way.scale)
         results += nodes.VAEDecode().decode(vae, samples)
     return results
 
@@ -116,12 +143,14 @@ def main() -> None:
         save("faces", [numbered(photo[0], faces)], 360)
         crops, crop_faces, placements, _ = run_node("ReverseIdentityFaceCrop", photo, faces, SIDE)
         save("crops", [photo[0], *crops])
-        usual, *others = changed(crops, crop_faces, [(STEPS, DENOISE), *FREEDOM, *PRECISION])
+        usual, *others = changed(crops, crop_faces, [Way(), *FREEDOM, *PRECISION])
         rows = [
             torch.cat([crops[0], *(one[0] for one in row)], 1)
             for row in (others[: len(FREEDOM)], others[len(FREEDOM) :])
         ]
         save("freedom", [torch.cat(rows)], 256)
+        first = replace(crop_faces, images=crop_faces.images[:1])
+        save("inversions", [crops[0], *(one[0] for one in changed(crops[:1], first, INVERSIONS))], 128)
         pasted, mask = run_node("ReverseIdentityFacePaste", photo, placements, usual)
         save("paste", [photo[0], pasted[0], mask[0, ..., None]])
         covers = [

@@ -30,9 +30,14 @@ def keep_region(trajectory: NoiseTrajectory, mask: Tensor, *, change: bool, star
         start: fraction of the run, in [0, 1], before the region is held; at 1 it is held only after the last step.
 
     Raises:
-        ValueError: the trajectory already has a region, the mask does not fit its pictures or has values that are not
-            finite, or `start` is outside [0, 1].
+        ValueError: the trajectory already has a region or is one of DDIM, the mask does not fit its pictures or has
+            values that are not finite, or `start` is outside [0, 1].
     """
+    if trajectory.deterministic:
+        raise ValueError(
+            "the trajectory comes from DDIM Inversion, which has no noisy copies of the picture to hold a region with; "
+            "use DPM-Solver++ Inversion"
+        )
     if trajectory.region is not None:
         raise ValueError(
             "the trajectory already keeps a region, and it can keep only one; join the masks (Face Region Mask marks "

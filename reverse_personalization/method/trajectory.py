@@ -44,6 +44,7 @@ class NoiseTrajectory:
         fingerprint: of the model and the adapter.
         region: the part that a replay must not change; None if it may change everything.
         extrapolation_limit: of the solver (`solver.DPMSolverSDE`), the same for the inversion and every replay.
+        deterministic: whether it is one of DDIM (`ddim`), which records no noise: z is 0.
     """
 
     sigmas: Tensor
@@ -56,6 +57,7 @@ class NoiseTrajectory:
     fingerprint: ModelFingerprint
     region: KeptRegion | None = None
     extrapolation_limit: float = math.inf
+    deterministic: bool = False
 
     @property
     def steps(self) -> int:

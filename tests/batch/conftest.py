@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from batch.command_line import main
+from tests.batch.fake_host import MAIN
 from tests.batch.fake_server import FakeServer, fake_servers
 
 COMMAND = [sys.executable, str(Path(__file__).parents[2] / "batch")]
@@ -62,5 +64,25 @@ def manifest(out: Path):
 
     def read() -> list[dict[str, Any]]:
         return [json.loads(line) for line in (out / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    return read
+
+
+@pytest.fixture
+def starts(tmp_path, monkeypatch):
+    """A function that says how the ComfyUI was started each time."""
+    host = tmp_path / "ComfyUI"
+    (host / "comfy").mkdir(parents=True)
+    (host / "main.py").write_text(MAIN, encoding="utf-8")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("COMFYUI", str(host))
+    monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def read() -> list[dict]:
+        path = tmp_path / "starts"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     return read

@@ -2,78 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import tempfile
-import time
-from pathlib import Path
-
-import pytest
 
 from batch.command_line import main
 from batch.own_server import PREFIX
-from harness.environment import ROOT
 from tests.batch.conftest import COMMAND
+from tests.batch.fake_host import folders, lives, wait_until
 from tests.batch.fake_server import write_photographs
-
-MAIN = f"""
-import json, os, sys, time
-sys.path.insert(0, {str(ROOT)!r})
-from tests.batch.fake_server import FakeServer
-
-def after(name):
-    return sys.argv[sys.argv.index(name) + 1]
-
-with open(os.environ["STARTS"], "a") as starts:
-    starts.write(json.dumps({{"pid": os.getpid(), "argv": sys.argv[1:],
-                              "no_previews": os.environ["REVERSE_PERSONALIZATION_NO_PREVIEWS"]}}) + "\\n")
-if "--refuse" in sys.argv:
-    sys.exit("no such model folder")
-open(os.path.join(after("--temp-directory"), "temp", "private"), "w").close()
-server = FakeServer(int(after("--port")))
-while server.alive:
-    time.sleep(0.02)
-"""
-
-
-@pytest.fixture
-def starts(tmp_path, monkeypatch):
-    """A function that says how the ComfyUI was started each time."""
-    host = tmp_path / "ComfyUI"
-    (host / "comfy").mkdir(parents=True)
-    (host / "main.py").write_text(MAIN, encoding="utf-8")
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("COMFYUI", str(host))
-    monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-
-    def read() -> list[dict]:
-        path = tmp_path / "starts"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    return read
-
-
-def folders(tmp_path: Path) -> list[Path]:
-    return list((tmp_path / "temporary").glob(f"{PREFIX}*"))
-
-
-def lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-
-
-def wait_until(true) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_it_has_folders_of_its_own_and_nothing_is_left(run, starts, tmp_path) -> None:

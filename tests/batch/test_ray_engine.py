@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import tempfile
@@ -12,10 +11,8 @@ import pytest
 
 from batch import ray_actor, ray_engine
 from batch.command_line import main
+from tests.batch.fake_host import folders, lives, wait_until
 from tests.batch.fake_server import write_photographs
-from tests.batch.test_own_server import folders, lives, starts, wait_until
-
-__all__ = ["starts"]
 
 pytest.importorskip("ray", reason="Ray is not installed: python -m pip install ray")
 
@@ -43,17 +40,15 @@ def test_two_servers_share_the_work_and_end(run, starts, tmp_path) -> None:
     assert "nothing is left on 2 servers" in done.said
 
 
-def test_results_are_those_of_a_server_on_this_machine(run, starts, out, tmp_path) -> None:
+def test_results_are_those_of_a_server_on_this_machine(run, starts, out, manifest, tmp_path) -> None:
     write_photographs(tmp_path / "in", "anonymised", "covered")
     assert run(tmp_path / "in", *ENGINE).code == 0
-    through_ray = digests(out)
+    through_ray = {line["input"]: line["sha256"] for line in manifest()}
     out.rename(tmp_path / "first")
     assert run(tmp_path / "in").code == 0
-    assert digests(out) == through_ray != {}
-
-
-def digests(out: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.glob("*.png"))}
+    assert {line["input"]: line["sha256"] for line in manifest()} == through_ray
+    assert all(through_ray.values())
+    assert len(through_ray) == 2
 
 
 def test_a_server_that_dies_costs_its_job_alone(run, starts, manifest, tmp_path) -> None:

@@ -11,24 +11,7 @@ from hypothesis import strategies as st
 
 from reverse_personalization.method import schedule
 from reverse_personalization.method.solver import EVEN_EXTRAPOLATION, DPMSolverSDE, invert, noisiest_copy, replay
-
-MEAN, VARIANCE = 0.3, 0.25
-
-
-def host_schedule() -> torch.Tensor:
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
-    cumulative = torch.cumprod(1 - betas, 0)
-    return ((1 - cumulative) / cumulative).sqrt()
-
-
-def gaussian_denoiser(y: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-    """Exact posterior mean for data distributed as N(MEAN, VARIANCE)."""
-    squared = levels.view(-1, 1, 1, 1, 1) ** 2
-    return (VARIANCE * y + squared * MEAN) / (VARIANCE + squared)
-
-
-def sigmas_of(steps: int, denoise: float) -> list[float]:
-    return schedule.visited_sigmas(host_schedule(), schedule.timesteps(steps, denoise)).tolist()
+from tests.known_denoiser import MEAN, VARIANCE, gaussian_denoiser, sigmas_of
 
 
 @pytest.mark.parametrize("denoise", [0.05, 0.3, 0.65, 1.0])
