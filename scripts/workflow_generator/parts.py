@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.workflow import SHIPPED_FILES
+from harness.workflow import SAMPLE, SHIPPED_FILES
 
 from .model import Link, Node
 
@@ -85,8 +85,8 @@ def models() -> dict[str, Node]:
     }
 
 
-def photograph(file: str = "photograph.png", title: str = "Photograph") -> Node:
-    """A picture from the input folder."""
+def photograph(file: str = SAMPLE, title: str = "Photograph") -> Node:
+    """A picture from the input folder, or the sample."""
     return Node("ReverseIdentityLoadPhotograph", {"image": file}, title=title, room=PICTURE_ROOM)
 
 

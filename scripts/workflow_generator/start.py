@@ -21,9 +21,10 @@ NOTE_HEIGHT = 300
 
 _NOTE = parts.note_text(
     "Anonymize a photograph",
-    "1. **Photograph**: choose one, or drop one on the node.\n"
-    "2. **Anonymize faces**: choose your files, if they have other names than those shown.\n"
-    "3. Press **Run**. *Save Anonymized Image* shows before and after, and what became of every face.",
+    "1. **Anonymize faces**: choose your model files, if they have other names than those shown.\n"
+    "2. Press **Run**. *Save Anonymized Image* shows before and after, and what became of every face.\n"
+    "3. **Photograph**: the people of the sample are rendered. Choose a photograph of yours, or drop one on the node, "
+    "and press **Run** again.",
     "A second recogniser checks every face; what it still recognises is changed again at the next of **scales**, and "
     f"covered if nothing helps. To choose who is changed, open *{TEMPLATES['group-photo']}*.",
     parts.models_note(checked=True),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from harness.environment import ROOT
 from harness.server import ComfyServer
-from harness.workflow import TEMPLATES
+from harness.workflow import TEMPLATE_FOLDER, TEMPLATES
 from tests.browser import BROKEN, OVERLAPS, VIEW, Editor, Look, running_editor
 from tests.shipped_workflows import QUICK, rendered
 
@@ -35,6 +35,16 @@ OUTSIDE = """() => app.graph.nodes.filter((node) => {
   return x0 < 0 || y0 < 0 || x1 > right - x || y1 > bottom - y
 }).map((node) => node.title)"""
 """Nodes that the window does not show whole."""
+
+SHOWN_PHOTOGRAPH = """() => {
+  const node = app.graph.nodes.find((node) => node.type === "ReverseIdentityLoadPhotograph")
+  const shown = node.imgs?.[0] ?? document.querySelector(`[data-node-id="${node.id}"] .image-preview img`)
+  return shown && [shown.naturalWidth, shown.naturalHeight]
+}"""
+"""Size of the picture on the loader, in pixels."""
+
+with Image.open(TEMPLATE_FOLDER / "samples" / "four-people.jpg") as sample:
+    SAMPLE_SIZE = list(sample.size)
 
 RENDERERS = pytest.mark.parametrize("vue", [False, True], ids=["canvas", "vue"])
 
@@ -143,8 +153,10 @@ def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, v
 
 
 @RENDERERS
-def test_the_first_template_is_readable_at_once_and_makes_a_picture_in_four_clicks(editor, running, shots, vue):
+def test_the_first_template_is_readable_at_once_and_changes_its_sample_in_four_clicks(editor, running, shots, vue):
     page = editor.page
+    inputs = running[0].base_directory / "input"
+    before = sorted(inputs.rglob("*"))
     page.set_viewport_size(LAPTOP)
     card = page.get_by_test_id(f"template-workflow-{TEMPLATES['start']}")
     page.locator(".templates-tab-button").click()
@@ -160,6 +172,7 @@ def test_the_first_template_is_readable_at_once_and_makes_a_picture_in_four_clic
     page.screenshot(path=shots / f"start-{vue}.png")
     outside = page.evaluate(OUTSIDE)
     assert outside == []
+    editor.wait_for_value(SHOWN_PHOTOGRAPH, None, SAMPLE_SIZE)
     assert page.evaluate("app.canvas.ds.scale") >= LEGIBLE
     renderer = f"four-{vue}"
     page.evaluate(
@@ -177,7 +190,8 @@ def test_the_first_template_is_readable_at_once_and_makes_a_picture_in_four_clic
     assert editor.run() == "execution_success"
     [written] = (running[0].base_directory / "output").glob(f"{renderer}*.png")
     with Image.open(written) as picture:
-        assert picture.size == SIZE
+        assert list(picture.size) == SAMPLE_SIZE
+    assert sorted(inputs.rglob("*")) == before
     assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
     page.screenshot(path=shots / f"start-done-{vue}.png")
     assert editor.problems == []
