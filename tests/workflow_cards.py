@@ -18,7 +18,7 @@ from harness.server import ComfyServer
 from harness.workflow import SAMPLE, TEMPLATE_FOLDER, read_shipped, renamed, template_file
 from lab.hostile.cases import Painter
 from miniature.server import running_server
-from miniature.workflow import on_miniature
+from miniature.workflow import on_miniature, small_template_file
 from tests.people_pictures import in_rows, picture_of
 
 SIDE = 400
@@ -160,7 +160,12 @@ def main() -> None:
     names = parser.parse_args().names or CARDS
     with running_server(None, cpu=True) as server:
         for name in names:
-            CARDS[name](server, name).save(template_file(name, ".jpg"), quality=QUALITY, optimize=True)
+            card = CARDS[name](server, name)
+            files = [template_file(name, ".jpg")]
+            if small_template_file(name).is_file():
+                files.append(small_template_file(name, ".jpg"))
+            for file in files:
+                card.save(file, quality=QUALITY, optimize=True)
             print(name, flush=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ from PIL import Image
 from harness.environment import ROOT
 from harness.server import ComfyServer
 from harness.workflow import TEMPLATE_FOLDER, TEMPLATES
+from miniature.workflow import small_template_file
 from tests.browser import BROKEN, OVERLAPS, VIEW, Editor, Look, running_editor
 from tests.shipped_workflows import QUICK, rendered
+from tests.workspace import EXTENSION_FOLDER
 
 pytestmark = pytest.mark.server
 
@@ -23,6 +26,9 @@ SIZE = (320, 256)
 PACK_FOLDER = "reverse-personalization"
 
 LAPTOP = {"width": 1280, "height": 720}
+
+MOST_CLICKS = 6
+"""From the empty canvas to the first picture of who has no models and does not want to choose any."""
 
 LEGIBLE = 0.7
 """Least scale at which a node's letters can be read."""
@@ -196,6 +202,33 @@ def test_the_first_template_is_readable_at_once_and_changes_its_sample_in_four_c
     page.screenshot(path=shots / f"start-done-{vue}.png")
     assert editor.problems == []
     page.set_viewport_size(VIEW)
+
+
+def test_the_miniature_anonymises_the_sample_in_four_clicks_with_its_own_settings(running, shots):
+    editor = running[1]
+    page = editor.page
+    editor.draw_as(Look(True, "dark"))
+    editor.problems.clear()
+    page.evaluate(
+        """() => {
+          window.clicks = 0
+          addEventListener("click", (event) => { window.clicks += event.isTrusted }, { capture: true })
+        }"""
+    )
+    page.locator(".templates-tab-button").click()
+    page.get_by_role("dialog").get_by_text(EXTENSION_FOLDER, exact=True).first.click()
+    page.get_by_test_id(f"template-workflow-{small_template_file('start').stem}").click()
+    editor.settle()
+    output = running[0].base_directory / "output"
+    before = set(output.glob("*.png"))
+    assert editor.run() == "execution_success"
+    assert page.evaluate("window.clicks") <= MOST_CLICKS
+    [written] = set(output.glob("*.png")) - before
+    report = json.loads(written.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [face["status"] for face in report["faces"]] == ["anonymised"] * 4
+    assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
+    page.screenshot(path=shots / "miniature-done.png")
+    assert editor.problems == []
 
 
 def place_blueprint(editor: Editor) -> None:

@@ -27,7 +27,7 @@ from harness.workflow import (
     with_inputs,
 )
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
-from miniature.workflow import MINIATURE, on_miniature
+from miniature.workflow import MINIATURE, on_miniature, small_template_file
 from scripts import workflows
 from tests.photograph_files import exif, stored
 from tests.scripts.editor_graph import NOTE, queued, read_blueprint, read_workflow
@@ -164,6 +164,16 @@ def test_the_editor_queues_the_api_form(schemas, name):
         key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in read_shipped(name).items()
     }
     assert queued(graph, schemas) == expected
+
+
+@pytest.mark.server
+def test_the_miniatures_template_queues_the_shipped_graph_on_the_miniature(schemas):
+    graph = read_workflow(form(small_template_file("group-photo")))
+    expected = on_miniature(read_shipped("group-photo"))
+    assert [node["inputs"] for node in queued(graph, schemas).values()] == [
+        node["inputs"] for node in expected.values()
+    ]
+    assert not any(node["properties"].get("models") for node in graph.nodes.values())
 
 
 def test_the_template_to_begin_with_is_the_blueprint_between_a_photograph_and_the_file():
