@@ -231,6 +231,69 @@ def test_the_miniature_anonymises_the_sample_in_four_clicks_with_its_own_setting
     assert editor.problems == []
 
 
+@RENDERERS
+def test_faces_are_found_and_chosen_before_any_model_of_the_graph_is_loaded(editor, shots, vue):
+    page = editor.page
+    editor.open_template("group-photo")
+    editor.set_values(QUICK)
+    page.evaluate(
+        """() => {
+          window.started = []
+          app.api.addEventListener("executing", ({ detail }) => started.push(detail))
+          app.graph.nodes.find((node) => node.type === "CheckpointLoaderSimple").widgets[0].value = "not there.safetensors"
+        }"""
+    )
+    editor.show_node("FaceEmbed")
+    panel = editor.panel("face_choice")
+    faces = panel.locator(".rp-face")
+    assert faces.count() == 0
+    find = panel.get_by_role("button", name="find faces")
+    find.click()
+    faces.nth(1).wait_for()
+    panel.get_by_text(f"{faces.count()} of {faces.count()} faces chosen").wait_for()
+    page.screenshot(path=shots / f"found-{vue}.png")
+    ran = page.evaluate("[...new Set(started)].map((id) => app.graph.getNodeById(id)?.type)")
+    # The loader may have its photograph still.
+    assert {kind for kind in ran if kind} - {"ReverseIdentityLoadPhotograph"} == {"FaceEmbed"}
+
+    faces.nth(0).click(position={"x": 8, "y": 8})
+    assert editor.value("FaceEmbed", "select") == ",".join(map(str, range(2, faces.count() + 1)))
+    find.click()
+    panel.get_by_text(re.compile(r"faces chosen$")).wait_for()
+    assert faces.nth(0).get_attribute("aria-pressed") == "false"
+
+    # What the node itself refuses when it is queued is said in its panel.
+    page.evaluate(
+        "app.graph.nodes.find((n) => n.type === 'FaceEmbed').widgets.find((w) => w.name === 'select').value = '0'"
+    )
+    find.click()
+    panel.get_by_text("select").first.wait_for()
+    assert [problem for problem in editor.problems if not problem.startswith("400 ")] == []
+
+
+@RENDERERS
+def test_faces_are_found_inside_the_blueprint_and_stay_with_their_tab(editor, vue):
+    page = editor.page
+    page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    editor.open_template("start")
+    editor.set_values({kind: {key: values[key] for key in values if key != "scales"} for kind, values in QUICK.items()})
+    blueprint = page.evaluate("app.graph.nodes.findIndex((node) => node.isSubgraphNode?.())")
+    page.evaluate(
+        "(index) => app.canvas.openSubgraph(app.graph.nodes[index].subgraph, app.graph.nodes[index])", blueprint
+    )
+    panel = editor.panel("face_choice").filter(visible=True)
+    panel.wait_for()
+    panel.get_by_role("button", name="find faces").evaluate("(button) => button.click()")
+    # Another tab is open when the answer comes.
+    page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    page.wait_for_function(
+        """() => app.extensionManager.workflow.openWorkflows.some((workflow) =>
+          Object.values(workflow.changeTracker?.nodeOutputs ?? {}).some((output) => output.found_faces))"""
+    )
+    assert page.evaluate("Object.values(app.nodeOutputs).some((output) => output.found_faces)") is False
+    assert editor.problems == []
+
+
 def place_blueprint(editor: Editor) -> None:
     """Find it in the search as a user does, and put it down."""
     editor.page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
