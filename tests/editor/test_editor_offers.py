@@ -240,7 +240,8 @@ def test_faces_are_found_and_chosen_before_any_model_of_the_graph_is_loaded(edit
         """() => {
           window.started = []
           app.api.addEventListener("executing", ({ detail }) => started.push(detail))
-          app.graph.nodes.find((node) => node.type === "CheckpointLoaderSimple").widgets[0].value = "not there.safetensors"
+          const loader = app.graph.nodes.find((node) => node.type === "CheckpointLoaderSimple")
+          loader.widgets[0].value = "not there.safetensors"
         }"""
     )
     editor.show_node("FaceEmbed")
