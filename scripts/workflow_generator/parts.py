@@ -29,7 +29,9 @@ BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#
 
 TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
 CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
-"""Height in pixels of text fields, of pictures and of the pack's own panels (HEIGHT in `js/`, and its surroundings)."""
+PROGRESS_ROOM = 58
+"""Height in pixels of text fields, of pictures, of the pack's own panels (HEIGHT in `js/`, and its surroundings) and of
+the host's line for what a node is doing."""
 
 _SCALES = """every face runs at the first; one that the checker still recognises runs again at the next. More negative \
 is less recognisable and keeps expression, gaze and pose less well. What stays recognisable at the last, or cannot be \
@@ -143,6 +145,7 @@ def edit(image: Link, **inputs: Any) -> Node:
             "purify": True,
             **inputs,
         },
+        room=PROGRESS_ROOM,
     )
 
 
@@ -162,6 +165,7 @@ def retry(trajectory: Link, image: Link, **inputs: Any) -> Node:
             "purify": True,
             **inputs,
         },
+        room=PROGRESS_ROOM,
     )
 
 
