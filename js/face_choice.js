@@ -4,6 +4,7 @@
 import { runAlone } from "./alone.js"
 import { chosenFaces, toggledChoice } from "./choice.js"
 import { isSameBox } from "./decisions.js"
+import { MODELS, MODELS_TITLE, showModels } from "./models.js"
 import { onOutput } from "./outputs.js"
 import { addPanel, isLinked, isOutdated, make, onValues, setValue, widgetOf } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
@@ -23,11 +24,14 @@ export function addFaceChoice(node) {
   const select = widgetOf(node, "select")
   const finder = make("button", "rp-find", { type: "button", title: FIND_TITLE }, FIND)
   finder.addEventListener("click", find, { signal: panel.signal })
+  const models = make("button", "rp-find", { type: "button", title: MODELS_TITLE }, MODELS)
+  models.addEventListener("click", showModels, { signal: panel.signal })
   stage.addTool(finder)
 
   /** @type {FoundFaces[]} */
   let pictures = []
   const word = addWord(node, panel, stage, () => pictures)
+  stage.addTool(models)
 
   onOutput(node, (output) => {
     if (!output.found_faces) return

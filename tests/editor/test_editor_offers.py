@@ -295,6 +295,50 @@ def test_faces_are_found_inside_the_blueprint_and_stay_with_their_tab(editor, vu
     assert editor.problems == []
 
 
+@RENDERERS
+def test_every_model_file_of_the_graph_is_listed_and_compared(editor, shots, vue):
+    page = editor.page
+    editor.open_template("group-photo")
+    page.evaluate(
+        """() => {
+          const loader = app.graph.nodes.find((node) => node.type === "CheckpointLoaderSimple")
+          loader.widgets[0].value = "not there.safetensors"
+        }"""
+    )
+    editor.show_node("FaceEmbed")
+    editor.panel("face_choice").get_by_role("button", name="model files").click()
+    rows = page.locator(".rp-models tr:has(td)")
+    rows.first.wait_for()
+    states = {row.locator("td").nth(0).inner_text(): row.locator("td").nth(1).inner_text() for row in rows.all()}
+    assert states == {
+        "not there.safetensors": "missing",
+        "ip-adapter-faceid_sdxl.bin": "there",
+        "buffalo_l": "there",
+        "antelopev2": "there",
+    }
+    page.locator(".rp-models").get_by_role("button", name="compare hashes").click()
+    # The miniature's files have the names of SDXL's here.
+    page.get_by_text("2 compared with a published hash, 2 of them another file").wait_for()
+    page.screenshot(path=shots / f"models-{vue}.png")
+    page.locator(".rp-models").get_by_role("button", name="close").click()
+    assert page.locator(".rp-models").count() == 0
+
+    page.evaluate(
+        """() => {
+          const node = app.graph.nodes.find((node) => node.type === "ReverseIdentityAdapterLoader")
+          node.widgets.find((widget) => widget.name === "model files").callback()
+        }"""
+    )
+    rows.nth(3).wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".rp-models").wait_for(state="detached")
+    saved = page.evaluate(
+        "app.graph.serialize().nodes.find((n) => n.type === 'ReverseIdentityAdapterLoader').widgets_values"
+    )
+    assert saved == ["ip-adapter-faceid_sdxl.bin", 1]
+    assert editor.problems == []
+
+
 def place_blueprint(editor: Editor) -> None:
     """Find it in the search as a user does, and put it down."""
     editor.page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
