@@ -101,7 +101,7 @@ async function asked(path) {
 
 /** @param {Needed[]} rows */
 function table(rows) {
-  const heads = ["file", "state", "belongs into", "download", "size", "licence", "SHA-256"].map((text) => make("th", "", {}, text))
+  const heads = ["file", "state", "belongs in", "download", "size", "licence", "SHA-256"].map((text) => make("th", "", {}, text))
   return make("table", "", {}, make("tr", "", {}, ...heads), ...rows.map(row))
 }
 
