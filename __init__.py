@@ -13,6 +13,7 @@ from .host.model_folders import register_model_folders
 from .host.node_ids import report_taken_ids
 from .host.queued_graph import watch_the_queue
 from .host.routes import add_routes
+from .host.sample import provide_sample
 from .nodes.attribute_prompt import AttributePrompt
 from .nodes.ddim_inversion import ReverseIdentityDDIMInversion
 from .nodes.dpm_solver_inversion import DPMSolverInversion
@@ -69,9 +70,10 @@ class ReversePersonalization(ComfyExtension):
     """The pack's nodes."""
 
     async def on_load(self) -> None:
-        """Register what the host calls: folders, routes, checks of what is queued, the closing of face models."""
+        """Register folders, routes, checks of the queue and the closing of face models; put the sample in place."""
         register_model_folders()
         add_routes()
+        provide_sample()
         watch_the_queue()
         close_when_the_host_frees()
         report_taken_ids([node.define_schema().node_id for node in NODES])

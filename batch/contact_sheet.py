@@ -5,7 +5,6 @@ Pictures are data URIs, so that the page can be moved; many results are split in
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import json
@@ -16,6 +15,8 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from reverse_personalization.assurance.page import END, bullet_list, data_uri, decisions_of, head, made_with
+
 from . import outputs
 from .codes import STATUSES
 from .manifest import Entry
@@ -25,17 +26,6 @@ LONGEST_SIDE = 320
 """Pixels of a thumbnail."""
 
 RESULTS_A_PAGE = 2000
-QUALITY = 80
-
-_STYLE = """
-body{font:14px/1.4 system-ui,sans-serif;margin:2em;background:#fafafa;color:#222}
-main{display:grid;grid-template-columns:repeat(auto-fill,minmax(330px,1fr));gap:1em}
-figure{margin:0;padding:.6em;background:#fff;border:1px solid #ddd;border-radius:6px}
-img{max-width:100%;display:block;margin-bottom:.4em}
-table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}
-.anonymised{color:#176b2c}.covered{color:#7a5a00}.blocked,.failed{color:#a01818}
-ul{margin:.2em 0;padding-left:1.2em}pre{white-space:pre-wrap}
-"""
 
 
 @dataclass(frozen=True)
@@ -76,10 +66,7 @@ class Sheet:
         return paths
 
     def _page(self, shown: Sequence[list[Entry]], entries: Sequence[Entry], page: int, pages: int) -> Iterator[str]:
-        yield (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Anonymised photographs</title>'
-            f"<style>{_STYLE}</style></head><body><h1>Anonymised photographs</h1>"
-        )
+        yield head("Anonymised photographs")
         if pages > 1:
             links = (f'<a href="{page_name(n)}">{n}</a>' if n != page else f"<b>{n}</b>" for n in range(1, pages + 1))
             yield f"<nav>Page {' '.join(links)}</nav>"
@@ -91,7 +78,7 @@ class Sheet:
         yield "<main>"
         for same, report in zip(shown, reports, strict=True):
             yield self._figure(same, report)
-        yield "</main></body></html>\n"
+        yield f"</main>{END}"
 
     def _figure(self, same: list[Entry], report: Mapping[str, Any]) -> str:
         entry = same[0]
@@ -108,9 +95,8 @@ class Sheet:
             parts.append(f"<br>{html.escape(entry.outcome.code)}: {html.escape(entry.outcome.sentence)}")
         if self.names:
             parts += [f"<br>{html.escape(one.name)}" for one in same]
-        parts.append(_list(map(_face, range(1, 1 + len(report.get("faces", ()))), report.get("faces", ()))))
-        parts.append(_list(f"a person decided: {html.escape(str(one['decision']))}" for one in _decisions(report)))
-        parts.append("</figure>")
+        parts.append(bullet_list(map(_face, range(1, 1 + len(report.get("faces", ()))), report.get("faces", ()))))
+        parts += [decisions_of(report), "</figure>"]
         return "".join(parts)
 
     def _report(self, entry: Entry) -> Mapping[str, Any]:
@@ -145,11 +131,7 @@ def thumbnail(content: bytes) -> str:
     """
     with Image.open(io.BytesIO(content)) as opened:
         opened.draft("RGB", (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
-        small = ImageOps.exif_transpose(opened).convert("RGB")
-    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    written = io.BytesIO()
-    small.save(written, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"
+        return data_uri(ImageOps.exif_transpose(opened), LONGEST_SIDE)
 
 
 def _by_result(entries: Iterable[Entry]) -> list[list[Entry]]:
@@ -184,9 +166,7 @@ def _made_with(reports: Sequence[Mapping[str, Any]]) -> str:
     """Settings and models, each variant once."""
     variants: dict[str, int] = {}
     for report in reports:
-        said = {key: report[key] for key in ("settings", "models", "check", "software", "created_by") if key in report}
-        if said:
-            text = json.dumps(said, indent=1, ensure_ascii=False)
+        if text := made_with(report):
             variants[text] = variants.get(text, 0) + 1
     return "".join(
         f"<details><summary>Settings and models of {count} pictures</summary><pre>{html.escape(text)}</pre></details>"
@@ -201,12 +181,3 @@ def _face(number: int, face: Mapping[str, Any]) -> str:
     if face.get("cover"):
         words.append(f"cover {face['cover']}")
     return html.escape(", ".join(words))
-
-
-def _decisions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [one for one in report.get("decisions", ()) if isinstance(one, dict) and "decision" in one]
-
-
-def _list(items: Iterable[str]) -> str:
-    lines = "".join(f"<li>{item}</li>" for item in items)
-    return f"<ul>{lines}</ul>" if lines else ""

@@ -24,6 +24,7 @@ from .comfyui import comfyui_folder
 from .workflow import Workflow
 
 PREVIEW_IMAGE = 1
+TEXT = 3
 PREVIEW_IMAGE_WITH_METADATA = 4
 
 
@@ -60,7 +61,13 @@ class WorkflowInterrupted(RuntimeError):  # noqa: N818
 
 
 class Event(NamedTuple):
-    """A websocket message: the host's own type and data, or the type "preview" with an encoded picture."""
+    """A websocket message.
+
+    Attributes:
+        type: the host's own, or "preview", or "progress_text".
+        data: the host's own; of a text "node" and "text".
+        image: of a preview, encoded.
+    """
 
     type: str
     data: dict[str, Any]
@@ -349,7 +356,7 @@ def raise_for_status(entry: dict[str, Any]) -> None:
 
 
 def parse_event(message: str | bytes) -> Event | None:
-    """A websocket message as an event; None for binary messages other than pictures."""
+    """A websocket message as an event; None for binary messages other than pictures and texts."""
     if isinstance(message, str):
         parsed = json.loads(message)
         return Event(parsed["type"], parsed["data"])
@@ -359,4 +366,7 @@ def parse_event(message: str | bytes) -> Event | None:
         return Event("preview", {}, message[8:])
     if kind == PREVIEW_IMAGE_WITH_METADATA:
         return Event("preview", json.loads(message[8 : 8 + length]), message[8 + length :])
+    if kind == TEXT:
+        words = {"node": message[8 : 8 + length].decode(), "text": message[8 + length :].decode()}
+        return Event("progress_text", words)
     return None

@@ -58,6 +58,9 @@ def renamed(inputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 LOADER = "ReverseIdentityLoadPhotograph"
 """The class of the nodes that load a photograph in the shipped workflows."""
 
+SAMPLE = "sample four people.jpg [temp]"
+"""The photograph that comes with the pack, as `LOADER` names it (`host/sample.py`)."""
+
 
 def fill_in(workflow: Workflow, image: str, names: Mapping[str, str]) -> Workflow:
     """The workflow with every `LOADER` set to `image`, and every value that is a key of `names` replaced."""

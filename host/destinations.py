@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,14 +23,14 @@ DESTINATIONS = (OUTPUT_FOLDER, MEMORY)
 class Destination(Protocol):
     """Takes the pictures of a batch, one after the other."""
 
-    def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
-        """Keep a picture and its report: both or neither.
+    def put(self, index: int, file_format: FileFormat, picture: bytes, reports: Mapping[str, bytes]) -> dict[str, Any]:
+        """Keep a picture and its reports: all or nothing.
 
         Args:
             index: of the picture in the batch, from 0.
             file_format: of the file.
             picture: the file's bytes.
-            report: the JSON file's bytes, or None for no report.
+            reports: the bytes of each by its file's suffix.
 
         Returns:
             How a program finds the file; for one in the output folder, what the host calls a saved result.
@@ -68,11 +69,11 @@ class OutputFolder:
             ) from error
         self._folder = Path(folder)
 
-    def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
+    def put(self, index: int, file_format: FileFormat, picture: bytes, reports: Mapping[str, bytes]) -> dict[str, Any]:
         """Save a file; see `Destination`."""
         stem = self._stem.replace("%batch_num%", str(index))
         try:
-            number = save_numbered(self._folder, stem, self._number, file_format.suffix, picture, report)
+            number = save_numbered(self._folder, stem, self._number, file_format.suffix, picture, reports)
         except OSError as error:
             raise NotSavedError(
                 f"image {index + 1} of {self._batch} was not saved ({error.strerror}): no part of it is left, and "
@@ -86,8 +87,8 @@ class OutputFolder:
 class Memory:
     """The server's memory, from which a program fetches each file by its token."""
 
-    def put(self, index: int, file_format: FileFormat, picture: bytes, report: bytes | None) -> dict[str, Any]:
-        """Keep a file; see `Destination`. The report goes with the answer alone."""
+    def put(self, index: int, file_format: FileFormat, picture: bytes, reports: Mapping[str, bytes]) -> dict[str, Any]:
+        """Keep a file; see `Destination`. The report for programs goes with the answer alone."""
         try:
             token = RESULTS.put(picture, file_format.media_type)
         except NoRoomError as error:

@@ -1,4 +1,4 @@
-"""Where photographs come from, the host's input folder or the server's memory, and digests that tell of changes."""
+"""Where photographs come from: the input folder, the server's memory or the pack; and digests of their content."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import folder_paths
 
 from ..reverse_personalization.errors import NotKeptError
 from .kept_files import PHOTOGRAPHS
+from .sample import SAMPLE, SAMPLE_FILE, provide_sample
 
 # The host writes what it compares into the graph, and the graph into pictures: without the key, which ends with the
 # process, nobody can tell from a digest which photograph it was.
@@ -24,10 +25,10 @@ PHOTOGRAPH_ABSENT = (
 
 
 def picture_names() -> list[str]:
-    """Names of the pictures directly in the input folder, as the host's own loader offers them."""
+    """Names of the pictures directly in the input folder, as the host's own loader offers them, and the sample's."""
     folder = folder_paths.get_input_directory()
     names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
-    return sorted(folder_paths.filter_files_content_types(names, ["image"]))
+    return [*sorted(folder_paths.filter_files_content_types(names, ["image"])), SAMPLE]
 
 
 def folder_names() -> list[str]:
@@ -52,8 +53,12 @@ def photograph_there(name: str) -> bool:
     """Whether there is such a photograph.
 
     Args:
-        name: of a picture as `chosen_path` takes it, or of a photograph in the server's memory.
+        name: of a picture as `chosen_path` takes it, or of a photograph in the server's memory, or the sample's.
     """
+    if name == SAMPLE:
+        # Somebody may have emptied the folder that it is shown from.
+        provide_sample()
+        return SAMPLE_FILE.is_file()
     return PHOTOGRAPHS.holds(name) or chosen_path(name) is not None
 
 
@@ -67,7 +72,7 @@ def photograph_bytes(name: str) -> bytes:
         NotKeptError: it is in neither place.
         OSError: the file cannot be read.
     """
-    path = chosen_path(name)
+    path = SAMPLE_FILE if name == SAMPLE else chosen_path(name)
     if name.startswith(PHOTOGRAPHS.prefix) and path is None:
         return PHOTOGRAPHS.get(name).content
     if path is None:

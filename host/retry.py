@@ -25,6 +25,7 @@ from ..reverse_personalization.method.guidance import IdentityGuidance
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .edit import Editor, replay_rows
 from .insight import to_picture
+from .progress import say_progress
 from .purifying import Purifier, purified_photograph
 from .rows import select_rows
 from .sampling import Callback
@@ -277,6 +278,19 @@ def editing(editor: Editor) -> Regenerate:
     return regenerate
 
 
+def attempt_words(rows: Sequence[int], count: int, scales: Sequence[float], scale: float) -> str:
+    """Which faces are generated, and at which of the scales: "face 1, 3 of 4, scale -14 (2 of 4)".
+
+    Args:
+        rows: their numbers from 0.
+        count: of all faces.
+        scales: all of them.
+        scale: that of this attempt.
+    """
+    numbers = ", ".join(str(row + 1) for row in rows)
+    return f"face {numbers} of {count}, scale {scale:g} ({scales.index(scale) + 1} of {len(scales)})"
+
+
 def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[Tensor, str, Retries]:
     """Generate faces at the first scale, and those still recognisable again at the next ones.
 
@@ -298,6 +312,7 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
 
     def similarity(row: int, crop: Tensor) -> float | None:
         comfy.model_management.throw_exception_if_processing_interrupted()
+        say_progress(f"checking face {row + 1} of {len(everyone)}")
         before, after, face = task.seen(row, crop)
         if row not in originals:
             originals[row] = judge.original(to_picture(before), face)
@@ -317,6 +332,7 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
         seen: dict[int, float | None] = {}
         for finished in task.finished(crops):
             comfy.model_management.throw_exception_if_processing_interrupted()
+            say_progress("checking all faces in their photograph")
             before, after = to_picture(finished.photograph), to_picture(finished.result)
             there = {
                 row: replace(originals[row], picture=before, face=face)
@@ -334,11 +350,16 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
         return [seen[row] for row in rows]
 
     def generate(rows: Sequence[int], scale: float) -> Tensor:
-        return task.generate(rows, scale, lambda step, denoised, y, steps: progress.update(1))
+        def stepped(step: int, denoised: Tensor, y: Tensor, steps: int) -> None:
+            progress.update(1)
+            say_progress(f"{attempt_words(rows, len(everyone), scales, scale)}, step {step + 1} of {steps}")
+
+        return task.generate(rows, scale, stepped)
 
     confirming = None if task.placements is None else confirm
     outcomes = retry_faces(len(everyone), scales, generate, similarity, judge.threshold, margin, confirming, hopeless)
     progress.update_absolute(progress.total)
+    say_progress(f"{sum(one.anonymised for one in outcomes)} of {len(everyone)} faces anonymised")
     report = "\n".join(
         [
             f"checked by {judge.name} on {judge.recogniser.provider}, threshold {judge.threshold:.2f}",

@@ -11,6 +11,7 @@ from server import PromptServer
 
 from ..reverse_personalization.method.attributes import sentence_preview
 from . import file_routes as files
+from .needed_models import MODELS_ROUTE, tell_models
 from .readiness_route import READINESS_ROUTE, tell_readiness
 
 SENTENCE_ROUTE = "/reverse_personalization/sentence"
@@ -32,6 +33,7 @@ def add_routes() -> None:
         server.routes.get(files.RESULT_ROUTE)(files.send_result)
         server.routes.delete(files.RESULT_ROUTE)(files.forget_result)
         server.routes.get(READINESS_ROUTE)(tell_readiness)
+        server.routes.get(MODELS_ROUTE)(tell_models)
 
 
 async def answer_sentence(request: web.Request) -> web.Response:

@@ -165,11 +165,28 @@ function outline(face, index) {
 function badge(face, index, threshold) {
   const { status, under_cover, similarity, reason } = face
   const said = under_cover ? `${status}, under a cover` : status
-  const measured = similarity === null ? "" : ` ${similarity.toFixed(2)}`
+  const measured = similarity === null ? "" : ` ${similarity.toFixed(2)} of ${threshold.toFixed(2)}`
   const known = similarity === null ? "" : `similarity ${similarity.toFixed(2)}, recognisable at or above ${threshold.toFixed(2)}`
   const title = [`Face ${index + 1}: ${said}`, reason, known].filter(Boolean).join("; ")
   const sign = make("span", "rp-sign", { "aria-hidden": "true" }, SIGNS[status])
-  return make("li", `rp-badge ${statusClass(face)}`, { title }, `${index + 1} `, sign, ` ${said}${measured}`)
+  const meter = similarity === null ? [] : [similarityBar(similarity, threshold)]
+  return make("li", `rp-badge ${statusClass(face)}`, { title }, `${index + 1} `, sign, ` ${said}${measured}`, ...meter)
+}
+
+/**
+ * How far a face is from being recognised: a bar from 0 to 1, with a mark at the threshold. The words beside it say the
+ * same to whoever does not see it.
+ *
+ * @param {number} similarity
+ * @param {number} threshold
+ */
+function similarityBar(similarity, threshold) {
+  const percent = (/** @type {number} */ value) => `${100 * Math.min(1, Math.max(0, value))}%`
+  const bar = make("span", "rp-bar-filled")
+  const mark = make("span", "rp-bar-mark")
+  bar.style.width = percent(similarity)
+  mark.style.left = percent(threshold)
+  return make("span", "rp-similarity", { "aria-hidden": "true" }, bar, mark)
 }
 
 /** @param {Badge} face */

@@ -1,8 +1,10 @@
 // @ts-check
 /** Embed Faces: its faces, numbered, to be included, left out or struck out by a click, and more to be drawn. */
 
+import { runAlone } from "./alone.js"
 import { chosenFaces, toggledChoice } from "./choice.js"
 import { isSameBox } from "./decisions.js"
+import { MODELS, MODELS_TITLE, showModels } from "./models.js"
 import { onOutput } from "./outputs.js"
 import { addPanel, isLinked, isOutdated, make, onValues, setValue, widgetOf } from "./panel.js"
 import { addStage, image, place } from "./stage.js"
@@ -10,17 +12,26 @@ import { addWord } from "./word.js"
 
 const HEIGHT = 240
 
+const FIND = "find faces"
+const FIND_TITLE = "Search for faces now, and run nothing else: no checkpoint is loaded and no face is changed"
+
 /** @typedef {import("./choice.js").FoundFaces} FoundFaces */
 
 /** @param {any} node */
 export function addFaceChoice(node) {
   const panel = addPanel(node, "face_choice", HEIGHT)
-  const stage = addStage(panel, "Run once to see the faces; then click a face to include it or leave it out.", draw)
+  const stage = addStage(panel, `Press "${FIND}" to see them; then click a face to include it or leave it out.`, draw)
   const select = widgetOf(node, "select")
+  const finder = make("button", "rp-find", { type: "button", title: FIND_TITLE }, FIND)
+  finder.addEventListener("click", find, { signal: panel.signal })
+  const models = make("button", "rp-find", { type: "button", title: MODELS_TITLE }, MODELS)
+  models.addEventListener("click", showModels, { signal: panel.signal })
+  stage.addTool(finder)
 
   /** @type {FoundFaces[]} */
   let pictures = []
   const word = addWord(node, panel, stage, () => pictures)
+  stage.addTool(models)
 
   onOutput(node, (output) => {
     if (!output.found_faces) return
@@ -33,6 +44,14 @@ export function addFaceChoice(node) {
     stage.redraw()
     tell()
   })
+
+  async function find() {
+    stage.say("searching for faces")
+    const problem = await runAlone(node, "report").catch(String)
+    if (problem) stage.say(problem)
+    else if (pictures.length) tell()
+    else stage.say("no picture came back: turn previews on")
+  }
 
   /** Why the faces cannot be clicked, or "". */
   function hindrance() {

@@ -1,11 +1,12 @@
 // @ts-check
-/** What the pack adds to the editor: a panel on those of its nodes that have something to show. */
+/** What the pack adds to the editor: a panel or a button on those of its nodes that have something to show. */
 
 import { app } from "../../scripts/app.js"
 
 import { addSavedComparison, addComparison } from "./comparison.js"
 import { addFaceChoice } from "./face_choice.js"
 import { addGuidance } from "./guidance.js"
+import { addModelsButton } from "./models.js"
 import { showOutput } from "./outputs.js"
 import { addSentence } from "./sentence.js"
 
@@ -13,6 +14,7 @@ import { addSentence } from "./sentence.js"
 const PANELS = {
   FaceEmbed: addFaceChoice,
   AttributePrompt: addSentence,
+  ReverseIdentityAdapterLoader: addModelsButton,
   ReverseIdentityCheck: addComparison,
   ReverseIdentitySaveImage: addSavedComparison,
   ReverseIdentityKSampler: addGuidance,

@@ -5,11 +5,12 @@ Standard library only: the demo reads this outside the environment.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from harness.workflow import SHIPPED_FILES, Workflow, renamed
+from harness.workflow import SHIPPED_FILES, TEMPLATES, Workflow, renamed
 
-from .layout import ADAPTER, CHECKPOINT, FACE_PACK, JUDGE_PACK
+from .layout import ADAPTER, CHECKPOINT, EXTENSION, FACE_PACK, JUDGE_PACK
 
 DEFAULT_SCALE = -2.0
 """Guidance scale; real SDXL needs about -10."""
@@ -61,6 +62,15 @@ SDXL_SCALE = -10.0
 GUIDED = ("ReverseIdentityKSampler", "ReverseIdentityGuider", "ReverseIdentityEdit")
 SCALED = DEFAULT_SCALE / SDXL_SCALE
 """Factor from SDXL's scales to the miniature's, for `cfg` of the classes in GUIDED."""
+
+
+SMALL_TEMPLATE_FOLDER = EXTENSION / "example_workflows"
+"""Where the editor finds the templates that are set to the miniature: only where it is installed."""
+
+
+def small_template_file(name: str, suffix: str = ".json") -> Path:
+    """The file of a shipped workflow for the editor that is set to the miniature, or with another suffix its card."""
+    return SMALL_TEMPLATE_FOLDER / f"{TEMPLATES[name]} (miniature){suffix}"
 
 
 def on_miniature(workflow: Workflow) -> Workflow:

@@ -293,3 +293,17 @@ def _unreadable(read: Callable[[str, str], object], texts: Mapping[str, str | No
         except ValueError as error:
             return str(error)
     return ""
+
+
+def check_originals(verdict: Verdict, original: Tensor) -> None:
+    """Refuse pictures that are not the originals that a verdict is about.
+
+    Raises:
+        ValueError: they are others.
+    """
+    check_images(original, "original")
+    if tuple(map(pixels_digest, original)) != verdict.originals:
+        raise ValueError(
+            "original is connected, but these are not the pictures that Identity Check compared with; connect the same "
+            "original as there, or nothing"
+        )

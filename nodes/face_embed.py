@@ -125,7 +125,7 @@ class FaceEmbed(io.ComfyNode):
                         'Which faces of each image: "largest", "all", "none", or numbers such as "1,3". Faces are '
                         "numbered from left to right, and from top to bottom where one is above another. A semicolon "
                         'separates the images of a batch: "all; 1,3". Faces that are not chosen stay as they are. '
-                        "After a run, you can click the faces in the picture instead."
+                        "In the picture, press find faces and click the faces instead."
                     ),
                 ),
                 io.Combo.Input(

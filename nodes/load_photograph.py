@@ -1,4 +1,4 @@
-"""Load Photograph: a picture from the input folder as people see it."""
+"""Load Photograph: a picture from the input folder, or the sample, as people see it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class ReverseIdentityLoadPhotograph(io.ComfyNode):
                     image_folder=io.FolderType.input,
                     tooltip=(
                         "JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF or JPEG 2000; HEIC if the package pillow-heif is "
-                        "installed. Of several pictures in a file the first is loaded."
+                        "installed. Of several pictures in a file the first is loaded. The sample comes with the pack: "
+                        "rendered people, to try a workflow with."
                     ),
                 )
             ],
@@ -72,7 +73,7 @@ class ReverseIdentityLoadPhotograph(io.ComfyNode):
 
         Args:
             image: as the host names pictures: relative to its input folder, or with "[output]" or "[temp]" behind; or
-                the name of a photograph that was sent to the server's memory.
+                the name of a photograph that was sent to the server's memory, or of the sample.
 
         Returns:
             IMAGE float32 [1, H, W, 3] in [0, 1], MASK float32 [1, H, W] in [0, 1], all 0 without transparency, and the

@@ -21,14 +21,15 @@ from ..host.previews import COMPARISON, comparisons
 from ..host.queued_graph import queued_prompt
 from ..host.secret import SECRET_VARIABLE, read_secret
 from ..reverse_personalization.assurance.covering import NO_CHECKER
-from ..reverse_personalization.assurance.image_files import FILE_FORMATS, encode
+from ..reverse_personalization.assurance.html_report import html_report as page_about
+from ..reverse_personalization.assurance.image_files import FILE_FORMATS, PAGE_SUFFIX, REPORT_SUFFIX, encode
 from ..reverse_personalization.assurance.operating_point import judge_similarity
 from ..reverse_personalization.assurance.project import project_value
 from ..reverse_personalization.assurance.report import build_report, name_faces, software_versions
 from ..reverse_personalization.assurance.result import build_result
 from ..reverse_personalization.assurance.verdict import FaceVerdict, Verdict, eight_bits, is_empty
 from ..reverse_personalization.errors import NoFaceError, UnsafeFaceError
-from .checks import check_choice, check_images, check_verdict
+from .checks import check_choice, check_images, check_originals, check_verdict
 from .sockets import CATEGORY, SEARCH_ALIASES, IdentityVerdictSocket
 
 BLOCK, SAVE, LEAVE_OUT = "block", "save", "leave out"
@@ -159,6 +160,24 @@ class ReverseIdentitySaveImage(io.ComfyNode):
                         "which forgets them when they are deleted, after six hours, or when it ends. See docs/api.md."
                     ),
                 ),
+                io.Boolean.Input(
+                    "html_report",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip=(
+                        "Also save a page for people beside each picture: every face of the result with its status, "
+                        "similarity, attempts and settings. It shows nobody as they were, unless original is connected."
+                    ),
+                ),
+                io.Image.Input(
+                    "original",
+                    optional=True,
+                    tooltip=(
+                        "Only to show every face before as well in the HTML report, which then identifies these people "
+                        "and says so. Leave it unconnected to show results only."
+                    ),
+                ),
             ],
             outputs=[],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
@@ -171,13 +190,16 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         prove_original: bool | None = False,
         report: bool | None = True,
         filename_prefix: str | None = None,
+        html_report: bool | None = False,
+        destination: str | None = OUTPUT_FOLDER,
     ) -> bool | str:
-        """Refuse a digest that cannot be made and a name that tells of the original, as soon as the graph is queued.
+        """Refuse a digest or a page that cannot be made and a name that tells of the original, as soon as it is queued.
 
         None stands for a linked input.
         """
         try:
             _check_proof(bool(prove_original), report is not False)
+            _check_page(bool(html_report), destination or OUTPUT_FOLDER)
         except ValueError as error:
             return str(error)
         return telling_prefix(filename_prefix or "", scrubber_of(queued_prompt())) or True
@@ -196,6 +218,8 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         report: bool = True,
         prove_original: bool = False,
         destination: str = OUTPUT_FOLDER,
+        html_report: bool = False,
+        original: Tensor | None = None,
     ) -> io.NodeOutput:
         """Check everything, then save.
 
@@ -211,6 +235,9 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             report: write the report.
             prove_original: put the original's digest into the report, keyed with the user's secret.
             destination: one of `DESTINATIONS`.
+            html_report: write the page.
+            original: what the verdict calls the originals, [B, H, W, C], to show them in the page; without a page it is
+                not looked at.
 
         Raises:
             ValueError: an input does not fit, a picture is not the checked one, or a face in it must not be saved;
@@ -225,7 +252,10 @@ class ReverseIdentitySaveImage(io.ComfyNode):
         check_choice("unhandled", unhandled, ON_UNHANDLED)
         check_choice("destination", destination, DESTINATIONS)
         secret = _check_proof(prove_original, report)
+        _check_page(html_report, destination)
         check_verdict(verdict, images)
+        if html_report and original is not None:
+            check_originals(verdict, original)
         _check_faces(verdict, no_face, unhandled)
         _check_format(images, format)
         prompt = getattr(cls.hidden, "prompt", None) or {}
@@ -238,7 +268,7 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             workflow = (getattr(cls.hidden, "extra_pnginfo", None) or {}).get("workflow")
             if workflow is not None:
                 texts["workflow"] = json.dumps(scrubber.workflow(workflow))
-        made_with = {**_made_with(prompt), "secret": secret} if report else None
+        made_with = {**_made_with(prompt), "secret": secret} if report or html_report else None
         place: Destination = Memory() if destination == MEMORY else OutputFolder(filename_prefix, images)
         results: list[dict[str, Any]] = []
         after: list[Any] = [None] * len(images)
@@ -249,13 +279,19 @@ class ReverseIdentitySaveImage(io.ComfyNode):
             if no_face == LEAVE_OUT and is_empty(verdict.images[index]):
                 results.append(build_result(None, verdict.images[index], None))
                 continue
-            picture = encode(eight_bits(image), format, quality, texts)
+            levels = eight_bits(image)
+            picture = encode(levels, format, quality, texts)
             file = described(FILE_FORMATS[format], picture)
-            said = None
+            said, reports = None, {}
             if made_with is not None:
                 said = build_report(verdict, index, file_format=format, file_sha256=file["sha256"], **made_with)
-            where = place.put(index, FILE_FORMATS[format], picture, None if said is None else _json(said))
-            results.append(build_result({**file, **where}, verdict.images[index], said))
+                if html_report:
+                    before = None if original is None else eight_bits(original[index])
+                    reports[PAGE_SUFFIX] = page_about(said, verdict.images[index], levels, before)
+                if report:
+                    reports[REPORT_SUFFIX] = _json(said)
+            where = place.put(index, FILE_FORMATS[format], picture, reports)
+            results.append(build_result({**file, **where}, verdict.images[index], said if report else None))
             after[index] = where if destination == OUTPUT_FOLDER else None
         # Of a list of pictures, the host joins what each run shows, and every run must show the same.
         shown = {
@@ -288,6 +324,19 @@ def _check_proof(prove_original: bool, report: bool) -> bytes | None:
             "prove_original off"
         )
     return read_secret()
+
+
+def _check_page(html_report: bool, destination: str) -> None:
+    """Refuse a page where no file is written.
+
+    Raises:
+        ValueError: there would be none.
+    """
+    if html_report and destination != OUTPUT_FOLDER:
+        raise ValueError(
+            f'html_report is on, but destination is "{destination}", where no file is written; turn html_report off, '
+            f'or set destination to "{OUTPUT_FOLDER}"'
+        )
 
 
 def _check_faces(verdict: Verdict, no_face: str, unhandled: str) -> None:

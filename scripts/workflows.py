@@ -19,12 +19,14 @@ from harness.environment import ROOT, SetupError
 from harness.server import ServerError
 from harness.whole_text import write_whole
 from harness.workflow import API_FOLDER, TEMPLATE_FOLDER, template_file
+from miniature.workflow import SMALL_TEMPLATE_FOLDER, small_template_file
 
 from .schemas import read_schemas
 from .workflow_generator.blueprint import blueprint_form
 from .workflow_generator.forms import Schemas, api_form, ui_form
 from .workflow_generator.graphs import BLUEPRINTS, WORKFLOWS
-from .workflow_generator.start import start_form
+from .workflow_generator.small import small_workflow
+from .workflow_generator.start import small_start_form, start_form
 
 BLUEPRINT_FOLDER = ROOT / "subgraphs"
 
@@ -35,6 +37,9 @@ def files(schemas: Schemas) -> Iterator[tuple[Path, str]]:
         yield API_FOLDER / f"{name}.json", _text(api_form(workflow, schemas))
         yield template_file(name), _text(ui_form(name, workflow, schemas))
     yield template_file("start"), _text(start_form(schemas))
+    yield small_template_file("start"), _text(small_start_form(schemas))
+    group = small_workflow(WORKFLOWS["group-photo"], "A group photo on the miniature")
+    yield small_template_file("group-photo"), _text(ui_form("miniature/group-photo", group, schemas))
     for blueprint in BLUEPRINTS:
         yield BLUEPRINT_FOLDER / f"{blueprint.name}.json", _text(blueprint_form(blueprint, schemas))
 
@@ -48,7 +53,8 @@ def write(schemas: Schemas) -> None:
 def stale(schemas: Schemas) -> list[Path]:
     """Files whose text differs from what `write` would write, files that are missing and files that are left over."""
     wanted = dict(files(schemas))
-    there = {path for folder in (TEMPLATE_FOLDER, API_FOLDER, BLUEPRINT_FOLDER) for path in folder.glob("*.json")}
+    folders = (TEMPLATE_FOLDER, API_FOLDER, BLUEPRINT_FOLDER, SMALL_TEMPLATE_FOLDER)
+    there = {path for folder in folders for path in folder.glob("*.json")}
     changed = {path for path in there & wanted.keys() if path.read_text(encoding="utf-8") != wanted[path]}
     return sorted(changed | (there ^ wanted.keys()))
 

@@ -22,13 +22,16 @@ from playwright.sync_api import (
 from harness.browser import browser
 from harness.comfyui import comfyui_folder
 from harness.server import ComfyServer
-from harness.workflow import SHIPPED_FILES, TEMPLATES
+from harness.workflow import LOADER, SAMPLE, SHIPPED_FILES, TEMPLATES
 from miniature.layout import WEIGHTS
 from miniature.workflow import GUIDED, MINIATURE, MINIATURE_INPUTS, SCALED
 from tests.workspace import make_workspace
 
 PACK_FOLDER = "some-folder-1.0"
 """Folder name without spaces, because the host's web server finds no scripts in folders with a space."""
+
+PHOTOGRAPH = "photograph.png"
+"""The picture among those of `running_editor` that takes the sample's place: smaller, so that runs are short."""
 
 PATIENCE = 100_000
 """Milliseconds to wait for an event before it counts as missing."""
@@ -69,12 +72,14 @@ class Editor:
     Attributes:
         page: the tab.
         pack_folder: folder name under which the editor offers the pack's templates.
+        photograph: name of the picture in the input folder that `open_template` puts in the sample's place, or "".
         problems: errors on the console since `problems` was last cleared.
     """
 
-    def __init__(self, page: Page, url: str, pack_folder: str) -> None:
+    def __init__(self, page: Page, url: str, pack_folder: str, photograph: str = "") -> None:
         self.page = page
         self.pack_folder = pack_folder
+        self.photograph = photograph
         self.problems: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.goto(url)
@@ -115,6 +120,19 @@ class Editor:
         self.page.get_by_test_id(f"template-workflow-{TEMPLATES[name]}").click()
         templates.wait_for(state="hidden")
         self.settle()
+        if self.photograph:
+            self.page.evaluate(
+                """([kind, sample, photograph]) => {
+                  for (const node of app.rootGraph.nodes.filter((node) => node.type === kind)) {
+                    const widget = node.widgets.find((widget) => widget.name === "image")
+                    if (widget.value !== sample) continue
+                    widget.value = photograph
+                    widget.callback?.(photograph, app.canvas, node)
+                  }
+                }""",
+                [LOADER, SAMPLE, self.photograph],
+            )
+            self.settle()
         self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
         self.settle()
 
@@ -247,5 +265,6 @@ def running_editor(
         # Root has no sandbox in a container; without a graphics card, drawing is faster without one's emulation.
         arguments = ["--no-sandbox", "--disable-gpu"]
         chromium = driver.chromium.launch(executable_path=browser(), args=arguments, timeout=PATIENCE)
-        yield server, Editor(chromium.new_page(viewport=VIEW), server.url, pack_folder)
+        photograph = PHOTOGRAPH if PHOTOGRAPH in pictures else ""
+        yield server, Editor(chromium.new_page(viewport=VIEW), server.url, pack_folder, photograph)
         chromium.close()

@@ -15,10 +15,10 @@ from pathlib import Path
 from PIL import Image
 
 from harness.server import ComfyServer
-from harness.workflow import TEMPLATE_FOLDER, read_shipped, template_file
+from harness.workflow import SAMPLE, TEMPLATE_FOLDER, read_shipped, renamed, template_file
 from lab.hostile.cases import Painter
 from miniature.server import running_server
-from miniature.workflow import on_miniature
+from miniature.workflow import on_miniature, small_template_file
 from tests.people_pictures import in_rows, picture_of
 
 SIDE = 400
@@ -29,6 +29,8 @@ GAP = 4
 
 FACE = 124.0
 """Height of a face in a drawing, pixels: as large as the miniature draws faces."""
+
+PHOTOGRAPH = "photograph.png"
 
 Card = Callable[[ComfyServer, str], Image.Image]
 
@@ -44,7 +46,8 @@ def ran(server: ComfyServer, name: str, pictures: dict[str, Image.Image]) -> lis
     Args:
         server: with the miniature.
         name: of the workflow.
-        pictures: by the file names, or paths below the input folder, that the workflow names.
+        pictures: by the file names, or paths below the input folder, that the workflow names; PHOTOGRAPH takes the
+            place of the sample.
 
     Raises:
         WorkflowFailed: the run failed.
@@ -55,7 +58,10 @@ def ran(server: ComfyServer, name: str, pictures: dict[str, Image.Image]) -> lis
         path.parent.mkdir(exist_ok=True)
         picture.save(path)
     try:
-        shown = server.image_files(server.run(on_miniature(read_shipped(name)), timeout=1200))
+        workflow = on_miniature(read_shipped(name))
+        for node in workflow.values():
+            node["inputs"] = renamed(node["inputs"], {SAMPLE: PHOTOGRAPH})
+        shown = server.image_files(server.run(workflow, timeout=1200))
         if not shown:
             raise RuntimeError(f"{name} saved nothing")
         return [opened(path) for path in shown]
@@ -85,9 +91,9 @@ def one_face(seed: int) -> Card:
 
     def make(server: ComfyServer, name: str) -> Image.Image:
         before = drawn(seed, [(160.0, 150.0, FACE)], 320, 320)
-        pictures = {"photograph.png": before}
+        pictures = {PHOTOGRAPH: before}
         if name == "check-only":
-            pictures["finished.png"] = ran(server, "group-photo", {"photograph.png": before})[0]
+            pictures["finished.png"] = ran(server, "group-photo", {PHOTOGRAPH: before})[0]
         after = ran(server, name, pictures)[0]
         return beside([picture.crop((80, 0, 240, 320)) for picture in (before, after)], 2)
 
@@ -101,7 +107,7 @@ def group(seed: int) -> Card:
     def make(server: ComfyServer, _: str) -> Image.Image:
         places = [(75.0, 105.0, 96.0), (200.0, 90.0, 100.0), (325.0, 108.0, 98.0)]
         before = drawn(seed, places, 200, 400)
-        return beside([before, ran(server, "group-photo", {"photograph.png": before})[0]], 1)
+        return beside([before, ran(server, "group-photo", {PHOTOGRAPH: before})[0]], 1)
 
     return make
 
@@ -154,7 +160,12 @@ def main() -> None:
     names = parser.parse_args().names or CARDS
     with running_server(None, cpu=True) as server:
         for name in names:
-            CARDS[name](server, name).save(template_file(name, ".jpg"), quality=QUALITY, optimize=True)
+            card = CARDS[name](server, name)
+            files = [template_file(name, ".jpg")]
+            if small_template_file(name).is_file():
+                files.append(small_template_file(name, ".jpg"))
+            for file in files:
+                card.save(file, quality=QUALITY, optimize=True)
             print(name, flush=True)
 
 

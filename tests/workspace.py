@@ -36,6 +36,8 @@ NODE_CLASS_MAPPINGS = {"ProbeCountAdapters": CountAdapters}
 
 
 PACK_FOLDER = "Some Folder-1.0"
+EXTENSION_FOLDER = "size"
+"""Of the miniature's host extension."""
 
 
 def make_workspace(folder: Path, models: Path, pack_folder: str = PACK_FOLDER) -> Path:
@@ -44,7 +46,7 @@ def make_workspace(folder: Path, models: Path, pack_folder: str = PACK_FOLDER) -
         (folder / name).mkdir(parents=True)
     (folder / "models").symlink_to(models, target_is_directory=True)
     (folder / "custom_nodes" / pack_folder).symlink_to(ROOT, target_is_directory=True)
-    (folder / "custom_nodes" / "size").symlink_to(EXTENSION, target_is_directory=True)
+    (folder / "custom_nodes" / EXTENSION_FOLDER).symlink_to(EXTENSION, target_is_directory=True)
     (folder / "custom_nodes" / "probe.py").write_text(PROBE_NODES, encoding="utf-8")
     with Image.open(ROOT / "workflows" / "samples" / "portrait.png") as image:
         image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(folder / "input" / PORTRAIT)

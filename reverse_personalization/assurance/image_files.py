@@ -19,7 +19,8 @@ from PIL.PngImagePlugin import PngInfo
 LOSSLESS_QUALITY = 100
 """Quality at which WebP is lossless."""
 
-REPORT_SUFFIX = ".json"
+REPORT_SUFFIX, PAGE_SUFFIX = ".json", ".html"
+"""Of the reports for programs and for people."""
 
 PNG_COMPRESSION = 4
 """The host's own level: higher ones take several times as long to save a few percent."""
@@ -103,10 +104,12 @@ def encode(levels: NDArray[np.uint8], file_format: str, quality: int, texts: Map
     return file.getvalue()
 
 
-def save_numbered(folder: Path, stem: str, number: int, suffix: str, picture: bytes, report: bytes | None) -> int:
-    """Save a picture and its report under the first free number: both or neither.
+def save_numbered(
+    folder: Path, stem: str, number: int, suffix: str, picture: bytes, reports: Mapping[str, bytes]
+) -> int:
+    """Save a picture and its reports under the first free number: all or nothing.
 
-    The report is written first and removed again if the picture fails, so that a picture never lacks its report.
+    The reports are written first and removed again if the picture fails, so that a picture never lacks one.
 
     Args:
         folder: an existing folder.
@@ -114,7 +117,7 @@ def save_numbered(folder: Path, stem: str, number: int, suffix: str, picture: by
         number: the first one to try.
         suffix: of the picture.
         picture: the file's bytes.
-        report: the JSON file's bytes, or None for no report.
+        reports: the bytes of each by its file's suffix.
 
     Returns:
         The number used.
@@ -125,9 +128,9 @@ def save_numbered(folder: Path, stem: str, number: int, suffix: str, picture: by
     while True:
         path = folder / f"{numbered(stem, number)}{suffix}"
         with contextlib.suppress(FileExistsError), contextlib.ExitStack() as undo:
-            if report is not None:
-                write_new(path.with_suffix(REPORT_SUFFIX), report)
-                undo.callback(os.unlink, path.with_suffix(REPORT_SUFFIX))
+            for ending, report in reports.items():
+                write_new(path.with_suffix(ending), report)
+                undo.callback(os.unlink, path.with_suffix(ending))
             write_new(path, picture)
             undo.pop_all()
             return number

@@ -103,7 +103,7 @@ def _check_only() -> Workflow:
     original, result = Link("photograph", "image"), Link("finished", "image")
     return Workflow(
         nodes={
-            "photograph": parts.photograph(title="The original"),
+            "photograph": parts.photograph("photograph.png", "The original"),
             "finished": parts.photograph("finished.png", "The anonymised picture"),
             "embed": parts.everybody(original),
             **parts.checked(original, result),

@@ -1,4 +1,4 @@
-"""Writes the template to begin with: a photograph, the blueprint that does everything, and the node that saves."""
+"""Writes the templates to begin with: a photograph, the blueprint that does everything, and the node that saves."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from harness.workflow import TEMPLATES
 
-from . import parts
+from . import parts, small
 from .blueprint import blueprint_node
 from .forms import Schemas, WrittenGraph, written_note
 from .graphs import ANONYMIZE_FACES
 from .layout import Box, Layout
-from .model import Node
+from .model import Blueprint, Node
 
 GAP, BELOW = 60, 90
 """Pixels between the nodes, and between the blueprint and the note below it."""
@@ -21,9 +21,10 @@ NOTE_HEIGHT = 300
 
 _NOTE = parts.note_text(
     "Anonymize a photograph",
-    "1. **Photograph**: choose one, or drop one on the node.\n"
-    "2. **Anonymize faces**: choose your files, if they have other names than those shown.\n"
-    "3. Press **Run**. *Save Anonymized Image* shows before and after, and what became of every face.",
+    "1. **Anonymize faces**: choose your model files, if they have other names than those shown.\n"
+    "2. Press **Run**. *Save Anonymized Image* shows before and after, and what became of every face.\n"
+    "3. **Photograph**: the people of the sample are rendered. Choose a photograph of yours, or drop one on the node, "
+    "and press **Run** again.",
     "A second recogniser checks every face; what it still recognises is changed again at the next of **scales**, and "
     f"covered if nothing helps. To choose who is changed, open *{TEMPLATES['group-photo']}*.",
     parts.models_note(checked=True),
@@ -31,9 +32,26 @@ _NOTE = parts.note_text(
 )
 
 
+_SMALL_NOTE = parts.note_text(
+    "Anonymize a photograph on the miniature",
+    "Press **Run**. *Save Anonymized Image* shows before and after, and what became of every face.",
+    small.NOTE,
+    parts.ORIGINALS_NOTE,
+)
+
+
 def start_form(schemas: Schemas) -> dict[str, Any]:
     """The file for the editor."""
-    blueprint, inner = blueprint_node(ANONYMIZE_FACES, schemas)
+    return _form("start", ANONYMIZE_FACES, _NOTE, schemas)
+
+
+def small_start_form(schemas: Schemas) -> dict[str, Any]:
+    """The file for the editor, on the miniature."""
+    return _form("miniature/start", small.small_blueprint(ANONYMIZE_FACES), _SMALL_NOTE, schemas)
+
+
+def _form(name: str, whole: Blueprint, text: str, schemas: Schemas) -> dict[str, Any]:
+    blueprint, inner = blueprint_node(whole, schemas)
     nodes = {
         "photograph": parts.photograph(),
         "save": Node("ReverseIdentitySaveImage", room=parts.COMPARISON_ROOM),
@@ -58,9 +76,9 @@ def start_form(schemas: Schemas) -> dict[str, Any]:
         _linked(3, blueprint, "verdict", save, "verdict"),
     ]
     below = Box(above.x, above.bottom + BELOW, above.width, NOTE_HEIGHT)
-    note = written_note(_NOTE, below, blueprint["id"] + 3, 3)
+    note = written_note(text, below, blueprint["id"] + 3, 3)
     return {
-        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, "reverse-personalization/start")),
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"reverse-personalization/{name}")),
         "revision": 0,
         "last_node_id": note["id"],
         "last_link_id": len(links),

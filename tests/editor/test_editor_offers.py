@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ from PIL import Image
 
 from harness.environment import ROOT
 from harness.server import ComfyServer
-from harness.workflow import TEMPLATES
+from harness.workflow import TEMPLATE_FOLDER, TEMPLATES
+from miniature.workflow import small_template_file
 from tests.browser import BROKEN, OVERLAPS, VIEW, Editor, Look, running_editor
 from tests.shipped_workflows import QUICK, rendered
+from tests.workspace import EXTENSION_FOLDER
 
 pytestmark = pytest.mark.server
 
@@ -23,6 +26,9 @@ SIZE = (320, 256)
 PACK_FOLDER = "reverse-personalization"
 
 LAPTOP = {"width": 1280, "height": 720}
+
+MOST_CLICKS = 6
+"""From the empty canvas to the first picture of who has no models and does not want to choose any."""
 
 LEGIBLE = 0.7
 """Least scale at which a node's letters can be read."""
@@ -35,6 +41,16 @@ OUTSIDE = """() => app.graph.nodes.filter((node) => {
   return x0 < 0 || y0 < 0 || x1 > right - x || y1 > bottom - y
 }).map((node) => node.title)"""
 """Nodes that the window does not show whole."""
+
+SHOWN_PHOTOGRAPH = """() => {
+  const node = app.graph.nodes.find((node) => node.type === "ReverseIdentityLoadPhotograph")
+  const shown = node.imgs?.[0] ?? document.querySelector(`[data-node-id="${node.id}"] .image-preview img`)
+  return shown && [shown.naturalWidth, shown.naturalHeight]
+}"""
+"""Size of the picture on the loader, in pixels."""
+
+with Image.open(TEMPLATE_FOLDER / "samples" / "four-people.jpg") as sample:
+    SAMPLE_SIZE = list(sample.size)
 
 RENDERERS = pytest.mark.parametrize("vue", [False, True], ids=["canvas", "vue"])
 
@@ -143,8 +159,10 @@ def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, v
 
 
 @RENDERERS
-def test_the_first_template_is_readable_at_once_and_makes_a_picture_in_four_clicks(editor, running, shots, vue):
+def test_the_first_template_is_readable_at_once_and_changes_its_sample_in_four_clicks(editor, running, shots, vue):
     page = editor.page
+    inputs = running[0].base_directory / "input"
+    before = sorted(inputs.rglob("*"))
     page.set_viewport_size(LAPTOP)
     card = page.get_by_test_id(f"template-workflow-{TEMPLATES['start']}")
     page.locator(".templates-tab-button").click()
@@ -160,6 +178,7 @@ def test_the_first_template_is_readable_at_once_and_makes_a_picture_in_four_clic
     page.screenshot(path=shots / f"start-{vue}.png")
     outside = page.evaluate(OUTSIDE)
     assert outside == []
+    editor.wait_for_value(SHOWN_PHOTOGRAPH, None, SAMPLE_SIZE)
     assert page.evaluate("app.canvas.ds.scale") >= LEGIBLE
     renderer = f"four-{vue}"
     page.evaluate(
@@ -177,11 +196,147 @@ def test_the_first_template_is_readable_at_once_and_makes_a_picture_in_four_clic
     assert editor.run() == "execution_success"
     [written] = (running[0].base_directory / "output").glob(f"{renderer}*.png")
     with Image.open(written) as picture:
-        assert picture.size == SIZE
+        assert list(picture.size) == SAMPLE_SIZE
+    assert sorted(inputs.rglob("*")) == before
     assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
     page.screenshot(path=shots / f"start-done-{vue}.png")
     assert editor.problems == []
     page.set_viewport_size(VIEW)
+
+
+def test_the_miniature_anonymises_the_sample_in_four_clicks_with_its_own_settings(running, shots):
+    editor = running[1]
+    page = editor.page
+    editor.draw_as(Look(True, "dark"))
+    editor.problems.clear()
+    page.evaluate(
+        """() => {
+          window.clicks = 0
+          addEventListener("click", (event) => { window.clicks += event.isTrusted }, { capture: true })
+        }"""
+    )
+    page.locator(".templates-tab-button").click()
+    page.get_by_role("dialog").get_by_text(EXTENSION_FOLDER, exact=True).first.click()
+    page.get_by_test_id(f"template-workflow-{small_template_file('start').stem}").click()
+    editor.settle()
+    output = running[0].base_directory / "output"
+    before = set(output.glob("*.png"))
+    assert editor.run() == "execution_success"
+    assert page.evaluate("window.clicks") <= MOST_CLICKS
+    [written] = set(output.glob("*.png")) - before
+    report = json.loads(written.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [face["status"] for face in report["faces"]] == ["anonymised"] * 4
+    assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
+    page.screenshot(path=shots / "miniature-done.png")
+    assert editor.problems == []
+
+
+@RENDERERS
+def test_faces_are_found_and_chosen_before_any_model_of_the_graph_is_loaded(editor, shots, vue):
+    page = editor.page
+    editor.open_template("group-photo")
+    editor.set_values(QUICK)
+    page.evaluate(
+        """() => {
+          window.started = []
+          app.api.addEventListener("executing", ({ detail }) => started.push(detail))
+          const loader = app.graph.nodes.find((node) => node.type === "CheckpointLoaderSimple")
+          loader.widgets[0].value = "not there.safetensors"
+        }"""
+    )
+    editor.show_node("FaceEmbed")
+    panel = editor.panel("face_choice")
+    faces = panel.locator(".rp-face")
+    assert faces.count() == 0
+    find = panel.get_by_role("button", name="find faces")
+    find.click()
+    faces.nth(1).wait_for()
+    panel.get_by_text(f"{faces.count()} of {faces.count()} faces chosen").wait_for()
+    page.screenshot(path=shots / f"found-{vue}.png")
+    ran = page.evaluate("[...new Set(started)].map((id) => app.graph.getNodeById(id)?.type)")
+    # The loader may have its photograph still.
+    assert {kind for kind in ran if kind} - {"ReverseIdentityLoadPhotograph"} == {"FaceEmbed"}
+
+    faces.nth(0).click(position={"x": 8, "y": 8})
+    assert editor.value("FaceEmbed", "select") == ",".join(map(str, range(2, faces.count() + 1)))
+    find.click()
+    panel.get_by_text(re.compile(r"faces chosen$")).wait_for()
+    assert faces.nth(0).get_attribute("aria-pressed") == "false"
+
+    # What the node itself refuses when it is queued is said in its panel.
+    page.evaluate(
+        "app.graph.nodes.find((n) => n.type === 'FaceEmbed').widgets.find((w) => w.name === 'select').value = '0'"
+    )
+    find.click()
+    panel.get_by_text("select").first.wait_for()
+    assert [problem for problem in editor.problems if not problem.startswith("400 ")] == []
+
+
+@RENDERERS
+def test_faces_are_found_inside_the_blueprint_and_stay_with_their_tab(editor, vue):
+    page = editor.page
+    page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    editor.open_template("start")
+    editor.set_values({kind: {key: values[key] for key in values if key != "scales"} for kind, values in QUICK.items()})
+    blueprint = page.evaluate("app.graph.nodes.findIndex((node) => node.isSubgraphNode?.())")
+    page.evaluate(
+        "(index) => app.canvas.openSubgraph(app.graph.nodes[index].subgraph, app.graph.nodes[index])", blueprint
+    )
+    panel = editor.panel("face_choice").filter(visible=True)
+    panel.wait_for()
+    panel.get_by_role("button", name="find faces").evaluate("(button) => button.click()")
+    # Another tab is open when the answer comes.
+    page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    page.wait_for_function(
+        """() => app.extensionManager.workflow.openWorkflows.some((workflow) =>
+          Object.values(workflow.changeTracker?.nodeOutputs ?? {}).some((output) => output.found_faces))"""
+    )
+    assert page.evaluate("Object.values(app.nodeOutputs).some((output) => output.found_faces)") is False
+    assert editor.problems == []
+
+
+@RENDERERS
+def test_every_model_file_of_the_graph_is_listed_and_compared(editor, shots, vue):
+    page = editor.page
+    editor.open_template("group-photo")
+    page.evaluate(
+        """() => {
+          const loader = app.graph.nodes.find((node) => node.type === "CheckpointLoaderSimple")
+          loader.widgets[0].value = "not there.safetensors"
+        }"""
+    )
+    editor.show_node("FaceEmbed")
+    editor.panel("face_choice").get_by_role("button", name="model files").click()
+    rows = page.locator(".rp-models tr:has(td)")
+    rows.first.wait_for()
+    states = {row.locator("td").nth(0).inner_text(): row.locator("td").nth(1).inner_text() for row in rows.all()}
+    assert states == {
+        "not there.safetensors": "missing",
+        "ip-adapter-faceid_sdxl.bin": "there",
+        "buffalo_l": "there",
+        "antelopev2": "there",
+    }
+    page.locator(".rp-models").get_by_role("button", name="compare hashes").click()
+    # The miniature's files have the names of SDXL's here.
+    page.get_by_text("2 compared with a published hash, 2 of them another file").wait_for()
+    page.screenshot(path=shots / f"models-{vue}.png")
+    page.locator(".rp-models").get_by_role("button", name="close").click()
+    assert page.locator(".rp-models").count() == 0
+
+    page.evaluate(
+        """() => {
+          const node = app.graph.nodes.find((node) => node.type === "ReverseIdentityAdapterLoader")
+          node.widgets.find((widget) => widget.name === "model files").callback()
+        }"""
+    )
+    rows.nth(3).wait_for()
+    page.keyboard.press("Escape")
+    page.locator(".rp-models").wait_for(state="detached")
+    saved = page.evaluate(
+        "app.graph.serialize().nodes.find((n) => n.type === 'ReverseIdentityAdapterLoader').widgets_values"
+    )
+    assert saved == ["ip-adapter-faceid_sdxl.bin", 1]
+    assert editor.problems == []
 
 
 def place_blueprint(editor: Editor) -> None:

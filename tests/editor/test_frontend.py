@@ -173,17 +173,26 @@ def test_the_slider_moves_by_mouse_and_by_key(editor, shots, request):
 
 def test_every_face_has_a_badge_with_status_and_similarity(editor):
     panel = editor.panel("before_after").first
-    verdicts = editor.page.evaluate(
+    threshold, verdicts = editor.page.evaluate(
         """() => {
           const node = app.graph.nodes.find((node) => node.type === "ReverseIdentityCheck")
-          return app.nodeOutputs[node.id].comparison[0].faces
+          const { threshold, faces } = app.nodeOutputs[node.id].comparison[0]
+          return [threshold, faces]
         }"""
     )
     badges = panel.locator(".rp-badge").all_inner_texts()
     assert len(badges) == len(verdicts) == panel.locator(".rp-outline").count()
     for badge, verdict in zip(badges, verdicts, strict=True):
         assert verdict["status"] in badge
-        assert verdict["similarity"] is None or f"{verdict['similarity']:.2f}" in badge
+        assert verdict["similarity"] is None or f"{verdict['similarity']:.2f} of {threshold:.2f}" in badge
+    bars = panel.locator(".rp-similarity").evaluate_all(
+        """(bars) => bars.map((bar) => {
+          const [whole, filled, mark] = [bar, ...bar.children].map((one) => one.getBoundingClientRect())
+          return [filled.width / whole.width, (mark.x + mark.width / 2 - whole.x) / whole.width]
+        })"""
+    )
+    known = [verdict["similarity"] for verdict in verdicts if verdict["similarity"] is not None]
+    assert bars == [[pytest.approx(max(0, one), abs=0.02), pytest.approx(threshold, abs=0.02)] for one in known]
     assert panel.locator(".rp-label").inner_text().endswith(": measured threshold")
 
 

@@ -60,7 +60,9 @@ def test_websocket_messages_are_parsed():
     assert parse_event(text) == Event("progress", {"value": 1})
     assert parse_event(b"\0\0\0\1\0\0\0\2" + PNG) == Event("preview", {}, PNG)
     assert parse_event(b"\0\0\0\4\0\0\0\2{}" + PNG) == Event("preview", {}, PNG)
-    assert parse_event(b"\0\0\0\3\0\0\0\1text") is None
+    words = b"\0\0\0\3\0\0\0\0035:2step 3"
+    assert parse_event(words) == Event("progress_text", {"node": "5:2", "text": "step 3"})
+    assert parse_event(b"\0\0\0\2\0\0\0\1" + PNG) is None
 
 
 def test_a_server_that_dies_is_reported_with_its_log(tmp_path):

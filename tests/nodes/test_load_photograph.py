@@ -13,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from harness.environment import ROOT
 from harness.in_process import part, run_node
+from harness.workflow import SAMPLE
 from tests.photograph_files import colours, detailed, encoded, exif, levels, stored
 
 PERSON = "Ada-Quillfeather"
@@ -76,6 +78,44 @@ def test_a_file_that_is_not_there_or_not_below_input_is_refused(pack: ModuleType
     with pytest.raises(ValueError, match="not in ComfyUI's input folder"):
         run_node(PHOTOGRAPH, name)
     assert node(pack, PHOTOGRAPH).validate_inputs(image=None) is True
+
+
+def test_the_sample_is_offered_last_and_needs_nothing_in_the_hosts_folders(
+    pack: ModuleType, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import folder_paths
+
+    temp = tmp_path / "temp"
+    monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(temp))
+    (inputs / "z.png").write_bytes(encoded(levels(), "PNG"))
+    [spec, *_] = node(pack, PHOTOGRAPH).define_schema().inputs
+    assert spec.options == ["z.png", SAMPLE]
+    assert node(pack, PHOTOGRAPH).validate_inputs(image=SAMPLE) is True
+    # What the editor shows is a copy, under the name that the host knows the sample by.
+    [copy] = temp.iterdir()
+    assert f"{copy.name} [temp]" == SAMPLE
+    packaged = ROOT / "workflows" / "samples" / "four-people.jpg"
+    assert copy.read_bytes() == packaged.read_bytes()
+    before = run_node(PHOTOGRAPH, SAMPLE)[0]
+    # Whatever lies under that name, the picture is the pack's, and the copy comes back.
+    copy.write_bytes(b"")
+    assert torch.equal(run_node(PHOTOGRAPH, SAMPLE)[0], before)
+    assert node(pack, PHOTOGRAPH).validate_inputs(image=SAMPLE) is True
+    assert copy.read_bytes() == packaged.read_bytes()
+    assert [path.name for path in inputs.iterdir() if path.is_file()] == ["z.png"]
+
+
+def test_a_full_disk_costs_the_sample_its_preview_and_nothing_else(
+    pack: ModuleType, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    import folder_paths
+
+    (tmp_path / "temp").write_bytes(b"a file where the folder belongs")
+    monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(tmp_path / "temp"))
+    assert node(pack, PHOTOGRAPH).validate_inputs(image=SAMPLE) is True
+    assert "the sample photograph could not be copied" in caplog.text
+    assert str(tmp_path) not in caplog.text
+    assert run_node(PHOTOGRAPH, SAMPLE)[0].shape[-1] == 3
 
 
 def test_the_fingerprint_follows_the_content_and_tells_nobody_which_it_is(pack: ModuleType, inputs: Path):

@@ -30,7 +30,7 @@ def test_schema_names_what_execute_takes(pack):
     parameters = inspect.signature(node.execute).parameters
     assert [item.id for item in schema.inputs] == list(parameters)
     assert all(item.tooltip for item in schema.inputs)
-    defaults = {item.id: item.default for item in schema.inputs[2:]}
+    defaults = {item.id: getattr(item, "default", None) for item in schema.inputs[2:]}
     assert defaults == {name: parameters[name].default for name in defaults}
     assert (defaults["no_face"], defaults["unhandled"], defaults["keep_workflow"]) == ("block", "block", False)
     assert schema.is_output_node
@@ -190,12 +190,12 @@ def test_names_count_on_and_never_replace_a_file(output, picture):
     batch = picture.repeat(2, 1, 1, 1)
     assert [one["filename"] for one in save(batch, safe(batch))] == ["anonymised_00006_.png", "anonymised_00007_.png"]
     host_files = part("reverse_personalization.assurance.image_files")
-    number = host_files.save_numbered(output, "anonymised", 2, ".png", b"picture", b"report")
+    number = host_files.save_numbered(output, "anonymised", 2, ".png", b"picture", {".json": b"report"})
     assert number == 2
-    assert host_files.save_numbered(output, "anonymised", 3, ".png", b"picture", b"report") == 4
+    assert host_files.save_numbered(output, "anonymised", 3, ".png", b"picture", {".json": b"report"}) == 4
     assert (output / "anonymised_00003_.png").read_bytes() == b"old"
     assert not (output / "anonymised_00003_.json").exists()
-    assert host_files.save_numbered(output, "anonymised", 5, ".png", b"picture", b"report") == 8
+    assert host_files.save_numbered(output, "anonymised", 5, ".png", b"picture", {".json": b"report"}) == 8
     assert (output / "anonymised_00005_.json").read_bytes() == b"older"
 
 
@@ -279,7 +279,9 @@ def test_file_systems_without_links_are_served_as_safely(output, monkeypatch, ta
     monkeypatch.setattr(os, "replace", replace)
     if taken:
         (output / "x_00001_.png").write_bytes(b"old")
-    number = part("reverse_personalization.assurance.image_files").save_numbered(output, "x", 1, ".png", b"new", b"{}")
+    number = part("reverse_personalization.assurance.image_files").save_numbered(
+        output, "x", 1, ".png", b"new", {".json": b"{}"}
+    )
     assert number == 1 + taken
     assert (output / f"x_0000{number}_.png").read_bytes() == b"new"
     assert len(files(output)) == 2 + taken
@@ -288,7 +290,9 @@ def test_file_systems_without_links_are_served_as_safely(output, monkeypatch, ta
     assert not any(visible)
     monkeypatch.setattr(os, "replace", none)
     with pytest.raises(PermissionError):
-        part("reverse_personalization.assurance.image_files").save_numbered(output, "y", 1, ".png", b"new", b"{}")
+        part("reverse_personalization.assurance.image_files").save_numbered(
+            output, "y", 1, ".png", b"new", {".json": b"{}"}
+        )
     assert len(files(output)) == 2 + taken
 
 

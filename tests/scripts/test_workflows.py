@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ from harness.workflow import (
     with_inputs,
 )
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
-from miniature.workflow import MINIATURE, on_miniature
+from miniature.workflow import MINIATURE, on_miniature, small_template_file
 from scripts import workflows
 from tests.photograph_files import exif, stored
 from tests.scripts.editor_graph import NOTE, queued, read_blueprint, read_workflow
@@ -164,6 +165,16 @@ def test_the_editor_queues_the_api_form(schemas, name):
         key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in read_shipped(name).items()
     }
     assert queued(graph, schemas) == expected
+
+
+@pytest.mark.server
+def test_the_miniatures_template_queues_the_shipped_graph_on_the_miniature(schemas):
+    graph = read_workflow(form(small_template_file("group-photo")))
+    expected = on_miniature(read_shipped("group-photo"))
+    assert [node["inputs"] for node in queued(graph, schemas).values()] == [
+        node["inputs"] for node in expected.values()
+    ]
+    assert not any(node["properties"].get("models") for node in graph.nodes.values())
 
 
 def test_the_template_to_begin_with_is_the_blueprint_between_a_photograph_and_the_file():
@@ -340,6 +351,29 @@ def test_a_picture_that_nobody_is_in_is_not_saved(server):
     with pytest.raises(WorkflowFailed, match="no face was found"):
         server.run(workflow)
     assert set((server.base_directory / "output").rglob("*")) == before
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("group-photo", "ReverseIdentityEditRetry"), ("keep-eyes-and-mouth", "ReverseIdentityRetrySampler")],
+)
+def test_who_waits_is_told_what_is_done_and_no_progress_goes_back(server, name, kind):
+    # The first scale is not enough; identity_scale is another than other tests', so that nothing is cached.
+    workflow = with_inputs(quick(read_shipped(name)), **{kind: {"scales": "-0.1, -3, -6", "identity_scale": 0.99}})
+    done: dict[str, list[float]] = {}
+    for event in (events := list(server.events(workflow, timeout=1200))):
+        if event.type == "progress":
+            done.setdefault(event.data["node"], []).append(event.data["value"] / event.data["max"])
+    node = node_of(workflow, kind)
+    assert all(values == sorted(values) for values in done.values())
+    assert done[node][-1] == 1 > done[node][0]
+    told = [event.data["text"] for event in events if event.type == "progress_text" and event.data["node"] == node]
+    assert any(re.fullmatch(r"face [1-9, ]+ of [1-9], scale -0\.1 \(1 of 3\), step \d+ of \d+", text) for text in told)
+    assert any("(3 of 3)" in text or "(2 of 3)" in text for text in told)
+    assert "checking face 1 of" in " ".join(told)
+    steps = re.findall(r"step (\d+) of (\d+)", "\n".join(told))
+    assert all(1 <= int(step) <= int(last) for step, last in steps)
 
 
 @pytest.mark.server
