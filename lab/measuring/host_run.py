@@ -83,9 +83,19 @@ class Workflow:
         return self._node("DPMSolverInversion", self.model, latent, self._no_text, steps, denoise, seed)
 
     def edit(
-        self, latent: Latent, faces: Any, quality: str, scale: float, *, steps: int, denoise: float, seed: int
+        self,
+        latent: Latent,
+        faces: Any,
+        quality: str,
+        scale: float,
+        *,
+        steps: int,
+        denoise: float,
+        seed: int,
+        target: Any = None,
+        towards: float = 0.0,
     ) -> Latent:
-        """Invert a LATENT and generate another person in one pass."""
+        """Invert a LATENT and generate another person in one pass, drawn towards a TARGET if there is one."""
         edited: Latent = self._node(
             "ReverseIdentityEdit",
             self.model,
@@ -97,8 +107,14 @@ class Workflow:
             denoise=denoise,
             seed=seed,
             steps=steps,
+            target=target,
+            towards=towards,
         )
         return edited
+
+    def target(self, faces: Any, kind: str, **options: Any) -> Any:
+        """Return the TARGET that ReverseIdentityTarget makes for FACES."""
+        return self._node("ReverseIdentityTarget", faces, kind, **options)
 
     def denoise_once(self, latent: Latent, noise: Tensor, sigma: float) -> Latent:
         """Add noise to a LATENT and return the denoised prediction under the null identity and an empty text.
