@@ -41,7 +41,8 @@ both inversion and generation, because other packs' patches may treat the two sl
 _TARGET = "target"
 """Name of the third branch, which the host does not know: it prepares it as it does the second."""
 
-_TARGET_KEY = f"{KEY}.target"
+_TARGET_KEY, _SEEDING_KEY = f"{KEY}.target", f"{KEY}.seeding"
+"""Of wrappers. They must not be KEY itself, which is that of the adapter's own: one would replace the other."""
 
 Conds = list[ProcessedConds | None]
 """The branches of one call, None for one that is left out."""
@@ -137,7 +138,7 @@ class IdentityGuider(comfy.samplers.CFGGuider):
         options = dict(model_options or {})
         transformer_options = {**options.get("transformer_options", {}), WITNESS: witness, MEMORY: self._memory}
         number = call_seed(seed or 0, level)
-        options = seeding_every_call({**options, "transformer_options": transformer_options}, KEY, number)
+        options = seeding_every_call({**options, "transformer_options": transformer_options}, _SEEDING_KEY, number)
         parts = []
         with generators_kept([x.device, *options.get("multigpu_clones", {})]):
             for rows, conds in self._parts_of(x):

@@ -8,6 +8,7 @@ beside the recogniser; where it was not, an identity is drawn evenly from the wh
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,7 +125,7 @@ def from_file(content: bytes) -> IdentityStatistics:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             read = {name: torch.from_numpy(stored[name]).double() for name in _FIELDS}
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"it is no statistics file ({error})") from None
     axes = read["axes"]
     count = len(axes) if axes.ndim == 2 else 0
