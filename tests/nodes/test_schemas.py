@@ -35,10 +35,11 @@ def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
     loading = {"ReverseIdentityLoadPhotograph", "ReverseIdentityLoadFolder"}
     steering = {"ReverseIdentityKeepRegion", "ReverseIdentityRegionMask", "ReverseIdentityRetrySampler"}
     editing = {"ReverseIdentityEdit", "ReverseIdentityEditRetry"}
-    assert pack.node_classes.keys() == asked | editing | composing | loading | photographs | steering
+    drawing = {"ReverseIdentityTarget", "ReverseIdentityPseudonym"}
+    assert pack.node_classes.keys() == asked | editing | composing | loading | photographs | steering | drawing
 
 
-@pytest.mark.parametrize("index", range(21))
+@pytest.mark.parametrize("index", range(23))
 def test_schema_and_execute_agree(index: int) -> None:
     node = node_classes()[index]
     schema = node.GET_SCHEMA()
