@@ -1,4 +1,4 @@
-"""Identity Pseudonym: the same stranger for a person in every photograph, and another one under another key."""
+"""Identity Pseudonym: one stranger for a person in all photographs, and another one under another key."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ReverseIdentityPseudonym(io.ComfyNode):
             display_name="Identity Pseudonym",
             category=CATEGORY,
             description=(
-                "An identity for each face to be drawn towards, decided by who it is and by your secret key: a person "
-                "gets nearly the same new face in every photograph, and another one under another key. Whoever sees "
-                "many results under one key can tell which are of one person: that is what it is for."
+                "An identity for each face to be drawn towards, decided by who it is and by your secret key: a "
+                "person's new faces are alike in all photographs, and others under another key. Whoever sees many "
+                "results under one key can tell which are of one person: that is what it is for."
             ),
             search_aliases=[*SEARCH_ALIASES, "target", "pseudonymize", "consistent", "album", "key"],
             inputs=[
@@ -37,7 +37,8 @@ class ReverseIdentityPseudonym(io.ComfyNode):
                         f"The NAME of your key, up to {LONGEST_NAME} letters, digits, - and _; never the key itself. "
                         f"The key is the environment variable {KEY_VARIABLE}NAME (in capitals), or else the file "
                         "NAME.key in the folder __reverse_personalization of ComfyUI's user folder. Whoever has the "
-                        "key can undo the pseudonyms; without it no later photograph gets the same ones."
+                        "key can work back from a target to the person; without it no later photograph gets the same "
+                        "targets."
                     ),
                 ),
             ],
