@@ -26,9 +26,11 @@ from .nodes.identity_adapter_loader import ReverseIdentityAdapterLoader
 from .nodes.identity_check import ReverseIdentityCheck
 from .nodes.identity_edit import ReverseIdentityEdit
 from .nodes.identity_edit_retry import ReverseIdentityEditRetry
+from .nodes.identity_target import ReverseIdentityTarget
 from .nodes.keep_region import ReverseIdentityKeepRegion
 from .nodes.load_folder import ReverseIdentityLoadFolder
 from .nodes.load_photograph import ReverseIdentityLoadPhotograph
+from .nodes.pseudonym import ReverseIdentityPseudonym
 from .nodes.replay_sampler import ReverseIdentityReplaySampler
 from .nodes.replay_sigmas import ReverseIdentityReplaySigmas
 from .nodes.retry_sampler import ReverseIdentityRetrySampler
@@ -63,6 +65,8 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     ReverseIdentityLoadPhotograph,
     ReverseIdentityLoadFolder,
     ReverseIdentityDDIMInversion,
+    ReverseIdentityTarget,
+    ReverseIdentityPseudonym,
 )
 
 

@@ -67,11 +67,11 @@ def clock(seconds: float) -> str:
 
 
 def _edit(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
-    return _once(of_edit(_steps(inputs), is_link(inputs.get("attributes"))))
+    return _once(of_edit(_steps(inputs), is_link(inputs.get("attributes")), _drawn(inputs)))
 
 
 def _edit_retry(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
-    return _retried(inputs, of_edit(_steps(inputs), is_link(inputs.get("attributes"))))
+    return _retried(inputs, of_edit(_steps(inputs), is_link(inputs.get("attributes")), _drawn(inputs)))
 
 
 def _inversion(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
@@ -79,11 +79,11 @@ def _inversion(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
 
 
 def _replay(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
-    return _once(of_replay(_recorded_steps(graph, inputs)))
+    return _once(of_replay(_recorded_steps(graph, inputs), _drawn(inputs)))
 
 
 def _replay_retry(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
-    return _retried(inputs, of_replay(_recorded_steps(graph, inputs)))
+    return _retried(inputs, of_replay(_recorded_steps(graph, inputs), _drawn(inputs)))
 
 
 def _check(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
@@ -102,6 +102,11 @@ _COUNTS: dict[str, Callable[[Graph, Mapping[str, Any]], Evaluations]] = {
 
 CHANGING = frozenset(_COUNTS) - {CHECK}
 """Classes of nodes that change faces, or begin to."""
+
+
+def _drawn(inputs: Mapping[str, Any]) -> bool:
+    """Whether a node draws faces towards a target."""
+    return is_link(inputs.get("target")) and inputs.get("towards") != 0
 
 
 def _once(evaluations: int) -> Evaluations:

@@ -26,6 +26,7 @@ TEMPLATES = {
     "guidance-sweep": "08 Choose strength and quality",
     "portrait": "09 One portrait without a check",
     "composed": "10 The sampler in parts",
+    "made-up-person": "11 Towards a made-up person",
 }
 """What the editor's template browser calls the shipped workflows, by their names for the API. It shows the names of the
 files, and some hosts list files in no order, so that each begins with its place."""

@@ -1,9 +1,9 @@
 """The edit in one pass: inversion and generation together, without a recorded trajectory (`method.delta`).
 
 A model that carries nothing but the identity adapter, with one plain text on each branch, is evaluated in the delta
-form: source, null identity and identity in one call. Anything else - patches of other packs, ControlNets, areas, texts
-limited to timesteps - gets an inversion and its replay, because these see what is evaluated, when and in which order.
-Both give the same latents within rounding.
+form: source, null identity, identity and target in one call. Anything else - patches of other packs, ControlNets,
+areas, texts limited to timesteps - gets an inversion and its replay, because these see what is evaluated, when and in
+which order. Both give the same latents within rounding.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from ..reverse_personalization.method.regions import hold_difference, kept_regio
 from ..reverse_personalization.method.schedule import NoiseDraws
 from ..reverse_personalization.method.trajectory import Conditioning, KeptRegion, NoiseTrajectory
 from .fingerprint import fingerprint
-from .guider import NullIdentityGuider, check_one_face_each, check_weight, reverse_identity_guider
+from .guider import NullIdentityGuider, reverse_identity_guider
+from .guider_checks import check_one_face_each, check_weight
 from .latent import checked_samples
 from .patches import may_share_a_call
 from .rows import check_rows, select_rows, stacked
@@ -42,8 +43,8 @@ from .sampling import (
 )
 from .stacked_guider import StackedGuider
 
-ORDER = (Branch.SOURCE, Branch.NULL, Branch.IDENTITY)
-"""In which order the branches' rows are stacked."""
+ORDER = (Branch.SOURCE, Branch.NULL, Branch.IDENTITY, Branch.TARGET)
+"""In which order the branches' rows are stacked; without a target there are three."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,26 +169,30 @@ class Editor:
             [R, C, h, w], as ComfyUI's LATENT holds them.
 
         Raises:
-            ValueError: there is not one face for each latent, the adapter's weight is 0 but the scale is not, or a
-                conditioning does not fit the latents.
+            ValueError: there is not one face for each latent, the target is for other faces, the adapter's weight is 0
+                but a scale is not, or a conditioning does not fit the latents.
             RuntimeError: a latent came out with values that are not finite, see `finite`.
         """
-        check_weight(self.model, guidance.scale)
+        check_weight(self.model, guidance)
         part = self.source if rows is None else self.source.select(rows)
         check_one_face_each(part.batch, faces)
         identity, null = guidance.texts(part.text)
+        targets = guidance.targets(faces)
         texts = {"source": part.text, "attributes": null, "identity": identity}
+        if targets is not None:
+            texts["target"] = null
         together = stacked([*texts.values()], part.batch) if may_share_a_call(self.model, texts.values()) else None
         if together is None:
             return self._replayed(faces, guidance, rows, callback=callback, disable_pbar=disable_pbar, finite=finite)
         own = faces.embeddings() * guidance.identity_scale
-        embeddings = torch.cat([torch.zeros(2 * len(own), own.shape[1]), own])
+        embeddings = torch.cat([torch.zeros(2 * len(own), own.shape[1]), own, own[:0] if targets is None else targets])
         guider = StackedGuider(self.model, together, embeddings, texts, finite=finite)
         sampler = EditSampler(
             part,
             guidance.scale,
             null_is_source=null is part.text,
             sources=self._predictions if rows is None else self._predictions.select(rows),
+            p=guidance.p,
         )
         return guider.sample(
             torch.zeros_like(part.samples),  # the sampler brings its own noise
@@ -245,11 +250,15 @@ class EditSampler(comfy.samplers.Sampler):
         scale: g of equation 5.
         null_is_source: whether the null identity's branch has the source's text.
         sources: source predictions that are known, or are to be remembered.
+        p: scale of the targets; 0 without them.
     """
 
-    def __init__(self, source: EditSource, scale: float, *, null_is_source: bool, sources: SourcePredictions) -> None:
+    def __init__(
+        self, source: EditSource, scale: float, *, null_is_source: bool, sources: SourcePredictions, p: float = 0.0
+    ) -> None:
         self.source = source
         self.scale = scale
+        self.p = p
         self.null_is_source = null_is_source
         self.sources = sources
 
@@ -275,7 +284,7 @@ class EditSampler(comfy.samplers.Sampler):
             model_wrap.ask([ORDER.index(branch) for branch in branches])
             return predict(y, torch.full((len(y),), sigma))
 
-        pairs = GuidedPairs(denoise, self.scale, null_is_source=self.null_is_source, sources=self.sources)
+        pairs = GuidedPairs(denoise, self.scale, null_is_source=self.null_is_source, sources=self.sources, p=self.p)
         with tqdm(total=steps, disable=disable_pbar, desc="edit") as bar:
             latent = edit(
                 pairs,

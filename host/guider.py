@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import comfy.model_management
@@ -13,9 +14,10 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ..reverse_personalization.geometry.faces import Faces
-from ..reverse_personalization.method.guidance import IdentityGuidance, guided
+from ..reverse_personalization.method.guidance import IdentityGuidance, drawn, guided
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .fingerprint import fingerprint
+from .guider_checks import check_finite, check_one_face_each, check_weight
 from .identity_adapter import (
     KEY,
     MEMORY,
@@ -27,7 +29,7 @@ from .identity_adapter import (
     with_identity,
 )
 from .memory import equal_parts, rows_that_fit
-from .patches import has_guidance_hooks
+from .patches import has_guidance_hooks, may_share_a_call
 from .randomness import call_seed, generators_kept, seed_generators, seeding_every_call
 from .rows import ProcessedConds, check_rows, select_processed
 from .text_coverage import TextCoverage
@@ -35,6 +37,15 @@ from .text_coverage import TextCoverage
 _IDENTITY, NULL_BRANCH = "positive", "negative"
 """The host's names of the two branches. The null identity is in the second, slot 1 of the host's `cond_or_uncond`, in
 both inversion and generation, because other packs' patches may treat the two slots differently."""
+
+_TARGET = "target"
+"""Name of the third branch, which the host does not know: it prepares it as it does the second."""
+
+_TARGET_KEY, _SEEDING_KEY = f"{KEY}.target", f"{KEY}.seeding"
+"""Of wrappers. They must not be KEY itself, which is that of the adapter's own: one would replace the other."""
+
+Conds = list[ProcessedConds | None]
+"""The branches of one call, None for one that is left out."""
 
 
 class IdentityGuider(comfy.samplers.CFGGuider):
@@ -45,6 +56,8 @@ class IdentityGuider(comfy.samplers.CFGGuider):
         super().__init__(model)
         self.texts: dict[str, Conditioning] = {}
         self.finite = True
+        self.p = 0.0
+        self._target_shares_call = False
         self._latents = 1
         self._coverage: TextCoverage | None = None
         self._rows_together: int | None = None
@@ -125,7 +138,7 @@ class IdentityGuider(comfy.samplers.CFGGuider):
         options = dict(model_options or {})
         transformer_options = {**options.get("transformer_options", {}), WITNESS: witness, MEMORY: self._memory}
         number = call_seed(seed or 0, level)
-        options = seeding_every_call({**options, "transformer_options": transformer_options}, KEY, number)
+        options = seeding_every_call({**options, "transformer_options": transformer_options}, _SEEDING_KEY, number)
         parts = []
         with generators_kept([x.device, *options.get("multigpu_clones", {})]):
             for rows, conds in self._parts_of(x):
@@ -152,22 +165,65 @@ class IdentityGuider(comfy.samplers.CFGGuider):
     def _predict(
         self, x: Tensor, timestep: Tensor, conds: dict[str, ProcessedConds], options: dict[str, Any], seed: int | None
     ) -> Tensor:
-        """Equation 5 for some rows."""
+        """The guidance for some rows: equation 5 and, with a target, what draws towards it."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         null = conds.get(NULL_BRANCH)
         identity = conds.get(_IDENTITY)
+        target = conds.get(_TARGET)
+
+        def calculated(branches: Conds) -> list[Tensor]:
+            predictions: list[Tensor] = comfy.samplers.calc_cond_batch(self.inner_model, branches, x, timestep, options)
+            return predictions
+
         if has_guidance_hooks(options):
-            # At 0 the identity has no effect, and hooks see the same in the generation as in the inversion.
-            shown = null if self.cfg == 0.0 else identity
-            return comfy.samplers.sampling_function(
-                self.inner_model, x, timestep, null, shown, self.cfg, model_options=options, seed=seed
-            )
-        alone = math.isclose(self.cfg, 1.0)
+            return self._hooked(x, timestep, conds, options, seed, calculated)
+        alone = math.isclose(self.cfg, 1.0) and target is None
         branches = [None if self.cfg == 0.0 else identity, None if alone else null]
-        of_identity, of_null = comfy.samplers.calc_cond_batch(self.inner_model, branches, x, timestep, options)
-        if branches[0] is None:
-            return of_null
-        return of_identity if alone else guided(of_identity, of_null, self.cfg)
+        if target is not None and self._target_shares_call:
+            of_identity, of_null, *of_target = calculated([*branches, target])
+        else:
+            of_identity, of_null = calculated(branches)
+            # In the null identity's slot, so that patches treat it as they do that.
+            of_target = [] if target is None else calculated([None, target])[1:]
+        away = of_null if branches[0] is None else of_identity if alone else guided(of_identity, of_null, self.cfg)
+        return drawn(away, of_target[0], of_null, self.p) if of_target else away
+
+    def _hooked(
+        self,
+        x: Tensor,
+        timestep: Tensor,
+        conds: dict[str, ProcessedConds],
+        options: dict[str, Any],
+        seed: int | None,
+        calculated: Callable[[Conds], list[Tensor]],
+    ) -> Tensor:
+        """The guidance for some rows of a model with guidance hooks.
+
+        Hooks expect two branches and see the same two with a target as without; its pull is added to what they made.
+        """
+        null, target = conds.get(NULL_BRANCH), conds.get(_TARGET)
+        seen: list[Tensor] = []
+
+        def beside(executor: Callable[..., list[Tensor]], model: Any, branches: Conds, *args: Any) -> list[Tensor]:
+            found = executor(model, branches, *args)
+            if not seen and len(branches) == 2 and branches[1] is null:
+                seen.extend((found[1], executor(model, [None, target], *args)[1]))
+            return found
+
+        if target is not None:
+            options = create_model_options_clone(options)
+            # Last, so that it is called closest to the network.
+            add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, _TARGET_KEY, beside, options, is_model_options=True)
+        # At 0 the identity has no effect, and hooks see the same in the generation as in the inversion.
+        shown = null if self.cfg == 0.0 else conds.get(_IDENTITY)
+        away: Tensor = comfy.samplers.sampling_function(
+            self.inner_model, x, timestep, null, shown, self.cfg, model_options=options, seed=seed
+        )
+        if target is None:
+            return away
+        # A hook may leave out the null identity, or ask for it in another way.
+        of_null, of_target = seen or calculated([null, target])
+        return drawn(away, of_target, of_null, self.p)
 
     def _parts_of(self, x: Tensor) -> list[tuple[range, dict[str, ProcessedConds]]]:
         """Rows that go through the network together, with their conditionings."""
@@ -228,16 +284,17 @@ class NullIdentityGuider(IdentityGuider):
 
 
 class NegativeIdentityGuider(IdentityGuider):
-    """Predicts g eps(identity, source) + (1 - g) eps(null identity, attributes), eq. 5.
+    """Predicts g eps(identity, source) + (1 - g) eps(null identity, attributes), eq. 5, and draws towards a target.
 
     The attribute text is on the branch of the null identity, whose weight 1 - g is positive: on the other branch
-    it would be pushed away along with the person.
+    it would be pushed away along with the person. A target's branch has it too (`method.guidance`).
 
     Args:
         model: with an identity adapter.
         embeddings: float [B, 512], unit length or zero, one for each latent.
-        guidance: scale, texts and the embeddings' factor.
+        guidance: scales, texts and the embeddings' factor.
         recorded: text of the inversion.
+        targets: float [B, 512], `guidance.targets`, one for each latent; None draws nobody anywhere.
         finite: whether latents that are not finite are an error.
     """
 
@@ -248,6 +305,7 @@ class NegativeIdentityGuider(IdentityGuider):
         guidance: IdentityGuidance,
         recorded: Conditioning,
         *,
+        targets: Tensor | None = None,
         finite: bool = True,
     ) -> None:
         super().__init__(model)
@@ -257,9 +315,15 @@ class NegativeIdentityGuider(IdentityGuider):
         self.texts["source"] = source
         if attributes is not source:
             self.texts["attributes"] = attributes
-        self.set_conds(
-            with_identity(source, embeddings * guidance.identity_scale), with_identity(attributes, null_identity())
-        )
+        branches = {
+            _IDENTITY: with_identity(source, embeddings * guidance.identity_scale),
+            NULL_BRANCH: with_identity(attributes, null_identity()),
+        }
+        if targets is not None:
+            branches[_TARGET] = with_identity(attributes, targets)
+            self.p = guidance.p
+            self._target_shares_call = may_share_a_call(model, self.texts.values())
+        self.inner_set_conds(branches)
         self.set_cfg(guidance.scale)
 
     def sample(self, noise: Tensor, latent_image: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -285,13 +349,14 @@ def reverse_identity_guider(
         model: that made the trajectory.
         trajectory: to be replayed.
         faces: one for each of its latents, in the same order.
-        guidance: scale, texts and the embeddings' factor.
+        guidance: scales, texts, target and the embeddings' factor.
         finite: whether latents that are not finite are an error.
 
     Raises:
-        ValueError: the trajectory belongs to another model or batch, or the adapter's weight is 0 but the scale is not.
+        ValueError: the trajectory belongs to another model or batch, the target to other faces, or the adapter's weight
+            is 0 but a scale is not.
     """
-    check_weight(model, guidance.scale)
+    check_weight(model, guidance)
     present = fingerprint(model)
     if present != trajectory.fingerprint:
         raise ValueError(
@@ -300,59 +365,6 @@ def reverse_identity_guider(
             "adapter to the inversion and to this node"
         )
     check_one_face_each(trajectory.batch, faces)
-    return NegativeIdentityGuider(model, faces.embeddings(), guidance, trajectory.source, finite=finite)
-
-
-def check_weight(model: ModelPatcher, scale: float) -> None:
-    """Refuse an adapter whose weight lets no identity through.
-
-    Args:
-        model: with an identity adapter.
-        scale: of the guidance; at 0 the weight does not matter.
-
-    Raises:
-        ValueError: the weight is 0 and the scale is not.
-    """
-    if attached_adapter(model).weight == 0.0 and scale != 0.0:
-        raise ValueError(
-            f"the identity adapter has the weight 0 at a scale of {scale:g}: no identity reaches the network, so the "
-            "photograph would come out unchanged. Set the weight in Load Identity Adapter to 1 and run again"
-        )
-
-
-def check_one_face_each(latents: int, faces: Faces) -> None:
-    """Refuse faces of which there is not one for each latent.
-
-    Args:
-        latents: number of latents.
-        faces: whom to push away from.
-
-    Raises:
-        ValueError: there are more or fewer faces than latents.
-    """
-    if len(faces) != latents:
-        per_image = ", ".join(str(len(image)) for image in faces.images)
-        raise ValueError(
-            f"there are {latents} latents but {len(faces)} faces (by image: {per_image}); guidance needs one face for "
-            'each latent, in the same order. In Embed Faces select "largest" for pictures of one person, or give it '
-            "the pictures that were encoded"
-        )
-
-
-def check_finite(samples: Tensor) -> None:
-    """Refuse latents with values that are not finite.
-
-    Args:
-        samples: [B, ...].
-
-    Raises:
-        RuntimeError: a value is NaN or infinite.
-    """
-    broken = [number for number, latent in enumerate(samples, start=1) if not torch.isfinite(latent).all()]
-    if broken:
-        which = ", ".join(map(str, broken))
-        raise RuntimeError(
-            f"{len(broken)} of {len(samples)} latents came out with values that are not finite (number {which}); the "
-            "network overflowed or a text, LoRA or adapter holds such values. Start ComfyUI with --force-fp32 or "
-            "--bf16-unet, choose a scale nearer to 0, or remove LoRAs and patches one by one"
-        )
+    return NegativeIdentityGuider(
+        model, faces.embeddings(), guidance, trajectory.source, targets=guidance.targets(faces), finite=finite
+    )

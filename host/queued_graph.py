@@ -43,6 +43,17 @@ def queued_prompt() -> Mapping[str, Any]:
     return _queued.get({})
 
 
+def is_connected(node_id: str | None, name: str) -> bool:
+    """Whether an input of a node of the queued graph is linked.
+
+    Args:
+        node_id: of the node; None if it is not known.
+        name: of the input.
+    """
+    node = None if node_id is None else read_nodes(queued_prompt()).get(node_id)
+    return node is not None and is_link(node.inputs.get(name))
+
+
 def guides_of(node_id: str | None) -> set[str]:
     """Names of the packs whose embeddings reach the input `faces` of a node of the queued graph.
 

@@ -21,7 +21,8 @@ from ..reverse_personalization.geometry.compositing import DEFAULT_FEATHER, past
 from ..reverse_personalization.geometry.cropping import EMPTY_LEVEL
 from ..reverse_personalization.geometry.faces import Face, Faces
 from ..reverse_personalization.geometry.placement import Placements
-from ..reverse_personalization.method.guidance import IdentityGuidance
+from ..reverse_personalization.method.guidance import DEFAULT_TOWARDS, IdentityGuidance
+from ..reverse_personalization.method.target import IdentityTarget, TargetUse
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .edit import Editor, replay_rows
 from .insight import to_picture
@@ -68,6 +69,8 @@ class RetryTask:
         photographs: float [P, H, W, C] that the crops are from, to judge a face where it will be pasted; or None.
         placements: of the crops in the photographs, or None.
         purifier: makes a purified copy of each face, which has to be anonymised as well; None for none.
+        target: whom to draw the faces towards, or None.
+        towards: how strongly.
 
     Raises:
         ValueError: there is not one crop for each latent, one face for each crop or one placement for each face, the
@@ -86,6 +89,13 @@ class RetryTask:
     photographs: Tensor | None = field(default=None, repr=False)
     placements: Placements | None = None
     purifier: Purifier | None = None
+    target: IdentityTarget | None = None
+    towards: float = DEFAULT_TOWARDS
+
+    @property
+    def target_use(self) -> TargetUse | None:
+        """What may be said about the target; None without one."""
+        return None if self.target is None else self.target.use(self.towards)
 
     def __post_init__(self) -> None:
         check_crops(self.latents, self.vae, self.faces, self.crops)
@@ -130,7 +140,9 @@ class RetryTask:
             return None if texts is None else select_rows(texts, rows, batch)
 
         everyone = tuple(self.faces)
-        guidance = IdentityGuidance(scale, some(self.attributes), self.identity_scale, some(self.source))
+        guidance = IdentityGuidance(
+            scale, some(self.attributes), self.identity_scale, some(self.source), self.target, self.towards
+        )
         theirs = replace(self.faces, images=tuple((everyone[row],) for row in rows))
         decoded: Tensor = self.vae.decode(self.regenerate(rows, theirs, guidance, callback))
         return decoded
@@ -363,10 +375,11 @@ def retried(task: RetryTask, scales: Sequence[float], judge: Checker) -> tuple[T
     report = "\n".join(
         [
             f"checked by {judge.name} on {judge.recogniser.provider}, threshold {judge.threshold:.2f}",
+            *([] if task.target_use is None else [f"faces drawn {task.target_use}"]),
             *(f"face {number}: {outcome}" for number, outcome in enumerate(outcomes, start=1)),
         ]
     )
     grey = torch.full((*task.crops.shape[1:3], 3), EMPTY_LEVEL)
     result = torch.stack([grey if one.crop is None else one.crop[..., :3].float().cpu() for one in outcomes])
-    retries = Retries(task.faces.embeddings(), tuple(one.retries for one in outcomes))
+    retries = Retries(task.faces.embeddings(), tuple(one.retries for one in outcomes), task.target_use)
     return result.to(comfy.model_management.intermediate_device()), report, retries

@@ -19,7 +19,8 @@ from ..reverse_personalization.method.regions import hold_region
 from ..reverse_personalization.method.schedule import FIRST_TIMESTEP, timestep_noise, timesteps, visited_sigmas
 from ..reverse_personalization.method.solver import Denoiser, Progress, invert, noisiest_copy, replay
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
-from .guider import IdentityGuider, NegativeIdentityGuider, NullIdentityGuider, check_finite
+from .guider import IdentityGuider, NegativeIdentityGuider, NullIdentityGuider
+from .guider_checks import check_finite
 from .memory import rows_that_fit
 from .patches import may_share_a_call
 

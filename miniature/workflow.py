@@ -61,7 +61,7 @@ SDXL_SCALE = -10.0
 
 GUIDED = ("ReverseIdentityKSampler", "ReverseIdentityGuider", "ReverseIdentityEdit")
 SCALED = DEFAULT_SCALE / SDXL_SCALE
-"""Factor from SDXL's scales to the miniature's, for `cfg` of the classes in GUIDED."""
+"""Factor from SDXL's scales to the miniature's, for `cfg` of the classes in GUIDED and `towards` of all."""
 
 
 SMALL_TEMPLATE_FOLDER = EXTENSION / "example_workflows"
@@ -82,5 +82,7 @@ def on_miniature(workflow: Workflow) -> Workflow:
         inputs = {**renamed(node["inputs"], names), **MINIATURE_INPUTS.get(kind, {})}
         if kind in GUIDED:
             inputs["cfg"] = round(inputs["cfg"] * SCALED, 2)
+        if "towards" in inputs:
+            inputs["towards"] = round(inputs["towards"] * SCALED, 2)
         set_up[node_id] = {**node, "inputs": inputs}
     return set_up

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from ..host.checker import checker_fault
-from ..host.queued_graph import guides_of
+from ..host.queued_graph import guides_of, is_connected
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.assurance.verdict import Verdict, pixels_digest
 from ..reverse_personalization.geometry.decisions import boxes_of_images
 from ..reverse_personalization.geometry.faces import Faces, choices_of_images
 from ..reverse_personalization.method.guidance import pushes_nobody
 from ..reverse_personalization.method.schedule import FEWEST_STEPS, timesteps
-from .inputs import IDENTITY_SCALE_RANGE, MAX_SIDE, MIN_SIDE, SCALE_RANGE, SIDE_STEP
+from .inputs import IDENTITY_SCALE_RANGE, MAX_SIDE, MIN_SIDE, SCALE_RANGE, SIDE_STEP, TOWARDS_RANGE
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -123,6 +123,33 @@ def check_found_in(faces: Faces, pictures: tuple[str, ...], name: str) -> None:
         )
 
 
+def check_target_faces(others: Faces, faces: Faces) -> Tensor:
+    """Check that other people's faces can be targets.
+
+    Args:
+        others: of whom targets are to be made.
+        faces: that are to be drawn towards them.
+
+    Returns:
+        Embeddings of the others who are somebody, float32 [S, 512].
+
+    Raises:
+        ValueError: there are none, or they are of another model pack.
+    """
+    if others.model_pack != faces.model_pack:
+        raise ValueError(
+            f'the other faces were embedded with "{others.model_pack}", the faces with "{faces.model_pack}"; choose '
+            "one model pack in both Embed Faces"
+        )
+    embeddings = others.embeddings()
+    known = embeddings[embeddings.any(1)]
+    if not len(known):
+        raise ValueError(
+            "others holds no face, so there is nobody to be a target; connect Embed Faces of a picture with faces"
+        )
+    return known
+
+
 def check_side(side: int) -> None:
     """Refuse a side of crops in pixels that no model takes.
 
@@ -206,38 +233,46 @@ def check_crop_masks(mask: Tensor, expected: int) -> None:
     check_finite(mask, "mask")
 
 
-def typed_guidance(cfg: float | None, identity_scale: float | None) -> bool | str:
+def typed_guidance(cfg: float | None, identity_scale: float | None, towards: float | None, hidden: Any) -> bool | str:
     """What `validate_inputs` answers about the scales: True, or why they are refused.
 
     Args:
         cfg: as typed into the node; None if it is linked or left out.
         identity_scale: as typed into the node; None if it is linked or left out.
+        towards: as typed into the node; None if it is linked or left out.
+        hidden: the node's hidden inputs, with the id by which it is known whether a target is connected; None outside
+            of the host's queue.
     """
     # The host does not check the range of an input that a node validates itself.
     for name, value, (least, most) in (
         ("cfg", cfg, SCALE_RANGE),
         ("identity_scale", identity_scale, IDENTITY_SCALE_RANGE),
+        ("towards", towards, TOWARDS_RANGE),
     ):
         if value is not None and not least <= value <= most:
             return f"{name} is {value:g}; expected {least:g} to {most:g}"
-    reason = None if cfg is None or identity_scale is None else pushes_nobody(cfg, identity_scale)
-    return reason or True
+    if identity_scale is None:
+        return True
+    pull = towards if towards and is_connected(getattr(hidden, "unique_id", None), "target") else 0.0
+    return pushes_nobody(cfg or 0.0, identity_scale, pull) or True
 
 
-def typed_retry(scales: str | None, identity_scale: float | None) -> bool | str:
+def typed_retry(scales: str | None, identity_scale: float | None, towards: float | None, hidden: Any) -> bool | str:
     """What `validate_inputs` answers about a list of scales: True, or why it is refused.
 
     Args:
         scales: as typed into the node; None if it is linked or left out.
         identity_scale: as typed into the node; None if it is linked or left out.
+        towards: as typed into the node; None if it is linked or left out.
+        hidden: as for `typed_guidance`.
     """
     if scales is None:
-        return typed_guidance(None, identity_scale)
+        return typed_guidance(None, identity_scale, towards, hidden)
     try:
         weakest, *_ = parse_scales(scales)
     except ValueError as error:
         return str(error)
-    return typed_guidance(weakest, identity_scale)
+    return typed_guidance(weakest, identity_scale, towards, hidden)
 
 
 def typed_schedule(steps: int | None, denoise: float | None) -> str | None:

@@ -32,6 +32,7 @@ from ..reverse_personalization.assurance.retry import Retries, RetryStep
 from ..reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Purification, Verdict, pixels_digest
 from ..reverse_personalization.geometry.decisions import decisions_of_images
 from ..reverse_personalization.geometry.faces import DEFAULT_THRESHOLD, UNDECIDED, Face, Faces
+from ..reverse_personalization.method.target import TargetUse
 from ..reverse_personalization.method.trajectory import Conditioning
 from .checks import check_found_in, check_images, check_side, typed_boxes, typed_checker
 from .inputs import (
@@ -222,6 +223,7 @@ class ReverseIdentityCheck(io.ComfyNode):
         purifier = purifier_of(vae, model, source, purified_side)
         judge = open_checker(checker, provider, threshold, det_threshold, faces.model_pack)
         tried = iter([()] * len(faces) if retries is None else retries.of(faces.embeddings()))
+        target = None if retries is None else retries.target
         checked = []
         progress = comfy.utils.ProgressBar(len(result))
         left_out = faces.left_out or ((),) * len(faces.images)
@@ -256,7 +258,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             # Faces that should not have been changed come after those that should.
             changed, unhandled = said[: len(known)], said[len(known) :]
             before = () if earlier is None else earlier.images[number - 1]
-            images.append((*with_history(changed, known, tried, before), *unhandled))
+            images.append((*with_history(changed, known, tried, target, before), *unhandled))
         visible = previews_wanted(previews)
         verdict = Verdict(
             images=tuple(images),
@@ -323,6 +325,7 @@ def with_history(
     changed: Sequence[FaceVerdict],
     known: Sequence[Face],
     tried: Iterator[tuple[RetryStep, ...]],
+    target: TargetUse | None,
     before: Sequence[FaceVerdict],
 ) -> Iterator[FaceVerdict]:
     """Add to one picture's verdicts what is known of how the faces were changed.
@@ -331,11 +334,14 @@ def with_history(
         changed: the verdicts.
         known: their faces.
         tried: the retries of each face, () for a face of an earlier run of the sampler.
+        target: what the sampler drew those faces towards that it tried.
         before: earlier verdicts, on the first of these faces.
     """
-    retries_before = chain((face.retries for face in before), repeat(()))
-    for verdict, face, then in zip(changed, known, retries_before, strict=False):
-        yield replace(verdict, retries=next(tried) or then, second_pass=face.second_pass)
+    for verdict, face, then in zip(changed, known, chain(before, repeat(None)), strict=False):
+        retries, drawn = next(tried), target
+        if not retries:
+            retries, drawn = ((), None) if then is None else (then.retries, then.target)
+        yield replace(verdict, retries=retries, target=drawn, second_pass=face.second_pass)
 
 
 def describe(verdict: Verdict, provider: str) -> str:
@@ -359,6 +365,8 @@ def _describe_face(face: FaceVerdict) -> str:
         said += f" ({face.reason})"
     if face.second_pass:
         said += ", found by the check, sent through once"
+    if face.target is not None:
+        said += f", drawn {face.target}"
     if face.similarity is not None:
         said += f", similarity {face.similarity:.2f}"
     return said if face.change is None else f"{said}, {_describe_change(face.change)}"

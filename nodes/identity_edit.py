@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..host.edit import Editor, edit_source
 from ..reverse_personalization.geometry.faces import Faces
-from ..reverse_personalization.method.guidance import IdentityGuidance
+from ..reverse_personalization.method.guidance import DEFAULT_TOWARDS, IdentityGuidance
+from ..reverse_personalization.method.target import IdentityTarget
 from ..reverse_personalization.method.trajectory import Conditioning
 from .checks import typed_guidance, typed_schedule
 from .inputs import edit_inputs
@@ -37,6 +38,7 @@ class ReverseIdentityEdit(io.ComfyNode):
             search_aliases=[*SEARCH_ALIASES, "negative guidance", "KSampler", "fast", "img2img"],
             inputs=list(edit_inputs().values()),
             outputs=[io.Latent.Output(tooltip="One latent for each that came in; decode them with the VAE.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -46,9 +48,10 @@ class ReverseIdentityEdit(io.ComfyNode):
         identity_scale: float | None = None,
         denoise: float | None = None,
         steps: int | None = None,
+        towards: float | None = None,
     ) -> bool | str:
         """Refuse settings that cannot work before anything is computed."""
-        return typed_schedule(steps, denoise) or typed_guidance(cfg, identity_scale)
+        return typed_schedule(steps, denoise) or typed_guidance(cfg, identity_scale, towards, cls.hidden)
 
     @classmethod
     def execute(
@@ -65,12 +68,14 @@ class ReverseIdentityEdit(io.ComfyNode):
         keep: Tensor | None = None,
         identity_scale: float = 1.0,
         steps: int = 0,
+        target: IdentityTarget | None = None,
+        towards: float = DEFAULT_TOWARDS,
     ) -> io.NodeOutput:
         """Edit every latent of the batch."""
         edited = edit_source(model, latent, source, quality=quality, steps=steps, denoise=denoise, seed=seed, keep=keep)
         samples = Editor(model, edited).run(
             faces,
-            IdentityGuidance(cfg, attributes, identity_scale),
+            IdentityGuidance(cfg, attributes, identity_scale, target=target, towards=towards),
             callback=latent_preview.prepare_callback(model, edited.steps),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         )

@@ -15,6 +15,8 @@ from ..host.retry import RetryTask, editing, retried
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.geometry.placement import Placements
+from ..reverse_personalization.method.guidance import DEFAULT_TOWARDS
+from ..reverse_personalization.method.target import IdentityTarget
 from ..reverse_personalization.method.trajectory import Conditioning
 from .checks import check_images, typed_checker, typed_retry, typed_schedule
 from .inputs import (
@@ -25,6 +27,7 @@ from .inputs import (
     provider_input,
     purify_input,
     scales_input,
+    target_inputs,
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, retry_outputs
 
@@ -65,6 +68,7 @@ class ReverseIdentityEditRetry(io.ComfyNode):
                 edits["steps"],
                 provider_input(),
                 purify_input(),
+                *target_inputs(),
             ],
             outputs=retry_outputs(),
             hidden=[io.Hidden.unique_id],
@@ -80,10 +84,11 @@ class ReverseIdentityEditRetry(io.ComfyNode):
         denoise: float | None = None,
         steps: int | None = None,
         checker: str | None = None,
+        towards: float | None = None,
     ) -> bool | str:
         """Refuse settings that cannot work before anything is computed."""
         refused = typed_schedule(steps, denoise) or typed_checker(checker, cls.hidden)
-        return refused or typed_retry(scales, identity_scale)
+        return refused or typed_retry(scales, identity_scale, towards, cls.hidden)
 
     @classmethod
     def execute(
@@ -108,6 +113,8 @@ class ReverseIdentityEditRetry(io.ComfyNode):
         steps: int = 0,
         provider: str = DEFAULT_PROVIDER,
         purify: bool = False,
+        target: IdentityTarget | None = None,
+        towards: float = DEFAULT_TOWARDS,
     ) -> io.NodeOutput:
         """Edit, check and retry. The placeholder crop of a picture without faces is passed on unchanged.
 
@@ -137,6 +144,8 @@ class ReverseIdentityEditRetry(io.ComfyNode):
             attributes=attributes,
             identity_scale=identity_scale,
             source=None,
+            target=target,
+            towards=towards,
         )
         judge = open_checker(checker, provider, threshold, faces.threshold, faces.model_pack)
         result, report, retries = retried(task, in_order, judge)

@@ -7,8 +7,9 @@ from comfy_api.latest import io
 from ..host.checker import DEFAULT_CHECKER, checker_names
 from ..host.face_packs import PROVIDERS
 from ..reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE, MAX_DETECTOR_SIZE, SIZE_STEP
+from ..reverse_personalization.method.guidance import DEFAULT_TOWARDS
 from ..reverse_personalization.method.quality import FAST, QUALITIES
-from .sockets import FacePlacementsSocket, FacesSocket, NoiseTrajectorySocket
+from .sockets import FacePlacementsSocket, FacesSocket, IdentityTargetSocket, NoiseTrajectorySocket
 
 DEFAULT_PROVIDER = "auto"
 
@@ -19,6 +20,8 @@ NO_EXTRAPOLATION_LIMIT = 10.0
 of steps and any denoise."""
 
 IDENTITY_SCALE_RANGE = (0.0, 2.0)
+
+TOWARDS_RANGE = (0.0, 30.0)
 
 DEFAULT_SIDE, SIDE_STEP, MIN_SIDE, MAX_SIDE = 1024, 8, 64, 4096
 """Of crops, in pixels."""
@@ -223,16 +226,56 @@ def denoise_input() -> io.Input:
     )
 
 
-def seed_input() -> io.Input:
-    """The input `seed`: of the noisy copies."""
+def seed_input(
+    tooltip: str = "Seed of the noisy copies. The same seed and picture give the same result.",
+    *,
+    optional: bool = False,
+) -> io.Input:
+    """The input `seed`, by default of the noisy copies.
+
+    Args:
+        tooltip: what it is the seed of.
+        optional: whether it may be left out.
+    """
     return io.Int.Input(
         "seed",
+        optional=optional,
         default=0,
         min=0,
         max=0xFFFFFFFFFFFFFFFF,
         control_after_generate=io.ControlAfterGenerate.fixed,
-        tooltip="Seed of the noisy copies. The same seed and picture give the same result.",
+        tooltip=tooltip,
     )
+
+
+def target_inputs() -> list[io.Input]:
+    """The optional inputs by which faces are drawn towards other identities. New inputs of a node come last."""
+    return [
+        IdentityTargetSocket.Input(
+            "target",
+            optional=True,
+            tooltip=(
+                "Whom to draw the faces towards, besides pushing them away (Identity Target, Identity Pseudonym), made "
+                "for the same faces. One more evaluation of the network in each step. Not connected: nobody, as in the "
+                "paper."
+            ),
+        ),
+        io.Float.Input(
+            "towards",
+            optional=True,
+            default=DEFAULT_TOWARDS,
+            min=TOWARDS_RANGE[0],
+            max=TOWARDS_RANGE[1],
+            step=0.5,
+            round=0.01,
+            advanced=True,
+            tooltip=(
+                "How strongly the faces are drawn towards the target; without one it has no effect. About half of what "
+                "cfg pushes them away costs little of the picture; as much makes the new faces of one person alike in "
+                "several photographs. 0: not at all."
+            ),
+        ),
+    ]
 
 
 def edit_inputs() -> dict[str, io.Input]:
@@ -275,6 +318,7 @@ def edit_inputs() -> dict[str, io.Input]:
             advanced=True,
             tooltip="Number of steps, 2 or more, in place of those of the quality; 0 takes the quality's.",
         ),
+        *target_inputs(),
     ]
     return {entry.id: entry for entry in inputs}
 
@@ -324,6 +368,7 @@ def guidance_inputs() -> list[io.Input]:
             advanced=True,
             tooltip="Text of the branch with the identity. Not connected: the inversion's text, as in the paper.",
         ),
+        *target_inputs(),
     ]
 
 

@@ -14,6 +14,8 @@ from ..host.retry import RetryTask, replaying, retried
 from ..reverse_personalization.assurance.retry import parse_scales
 from ..reverse_personalization.geometry.faces import Faces
 from ..reverse_personalization.geometry.placement import Placements
+from ..reverse_personalization.method.guidance import DEFAULT_TOWARDS
+from ..reverse_personalization.method.target import IdentityTarget
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .checks import check_images, typed_checker, typed_retry
 from .inputs import (
@@ -24,6 +26,7 @@ from .inputs import (
     provider_input,
     purify_input,
     scales_input,
+    target_inputs,
 )
 from .sockets import CATEGORY, SEARCH_ALIASES, retry_outputs
 
@@ -59,6 +62,7 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
                 guidance["source"],
                 provider_input(),
                 purify_input(),
+                *target_inputs(),
             ],
             outputs=retry_outputs(),
             hidden=[io.Hidden.unique_id],
@@ -68,10 +72,14 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
 
     @classmethod
     def validate_inputs(
-        cls, scales: str | None = None, identity_scale: float | None = None, checker: str | None = None
+        cls,
+        scales: str | None = None,
+        identity_scale: float | None = None,
+        checker: str | None = None,
+        towards: float | None = None,
     ) -> bool | str:
         """Refuse scales that are no list or push nobody away, and a checker that cannot check, when it is queued."""
-        return typed_checker(checker, cls.hidden) or typed_retry(scales, identity_scale)
+        return typed_checker(checker, cls.hidden) or typed_retry(scales, identity_scale, towards, cls.hidden)
 
     @classmethod
     def execute(
@@ -91,6 +99,8 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
         source: Conditioning | None = None,
         provider: str = DEFAULT_PROVIDER,
         purify: bool = False,
+        target: IdentityTarget | None = None,
+        towards: float = DEFAULT_TOWARDS,
     ) -> io.NodeOutput:
         """Generate, check and retry. The placeholder crop of a picture without faces is passed on unchanged.
 
@@ -119,6 +129,8 @@ class ReverseIdentityRetrySampler(io.ComfyNode):
             attributes=attributes,
             identity_scale=identity_scale,
             source=source,
+            target=target,
+            towards=towards,
         )
         judge = open_checker(checker, provider, threshold, faces.threshold, faces.model_pack)
         result, report, retries = retried(task, in_order, judge)

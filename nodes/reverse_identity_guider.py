@@ -7,7 +7,8 @@ from comfy_api.latest import io
 
 from ..host.guider import reverse_identity_guider
 from ..reverse_personalization.geometry.faces import Faces
-from ..reverse_personalization.method.guidance import IdentityGuidance
+from ..reverse_personalization.method.guidance import DEFAULT_TOWARDS, IdentityGuidance
+from ..reverse_personalization.method.target import IdentityTarget
 from ..reverse_personalization.method.trajectory import Conditioning, NoiseTrajectory
 from .checks import typed_guidance
 from .inputs import guidance_inputs
@@ -28,12 +29,15 @@ class ReverseIdentityGuider(io.ComfyNode):
             search_aliases=[*SEARCH_ALIASES, "negative guidance", "CFGGuider"],
             inputs=guidance_inputs(),
             outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    def validate_inputs(cls, cfg: float | None = None, identity_scale: float | None = None) -> bool | str:
+    def validate_inputs(
+        cls, cfg: float | None = None, identity_scale: float | None = None, towards: float | None = None
+    ) -> bool | str:
         """Refuse a setting that pushes nobody away before anything is computed."""
-        return typed_guidance(cfg, identity_scale)
+        return typed_guidance(cfg, identity_scale, towards, cls.hidden)
 
     @classmethod
     def execute(
@@ -45,8 +49,9 @@ class ReverseIdentityGuider(io.ComfyNode):
         attributes: Conditioning | None = None,
         identity_scale: float = 1.0,
         source: Conditioning | None = None,
+        target: IdentityTarget | None = None,
+        towards: float = DEFAULT_TOWARDS,
     ) -> io.NodeOutput:
         """Make the guider."""
-        return io.NodeOutput(
-            reverse_identity_guider(model, trajectory, faces, IdentityGuidance(cfg, attributes, identity_scale, source))
-        )
+        guidance = IdentityGuidance(cfg, attributes, identity_scale, source, target, towards)
+        return io.NodeOutput(reverse_identity_guider(model, trajectory, faces, guidance))

@@ -32,6 +32,9 @@ FacePlacementsSocket = io.Custom("REVERSE_IDENTITY_PLACEMENTS")
 RetriesSocket = io.Custom("REVERSE_IDENTITY_RETRIES")
 """Carries `reverse_personalization.assurance.retry.Retries`."""
 
+IdentityTargetSocket = io.Custom("REVERSE_IDENTITY_TARGET")
+"""Carries `reverse_personalization.method.target.IdentityTarget`."""
+
 IdentityVerdictSocket = io.Custom("REVERSE_IDENTITY_VERDICT")
 """Carries `reverse_personalization.assurance.verdict.Verdict`."""
 

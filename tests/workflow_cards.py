@@ -148,6 +148,7 @@ CARDS: dict[str, Card] = {
     "portrait": crop,
     "guidance-sweep": sweep,
     "composed": one_face(71),
+    "made-up-person": one_face(84),
 }
 
 

@@ -17,20 +17,17 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.environment import ROOT
 from miniature.layout import WEIGHTS
 
-from ..journal import JsonLines, files_digest
+from ..journal import JsonLines
 from ..measuring.__main__ import open_meter
 from ..measuring.readings import FaceMeter
 from ..measuring.runs import note
 from ..measuring.settings import Settings
 from .comparison import figures_of, tables
+from .journals import run_of
 from .person import Row, Studio
-from .ways import KINDS, NAMED, Way, ways_of
-
-CODE = ("host", "lab/measure", "lab/measuring", "lab/render", "miniature", "nodes", "reverse_personalization")
-"""Folders with the code that the numbers depend on."""
+from .ways import FORM, KINDS, NAMED, TARGETS, Way, ways_of
 
 
 def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], FaceMeter] = open_meter) -> None:
@@ -49,8 +46,8 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
         "--ways",
         default="exact,fast",
         metavar="NAME,NAME",
-        help=f"ways to compare with the first one: {', '.join(NAMED)}, or KIND:STEPS[:DENOISE[:SCALE]] with "
-        f"{' or '.join(KINDS)} as KIND (default: %(default)s)",
+        help=f"ways to compare with the first one: {', '.join(NAMED)}, or {FORM} with "
+        f"{' or '.join(KINDS)} as KIND and {', '.join(TARGETS)} as TARGET (default: %(default)s)",
     )
     parser.add_argument(
         "--attributes",
@@ -69,12 +66,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
     except ValueError as error:
         parser.error(str(error))
     with tempfile.TemporaryDirectory(prefix="measure-") as temporary:
-        run = {
-            "seed": options.seed,
-            "attributes": options.attributes,
-            "code": _digest(ROOT, CODE, "py"),
-            "models": _digest(options.models, (".",), "*"),
-        }
+        run = {**run_of(options.seed, options.models), "attributes": options.attributes}
         journal = JsonLines(options.journal or Path(temporary, "journal"), run)
         rows = measure(settings, ways, options.models, meter_of, journal, options.attributes)
     figures = {"seed": options.seed, "faces": options.faces, **figures_of(rows)}
@@ -126,12 +118,6 @@ def measure(
                 journal.append([person, way.name, row])
             note(f"{person + 1} of {settings.faces} people")
     return {way: [done[person, way.name] for person in people] for way in ways}
-
-
-def _digest(root: Path, folders: Sequence[str], suffix: str) -> str:
-    return files_digest(
-        sorted(file for folder in folders for file in (root / folder).rglob(f"*.{suffix}") if file.is_file())
-    )
 
 
 if __name__ == "__main__":

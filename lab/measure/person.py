@@ -27,6 +27,7 @@ from ..measuring.scores import DILATION, Floats, dilated, match_rate, outside_ch
 from ..measuring.settings import KEEP_AGE_AND_SEX, REQUESTS, Request, Settings
 from ..meter import Readings
 from .control import source_free
+from .targets import target_of
 from .ways import Way
 
 OTHER_NOISE = 1 << 40
@@ -51,6 +52,7 @@ class Original:
         cells: [1, h, w], the face in the latent.
         latent: the picture, encoded.
         faces: its FACES, which guide.
+        next_faces: FACES of the next person's photograph, for a target.
         embedding: [1, 512], by the judge.
         score: of the detector.
         reading: by the meter.
@@ -65,6 +67,7 @@ class Original:
     cells: NDArray[np.bool_]
     latent: Latent
     faces: Any
+    next_faces: Any
     embedding: Floats
     score: float | None
     reading: Readings
@@ -120,6 +123,7 @@ class Studio:
             cells=cells,
             latent=latent,
             faces=self._workflow.embed(picture),
+            next_faces=self._workflow.embed(self._people.pictures[[(number + 1) % len(self._people.pictures)]]),
             embedding=self._recognisers.see(picture).judge,
             score=self._score(picture),
             reading=self._meter.read(picture),
@@ -186,6 +190,8 @@ class Studio:
             denoise=way.denoise,
             seed=original.seed,
             text=workflow.text(inputs, original.faces) if inputs else None,
+            target=target_of(workflow, original.faces, original.next_faces, way, original.seed),
+            towards=way.towards,
         )
 
     def _recognised(self, original: Original, picture: Pictures) -> Row:

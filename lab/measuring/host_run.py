@@ -93,8 +93,13 @@ class Workflow:
         denoise: float,
         seed: int,
         text: Any = None,
+        target: Any = None,
+        towards: float = 0.0,
     ) -> Latent:
-        """Invert a LATENT and generate another person in one pass; `text` asks for attributes."""
+        """Invert a LATENT and generate another person in one pass.
+
+        `text` asks for attributes; a TARGET is what the face is drawn towards.
+        """
         edited: Latent = self._node(
             "ReverseIdentityEdit",
             self.model,
@@ -107,8 +112,14 @@ class Workflow:
             seed=seed,
             steps=steps,
             attributes=text,
+            target=target,
+            towards=towards,
         )
         return edited
+
+    def target(self, faces: Any, kind: str, **options: Any) -> Any:
+        """Return the TARGET that ReverseIdentityTarget makes for FACES."""
+        return self._node("ReverseIdentityTarget", faces, kind, **options)
 
     def denoise_once(self, latent: Latent, noise: Tensor, sigma: float) -> Latent:
         """Add noise to a LATENT and return the denoised prediction under the null identity and an empty text.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import torch
 from .decided import in_words
 from .verdict import STRUCK_OUT, FaceChange, FaceVerdict, Verdict, said_number, said_step
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
@@ -141,6 +142,7 @@ def _face(face: FaceVerdict) -> dict[str, Any]:
         "cover": face.method or None,
         "change": None if face.change is None else _change(face.change),
         "retries": [said_step(step) for step in face.retries],
+        "target": None if face.target is None else asdict(face.target),
     }
 
 

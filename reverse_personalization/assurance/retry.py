@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from ..method.target import TargetUse
 from .operating_point import judge_similarity
 
 PASTING_MARGIN = 0.06
@@ -99,10 +100,12 @@ class Retries:
         embeddings: float32 [F, 512] of the generated faces. They identify these faces among those of the photographs,
             because the crops are unknown there.
         tried: the retries of each face, in order.
+        target: what the faces were drawn towards; None for nobody.
     """
 
     embeddings: Tensor = field(repr=False)
     tried: tuple[tuple[RetryStep, ...], ...]
+    target: TargetUse | None = None
 
     def of(self, embeddings: Tensor) -> list[tuple[RetryStep, ...]]:
         """Assign the retries to the faces of the photographs.

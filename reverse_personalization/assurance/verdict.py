@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..geometry.faces import Box, Decisions, Detection
+from ..method.target import TargetUse
 from .operating_point import ThresholdSource
 from .retry import RetryStep
 
@@ -81,6 +82,7 @@ class FaceVerdict:
             says what became of it, and it does not count as covered.
         found: the face in the result, if nobody had found it in the original: what a second pass starts from.
         second_pass: whether it went through the graph after the others, because only an earlier check had found it.
+        target: what the sampler with retry drew it towards; None for nobody, or if it is unknown.
     """
 
     status: Status
@@ -95,6 +97,7 @@ class FaceVerdict:
     under_cover: bool = False
     found: Detection | None = field(default=None, repr=False)
     second_pass: bool = False
+    target: TargetUse | None = None
 
     @property
     def said(self) -> str:

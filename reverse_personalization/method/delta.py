@@ -21,7 +21,8 @@ always 0, as at scale 0 without attributes, x_0 comes back.
 
 The copies depend on x_0 and the seed only, so nothing has to be recorded before the edit starts: source and edit are
 evaluated at each level in one call, three rows for each latent. In the first step d is 0, so a null identity with the
-source text needs no row of its own: 3N - 1 evaluations, or 3N with an attribute text.
+source text needs no row of its own: 3N - 1 evaluations, or 3N with an attribute text. A target is one more row at each
+level.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from enum import Enum
 import torch
 from torch import Tensor
 
-from .guidance import guided
+from .guidance import drawn, guided
 from .schedule import Noise, alpha
 from .solver import DPMSolverSDE, Hold, Progress, noisy_copy
 
@@ -44,6 +45,7 @@ class Branch(Enum):
     SOURCE = "null identity, text of the inversion"
     NULL = "null identity, attribute text"
     IDENTITY = "identity, text of the source"
+    TARGET = "target, attribute text"
 
 
 RowDenoiser = Callable[[Sequence[Branch], Tensor, float], Tensor]
@@ -98,6 +100,7 @@ class GuidedPairs:
         scale: g of equation 5; at 0 the identity's branch is not evaluated.
         null_is_source: whether NULL and SOURCE have the same text, so that one prediction serves both where y is c.
         sources: predictions of an earlier run, which are not evaluated again; missing ones are added.
+        p: scale of the target; at 0 its branch is not evaluated.
     """
 
     def __init__(
@@ -107,9 +110,11 @@ class GuidedPairs:
         *,
         null_is_source: bool,
         sources: SourcePredictions | None = None,
+        p: float = 0.0,
     ) -> None:
         self.denoise = denoise
         self.scale = scale
+        self.p = p
         self.null_is_source = null_is_source
         self.sources = sources
 
@@ -123,6 +128,8 @@ class GuidedPairs:
             rows[Branch.NULL] = y
         if self.scale != 0.0:
             rows[Branch.IDENTITY] = y
+        if self.p != 0.0:
+            rows[Branch.TARGET] = y
         found: dict[Branch, Tensor] = {}
         if rows:
             found.update(zip(rows, self.denoise(list(rows), torch.stack(list(rows.values())), sigma), strict=True))
@@ -131,7 +138,8 @@ class GuidedPairs:
             # A copy, because the row is a view that would keep the whole call's predictions alive.
             self.sources.add(source.clone())
         null = found.get(Branch.NULL, source)
-        return source, guided(found.get(Branch.IDENTITY, null), null, self.scale)
+        away = guided(found.get(Branch.IDENTITY, null), null, self.scale)
+        return source, away if self.p == 0.0 else drawn(away, found[Branch.TARGET], null, self.p)
 
 
 def edit(

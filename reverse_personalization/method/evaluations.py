@@ -12,15 +12,16 @@ PURIFIED = 1
 """Evaluations for a purified copy of a face."""
 
 
-def of_edit(steps: int, attributes: bool = False) -> int:
+def of_edit(steps: int, attributes: bool = False, target: bool = False) -> int:
     """Evaluations of an edit of one face in one pass.
 
     Args:
         steps: N.
         attributes: whether the branch without identity has a text of its own. Without one, it has the source's first
             prediction.
+        target: whether the face is drawn towards a target.
     """
-    return 3 * steps if attributes else 3 * steps - 1
+    return (4 if target else 3) * steps - (0 if attributes else 1)
 
 
 def of_inversion(steps: int) -> int:
@@ -28,6 +29,11 @@ def of_inversion(steps: int) -> int:
     return steps
 
 
-def of_replay(steps: int) -> int:
-    """Evaluations of a generation from N recorded steps."""
-    return 2 * steps
+def of_replay(steps: int, target: bool = False) -> int:
+    """Evaluations of a generation from N recorded steps.
+
+    Args:
+        steps: N.
+        target: whether the face is drawn towards a target.
+    """
+    return (3 if target else 2) * steps

@@ -165,6 +165,21 @@ def _composed() -> Workflow:
     )
 
 
+def _made_up_person() -> Workflow:
+    return _whole_photographs(
+        "Towards a made-up person",
+        "Everybody is pushed away from themselves and drawn towards somebody who does not exist, each towards another: "
+        "the change has a direction and is harder to undo. Another *seed* of *Identity Target* gives other people.",
+        parts.photograph(),
+        {
+            "target": Node("ReverseIdentityTarget", {"faces": Link("crop", "faces"), "kind": "synthetic"}),
+            "sample": parts.edit(_PHOTOGRAPH, target=Link("target", "target"), towards=parts.TOWARDS),
+        },
+        (("target",), ("sample",)),
+        advice=parts.TARGET_NOTE,
+    )
+
+
 WORKFLOWS: Mapping[str, Workflow] = {
     "portrait": portrait(),
     "group-photo": _whole_photographs(
@@ -219,6 +234,7 @@ WORKFLOWS: Mapping[str, Workflow] = {
     "check-only": _check_only(),
     "guidance-sweep": guidance_sweep(),
     "composed": _composed(),
+    "made-up-person": _made_up_person(),
 }
 """By the name of their files."""
 

@@ -40,6 +40,15 @@ EDIT_NOTE = f"""**quality** of *Change Identity with Retry*: fast takes 8 steps,
 
 **scales** there: {_SCALES}"""
 
+TOWARDS = 5.0
+"""Scale of a target beside the retry's first scale, of which it is half."""
+
+TARGET_NOTE = f"""{EDIT_NOTE}
+
+**towards** there, among its advanced inputs: how strongly faces are drawn towards the target. Half of the first scale \
+costs little of the picture. For one new face of a person in all photographs, put *Identity Pseudonym* in the place of \
+*Identity Target*; its help says how to give it a key."""
+
 ORIGINALS_NOTE = """The original stays in ComfyUI's `input` folder."""
 
 SAVING_NOTE = f"""*Save Anonymized Image* writes only what was checked, without metadata, and a report beside it. It \

@@ -21,6 +21,7 @@ from reverse_personalization.assurance.retry import RetryStep
 from reverse_personalization.assurance.scrub import Scrubber
 from reverse_personalization.assurance.verdict import FaceChange, FaceVerdict, Verdict
 from reverse_personalization.geometry.faces import Face, Faces
+from reverse_personalization.method.target import TARGET_KINDS, TargetUse
 
 SCHEMA = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 BOX = (1.0, 2.0, 30.0, 40.0)
@@ -54,7 +55,7 @@ FACES = {
     "anonymised": [face("anonymised", similarity=0.123456, change=CHANGE)],
     "covered": [
         face("anonymised", similarity=0.1, change=CHANGE, retries=(RetryStep(-10.0, True, 0.12345, True),)),
-        face("covered", method="mosaic", retries=TWICE),
+        face("covered", method="mosaic", retries=TWICE, target=TargetUse("pseudonym", 2.0)),
     ],
     "covered, one of them by another's cover": [
         face("anonymised", similarity=0.1, method="solid", under_cover=True, second_pass=True),
@@ -73,6 +74,11 @@ def test_reports_follow_their_schema(result):
         jsonschema.validate(json.loads(json.dumps(one, allow_nan=False)), SCHEMA)
     assert report["result"] == result.partition(",")[0]
     assert len(report["faces"]) == len(FACES[result])
+
+
+def test_every_kind_of_target_may_stand_in_a_report():
+    kinds = SCHEMA["properties"]["faces"]["items"]["properties"]["target"]["anyOf"][1]["properties"]["kind"]["enum"]
+    assert kinds == list(TARGET_KINDS)
 
 
 def test_report_says_what_was_found_and_no_place():
@@ -94,6 +100,7 @@ def test_report_says_what_was_found_and_no_place():
     assert first["retries"] == []
     done, covered = report_of(*FACES["covered"])["faces"]
     assert done["retries"] == [{"scale": -10.0, "similarity": 0.12, "anonymised": True}]
+    assert (done["target"], covered["target"]) == (None, {"kind": "pseudonym", "towards": 2.0})
     assert covered["retries"][1] == {"scale": -14.0, "similarity": None, "anonymised": False}
     assert "not chosen" not in json.dumps(report_of(*FACES["unhandled faces kept"]))
     under, over = report_of(*FACES["covered, one of them by another's cover"])["faces"]

@@ -139,7 +139,14 @@ def test_without_a_comfyui_it_says_what_to_do(out, capsys, monkeypatch, tmp_path
     assert "name a running one with --server" in said.err
 
 
-WITH_ONE_PHOTOGRAPH = ["change-age", "composed", "group-photo", "keep-age-and-sex", "keep-eyes-and-mouth"]
+WITH_ONE_PHOTOGRAPH = [
+    "change-age",
+    "composed",
+    "group-photo",
+    "keep-age-and-sex",
+    "keep-eyes-and-mouth",
+    "made-up-person",
+]
 
 
 @pytest.mark.parametrize("name", WITH_ONE_PHOTOGRAPH)

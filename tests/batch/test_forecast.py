@@ -77,6 +77,19 @@ def test_evaluations_for_each_face(name, changed, least, most) -> None:
     assert changes(graph)
 
 
+@pytest.mark.parametrize(
+    ("name", "node", "given", "more"),
+    [
+        ("group-photo", "ReverseIdentityEditRetry", {"target": ["1", 0]}, 8),
+        ("group-photo", "ReverseIdentityEditRetry", {"target": ["1", 0], "towards": 0}, 0),
+        ("composed", "ReverseIdentityGuider", {"target": ["1", 0], "towards": 2.0}, 100),
+    ],
+)
+def test_a_target_is_one_evaluation_a_step(name, node, given, more) -> None:
+    changed = workflow(name, **{node: given}).graph
+    assert per_face(changed).least == per_face(workflow(name).graph).least + more
+
+
 def test_a_quality_has_the_steps_that_are_counted() -> None:
     for quality in (FAST, EXACT):
         steps = QUALITIES[quality].steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections.abc import Callable
 from typing import Any
@@ -12,114 +11,13 @@ import torch
 from torch import Tensor
 
 from harness.in_process import part, run_node
+from tests.foreign_patches import CONDITIONED, OTHER, PATCHES, SIDE
 from tests.small_model import SmallModel
-
-SIDE = 16
-PATCHES: dict[str, Callable[[Any], Any]] = {}
-"""Patches by name: model -> patched model."""
-
-CONDITIONED, OTHER = 0, 1
-"""The host's numbers of the two slots of `cond_or_uncond`."""
 
 
 @pytest.fixture(scope="module")
 def small() -> SmallModel:
     return SmallModel()
-
-
-def patch(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    PATCHES[make.__name__] = make
-    return make
-
-
-def of_host(module: str, name: str, model: Any, *options: Any) -> Any:
-    """What one of the host's nodes makes of the model."""
-    answer = getattr(importlib.import_module(f"comfy_extras.{module}"), name).execute(model, *options)
-    return getattr(answer, "result", answer)[0]
-
-
-def in_one_slot(model: Any, slot: int) -> Any:
-    """Changes the cross-attention of one slot only, as image prompts do."""
-
-    def scaled(out: Tensor, options: dict[str, Any]) -> Tensor:
-        slots = options["cond_or_uncond"]
-        parts = zip(out.chunk(len(slots)), slots, strict=True)
-        return torch.cat([part * 1.3 if number == slot else part for part, number in parts])
-
-    model = model.clone()
-    model.set_model_attn2_output_patch(scaled)
-    return model
-
-
-@patch
-def conditioned_slot(model: Any) -> Any:
-    return in_one_slot(model, CONDITIONED)
-
-
-@patch
-def other_slot(model: Any) -> Any:
-    return in_one_slot(model, OTHER)
-
-
-@patch
-def self_attention_guidance(model: Any) -> Any:
-    return of_host("nodes_sag", "SelfAttentionGuidance", model, 0.5, 2.0)
-
-
-@patch
-def perturbed_attention_guidance(model: Any) -> Any:
-    return of_host("nodes_pag", "PerturbedAttentionGuidance", model, 3.0)
-
-
-@patch
-def guidance_of_its_own(model: Any) -> Any:
-    """Guidance of another node that uses both branches, whatever the scale."""
-    model = model.clone()
-    model.set_model_sampler_cfg_function(lambda args: 0.6 * args["cond"] + 0.4 * args["uncond"])
-    return model
-
-
-@patch
-def branches_of_another_kind(model: Any) -> Any:
-    """A wrapper that reads what is in both branches."""
-    from comfy.patcher_extension import WrappersMP
-
-    def reading(executor: Any, model: Any, conds: Any, *args: Any) -> Any:
-        assert all(cond[0]["model_conds"] for cond in conds)
-        return executor(model, conds, *args)
-
-    model = model.clone()
-    model.add_wrapper_with_key(WrappersMP.CALC_COND_BATCH, "another pack", reading)
-    return model
-
-
-@patch
-def hyper_tile(model: Any) -> Any:
-    return of_host("nodes_hypertile", "HyperTile", model, 32, 4, 1, False)
-
-
-@patch
-def drawing_in_the_attention(model: Any) -> Any:
-    """As token merging does, which leaves the small network alone: it has no attention at full size."""
-    model = model.clone()
-    model.set_model_attn1_output_patch(lambda out, options: out * (1 + 0.1 * torch.rand(1, device=out.device)))
-    return model
-
-
-@patch
-def drawing_around_the_model(model: Any) -> Any:
-    """A function around the whole model that draws before the network runs."""
-    model = model.clone()
-    model.set_model_unet_function_wrapper(
-        lambda apply, args: apply(args["input"], args["timestep"], **args["c"]) * (1 + 0.1 * torch.rand(1))
-    )
-    return model
-
-
-@patch
-def deep_shrink(model: Any) -> Any:
-    options = (1, 2.0, 0.0, 0.75, True, "bicubic", "bicubic")
-    return of_host("nodes_model_downscale", "PatchModelAddDownscale", model, *options)
 
 
 def back(small: SmallModel, model: Any, trajectory: Any, latent: Any) -> float:
@@ -156,6 +54,20 @@ def test_the_same_seed_gives_the_same_record_and_nothing_of_the_callers_changes(
     assert torch.equal(records[0].z, records[1].z)
     other = small.invert(latent, model=model, steps=4, seed=8)
     assert not torch.equal(other.z, records[0].z)
+
+
+@pytest.mark.parametrize("name", ["drawing_in_the_attention", "drawing_around_the_model"])
+def test_every_call_draws_the_same_where_memory_parts_the_branches(
+    small: SmallModel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    latent, model = small.latent(side=SIDE), PATCHES[name](small.model)
+    trajectory = small.invert(latent, model=model, steps=4)
+    whole = small.sample(trajectory, small.faces(), -3.0, model=model)
+    monkeypatch.setattr(type(small.model), "get_free_memory", lambda self, device: 1)
+    with small.counted() as evaluations:
+        parted = small.sample(trajectory, small.faces(), -3.0, model=model)
+    assert evaluations.calls == evaluations.rows == 8
+    assert (parted - whole).abs().max() <= 1e-4 * whole.abs().max()
 
 
 def test_draws_differ_from_level_to_level(small: SmallModel) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from reverse_personalization.fingerprinting.fingerprint import ModelFingerprint
 from reverse_personalization.method import delta, schedule
 from reverse_personalization.method.delta import Branch, GuidedPairs, RowDenoiser, SourcePredictions
-from reverse_personalization.method.guidance import guided
+from reverse_personalization.method.guidance import drawn, guided
 from reverse_personalization.method.regions import hold_difference, hold_region, kept_region
 from reverse_personalization.method.solver import EVEN_EXTRAPOLATION, Denoiser, invert, noisiest_copy, replay
 from reverse_personalization.method.trajectory import KeptRegion, NoiseTrajectory
@@ -47,8 +47,8 @@ class RandomDenoiser:
         generator = torch.Generator().manual_seed(self.seed)
         self.first = torch.randn(8, 3, 3, 3, generator=generator) / 27**0.5
         self.last = torch.randn(3, 8, 3, 3, generator=generator) / 72**0.5
-        shifts = torch.randn(3, 8, 1, 1, generator=generator)
-        self.shifts = dict(zip((Branch.SOURCE, Branch.IDENTITY, Branch.NULL), shifts, strict=True))
+        shifts = torch.randn(4, 8, 1, 1, generator=generator)
+        self.shifts = dict(zip((Branch.SOURCE, Branch.IDENTITY, Branch.NULL, Branch.TARGET), shifts, strict=True))
         if not self.attributes:
             self.shifts[Branch.NULL] = self.shifts[Branch.SOURCE]
 
@@ -89,12 +89,14 @@ class Run:
             hold=hold_difference(self.region, self.x0.device),
         )
 
-    def inversion_and_replay(self, rows: RowDenoiser, scale: float) -> Tensor:
+    def inversion_and_replay(self, rows: RowDenoiser, scale: float, p: float = 0.0) -> Tensor:
         def of(branch: Branch) -> Denoiser:
             return lambda y, levels: rows([branch], y, float(levels[0]))
 
         def push(y: Tensor, levels: Tensor) -> Tensor:
-            return guided(of(Branch.IDENTITY)(y, levels), of(Branch.NULL)(y, levels), scale)
+            null = of(Branch.NULL)(y, levels)
+            away = guided(of(Branch.IDENTITY)(y, levels), null, scale)
+            return away if p == 0.0 else drawn(away, of(Branch.TARGET)(y, levels), null, p)
 
         noise = schedule.timestep_noise(self.x0.shape[1:], self.steps, self.seed)
         start = noisiest_copy(self.x0, noise, self.sigmas)
@@ -121,6 +123,7 @@ def run_of(steps: int, denoise: float = 0.5, batch: int = 1, seed: int = 0, limi
     denoise=st.sampled_from([0.3, 0.5, 1.0]),
     batch=st.integers(1, 3),
     scale=st.floats(-12, 2),
+    p=st.one_of(st.just(0.0), st.floats(0, 12)),
     limit=st.one_of(st.sampled_from(LIMITS), st.floats(0, 3)),
     attributes=st.booleans(),
     held=st.one_of(st.none(), st.floats(0, 1)),
@@ -132,6 +135,7 @@ def test_it_is_inversion_and_replay(
     denoise: float,
     batch: int,
     scale: float,
+    p: float,
     limit: float,
     attributes: bool,
     held: float | None,
@@ -142,8 +146,8 @@ def test_it_is_inversion_and_replay(
         mask = torch.rand(batch, 6, 5, generator=torch.Generator().manual_seed(seed)).round(decimals=1)
         run.region = kept_region(mask, tuple(run.x0.shape), steps, change=False, start=held)
     rows = RandomDenoiser(seed, attributes)
-    edited = run.delta(GuidedPairs(rows, scale, null_is_source=not attributes))
-    assert (edited - run.inversion_and_replay(rows, scale)).abs().max() <= TOLERANCE
+    edited = run.delta(GuidedPairs(rows, scale, null_is_source=not attributes, p=p))
+    assert (edited - run.inversion_and_replay(rows, scale, p)).abs().max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -182,12 +186,20 @@ def test_every_picture_of_a_batch_comes_out_as_it_does_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "attributes", "evaluations"),
-    [(-8.0, False, 3 * 7 - 1), (-8.0, True, 3 * 7), (0.0, False, 2 * 7 - 1), (0.0, True, 2 * 7)],
+    ("scale", "p", "attributes", "evaluations"),
+    [
+        (-8.0, 0.0, False, 3 * 7 - 1),
+        (-8.0, 0.0, True, 3 * 7),
+        (0.0, 0.0, False, 2 * 7 - 1),
+        (0.0, 0.0, True, 2 * 7),
+        (-8.0, 2.0, False, 4 * 7 - 1),
+        (-8.0, 2.0, True, 4 * 7),
+        (0.0, 2.0, False, 3 * 7 - 1),
+    ],
 )
-def test_one_call_a_step_and_no_row_twice(scale: float, attributes: bool, evaluations: int) -> None:
+def test_one_call_a_step_and_no_row_twice(scale: float, p: float, attributes: bool, evaluations: int) -> None:
     run, rows = run_of(7), RandomDenoiser(attributes=attributes)
-    run.delta(GuidedPairs(rows, scale, null_is_source=not attributes))
+    run.delta(GuidedPairs(rows, scale, null_is_source=not attributes, p=p))
     assert len(rows.calls) == 7
     assert rows.evaluations == evaluations
     assert all(len(set(call)) == len(call) for call in rows.calls)
@@ -206,6 +218,15 @@ def test_several_scales_share_the_source_predictions(attributes: bool) -> None:
         assert len(sources) == 7
         alone = run.delta(GuidedPairs(rows, scale, null_is_source=not attributes))
         assert (shared - alone).abs().max() <= TOLERANCE
+
+
+def test_at_p_0_no_bit_changes_and_the_target_is_not_evaluated() -> None:
+    run, rows = run_of(7), RandomDenoiser()
+    before = run.delta(GuidedPairs(rows, -8.0, null_is_source=True))
+    rows.calls.clear()
+    assert torch.equal(run.delta(GuidedPairs(rows, -8.0, null_is_source=True, p=0.0)), before)
+    assert Branch.TARGET not in {branch for call in rows.calls for branch in call}
+    assert (run.delta(GuidedPairs(rows, -8.0, null_is_source=True, p=2.0)) - before).abs().max() > 0.1
 
 
 def test_a_run_that_was_cancelled_leaves_the_predictions_it_had() -> None:

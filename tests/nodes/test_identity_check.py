@@ -96,10 +96,16 @@ def test_attempts_go_with_their_faces_and_only_with_them(check, node):
     tried = retry.RetryStep(-5.0, True, 0.25, True)
     originals = images(NOBODY, scene(cyan=PLACE, yellow=OTHER_PLACE))
     faces = run(node, originals, det_size=DET_SIZE, no_face="empty list")
-    retries = retry.Retries(faces.embeddings()[1:], ((tried,),))
+    drawn = part("reverse_personalization.method.target").TargetUse("synthetic", 1.5)
+    retries = retry.Retries(faces.embeddings()[1:], ((tried,),), drawn)
     results = images(scene(magenta=PLACE), scene(magenta=PLACE, yellow=OTHER_PLACE))
-    verdict = check(originals, results, faces, retries=retries).result[0]
+    verdict, report, _ = check(originals, results, faces, retries=retries).result
     assert [[face.retries for face in image] for image in verdict.images] == [[()], [(), (tried,)]]
+    assert [[face.target for face in image] for image in verdict.images] == [[None], [None, drawn]]
+    assert report.count("drawn towards a target (synthetic) at 1.5") == 1
+    # A later check, after a second pass for others, still knows.
+    again = check(originals, results, faces, earlier=verdict).result[0]
+    assert [face.target for face in again.images[1]] == [None, drawn]
     assert [[face.status for face in image] for image in verdict.images] == statuses(check(originals, results, faces))
     with pytest.raises(ValueError, match="connect the retries of the sampler that changed these faces"):
         check(originals[:1], results[:1], nobody_of(1), retries=retries)

@@ -36,10 +36,12 @@ def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
     steering = {"ReverseIdentityKeepRegion", "ReverseIdentityRegionMask", "ReverseIdentityRetrySampler"}
     editing = {"ReverseIdentityEdit", "ReverseIdentityEditRetry"}
     comparing = {"ReverseIdentityDDIMInversion"}
-    assert pack.node_classes.keys() == asked | comparing | editing | composing | loading | photographs | steering
+    drawing = {"ReverseIdentityTarget", "ReverseIdentityPseudonym"}
+    given = asked | comparing | drawing | editing | composing | loading | photographs | steering
+    assert pack.node_classes.keys() == given
 
 
-@pytest.mark.parametrize("index", range(22))
+@pytest.mark.parametrize("index", range(24))
 def test_schema_and_execute_agree(index: int) -> None:
     node = node_classes()[index]
     schema = node.GET_SCHEMA()

@@ -8,6 +8,7 @@ import pytest
 
 from lab.measure.ways import NAMED, Way, way_of, ways_of
 from miniature.workflow import DEFAULT_SCALE, DENOISE
+from reverse_personalization.method.guidance import DEFAULT_TOWARDS
 from reverse_personalization.method.quality import EXACT, FAST
 
 
@@ -23,11 +24,15 @@ def test_a_way_is_read_from_its_name() -> None:
     assert way_of("free:25") == Way("free:25", 25, EXACT, DENOISE, DEFAULT_SCALE)
     assert way_of("free:9:0.3") == Way("free:9:0.3", 9, EXACT, 0.3, DEFAULT_SCALE)
     assert way_of("capped:9:0.4:-1.5") == Way("capped:9:0.4:-1.5", 9, FAST, 0.4, -1.5)
+    drawn = "capped:9:0.4:-1.5:2:stranger"
+    assert way_of(drawn) == Way(drawn, 9, FAST, 0.4, -1.5, towards=2.0, target="stranger")
+    assert way_of("towards").towards == DEFAULT_TOWARDS
 
 
 def test_every_step_has_three_evaluations_and_the_first_one_two() -> None:
     assert [way_of(name).evaluations for name in ("exact", "fast", "fast-12", "fast-4")] == [299, 23, 35, 11]
     assert way_of("capped:5:0.5:0").evaluations == 9
+    assert [way_of(name).evaluations for name in ("towards", "capped:8:0.5:0:2")] == [31, 23]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +41,9 @@ def test_every_step_has_three_evaluations_and_the_first_one_two() -> None:
         ("slow", 'no way "slow"; expected exact, fast'),
         ("slow:8", "no way"),
         ("capped", "no way"),
-        ("capped:8:0.5:-2:9", "no way"),
+        ("capped:8:0.5:-2:9:stranger:1", "no way"),
+        ("capped:8:0.5:-2:9:nobody", "expected synthetic, rotated"),
+        ("capped:8:0.5:-2:-1", "at -1; expected"),
         ("capped:many", "something else than a number"),
         ("capped:8::-2", "something else than a number"),
         ("capped:1", "steps is 1"),
