@@ -271,8 +271,8 @@ def target_inputs() -> list[io.Input]:
             advanced=True,
             tooltip=(
                 "How strongly the faces are drawn towards the target; without one it has no effect. About half of what "
-                "cfg pushes them away costs little of the picture; as much makes the new faces of one person alike in "
-                "several photographs. 0: not at all."
+                "cfg pushes them away costs little of the picture; as much follows the target further and costs more. "
+                "0: not at all."
             ),
         ),
     ]

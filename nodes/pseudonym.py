@@ -23,9 +23,9 @@ class ReverseIdentityPseudonym(io.ComfyNode):
             display_name="Identity Pseudonym",
             category=CATEGORY,
             description=(
-                "An identity for each face to be drawn towards, decided by who it is and by your secret key: a "
-                "person's new faces are alike in all photographs, and others under another key. Whoever sees many "
-                "results under one key can tell which are of one person: that is what it is for."
+                "An identity for each face to be drawn towards, decided by who it is and by your secret key: nearly "
+                "one for a person in all photographs, and another under another key. The new faces follow it in part. "
+                "Whoever sees many results under one key can link those of one person: that is what it is for."
             ),
             search_aliases=[*SEARCH_ALIASES, "target", "pseudonymize", "consistent", "album", "key"],
             inputs=[
