@@ -5,6 +5,7 @@ Standard library only: the demo reads this outside the environment.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ SDXL_SCALE = -10.0
 
 GUIDED = ("ReverseIdentityKSampler", "ReverseIdentityGuider", "ReverseIdentityEdit")
 SCALED = DEFAULT_SCALE / SDXL_SCALE
-"""Factor from SDXL's scales to the miniature's, for `cfg` of the classes in GUIDED and `towards` of all."""
+"""Factor from SDXL's scales to the miniature's, for `cfg` of the classes in GUIDED and `towards` beside a target."""
 
 
 SMALL_TEMPLATE_FOLDER = EXTENSION / "example_workflows"
@@ -80,9 +81,16 @@ def on_miniature(workflow: Workflow) -> Workflow:
     for node_id, node in workflow.items():
         kind = node["class_type"]
         inputs = {**renamed(node["inputs"], names), **MINIATURE_INPUTS.get(kind, {})}
-        if kind in GUIDED:
-            inputs["cfg"] = round(inputs["cfg"] * SCALED, 2)
-        if "towards" in inputs:
-            inputs["towards"] = round(inputs["towards"] * SCALED, 2)
-        set_up[node_id] = {**node, "inputs": inputs}
+        set_up[node_id] = {**node, "inputs": scaled(kind, inputs)}
     return set_up
+
+
+def scaled(kind: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A node's inputs with SDXL's guidance scales made the miniature's.
+
+    Args:
+        kind: the node's class.
+        inputs: by name; without a `target`, `towards` has no effect and stays.
+    """
+    names = [name for name, counts in (("cfg", kind in GUIDED), ("towards", "target" in inputs)) if counts]
+    return {**inputs, **{name: round(inputs[name] * SCALED, 2) for name in names if name in inputs}}

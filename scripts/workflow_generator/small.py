@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.workflow import SHIPPED_FILES, renamed
-from miniature.workflow import GUIDED, MINIATURE, MINIATURE_INPUTS, SCALED
+from miniature.workflow import MINIATURE, MINIATURE_INPUTS, scaled
 
 from . import parts
 from .model import Blueprint, Link, Node, Port, Workflow
@@ -61,7 +61,4 @@ def _small_nodes(nodes: Mapping[str, Node]) -> dict[str, Node]:
 
 
 def _small_inputs(node: Node) -> dict[str, Any]:
-    inputs = {**renamed(node.inputs, _FILES), **MINIATURE_INPUTS.get(node.kind, {})}
-    if node.kind in GUIDED and "cfg" in inputs:
-        inputs["cfg"] = round(inputs["cfg"] * SCALED, 2)
-    return inputs
+    return scaled(node.kind, {**renamed(node.inputs, _FILES), **MINIATURE_INPUTS.get(node.kind, {})})
