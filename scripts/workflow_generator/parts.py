@@ -47,8 +47,8 @@ TOWARDS = 5.0
 TARGET_NOTE = f"""{EDIT_NOTE}
 
 **towards** there, among its advanced inputs: how strongly faces are drawn towards the target. Half of the first scale \
-costs little of the picture. To draw all photographs of a person towards nearly one stranger, put *Identity Pseudonym* in the place of \
-*Identity Target*; its help says how to give it a key."""
+costs little of the picture. To draw all photographs of a person towards nearly one stranger, put *Identity Pseudonym* \
+in the place of *Identity Target*; its help says how to give it a key."""
 
 ORIGINALS_NOTE = """The original stays in ComfyUI's `input` folder."""
 
