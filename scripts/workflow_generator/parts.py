@@ -7,28 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.workflow import SAMPLE, SHIPPED_FILES
-from host.known_models import KNOWN
+from harness.workflow import SHIPPED_FILES
 
 from .model import Link, Node
 
-
-def _download(name: str) -> dict[str, str]:
-    """A file as the editor's dialog about missing models takes it."""
-    known = KNOWN[name]
-    return {"name": known.name, "url": known.url, "directory": known.folder}
-
-
-CHECKPOINT_FILE, ADAPTER_FILE = _download(SHIPPED_FILES["checkpoint"]), _download(SHIPPED_FILES["adapter"])
+CHECKPOINT_FILE = {
+    "name": SHIPPED_FILES["checkpoint"],
+    "url": (
+        "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/" + SHIPPED_FILES["checkpoint"]
+    ),
+    "directory": "checkpoints",
+}
+ADAPTER_FILE = {
+    "name": SHIPPED_FILES["adapter"],
+    "url": "https://huggingface.co/h94/IP-Adapter-FaceID/resolve/main/" + SHIPPED_FILES["adapter"],
+    "directory": "ipadapter",
+}
 
 BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#a13c4a"
 """Colours of the frames: models and photograph, faces, inversion, regeneration, checking."""
 
 TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
 CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
-PROGRESS_ROOM, BUTTON_ROOM = 58, 24
-"""Height in pixels of text fields, of pictures, of the pack's own panels (HEIGHT in `js/`, and its surroundings), of
-the host's line for what a node is doing and of a button."""
+"""Height in pixels of text fields, of pictures and of the pack's own panels (HEIGHT in `js/`, and its surroundings)."""
 
 _SCALES = """every face runs at the first; one that the checker still recognises runs again at the next. More negative \
 is less recognisable and keeps expression, gaze and pose less well. What stays recognisable at the last, or cannot be \
@@ -46,9 +47,8 @@ TOWARDS = 5.0
 TARGET_NOTE = f"""{EDIT_NOTE}
 
 **towards** there, among its advanced inputs: how strongly faces are drawn towards the target. Half of the first scale \
-costs little of the picture. To draw all photographs of a person towards nearly one stranger, put *Identity \
-Pseudonym* in the place of \
-*Identity Target*; its help says how to give it a key."""
+costs little of the picture. To draw all photographs of a person towards nearly one stranger, put *Identity Pseudonym* \
+in the place of *Identity Target*; its help says how to give it a key."""
 
 ORIGINALS_NOTE = """The original stays in ComfyUI's `input` folder."""
 
@@ -84,7 +84,6 @@ def models() -> dict[str, Node]:
             "ReverseIdentityAdapterLoader",
             {"model": Link("checkpoint", "MODEL"), "adapter_name": SHIPPED_FILES["adapter"]},
             models=(ADAPTER_FILE,),
-            room=BUTTON_ROOM,
         ),
         "text": Node(
             "CLIPTextEncode",
@@ -95,8 +94,8 @@ def models() -> dict[str, Node]:
     }
 
 
-def photograph(file: str = SAMPLE, title: str = "Photograph") -> Node:
-    """A picture from the input folder, or the sample."""
+def photograph(file: str = "photograph.png", title: str = "Photograph") -> Node:
+    """A picture from the input folder."""
     return Node("ReverseIdentityLoadPhotograph", {"image": file}, title=title, room=PICTURE_ROOM)
 
 
@@ -153,7 +152,6 @@ def edit(image: Link, **inputs: Any) -> Node:
             "purify": True,
             **inputs,
         },
-        room=PROGRESS_ROOM,
     )
 
 
@@ -173,7 +171,6 @@ def retry(trajectory: Link, image: Link, **inputs: Any) -> Node:
             "purify": True,
             **inputs,
         },
-        room=PROGRESS_ROOM,
     )
 
 
