@@ -1,4 +1,4 @@
-"""Measures what the pack takes beside a plain script: `python -m bench [--quick] [--json] [--document PAGE]`."""
+"""Measures what the pack takes beside a plain script: `python -m bench [--quick] [--document PAGE]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few steps and small sizes: minutes, and rough figures")
+    parser.add_argument("--steps", type=_from(2), metavar="N", help="of the portraits, instead of 100; quick: 10")
+    parser.add_argument("--rounds", type=_from(1), metavar="N", help="of each comparison, instead of 5; quick: 2")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
     parser.add_argument("--document", type=Path, metavar="PAGE", help="Markdown file to write; the plot lies beside it")
     options = parser.parse_args(arguments)
@@ -39,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .plots import write_plot
     from .run import BRIEF, WHOLE, measure
 
+    chosen = {name: value for name in ("steps", "rounds") if (value := getattr(options, name)) is not None}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        found = measure(Path(folder), BRIEF if options.quick else WHOLE, _say)
+        found = measure(Path(folder), replace(BRIEF if options.quick else WHOLE, **chosen), _say)
     command = " ".join([".venv/bin/python -m bench", *(sys.argv[1:] if arguments is None else arguments)])
     if options.document:
         plot = options.document.with_suffix(".png")
@@ -50,6 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(found.as_json(), allow_nan=False), flush=True)
     return 0
+
+
+def _from(least: int) -> Callable[[str], int]:
+    """Read a number of an option that must not be smaller."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least}, not {text!r}")
+        return int(text)
+
+    return read
 
 
 def _say(what: str) -> None:

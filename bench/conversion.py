@@ -39,8 +39,8 @@ END_OF_TEXT = 49407
 """Token at which a text encoder pools."""
 
 
-def pipeline_of(checkpoint: Path, sizes: ModelSizes) -> StableDiffusionXLPipeline:
-    """Read a checkpoint as a pipeline of diffusers, float32 on the CPU.
+def pipeline_of(checkpoint: Path, sizes: ModelSizes) -> Any:
+    """Read a checkpoint as a `StableDiffusionXLPipeline`, float32 on the CPU.
 
     Args:
         checkpoint: `.safetensors` in SDXL's layout, whose autoencoder has TAESD's form.
@@ -66,8 +66,8 @@ def pipeline_of(checkpoint: Path, sizes: ModelSizes) -> StableDiffusionXLPipelin
     )
 
 
-def scheduler() -> DPMSolverMultistepScheduler:
-    """Second-order SDE-DPM-Solver++ on SDXL's noise schedule, whose last step leads to t = 0."""
+def scheduler() -> Any:
+    """A `DPMSolverMultistepScheduler`: second-order SDE-DPM-Solver++ on SDXL's noise schedule, with a step to t = 0."""
     return DPMSolverMultistepScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -102,8 +102,8 @@ def unet_settings(sizes: UNetSizes) -> dict[str, Any]:
     }
 
 
-def unet(state: Mapping[str, Tensor], sizes: UNetSizes) -> UNet2DConditionModel:
-    """The denoiser.
+def unet(state: Mapping[str, Tensor], sizes: UNetSizes) -> Any:
+    """The denoiser, a `UNet2DConditionModel`.
 
     Args:
         state: with SDXL's names, `model.diffusion_model.*`.
@@ -117,8 +117,8 @@ def unet(state: Mapping[str, Tensor], sizes: UNetSizes) -> UNet2DConditionModel:
     return _filled(network, convert_ldm_unet_checkpoint(dict(state), settings))
 
 
-def autoencoder(state: Mapping[str, Tensor]) -> AutoencoderTiny:
-    """The autoencoder, from the names of the host's TAESD.
+def autoencoder(state: Mapping[str, Tensor]) -> Any:
+    """The autoencoder, an `AutoencoderTiny`, from the names of the host's TAESD.
 
     Args:
         state: with `first_stage_model.taesd_*`.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionXLPipeline
+from diffusers import StableDiffusionXLPipeline
 from diffusers.utils import logging
 from insightface.app import FaceAnalysis
 from PIL import Image
@@ -241,7 +241,7 @@ class Script:
         return Texts(torch.cat([no_embeds, embeds]), torch.cat([no_pooled, pooled]))
 
 
-def _deviation(solver: DPMSolverMultistepScheduler, i: int) -> Tensor:
+def _deviation(solver: Any, i: int) -> Tensor:
     """The standard deviation of step i, as the scheduler computes it."""
     S_s, S_t = solver.sigmas[i], solver.sigmas[i + 1]  # noqa: N806 - the formula's symbols
     return S_t / torch.sqrt(1 + S_t**2) * torch.sqrt(1 - (S_t / S_s) ** 2)

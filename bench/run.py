@@ -36,7 +36,7 @@ class Extent:
     batch: int
 
 
-WHOLE = Extent(Setting.steps, 5, FULL, 8)
+WHOLE = Extent(Setting.steps, 5, FULL, 4)
 BRIEF = Extent(10, 2, QUICK, 2)
 
 

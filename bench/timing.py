@@ -78,7 +78,7 @@ def alternately(ways: Mapping[str, Callable[[], object]], rounds: int) -> Times:
     times: Times = {name: [] for name in ways}
     for number in range(rounds):
         # What one way leaves to the next, such as a busy processor, falls on each of them in turn.
-        order = list(ways) if number % 2 == 0 else list(reversed(ways))
+        order = list(ways) if number % 2 == 0 else list(ways)[::-1]
         for name in order:
             times[name].append(timed(ways[name]))
     return times

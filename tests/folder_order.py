@@ -26,6 +26,7 @@ ORDER = (
     ("lab/hostile",),
     ("lab/device",),
     ("lab/chaos",),
+    ("bench",),
     ("scripts/workflow_generator",),
     ("scripts",),
     ("tests",),
