@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few steps and small sizes: minutes, and rough figures")
-    parser.add_argument("--steps", type=_from(2), metavar="N", help="of the portraits, instead of 100; quick: 10")
-    parser.add_argument("--rounds", type=_from(1), metavar="N", help="of each comparison, instead of 5; quick: 2")
+    parser.add_argument("--steps", type=_from(2), metavar="N", help="of the portraits, instead of the usual ones")
+    parser.add_argument("--rounds", type=_from(1), metavar="N", help="of each comparison, likewise")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON in the last line")
     parser.add_argument("--document", type=Path, metavar="PAGE", help="Markdown file to write; the plot lies beside it")
     options = parser.parse_args(arguments)

@@ -49,7 +49,7 @@ FULL = Sizes(
     sides=(SIDE, 192, 256, 384),
     photographs=(1, 2, 4, 8),
 )
-QUICK = Sizes(steps=(4, 12), faces=(1, 2), megapixels=(0.5, 1), sides=(SIDE, 192), photographs=(1, 2))
+QUICK = Sizes(steps=(4, 8, 16), faces=(1, 2, 4), megapixels=(0.5, 2), sides=(SIDE, 192), photographs=(1, 2))
 
 
 @dataclass(frozen=True)

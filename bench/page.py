@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from lab.hostile.cost import NETWORK
 from lab.measuring.report import table
+from reverse_personalization.method.evaluations import of_inversion, of_replay
 
 from .batch_command import BATCH, PLAIN
 from .comparison import DIFFUSERS, PACK
@@ -16,6 +18,9 @@ from .setting import Setting
 
 SEARCH = "search"
 """What the names of the parts of the search begin with."""
+
+WIDTH = 120
+"""Characters of a line."""
 
 LARGEST_PARTS = 6
 """Parts of a run that are named; the others are added up."""
@@ -30,7 +35,12 @@ def as_page(figures: Figures, command: str, plot: str) -> str:
         plot: the plot's file name, beside the page.
     """
     sections = [_head(figures, command), _compared(figures), _overhead(figures), _growth(figures.growths, plot)]
-    return "\n\n".join([*sections, _batch(figures)]) + "\n"
+    return "\n\n".join(map(_wrapped, "\n\n".join([*sections, _batch(figures)]).split("\n\n"))) + "\n"
+
+
+def _wrapped(block: str) -> str:
+    """A paragraph in lines of at most WIDTH; anything else as it is."""
+    return block if block.startswith(("#", "|", " ", "!")) else textwrap.fill(block, WIDTH, break_on_hyphens=False)
 
 
 def _head(figures: Figures, command: str) -> str:
@@ -59,8 +69,19 @@ def _head(figures: Figures, command: str) -> str:
             "the surer figures. Needs `bench/requirements.txt`.",
             table(["figure", "measured", "what it is"], rows),
             f"One evaluation takes {figures.new_photograph.bare[1]:.0f} ms on the miniature here, and 50 ms to seconds "
-            "on SDXL: what is not the network weighs much more here than there, in both ways.",
+            "on SDXL: what is not the network weighs much more here than there, in both ways." + _fewer_steps(figures),
         ]
+    )
+
+
+def _fewer_steps(figures: Figures) -> str:
+    """What to think of a run with fewer steps than the paper's."""
+    steps = figures.setting.steps
+    if steps >= Setting.steps:
+        return ""
+    return (
+        f" And with {steps} steps, it weighs {Setting.steps / steps:g} times as much as with the paper's "
+        f"{Setting.steps}: without `--quick`, the command takes these."
     )
 
 
@@ -112,6 +133,7 @@ def _overhead(figures: Figures) -> str:
             f"{one.beside:.2f}",
         )
 
+    usual = of_inversion(Setting.steps) + of_replay(Setting.steps)
     simulated = f"{1000 * SIMULATED:g} ms"
     bare = ", ".join(f"{milliseconds:.1f} ms for {rows}" for rows, milliseconds in figures.new_photograph.bare.items())
     named = list(figures.parts.items())
@@ -140,9 +162,17 @@ def _overhead(figures: Figures) -> str:
             f"One call alone, by its rows: {bare}. Where a new photograph's processor time goes:",
             table(["part", "seconds of a core"], [*parts, ("all others", f"{rest:.2f}")]),
             f"The search for faces is {searched:.0%} of what is not the network. It does not grow with the network: "
-            "beside SDXL it takes as long. Another seed needs no search.",
+            "beside SDXL it takes as long. Another seed needs no search. The paper's "
+            f"{Setting.steps} steps are {usual} evaluations: beside them, at {simulated} each, the seconds of a core "
+            f"in the table would make the time {_times(figures.new_photograph, usual)} times that of the network for a "
+            f"new photograph, and {_times(figures.same_photograph, usual)} times for another seed.",
         ]
     )
+
+
+def _times(one: Overhead, evaluations: int) -> str:
+    """Time over that of so many simulated evaluations, if the processor never waits."""
+    return f"{1 + one.beside / (evaluations * SIMULATED):.3f}"
 
 
 def _growth(growths: Sequence[Growth], plot: str) -> str:

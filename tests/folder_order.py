@@ -26,6 +26,7 @@ ORDER = (
     ("lab/hostile",),
     ("lab/device",),
     ("lab/chaos",),
+    ("lab/clients",),
     ("bench",),
     ("scripts/workflow_generator",),
     ("scripts",),
