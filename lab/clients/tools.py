@@ -72,7 +72,18 @@ class Tool:
         if self.driver is None:
             host, _, port = url.removeprefix("http://").partition(":")
             own = home / ("Scripts" if os.name == "nt" else "bin") / "comfy"
-            options = ["run", "--workflow", workflow, "--wait", "--host", host, "--port", port, "--timeout", "300"]
+            options: list[str | Path] = [
+                "run",
+                "--workflow",
+                workflow,
+                "--wait",
+                "--host",
+                host,
+                "--port",
+                port,
+                "--timeout",
+                "300",
+            ]
             return [own, "--skip-prompt", "--no-enable-telemetry", "--json", *options]
         program: Sequence[str | Path] = (
             [venv_python(home), DRIVERS / self.driver] if self.in_python else ["node", home / self.driver]
