@@ -26,6 +26,8 @@ ORDER = (
     ("lab/hostile",),
     ("lab/device",),
     ("lab/chaos",),
+    ("lab/clients",),
+    ("bench",),
     ("scripts/workflow_generator",),
     ("scripts",),
     ("tests",),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ABSOLUTE = ("reverse_personalization", "batch", "harness", "miniature", "lab", "scripts", "tests", "install")
+ABSOLUTE = ("reverse_personalization", "batch", "harness", "miniature", "lab", "bench", "scripts", "tests", "install")
 """Packages that are imported by their own name. `host` and `nodes` are only imported relatively: those names are
 ComfyUI's outside the pack."""
 

@@ -5,13 +5,6 @@ They show how many faces a user gets back changed and uncovered, and at which co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
-
-from harness.in_process import start_host
 from miniature.workflow import RETRY_SCALES
 
 from .cases import WIDEST_ROLL, Case, Painter
@@ -35,28 +28,3 @@ def ordinary_case(seed: int, number: int) -> Case:
     """Draw the ordinary photograph with this number."""
     photograph = Painter(seed, number).group(SMALLEST, MOST, ORDINARY_YAW, WIDEST_ROLL)
     return Case(number, ORDINARY_KIND, (photograph,))
-
-
-@dataclass
-class Evaluations:
-    """How often the denoiser was evaluated, each latent of a batch counted."""
-
-    count: int = 0
-
-
-@contextmanager
-def counted_evaluations() -> Iterator[Evaluations]:
-    """Count the evaluations of every denoiser in this process while the `with` block lasts."""
-    start_host()
-    model: Any = import_module("comfy.model_base").BaseModel
-    apply_model, counted = model.apply_model, Evaluations()
-
-    def apply(self: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-        counted.count += len(x)
-        return apply_model(self, x, *args, **kwargs)
-
-    model.apply_model = apply
-    try:
-        yield counted
-    finally:
-        model.apply_model = apply_model

@@ -14,9 +14,10 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
+from ..evaluations import counted_evaluations
 from .cases import SLOW_KINDS, draw_case
 from .judging import Judge, PhotoRecord
-from .ordinary import counted_evaluations, ordinary_case, ordinary_options
+from .ordinary import ordinary_case, ordinary_options
 from .pipeline import Options, Pipeline, known_models
 
 COMPARED_EVERY = 4

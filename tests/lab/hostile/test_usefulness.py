@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from harness.in_process import load_pack, part
+from lab.evaluations import counted_evaluations
 from lab.hostile.finds import Find, Stranger
 from lab.hostile.judging import NEAR, Cosines, FaceRecord, Judge, PhotoRecord, reason_of
-from lab.hostile.ordinary import ORDINARY_YAW, counted_evaluations, ordinary_case, ordinary_options
+from lab.hostile.ordinary import ORDINARY_YAW, ordinary_case, ordinary_options
 from lab.hostile.page import as_page
 from lab.hostile.photographs import Photograph, TrueFace
 from lab.hostile.summary import summarise
