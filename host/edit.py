@@ -58,6 +58,7 @@ class EditSource:
         seed: of the noisy copies.
         extrapolation_limit: of the solver.
         region: the part that must not change; None if everything may.
+        gain: factor on the guidance scale.
     """
 
     samples: Tensor = field(repr=False)
@@ -66,6 +67,7 @@ class EditSource:
     seed: int
     extrapolation_limit: float = math.inf
     region: KeptRegion | None = None
+    gain: float = 1.0
 
     @property
     def batch(self) -> int:
@@ -127,7 +129,7 @@ def edit_source(
     region = None
     if keep is not None:
         region = kept_region(keep, tuple(samples.shape), len(sigmas) - 1, change=False, start=0.0)
-    return EditSource(samples, text, sigmas, seed, chosen.extrapolation_limit, region)
+    return EditSource(samples, text, sigmas, seed, chosen.extrapolation_limit, region, chosen.gain)
 
 
 class Editor:
@@ -174,6 +176,7 @@ class Editor:
             RuntimeError: a latent came out with values that are not finite, see `finite`.
         """
         check_weight(self.model, guidance)
+        guidance = replace(guidance, scale=guidance.scale * self.source.gain)
         part = self.source if rows is None else self.source.select(rows)
         check_one_face_each(part.batch, faces)
         identity, null = guidance.texts(part.text)

@@ -21,7 +21,8 @@ from torch import Tensor
 from ..reverse_personalization.assurance.matching import Appearance
 from ..reverse_personalization.assurance.verdict import eight_bits
 from ..reverse_personalization.errors import MissingModelError
-from ..reverse_personalization.geometry.evidence import LOOK_SCORE, closer_views, faces_among, found_again
+from ..reverse_personalization.geometry.closer_looks import closer_views
+from ..reverse_personalization.geometry.evidence import LOOK_SCORE, faces_among, found_again
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan, upright_turns
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from ..reverse_personalization.geometry.finds import Finds

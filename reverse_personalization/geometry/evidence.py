@@ -9,7 +9,7 @@ Boxes are float [F, 5] arrays: x0, y0, x1, y1 in pixels of the picture, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import intersection_over_union, longer_sides
+from .closer_looks import MATCHES_CLOSER, Look, LookWithout, closer_views, of_closer_looks
 from .face_search import View
 from .faces import Detection
 from .finds import (
@@ -24,13 +25,22 @@ from .finds import (
     Finds,
     at_a_place_of,
     fragments,
+    landmark_scatter,
     landmarks_agree,
     same_thing,
     surest_first,
     turned_otherwise,
     visible_fraction,
 )
-from .nested import HAIR_MAX_SIDE, finds_on_heads, frames_of_faces, nested_finds, parts_of_faces
+from .nested import (
+    HAIR_DOUBT,
+    HAIR_MAX_SIDE,
+    LEFT_WITHOUT_FACE,
+    finds_on_heads,
+    frames_of_faces,
+    nested_finds,
+    parts_of_faces,
+)
 
 LOOK_SCORE = 0.1
 """Score from which one look counts as having seen something; below it nearly every point of a picture would."""
@@ -55,6 +65,14 @@ RIVAL_MIN_MEAN_RATIO = 0.96
 fraction. Of 128 rendered faces that were placed rightly it was at most 0.93 if they were tilted by up to 30 degrees; of
 one that was placed wrongly, by 97 degrees, 1.01."""
 
+SCATTERED = 0.04
+"""Scatter of landmarks (`finds.landmark_scatter`) from which nobody can say where those of a face are that scores less
+than CLEAR above the threshold. Of 268 rendered faces within 45 degrees of yaw and 30 of roll, two scattered more, and
+none of them scored so little; of nine whose landmarks were wrong by 0.15 of the face, seven scattered more."""
+
+CLEAR = 0.2
+"""A face that scores this much above the threshold is where the surest view sees it."""
+
 RIVAL_MAX_SECOND_RATIO = 0.8
 """A detector that sees a face in every quarter turn, each time as if it were upright, says nothing by that: views count
 against a face's turn only if those in all other quarter turns see it with less than this fraction of their mean."""
@@ -68,19 +86,6 @@ HOPELESS = 0.1
 LONE_DISCOUNT = 0.25
 """Subtracted from the surest single look before it counts by itself: a face that fills the picture, half turned away
 and in patterned light, scored 0.59 once and less than 0.25 in all other looks."""
-
-CLOSER_LOOKS = ((3.0, 224), (2.0, 224), (4.0, 192), (6.0, 256))
-"""How closer looks show a find: the shown square's side, as a multiple of the find's, and the detector's input side in
-pixels. The find then spans 75, 112, 48 and 43 pixels: sizes that every detector knows best."""
-
-Look = Callable[[Sequence[View]], Sequence[NDArray[Any]]]
-"""Shows the detector a picture in some views; returns what each sees, boxes [F, 5] in the picture's pixels."""
-
-LookWithout = Callable[[Sequence[Detection], Sequence[View]], Sequence[NDArray[Any]]]
-"""A `Look` at the picture with these faces made flat (`flat_faces`)."""
-
-MATCHES_CLOSER = 0.3
-"""Intersection over union with the find from which what a closer look sees is the same thing."""
 
 
 def things(finds: Finds) -> list[NDArray[np.intp]]:
@@ -191,65 +196,6 @@ def _means_by_turn(scores: NDArray[Any], views: Sequence[View], could: NDArray[n
     return [float(scores[could & (turns == turn)].mean()) for turn in np.unique(turns[could])]
 
 
-def closer_views(
-    box: NDArray[Any], turns: int, height: int, width: int, fixed_size: int | None = None
-) -> tuple[View, ...]:
-    """The closer looks at a find: around it at four sizes, each also mirrored.
-
-    Args:
-        box: [4 or more], x0, y0, x1, y1.
-        turns: quarter turns of the view that made the find.
-        height: of the picture, pixels.
-        width: of the picture, pixels.
-        fixed_size: the only size that the detector's file accepts, or None if it accepts any.
-    """
-    middle, side = (box[:2] + box[2:4]) / 2, float(np.max(box[2:4] - box[:2]))
-    views = []
-    for times, size in CLOSER_LOOKS:
-        reach = times * side / 2
-        x0, y0 = (int(max(np.floor(corner), 0)) for corner in middle - reach)
-        x1, y1 = (int(np.ceil(corner)) for corner in middle + reach)
-        tile = (min(x0, width - 1), min(y0, height - 1), max(min(x1, width), 1), max(min(y1, height), 1))
-        # What lies beyond the picture is black, so that the find keeps its size.
-        longest = max(tile[2] - tile[0], tile[3] - tile[1])
-        border = max(0.0, (2 * reach / longest - 1) / 2)
-        for mirrored in (False, True):
-            views.append(View(fixed_size or size, border, mirrored, turns, tile))
-    return tuple(views)
-
-
-def of_closer_looks(
-    box: NDArray[Any],
-    views: Sequence[View],
-    look: Look,
-    others: NDArray[Any],
-    worth_it: Callable[[float], bool] = lambda mean: True,
-) -> float:
-    """What closer looks say of a find: the mean score over all of them, 0 where one saw nothing there.
-
-    Args:
-        box: [5], the find.
-        views: the looks, in pairs that show the same square.
-        look: takes them.
-        others: [M, 4 or more], surer finds: what fits one of them better is not this one.
-        worth_it: told after each pair how large the mean can still become; False ends the looks.
-
-    Returns:
-        The mean, or how large it could have become where it was not worth it.
-    """
-    scores: list[float] = []
-    most = 1.0
-    for start in range(0, len(views), 2):
-        for seen in look(views[start : start + 2]):
-            fit = intersection_over_union(np.concatenate([box[None, :4], others[:, :4]]), seen)
-            same = (fit[0] >= MATCHES_CLOSER) & (fit[0] >= fit.max(axis=0))
-            scores.append(float(seen[same, 4].max()) if same.any() else 0.0)
-        most = (sum(scores) + len(views) - len(scores)) / len(views)
-        if not worth_it(most):
-            break
-    return most
-
-
 def faces_among(
     finds: Finds,
     views: Sequence[View],
@@ -283,6 +229,7 @@ def faces_among(
     finds = finds.only(kept)
     scores: list[float] = []
     chosen: list[int] = []
+    closers: list[float | None] = []
     clear: list[bool] = []
     for members in things(finds):
         box = finds.boxes[members[0]]
@@ -298,7 +245,12 @@ def faces_among(
         if sure >= lowest:
             scores.append(sure)
             chosen.append(int(members[0]))
-            clear.append(turned_clearly(finds, members, views, height, width))
+            closers.append(closer)
+            scattered = (
+                sure < threshold + CLEAR
+                and landmark_scatter(finds.boxes[members], finds.landmarks[members]) > SCATTERED
+            )
+            clear.append(not scattered and turned_clearly(finds, members, views, height, width))
     agree = np.array(landmarks_agree(finds.rated, finds.landmarks, chosen), bool) & np.array(clear, bool)
     found = [
         Detection(
@@ -326,7 +278,11 @@ def faces_among(
             if number in on_heads:
                 # Hair that passes for a face seldom passes for an upright one, or for one nearly as large as its face.
                 askew = turned_otherwise(landmarks[faces], landmarks[number]).all()
-                least += DOUBT * (askew or sides[number] <= HAIR_MAX_SIDE * sides[faces].max())
+                if askew or sides[number] <= HAIR_MAX_SIDE * sides[faces].max():
+                    least += HAIR_DOUBT
+                else:
+                    closer = closers[number]
+                    least = min(least, LEFT_WITHOUT_FACE * (scores[number] if closer is None else closer))
             dropped[number] = of_closer_looks(boxes[number], looks, without, boxes[faces]) < least
     kept_faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
     return sorted(kept_faces, key=lambda face: -face.score)

@@ -48,6 +48,9 @@ AGREEMENT_TOLERANCE = 0.35
 the longer side of the face's box. A quarter turn moves the landmarks by half that side, or by a third if they lie close
 together."""
 
+SCATTER_MIN_SCORE_RATIO = 0.6
+"""Finds of a face count for the scatter of its landmarks if they score at least this fraction of its best."""
+
 TURNED_OTHERWISE = 40.0
 """Degrees from which two sets of landmarks show a face turned otherwise."""
 
@@ -150,6 +153,22 @@ def landmarks_agree(boxes: NDArray[Any], landmarks: NDArray[Any], chosen: Sequen
         distances = np.linalg.norm(landmarks[rivals] - landmarks[number], axis=2).mean(axis=1)
         result.append(bool((distances <= AGREEMENT_TOLERANCE * np.max(box[2:4] - box[:2])).all()))
     return result
+
+
+def landmark_scatter(boxes: NDArray[Any], landmarks: NDArray[Any]) -> float:
+    """How far apart the views see a face's landmarks.
+
+    Args:
+        boxes: [F, 5], the finds of one face, its surest first.
+        landmarks: [F, 5, 2].
+
+    Returns:
+        The median, over the finds that score about as high (SCATTER_MIN_SCORE_RATIO), of the mean distance from the
+        surest find's landmarks, in longer sides of its box.
+    """
+    side = float(np.max(boxes[0, 2:4] - boxes[0, :2]))
+    counted = boxes[:, 4] >= SCATTER_MIN_SCORE_RATIO * boxes[:, 4].max()
+    return float(np.median(np.linalg.norm(landmarks[counted] - landmarks[0], axis=2).mean(axis=1)) / side)
 
 
 def turned_otherwise(landmarks: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.bool_]:

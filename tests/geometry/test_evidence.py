@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from reverse_personalization.geometry import evidence
+from reverse_personalization.geometry import closer_looks, evidence
 from reverse_personalization.geometry.face_search import View, second_search_plan
 from reverse_personalization.geometry.faces import Detection
 from reverse_personalization.geometry.finds import SAME_FACE_IOU, Finds
@@ -113,9 +113,9 @@ def test_a_closer_look_shows_the_find_at_its_size_wherever_it_is(
 ) -> None:
     x, y = across * width, down * height
     box = np.array([x - side / 2, y - side / 2, x + side / 2, y + side / 2, 0.5])
-    views = evidence.closer_views(box, turns, height, width)
-    assert len(views) == 2 * len(evidence.CLOSER_LOOKS)
-    for view, (times, size) in zip(views[::2], evidence.CLOSER_LOOKS, strict=True):
+    views = closer_looks.closer_views(box, turns, height, width)
+    assert len(views) == 2 * len(closer_looks.CLOSER_LOOKS)
+    for view, (times, size) in zip(views[::2], closer_looks.CLOSER_LOOKS, strict=True):
         assert (view.size, view.turns, view.mirrored) == (size, turns, False)
         left, top, right, bottom = view.tile or (0, 0, 0, 0)
         assert 0 <= left < right <= width
@@ -125,11 +125,11 @@ def test_a_closer_look_shows_the_find_at_its_size_wherever_it_is(
         assert view.scale(height, width) * side <= size / times * 1.01
         assert left <= max(x - side / 2, 0) + 1
         assert right >= min(x + side / 2, width) - 1
-    assert [view.mirrored for view in views] == [False, True] * len(evidence.CLOSER_LOOKS)
+    assert [view.mirrored for view in views] == [False, True] * len(closer_looks.CLOSER_LOOKS)
 
 
 def test_a_detector_of_a_fixed_size_looks_closer_at_that_size() -> None:
-    views = evidence.closer_views(np.array([40, 40, 60, 60, 0.5]), 0, 100, 100, fixed_size=320)
+    views = closer_looks.closer_views(np.array([40, 40, 60, 60, 0.5]), 0, 100, 100, fixed_size=320)
     assert {view.size for view in views} == {320}
 
 
@@ -140,13 +140,15 @@ def test_a_closer_look_counts_only_what_it_sees_at_the_find() -> None:
     box = np.array([40, 40, 60, 60, 0.5])
     here, elsewhere = np.array([[41, 40, 61, 60, 0.8]]), np.array([[70, 70, 90, 90, 0.9]])
     looks = iter([[here, elsewhere], [NOTHING, NOTHING]])
-    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks), NOTHING) == pytest.approx(0.2)
+    assert closer_looks.of_closer_looks(box, VIEWS, lambda views: next(looks), NOTHING) == pytest.approx(0.2)
     looks = iter([[here, elsewhere], [NOTHING, NOTHING]])
     surer = np.array([[50, 40, 70, 60, 0.9]])
-    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks), surer) == pytest.approx(0.2)
+    assert closer_looks.of_closer_looks(box, VIEWS, lambda views: next(looks), surer) == pytest.approx(0.2)
     looks = iter([[here, elsewhere], [NOTHING, NOTHING]])
     surer = here
-    assert evidence.of_closer_looks(box, VIEWS, lambda views: next(looks), surer) == 0, "it fits the other find better"
+    assert closer_looks.of_closer_looks(box, VIEWS, lambda views: next(looks), surer) == 0, (
+        "it fits the other find better"
+    )
 
 
 def test_closer_looks_end_when_the_find_cannot_count_any_more() -> None:
@@ -157,7 +159,7 @@ def test_closer_looks_end_when_the_find_cannot_count_any_more() -> None:
         return [np.zeros((0, 5))] * len(views)
 
     box = np.array([40, 40, 60, 60, 0.5])
-    most = evidence.of_closer_looks(box, VIEWS * 2, blind, NOTHING, lambda mean: mean >= 0.6)
+    most = closer_looks.of_closer_looks(box, VIEWS * 2, blind, NOTHING, lambda mean: mean >= 0.6)
     assert looks == [VIEWS[:2], VIEWS[2:]]
     assert most == 0.5, "four of eight looks saw nothing, the other four could still have been sure"
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.in_process import part, run_node
-from reverse_personalization.method.quality import EXACT, FAST
+from reverse_personalization.method.quality import EXACT, FAST, FAST_GAIN
 from tests.numbered_rows import numbered
 from tests.small_model import SmallModel
 
@@ -38,7 +38,7 @@ def two_nodes(small: SmallModel, latent: Any, faces: Any, cfg: float = -5.0, **o
     trajectory = small.invert_in(FAST, latent, model=model, **inverting)
     if keep is not None:
         trajectory = run_node("ReverseIdentityKeepRegion", trajectory, keep)
-    return small.sample(trajectory, faces, cfg, model=model, **options)
+    return small.sample(trajectory, faces, cfg * FAST_GAIN, model=model, **options)
 
 
 def farthest(small: SmallModel, one: Tensor, other: Tensor) -> float:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from harness.in_process import load_pack, part, run_node
-from reverse_personalization.method.quality import FAST
+from reverse_personalization.method.quality import FAST, FAST_GAIN
 from tests import fake_insight
 from tests.face_layout import face_at
 from tests.small_model import SmallModel
@@ -77,11 +77,13 @@ def test_crops_and_report_are_those_of_a_trajectory(small: SmallModel, packs: Pa
     _, _, crops, faces, _ = cropped(small)
     trajectory = small.invert_in(FAST, small.latent(2))
     expected = run_node(
-        "ReverseIdentityRetrySampler", small.model, Latents(small), trajectory, faces, crops, "-5, -8", "judge"
+        "ReverseIdentityRetrySampler", small.model, Latents(small), trajectory, faces, crops, "-5.125, -8.2", "judge"
     )
     edited = run(small, small.latent(2), faces, crops)
+    assert FAST_GAIN == pytest.approx(5.125 / 5) == pytest.approx(8.2 / 8)
     assert (edited[0] - expected[0]).abs().max() <= 1e-4
-    assert edited[1] == expected[1]
+    # The report names the scales that were asked for.
+    assert edited[1] == expected[1].replace("-5.125", "-5").replace("-8.2", "-8")
 
 
 @pytest.mark.parametrize("placed", [False, True])
