@@ -337,10 +337,12 @@ def test_a_group_is_nobody_although_it_is_not_doubtful(people: float, wide: floa
         pytest.param(0.6, 0.1, 50, False, 1, id="gone without the face"),
         pytest.param(0.6, 0.6, 50, False, 2, id="still there"),
         pytest.param(0.7, 0.1, 50, False, 2, id="certain by itself"),
-        pytest.param(0.4, 0.4, 50, False, 1, id="small and doubtful"),
-        pytest.param(0.4, 0.5, 50, False, 2, id="small, but surely there"),
-        pytest.param(0.4, 0.4, 90, False, 2, id="doubtful, but nearly as large as the face"),
-        pytest.param(0.4, 0.4, 90, True, 1, id="doubtful, and turned otherwise than the face"),
+        pytest.param(0.4, 0.38, 50, False, 1, id="small and doubtful"),
+        pytest.param(0.4, 0.42, 50, False, 2, id="small, but surely there"),
+        pytest.param(0.4, 0.38, 90, False, 2, id="doubtful, but nearly as large as the face"),
+        pytest.param(0.35, 0.27, 90, False, 2, id="below the threshold, but hardly less than with the face"),
+        pytest.param(0.35, 0.25, 90, False, 1, id="below the threshold, and much less than with the face"),
+        pytest.param(0.4, 0.38, 90, True, 1, id="doubtful, and turned otherwise than the face"),
         pytest.param(0.4, 0.5, 90, True, 2, id="turned otherwise, but surely there"),
     ],
 )
@@ -364,3 +366,30 @@ def test_a_find_on_the_head_of_a_much_surer_face_has_to_be_there_without_it(
 
     faces = evidence.faces_among(finds, (View(640, 0.0),), look, look_without, 640, 640, threshold=0.3)
     assert len(faces) == expected
+
+
+@pytest.mark.parametrize(
+    ("score", "apart", "clear"),
+    [
+        pytest.param(0.45, 0.02, True, id="agreed on"),
+        pytest.param(0.45, 0.08, False, id="seen in different places, by no sure view"),
+        pytest.param(0.6, 0.08, True, id="seen in different places, but surely"),
+    ],
+)
+def test_a_face_whose_landmarks_scatter_is_unclear_unless_it_is_sure(score: float, apart: float, clear: bool) -> None:
+    box = [100, 100, 200, 220, score]
+    moved = UPRIGHT + np.array([120 * apart, 0])
+    finds = Finds(
+        np.array([box, box, box]),
+        np.stack([UPRIGHT, moved, moved]),
+        np.arange(3),
+        np.zeros(3, bool),
+        np.ones(3, bool),
+    )
+
+    def look(views: Sequence[View]) -> list[NDArray[np.float64]]:
+        return [np.array([box])] * len(views)
+
+    views = tuple(View(640, border) for border in (0.0, 0.1, 0.2))
+    [face] = evidence.faces_among(finds, views, look, lambda people, views: look(views), 640, 640, threshold=0.3)
+    assert (face.score, face.landmarks_agree) == (pytest.approx(score), clear)

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from harness.in_process import part
-from reverse_personalization.geometry.finds import fragments, landmarks_agree, turned_otherwise, visible_fraction
+from reverse_personalization.geometry.finds import (
+    fragments,
+    landmark_scatter,
+    landmarks_agree,
+    turned_otherwise,
+    visible_fraction,
+)
 from reverse_personalization.geometry.template import ARCFACE_LANDMARKS
 from tests import fake_insight
 from tests.face_embedding import bgr
@@ -241,3 +247,11 @@ def test_landmarks_show_a_face_turned_otherwise_wherever_and_however_large_it_is
 
 def test_landmarks_in_one_point_are_turned_like_all_others():
     assert not turned_otherwise(np.ones((1, 5, 2)), np.array(ARCFACE_LANDMARKS)).any()
+
+
+def test_scatter_is_the_median_distance_from_the_surest_landmarks_in_sides():
+    boxes = np.array([[0, 0, 50, 100, 0.8], [0, 0, 50, 100, 0.6], [0, 0, 50, 100, 0.5], [0, 0, 50, 100, 0.3]])
+    points = np.stack([np.full((5, 2), (far, 0.0)) for far in (0, 6, 10, 90)])
+    # The last one scores too little to count.
+    assert landmark_scatter(boxes, points) == pytest.approx(0.06)
+    assert landmark_scatter(boxes[:1], points[:1]) == 0
