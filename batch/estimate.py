@@ -7,11 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reverse_personalization.method.evaluations import FAST, PURIFIED, STEPS, of_edit, of_inversion, of_replay
+from reverse_personalization.method.evaluations import (
+    FAST,
+    PURIFIED,
+    STEPS,
+    of_edit,
+    of_further_scale,
+    of_inversion,
+    of_replay,
+)
 
 from .workflow import Graph, is_link
 
-INVERSION = "DPMSolverInversion"
+INVERSIONS = ("DPMSolverInversion", "ReverseIdentityDDIMInversion")
 CHECK = "ReverseIdentityCheck"
 
 
@@ -71,7 +79,8 @@ def _edit(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
 
 
 def _edit_retry(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
-    return _retried(inputs, of_edit(_steps(inputs), is_link(inputs.get("attributes")), _drawn(inputs)))
+    edit = _steps(inputs), is_link(inputs.get("attributes")), _drawn(inputs)
+    return _retried(inputs, of_edit(*edit), of_further_scale(*edit))
 
 
 def _inversion(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
@@ -83,7 +92,8 @@ def _replay(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
 
 
 def _replay_retry(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
-    return _retried(inputs, of_replay(_recorded_steps(graph, inputs), _drawn(inputs)))
+    replay = of_replay(_recorded_steps(graph, inputs), _drawn(inputs))
+    return _retried(inputs, replay, replay)
 
 
 def _check(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
@@ -93,7 +103,7 @@ def _check(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
 _COUNTS: dict[str, Callable[[Graph, Mapping[str, Any]], Evaluations]] = {
     "ReverseIdentityEdit": _edit,
     "ReverseIdentityEditRetry": _edit_retry,
-    INVERSION: _inversion,
+    **dict.fromkeys(INVERSIONS, _inversion),
     "ReverseIdentityKSampler": _replay,
     "ReverseIdentityGuider": _replay,
     "ReverseIdentityRetrySampler": _replay_retry,
@@ -113,10 +123,11 @@ def _once(evaluations: int) -> Evaluations:
     return Evaluations(evaluations, evaluations)
 
 
-def _retried(inputs: Mapping[str, Any], evaluations: int) -> Evaluations:
+def _retried(inputs: Mapping[str, Any], first: int, further: int) -> Evaluations:
     """At one scale, and at all of them."""
-    each = evaluations + (PURIFIED if inputs.get("purify") is True else 0)
-    return Evaluations(each, each * len(str(inputs.get("scales", "")).split(",")))
+    purified = PURIFIED if inputs.get("purify") is True else 0
+    scales = len(str(inputs.get("scales", "")).split(","))
+    return Evaluations(first + purified, first + purified + (scales - 1) * (further + purified))
 
 
 def _steps(inputs: Mapping[str, Any]) -> int:
@@ -128,7 +139,7 @@ def _recorded_steps(graph: Graph, inputs: Mapping[str, Any]) -> int:
     value: Any = inputs.get("trajectory")
     while is_link(value):
         node = graph[str(value[0])]
-        if node["class_type"] == INVERSION:
+        if node["class_type"] in INVERSIONS:
             return _number(node["inputs"], "steps")
         value = node["inputs"].get("trajectory")
     return 0

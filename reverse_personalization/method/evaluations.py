@@ -24,6 +24,11 @@ def of_edit(steps: int, attributes: bool = False, target: bool = False) -> int:
     return (4 if target else 3) * steps - (0 if attributes else 1)
 
 
+def of_further_scale(steps: int, attributes: bool = False, target: bool = False) -> int:
+    """Evaluations of the same edit at another scale, which does not need the source's N; arguments as for `of_edit`."""
+    return of_edit(steps, attributes, target) - steps
+
+
 def of_inversion(steps: int) -> int:
     """Evaluations of an inversion of one face in N steps, without guidance."""
     return steps
