@@ -48,7 +48,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Originals, a gallery, and three methods: none at all, somebody else's picture, and grey pictures without a face."""
+    """Originals, a gallery, and three methods: nothing, somebody else's picture, and grey without a face."""
     top = tmp_path_factory.mktemp("evaluate")
     people = draw_people(SEED, PEOPLE, SIDE)
     for number in range(PEOPLE):
