@@ -17,16 +17,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluate.__main__ import main as evaluate
+from evaluate.files import REPORT_FILE
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import FOUND_SCORE
 from reverse_personalization.assurance.covering import METHODS
 
 from ..measure.ways import KINDS, NAMED, ways_of
+from ..measuring.report import write_tables
 from .parts import write_meter
 from .pictures import GALLERY, ORIGINALS, RESULTS, Plan, write_pictures
 
 REPORT = Path("report")
 """Folder of the report below the output folder."""
+
+FIRST_SECTION, SECTION_AFTER = "## Judges", "## Differences"
+"""Sections of the report with which the part for a document begins, and before which it ends."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--models", type=Path, default=WEIGHTS, metavar="DIR", help="models folder (default: the shipped weights)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for pictures and report")
+    parser.add_argument("--document", type=Path, metavar="FILE", help="write the tables into this Markdown file")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON in the last line")
     options = parser.parse_args(arguments)
     try:
@@ -54,7 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_pictures(plan, options.out)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    return evaluate([*evaluation(plan, options.out), *(["--json"] if options.json else [])])
+    code = evaluate([*evaluation(plan, options.out), *(["--json"] if options.json else [])])
+    if options.document is not None and code == 0:
+        write_tables(options.document, tables_of(options.out / REPORT / REPORT_FILE))
+    return code
+
+
+def tables_of(report: Path) -> str:
+    """The sections of a report that say who is re-identified and what is kept, each one level lower."""
+    text = report.read_text(encoding="utf-8")
+    chosen = text[text.index(FIRST_SECTION) : text.index(SECTION_AFTER)]
+    return chosen.replace("\n## ", "\n### ").replace(FIRST_SECTION, f"#{FIRST_SECTION}", 1).strip()
 
 
 def evaluation(plan: Plan, out: Path) -> list[str]:
