@@ -61,7 +61,7 @@ def cropped(declared: Input, picture: Picture, face: Detection | None) -> NDArra
     if declared.crop == "ffhq":
         landmarks = np.array(face.landmarks, np.float64)
         area = face_area(landmarks, crop_transform(landmarks, height), height, *picture.shape[:2])
-        return 255 * next(take_crops(picture.astype(np.float32) / 255, [area], False))
+        return 255 * next(take_crops(np.divide(picture, 255, dtype=np.float32), [area], False))
     return _boxed(picture, face, declared.factor, height)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,7 +20,7 @@ from .tables import heading
 COLUMNS = 3
 """Panels side by side."""
 
-BINS = np.linspace(-0.5, 1, 46)
+BINS = np.linspace(-0.5, 1, 46).tolist()
 """Edges of the cosines' bins."""
 
 
@@ -160,8 +161,8 @@ def _groups(summary: Summary) -> Figure:
 
 def _legend(figure: Figure, panels: list[Axes]) -> None:
     """One legend for all panels, above them: some methods are measured in a few panels only."""
-    labelled = {}
+    labelled: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             labelled.setdefault(label, handle)
-    figure.legend(labelled.values(), labelled.keys(), loc="outside upper center", ncols=4)
+    figure.legend(list(labelled.values()), list(labelled), loc="outside upper center", ncols=4)

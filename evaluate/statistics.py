@@ -189,7 +189,7 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _by_person(values: Floats, people: Sequence[str] | NDArray[Any]) -> tuple[Floats, NDArray[np.int64]]:
+def _by_person(values: Floats, people: Sequence[str] | NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Of everybody who was measured, the sum of the values and their number."""
     known = ~np.isnan(values)
     names, number = np.unique(np.asarray(people)[known], return_inverse=True)

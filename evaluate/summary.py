@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .declaration import Output
 from .decoding import Values
-from .distributions import frechet_distance, kernel_distance
+from .distributions import Features, frechet_distance, kernel_distance
 from .faces import Observers, Seen, title
 from .measures import Measure, Table, Threshold
 from .statistics import Estimate, Test, compare, estimate, holm, jackknifed
@@ -113,10 +115,14 @@ def paired_tests(tables: Mapping[str, Table], measures: tuple[Measure, ...]) -> 
         found = []
         for one, other in itertools.combinations(tables, 2):
             first, second = tables[one], tables[other]
-            shared = [stem for stem in first.stems if stem in set(second.stems)]
-            rows = [[table.stems.index(stem) for stem in shared] for table in (first, second)]
-            values = [table.values[measure.name][row] for table, row in zip((first, second), rows, strict=True)]
-            tested = compare(*values, [first.people[row] for row in rows[0]], measure.share) if shared else None
+            second_rows = {stem: row for row, stem in enumerate(second.stems)}
+            rows = [row for row, stem in enumerate(first.stems) if stem in second_rows]
+            tested = compare(
+                first.values[measure.name][rows],
+                second.values[measure.name][[second_rows[first.stems[row]] for row in rows]],
+                [first.people[row] for row in rows],
+                measure.share,
+            )
             if tested is not None:
                 found.append((one, other, tested))
         corrected = holm([test.p for _, _, test in found])
@@ -141,11 +147,17 @@ def distributions(
                 Distribution(
                     features=name,
                     width=before.shape[1],
-                    frechet=jackknifed(lambda rows, a=before, b=after: frechet_distance(a[rows], b[rows]), who),
-                    kernel=jackknifed(lambda rows, a=before, b=after: kernel_distance(a[rows], b[rows]), who),
+                    frechet=jackknifed(partial(_of_rows, frechet_distance, before, after), who),
+                    kernel=jackknifed(partial(_of_rows, kernel_distance, before, after), who),
                 )
             )
     return tuple(made)
+
+
+def _of_rows(
+    distance: Callable[[Features, Features], float], before: Features, after: Features, rows: NDArray[np.intp]
+) -> float:
+    return distance(before[rows], after[rows])
 
 
 def group_failures(
