@@ -17,6 +17,9 @@ from .statistics import Floats, threshold_at
 DIRECTION_AXES = ("yaw", "pitch")
 """Axes of angles that give a direction: of a gaze."""
 
+DIGITS = 9
+"""Digits that cosines are rounded to: the order of the sums changes the last bits, and one pair has one cosine."""
+
 About = Literal["recognition", "gallery", "kept", "attributes", "quality"]
 """What a measure tells, which decides the table that it is in."""
 
@@ -107,10 +110,10 @@ def threshold_of(
     people = np.array([pictures.people[stem] for stem in stems])
     shown = np.array([pictures.people[stem] for stem in others])
     strangers = np.triu(people[:, None] != people[None], 1)
-    scores = [(own @ own.T)[strangers]]
+    scores = [(own @ own.T).round(DIGITS)[strangers]]
     known_again = None
     if others:
-        across = own @ other.T
+        across = (own @ other.T).round(DIGITS)
         same = people[:, None] == shown[None]
         scores.append(across[~same])
         genuine = across[same]
@@ -207,7 +210,7 @@ def _recognised(
     stems, others = list(results), list(gallery)
     width = width_of(judge, originals, gallery)
     probes, own = embeddings(results, judge, width), embeddings({stem: originals[stem] for stem in stems}, judge, width)
-    cosines = (probes * own).sum(1)
+    cosines = (probes * own).sum(1).round(DIGITS)
     made = {f"re-identified, {judge}": _matches(cosines, threshold), f"cosine, {judge}": cosines}
     if not others:
         return made
@@ -219,7 +222,7 @@ def _recognised(
         same = usable & (shown == pictures.people[stem])
         if np.isnan(probe).any() or not same.any():
             continue
-        found = np.where(usable, np.nan_to_num(there) @ probe, -np.inf)
+        found = np.where(usable, (np.nan_to_num(there) @ probe).round(DIGITS), -np.inf)
         by_gallery[place] = float(found[same].max() >= threshold)
         first[place] = float(same[found.argmax()])
     return made | {f"re-identified by gallery, {judge}": by_gallery, f"rank 1, {judge}": first}

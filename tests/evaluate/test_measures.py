@@ -26,7 +26,7 @@ RESULTS = {
     "bo": seen(20, expression=[0.2, 0.8], pose=[0, 160, 0], gaze=[0, 0], age=[70], quality=[0.7], features=[2, 1]),
     "cy": seen(None, quality=[0.1], features=[0, 0]),
 }
-THRESHOLD = {JUDGE: Threshold(float(np.cos(np.radians(15))), 10, 0, 0.001, None)}
+THRESHOLD = {JUDGE: Threshold(float(np.cos(np.radians(16))), 10, 0, 0.001, None)}
 
 
 @pytest.fixture(scope="module")
