@@ -83,7 +83,9 @@ def arguments_parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="published numbers to print beside the measured ones (default: the paper's settings)",
     )
-    parser.add_argument("--provider", default="CPU", help="what ONNX Runtime computes on (default: %(default)s)")
+    parser.add_argument(
+        "--provider", default="CPU", metavar="NAME", help="what ONNX Runtime computes on (default: %(default)s)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the report")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON in the last line")
     return parser
