@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluate.statistics import threshold_at
 from miniature.layout import FACE_PACK, JUDGE_PACK
 from miniature.workflow import SIDE
 
@@ -28,7 +29,6 @@ from .scores import (
     psnr,
     recognition,
     similarities,
-    threshold_at,
 )
 from .settings import LARGE_SIDE, Settings
 from .targets import Figures, scale_key, targets

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evaluate.decoding import angle_change
 
 from ..meter import POSE_NAMES, Readings
 from ..render.appearance import HAIR_COLOURS
@@ -68,12 +70,6 @@ def agreement(before: Readings, after: Readings) -> dict[str, float]:
     }
     shares = {name: float(np.mean((one >= 0.5) == (other >= 0.5))) for name, (one, other) in yes_or_no.items()}
     return shares | {name: float(np.mean(one.argmax(1) == other.argmax(1))) for name, (one, other) in likeliest.items()}
-
-
-def angle_change(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-    """Return the difference of angles in degrees, in [0, 180]: 179 and -179 differ by 2."""
-    change: NDArray[Any] = np.abs((after - before + 180) % 360 - 180)
-    return change
 
 
 def changes(before: Readings, after: Readings) -> dict[str, float]:

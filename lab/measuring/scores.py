@@ -44,25 +44,6 @@ def impostor_scores(probes: Floats, gallery: Floats) -> Floats:
     return pairs[~np.isnan(pairs)]
 
 
-def threshold_at(impostors: Floats, rate: float) -> float:
-    """Return the lowest threshold at which at most a share `rate` of the impostors matches.
-
-    Args:
-        impostors: scores of pairs of different people, at least one.
-        rate: in [0, 1).
-
-    Returns:
-        The smallest number above all impostors except the allowed ones. A pair matches at or above the threshold.
-
-    Raises:
-        ValueError: there are no impostors.
-    """
-    if not len(impostors):
-        raise ValueError("no pair of different people could be measured: fewer than two pictures have a face")
-    ordered = np.sort(impostors.astype(np.float64))[::-1]
-    return float(np.nextafter(ordered[int(rate * len(ordered))], np.inf))
-
-
 def match_rate(scores: Floats, threshold: float) -> float | None:
     """Return the share of scores at or above the threshold, leaving out missing ones."""
     return mean((scores[~np.isnan(scores)] >= threshold).astype(np.float64))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.in_process import part, run_node
 from reverse_personalization.method.guidance import drawn, guided
-from reverse_personalization.method.quality import FAST
+from reverse_personalization.method.quality import FAST, FAST_GAIN
 from tests.foreign_patches import PATCHES, SIDE
 from tests.numbered_rows import hints, numbered
 from tests.small_model import SmallModel, retry_task
@@ -113,10 +113,10 @@ def edit(small: SmallModel, latent: Any, faces: Any, model: Any = None, **given:
 def two_nodes(small: SmallModel, latent: Any, faces: Any, model: Any = None, **given: Any) -> Tensor:
     model, keep = model or small.model, given.pop("keep", None)
     inverting = {name: given.pop(name) for name in ("source",) if name in given}
-    trajectory = small.invert(latent, STEPS, extrapolation_limit=0.5, model=model, **inverting)
+    trajectory = small.invert_in(FAST, latent, STEPS, model=model, **inverting)
     if keep is not None:
         trajectory = run_node("ReverseIdentityKeepRegion", trajectory, keep)
-    return small.sample(trajectory, faces, G, model=model, **given)
+    return small.sample(trajectory, faces, G * FAST_GAIN, model=model, **given)
 
 
 @pytest.mark.parametrize("options", ["plain", "attributes", "region", "a text for each latent", "weak identity"])

@@ -129,7 +129,7 @@ def test_the_saved_report_names_decisions_by_their_boxes_alone(check, pack, outp
     ]
     assert [face["status"] for face in report["faces"]] == ["anonymised", "struck out", "covered"]
     assert report["result"] == "covered"
-    told = {"status", "under_cover", "second_pass", "similarity", "cover", "change", "retries"}
+    told = {"status", "under_cover", "second_pass", "similarity", "cover", "change", "retries", "target"}
     assert all(set(face) == told for face in report["faces"])
 
 
