@@ -60,14 +60,14 @@ def test_servers_only_look_for_faces_and_no_photograph_is_used_to_measure(run, s
 
 def test_the_time_is_reckoned_from_faces_evaluations_and_searches(run, server, two_servers, tmp_path) -> None:
     write_photographs(tmp_path / "in", "anonymised", "covered", "nobody")
-    # 3 photographs are searched twice, half a second each; 3 faces take 25 to 97 evaluations of a quarter of a second.
-    seconds = [3 * 2 * 0.5 + 3 * evaluations * 0.25 for evaluations in (25, 97)]
+    # 3 photographs are searched twice, half a second each; 3 faces take 25 to 73 evaluations of a quarter of a second.
+    seconds = [3 * 2 * 0.5 + 3 * evaluations * 0.25 for evaluations in (25, 73)]
     done = run(tmp_path / "in", "--dry-run", servers=[server])
     assert done.counts["seconds"] == pytest.approx(seconds, abs=0.06)
-    assert "would take about 22 s to 76 s on 1 server: 2 x 0.5 s to look for the faces of each photograph" in done.said
-    assert "25 to 97 evaluations of 0.25 s for each face, both measured now" in done.said
+    assert "would take about 22 s to 58 s on 1 server: 2 x 0.5 s to look for the faces of each photograph" in done.said
+    assert "25 to 73 evaluations of 0.25 s for each face, both measured now" in done.said
     write_photographs(tmp_path / "in", "anonymised", "covered", "nobody", *["slow 0.3"] * 4)
-    seconds = [(7 * 2 * 0.5 + 7 * evaluations * 0.25) / 2 for evaluations in (25, 97)]
+    seconds = [(7 * 2 * 0.5 + 7 * evaluations * 0.25) / 2 for evaluations in (25, 73)]
     done = run(tmp_path / "in", "--dry-run", servers=two_servers)
     assert done.counts["seconds"] == pytest.approx(seconds, abs=0.06)
 

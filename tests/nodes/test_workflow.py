@@ -196,7 +196,7 @@ def test_no_face_is_an_error_that_says_what_to_try(server: ComfyServer) -> None:
     ("change", "message"),
     [
         ({"ReverseIdentityKSampler": {"cfg": -31.0}}, "cfg is -31; expected -30 to 30"),
-        ({"DPMSolverInversion": {"steps": 1}}, "smaller than min"),
+        ({"DPMSolverInversion": {"steps": 1}}, "steps is 1; expected 2 to"),
         ({"ReverseIdentityAdapterLoader": {"adapter_name": "missing.bin"}}, "missing.bin"),
         ({"FaceEmbed": {"model_pack": "missing"}}, "missing"),
     ],
