@@ -7,29 +7,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.workflow import SHIPPED_FILES
+from harness.workflow import SAMPLE, SHIPPED_FILES
+from host.known_models import KNOWN
 
 from .model import Link, Node
 
-CHECKPOINT_FILE = {
-    "name": SHIPPED_FILES["checkpoint"],
-    "url": (
-        "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/" + SHIPPED_FILES["checkpoint"]
-    ),
-    "directory": "checkpoints",
-}
-ADAPTER_FILE = {
-    "name": SHIPPED_FILES["adapter"],
-    "url": "https://huggingface.co/h94/IP-Adapter-FaceID/resolve/main/" + SHIPPED_FILES["adapter"],
-    "directory": "ipadapter",
-}
+
+def _download(name: str) -> dict[str, str]:
+    """A file as the editor's dialog about missing models takes it."""
+    known = KNOWN[name]
+    return {"name": known.name, "url": known.url, "directory": known.folder}
+
+
+CHECKPOINT_FILE, ADAPTER_FILE = _download(SHIPPED_FILES["checkpoint"]), _download(SHIPPED_FILES["adapter"])
 
 BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#a13c4a"
 """Colours of the frames: models and photograph, faces, inversion, regeneration, checking."""
 
 TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
 CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
-"""Height in pixels of text fields, of pictures and of the pack's own panels (HEIGHT in `js/`, and its surroundings)."""
+PROGRESS_ROOM, BUTTON_ROOM = 58, 24
+"""Height in pixels of text fields, of pictures, of the pack's own panels (HEIGHT in `js/`, and its surroundings), of
+the host's line for what a node is doing and of a button."""
 
 _SCALES = """every face runs at the first; one that the checker still recognises runs again at the next. More negative \
 is less recognisable and keeps expression, gaze and pose less well. What stays recognisable at the last, or cannot be \
@@ -84,6 +83,7 @@ def models() -> dict[str, Node]:
             "ReverseIdentityAdapterLoader",
             {"model": Link("checkpoint", "MODEL"), "adapter_name": SHIPPED_FILES["adapter"]},
             models=(ADAPTER_FILE,),
+            room=BUTTON_ROOM,
         ),
         "text": Node(
             "CLIPTextEncode",
@@ -94,8 +94,8 @@ def models() -> dict[str, Node]:
     }
 
 
-def photograph(file: str = "photograph.png", title: str = "Photograph") -> Node:
-    """A picture from the input folder."""
+def photograph(file: str = SAMPLE, title: str = "Photograph") -> Node:
+    """A picture from the input folder, or the sample."""
     return Node("ReverseIdentityLoadPhotograph", {"image": file}, title=title, room=PICTURE_ROOM)
 
 
@@ -152,6 +152,7 @@ def edit(image: Link, **inputs: Any) -> Node:
             "purify": True,
             **inputs,
         },
+        room=PROGRESS_ROOM,
     )
 
 
@@ -171,6 +172,7 @@ def retry(trajectory: Link, image: Link, **inputs: Any) -> Node:
             "purify": True,
             **inputs,
         },
+        room=PROGRESS_ROOM,
     )
 
 
