@@ -27,7 +27,7 @@ from ..measuring.settings import Settings
 from .comparison import figures_of, tables
 from .journals import run_of
 from .person import Row, Studio
-from .ways import FORM, KINDS, NAMED, TARGETS, Way, ways_of
+from .ways import Way, choices, ways_of
 
 
 def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], FaceMeter] = open_meter) -> None:
@@ -46,8 +46,7 @@ def main(arguments: Sequence[str] | None = None, meter_of: Callable[[Path], Face
         "--ways",
         default="exact,fast",
         metavar="NAME,NAME",
-        help=f"ways to compare with the first one: {', '.join(NAMED)}, or {FORM} with "
-        f"{' or '.join(KINDS)} as KIND and {', '.join(TARGETS)} as TARGET (default: %(default)s)",
+        help=f"ways to compare with the first one: {choices()} (default: %(default)s)",
     )
     parser.add_argument(
         "--attributes",

@@ -33,6 +33,7 @@ from ..measuring.runs import note
 from ..measuring.scores import Floats, impostor_scores, similarities
 from ..measuring.settings import Settings
 from .journals import run_of
+from .running import changed
 from .targets import KEY_NAME, target_of
 from .ways import Way, ways_of
 
@@ -140,17 +141,7 @@ class Album:
         others = workflow.embed(pictures[[(person + 1) % len(pictures)]])
         # One target for both photographs: what is drawn depends on the person, not on the photograph.
         target = target_of(workflow, faces, others, way, person_seed(self._seed, person), key)
-        edited = workflow.edit(
-            workflow.encode(picture),
-            faces,
-            way.quality,
-            way.scale,
-            steps=way.steps,
-            denoise=way.denoise,
-            seed=seed,
-            target=target,
-            towards=way.towards,
-        )
+        edited = changed(workflow, way, workflow.encode(picture), faces, seed, target)
         return self._embedded(workflow.decode(edited))
 
     def _embedded(self, picture: Pictures) -> list[float]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,15 +25,12 @@ from ..measuring.recognisers import Recognisers
 from ..measuring.scores import DILATION, Floats, dilated, match_rate, outside_change, similarities
 from ..measuring.settings import KEEP_AGE_AND_SEX, REQUESTS, Request, Settings
 from ..meter import Readings
-from .control import source_free
+from .running import NO_REQUEST, changed
 from .targets import target_of
 from .ways import Way
 
 OTHER_NOISE = 1 << 40
 """Added to a person's seed for the noise that purifies: it must not be noise that the inversion drew."""
-
-NO_REQUEST: Mapping[str, str] = MappingProxyType({})
-"""Inputs of AttributePrompt for an empty text."""
 
 Row = dict[str, float | None]
 """One person's measures; None where a face was not found."""
@@ -146,13 +142,13 @@ class Studio:
         latent = self._changed(original, way)
         picture = self._workflow.decode(latent)
         reading = self._meter.read(picture)
-        changed = changes(original.reading, reading)
+        moved = changes(original.reading, reading)
         plausibility = self._error(latent, original.noise, original.cells) / original.error
         return {
             **self._recognised(original, picture),
             "plausibility": float(plausibility[0]),
             "quality": _ratio(self._score(picture), original.score),
-            **{name: changed[name] for name in ("yaw", "pitch", "gaze", "landmarks")},
+            **{name: moved[name] for name in ("yaw", "pitch", "gaze", "landmarks")},
             "expression": expression_shift(original.reading, reading),
             "glasses": agreement(original.reading, reading)["glasses"],
             "background": outside_change(original.picture, picture, original.near_face),
@@ -177,22 +173,8 @@ class Studio:
         return self._meter.read(self._workflow.decode(latent))
 
     def _changed(self, original: Original, way: Way, inputs: Mapping[str, str] = NO_REQUEST) -> Latent:
-        workflow = self._workflow
-        if way.source_free:
-            samples, text = original.latent["samples"], workflow.text(inputs, original.faces)
-            return {"samples": source_free(workflow.model, text, samples, original.faces, way, original.seed)}
-        return workflow.edit(
-            original.latent,
-            original.faces,
-            way.quality,
-            way.scale,
-            steps=way.steps,
-            denoise=way.denoise,
-            seed=original.seed,
-            text=workflow.text(inputs, original.faces) if inputs else None,
-            target=target_of(workflow, original.faces, original.next_faces, way, original.seed),
-            towards=way.towards,
-        )
+        target = target_of(self._workflow, original.faces, original.next_faces, way, original.seed)
+        return changed(self._workflow, way, original.latent, original.faces, original.seed, target, inputs)
 
     def _recognised(self, original: Original, picture: Pictures) -> Row:
         def redraw(pictures: Pictures, sigma: float) -> Pictures:

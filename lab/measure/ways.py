@@ -95,6 +95,11 @@ KINDS = {"capped": FAST, "free": EXACT}
 """Qualities of the ways `capped:N` and `free:N`, with N steps in place of their own."""
 
 
+def choices() -> str:
+    """What can be named, for the help of a command."""
+    return f"{', '.join(NAMED)}, or {FORM} with {' or '.join(KINDS)} as KIND and {', '.join(TARGETS)} as TARGET"
+
+
 def way_of(name: str) -> Way:
     """Return a way by its name.
 

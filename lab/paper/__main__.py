@@ -22,7 +22,7 @@ from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from miniature.workflow import FOUND_SCORE
 from reverse_personalization.assurance.covering import METHODS
 
-from ..measure.ways import KINDS, NAMED, ways_of
+from ..measure.ways import choices, ways_of
 from ..measuring.report import write_tables
 from .parts import write_meter
 from .pictures import GALLERY, ORIGINALS, RESULTS, Plan, write_pictures
@@ -45,8 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--ways",
         default="exact,fast,untouched",
         metavar="NAME,NAME",
-        help=f"ways of running: {', '.join(NAMED)}, or KIND:STEPS[:DENOISE[:SCALE]] with {' or '.join(KINDS)} as KIND "
-        "(default: %(default)s)",
+        help=f"ways of running: {choices()} (default: %(default)s)",
     )
     parser.add_argument(
         "--models", type=Path, default=WEIGHTS, metavar="DIR", help="models folder (default: the shipped weights)"

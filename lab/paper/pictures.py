@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,10 @@ from reverse_personalization.geometry.cover_outline import place_cover
 from reverse_personalization.geometry.face_search import DEFAULT_DETECTOR_SIZE
 from reverse_personalization.geometry.template import template_detection
 
-from ..journal import JsonLines, files_digest
-from ..measure.control import source_free
+from ..journal import JsonLines
+from ..measure.journals import run_of
+from ..measure.running import changed
+from ..measure.targets import target_of
 from ..measure.ways import Way
 from ..measuring.host_run import Workflow
 from ..measuring.people import draw_people, person_seed
@@ -31,9 +32,6 @@ from ..measuring.runs import note
 
 ORIGINALS, GALLERY, RESULTS = Path("originals"), Path("gallery"), Path("results")
 """Folders of pictures below the output folder; RESULTS has one folder for each method."""
-
-CODE = ("host", "lab/measure", "lab/render", "miniature", "nodes", "reverse_personalization")
-"""Folders with the code that the pictures depend on."""
 
 COVER_GROW = 0.0
 """How much larger than the head a cover is, as a fraction of the head."""
@@ -90,8 +88,7 @@ def write_pictures(plan: Plan, out: Path) -> None:
         ValueError: the folder holds pictures of another seed, code or models.
     """
     out.mkdir(parents=True, exist_ok=True)
-    digests = {"code": _digest(ROOT, CODE, "py"), "models": _digest(plan.models, (".",), "*")}
-    journal = JsonLines(out / "pictures.jsonl", {"seed": plan.seed, **digests})
+    journal = JsonLines(out / "pictures.jsonl", run_of(plan.seed, plan.models))
     done = {(person, method) for person, method in journal.entries() if (out / RESULTS / method).is_dir()}
     left = [
         (person, missing)
@@ -111,21 +108,17 @@ def write_pictures(plan: Plan, out: Path) -> None:
         picture = people.pictures[person]
         for method in missing:
             if method in ways:
-                made = _changed(workflow, picture, ways[method], person_seed(plan.seed, person))
+                way, seed = ways[method], person_seed(plan.seed, person)
+                faces = workflow.embed(picture[None])
+                others = workflow.embed(people.pictures[[(person + 1) % plan.faces]])
+                target = target_of(workflow, faces, others, way, seed)
+                edited = changed(workflow, way, workflow.encode(picture[None]), faces, seed, target)
+                made = workflow.decode(edited)[0]
             else:
                 made = _covered(pack, picture, next(cover for cover in plan.covers if cover == method))
             _save(made, out / RESULTS / method / file_name(person))
             journal.append([person, method])
         note(f"{person + 1} of {plan.faces} people")
-
-
-def _changed(workflow: Workflow, picture: NDArray[np.uint8], way: Way, seed: int) -> NDArray[np.uint8]:
-    latent, faces = workflow.encode(picture[None]), workflow.embed(picture[None])
-    if way.source_free:
-        samples = source_free(workflow.model, workflow.text({}), latent["samples"], faces, way, seed)
-        return workflow.decode({"samples": samples})[0]
-    edited = workflow.edit(latent, faces, way.quality, way.scale, steps=way.steps, denoise=way.denoise, seed=seed)
-    return workflow.decode(edited)[0]
 
 
 def _covered(pack: Any, picture: NDArray[np.uint8], method: Method) -> NDArray[np.uint8]:
@@ -143,9 +136,3 @@ def _save(picture: NDArray[np.uint8], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as stream:
         Image.fromarray(picture).save(stream, "PNG")
-
-
-def _digest(root: Path, folders: Sequence[str], suffix: str) -> str:
-    return files_digest(
-        sorted(file for folder in folders for file in (root / folder).rglob(f"*.{suffix}") if file.is_file())
-    )

@@ -20,9 +20,11 @@ from lab.render.portrait import portrait
 from miniature.layout import WEIGHTS
 from reverse_personalization.assurance.covering import METHODS
 
+WAYS = "capped:2,capped:2:0.5:0,capped:2:0.5:-2:1:opposite"
+
 
 def plan(faces: int) -> pictures.Plan:
-    return pictures.Plan(seed=3, faces=faces, ways=ways_of("capped:2,capped:2:0.5:0"))
+    return pictures.Plan(seed=3, faces=faces, ways=ways_of(WAYS))
 
 
 def shown(out: Path, *names: str) -> np.ndarray:
@@ -32,7 +34,7 @@ def shown(out: Path, *names: str) -> np.ndarray:
 
 def test_pictures_are_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures.write_pictures(plan(2), tmp_path)
-    methods = ("capped_2", "capped_2_0.5_0", *METHODS)
+    methods = ("capped_2", "capped_2_0.5_0", "capped_2_0.5_-2_1_opposite", *METHODS)
     assert plan(2).methods == methods
     assert sorted(file.name for file in (tmp_path / "results").iterdir()) == sorted(methods)
     for method in methods:
@@ -41,6 +43,8 @@ def test_pictures_are_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     changed = {method: shown(tmp_path, "results", method, "person-0000.png") for method in methods}
     # Without guidance the picture comes back, but for what the VAE loses.
     assert np.abs(changed["capped_2_0.5_0"] - original).mean() < np.abs(changed["capped_2"] - original).mean()
+    # A target is no decoration of the name.
+    assert np.abs(changed["capped_2_0.5_-2_1_opposite"] - changed["capped_2"]).mean() > 0.1
     assert (changed["solid"][SIDE // 2, SIDE // 2] == 0).all()
     for method in METHODS:
         assert (changed[method] == original).all(2).any()
