@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.in_process import part, run_node
-from reverse_personalization.method.quality import EXACT, FAST, FAST_GAIN
-from tests.numbered_rows import numbered
+from harness.in_process import part
+from reverse_personalization.method.quality import EXACT, FAST
+from tests.one_pass import SETTINGS, edit, setting, two_nodes
 from tests.small_model import SmallModel
 
 STEPS = 8
@@ -23,44 +23,13 @@ def small() -> SmallModel:
     return SmallModel()
 
 
-def edit(small: SmallModel, latent: Any, faces: Any, cfg: float = -5.0, quality: str = FAST, **options: Any) -> Tensor:
-    """ReverseIdentityEdit; its latent."""
-    model = options.pop("model", small.model)
-    source = options.pop("source", small.text())
-    given = {"denoise": 0.3, "seed": 0, **options}
-    return run_node("ReverseIdentityEdit", model, latent, faces, source, quality, cfg, **given)["samples"]
-
-
-def two_nodes(small: SmallModel, latent: Any, faces: Any, cfg: float = -5.0, **options: Any) -> Tensor:
-    """The same with an inversion and a replay."""
-    model, keep = options.pop("model", small.model), options.pop("keep", None)
-    inverting = {name: options.pop(name) for name in ("source", "steps") if name in options}
-    trajectory = small.invert_in(FAST, latent, model=model, **inverting)
-    if keep is not None:
-        trajectory = run_node("ReverseIdentityKeepRegion", trajectory, keep)
-    return small.sample(trajectory, faces, cfg * FAST_GAIN, model=model, **options)
-
-
 def farthest(small: SmallModel, one: Tensor, other: Tensor) -> float:
     return float((small.model_space(one) - small.model_space(other)).abs().max())
 
 
-@pytest.mark.parametrize("options", ["plain", "attributes", "region", "a text for each latent", "weak identity"])
-def test_the_edit_is_inversion_and_replay(small: SmallModel, options: str) -> None:
-    latent, faces = small.latent(3), small.faces(3)
-    given: dict[str, Any] = {}
-    if options == "attributes":
-        given = {"attributes": small.text("neg_gen")}
-    elif options == "region":
-        keep = torch.zeros(3, 8, 8)
-        keep[1, :4] = 1
-        given = {"keep": keep}
-    elif options == "a text for each latent":
-        [[text, pooled]] = small.text()
-        factors = 1 + numbered(1, 1, count=3) / 10
-        given = {"source": [[text * factors, {**pooled, "pooled_output": pooled["pooled_output"] * factors[:, 0]}]]}
-    elif options == "weak identity":
-        given = {"identity_scale": 0.5}
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_edit_is_inversion_and_replay(small: SmallModel, name: str) -> None:
+    latent, faces, given = small.latent(3), small.faces(3), setting(small, name)
     edited, expected = edit(small, latent, faces, **given), two_nodes(small, latent, faces, **given)
     assert farthest(small, edited, expected) <= 2e-4
     assert farthest(small, edited, latent["samples"]) > 1e-2

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from harness.in_process import part, run_node
 from reverse_personalization.method.guidance import drawn, guided
-from reverse_personalization.method.quality import FAST, FAST_GAIN
+from reverse_personalization.method.quality import FAST
+from tests import one_pass
 from tests.foreign_patches import PATCHES, SIDE
-from tests.numbered_rows import hints, numbered
+from tests.numbered_rows import hints
 from tests.small_model import SmallModel, retry_task
 
 STEPS = 4
@@ -104,37 +105,17 @@ def test_at_p_0_no_bit_changes_and_no_row_is_added(small: SmallModel) -> None:
     assert torch.equal(small.sample(trajectory, faces, G, towards=9.0), replayed), "without a target it has no effect"
 
 
-def edit(small: SmallModel, latent: Any, faces: Any, model: Any = None, **given: Any) -> Tensor:
-    options = {"denoise": 0.3, "seed": 0, "steps": STEPS, **given}
-    source = options.pop("source", small.text())
-    return run_node("ReverseIdentityEdit", model or small.model, latent, faces, source, FAST, G, **options)["samples"]
+def edit(small: SmallModel, latent: Any, faces: Any, **given: Any) -> Tensor:
+    return one_pass.edit(small, latent, faces, G, **{"steps": STEPS, **given})
 
 
-def two_nodes(small: SmallModel, latent: Any, faces: Any, model: Any = None, **given: Any) -> Tensor:
-    model, keep = model or small.model, given.pop("keep", None)
-    inverting = {name: given.pop(name) for name in ("source",) if name in given}
-    trajectory = small.invert_in(FAST, latent, STEPS, model=model, **inverting)
-    if keep is not None:
-        trajectory = run_node("ReverseIdentityKeepRegion", trajectory, keep)
-    return small.sample(trajectory, faces, G * FAST_GAIN, model=model, **given)
+def two_nodes(small: SmallModel, latent: Any, faces: Any, **given: Any) -> Tensor:
+    return one_pass.two_nodes(small, latent, faces, G, steps=STEPS, **given)
 
 
-@pytest.mark.parametrize("options", ["plain", "attributes", "region", "a text for each latent", "weak identity"])
+@pytest.mark.parametrize("options", one_pass.SETTINGS)
 def test_the_edit_is_inversion_and_replay(small: SmallModel, options: str) -> None:
-    latent, faces = small.latent(3), small.faces(3)
-    given: dict[str, Any] = {}
-    if options == "attributes":
-        given = {"attributes": small.text("neg_gen")}
-    elif options == "region":
-        keep = torch.zeros(3, 8, 8)
-        keep[1, :4] = 1
-        given = {"keep": keep}
-    elif options == "a text for each latent":
-        [[text, pooled]] = small.text()
-        factors = 1 + numbered(1, 1, count=3) / 10
-        given = {"source": [[text * factors, {**pooled, "pooled_output": pooled["pooled_output"] * factors[:, 0]}]]}
-    elif options == "weak identity":
-        given = {"identity_scale": 0.5}
+    latent, faces, given = small.latent(3), small.faces(3), one_pass.setting(small, options)
     given |= {"target": target_of(small, faces), "towards": P}
     with small.counted() as evaluations:
         edited = edit(small, latent, faces, **given)
