@@ -200,6 +200,7 @@ class FacePack:
             score=detection.score,
             landmarks_agree=detection.landmarks_agree,
             doubtful=detection.doubtful,
+            other_landmarks=detection.other_landmarks,
             embedding=(vector / norm).float(),
             age=age,
             sex=sex,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry.face_search import DEFAULT_DETECTOR_SIZE
-from ..geometry.faces import Detection
+from ..geometry.faces import Detection, with_points_moved
 from .comparison import ALIGNMENT_ERROR, Unit, nearby_alignments, unit_of
 from .matching import measurable
 from .recogniser import FaceRecogniser
@@ -103,8 +103,9 @@ def _surroundings(picture: NDArray[np.uint8], face: Detection) -> tuple[NDArray[
     room = ROOM * max(x1 - x0, y1 - y0)
     left, top = max(0, int(x0 - room)), max(0, int(y0 - room))
     part = picture[top : int(y1 + room) + 1, left : int(x1 + room) + 1]
-    landmarks = tuple((x - left, y - top) for x, y in face.landmarks)
-    moved = replace(face, box=(x0 - left, y0 - top, x1 - left, y1 - top), landmarks=landmarks)
+    # Landmarks seen elsewhere would give some faces more alignments than others.
+    alone = replace(face, other_landmarks=())
+    moved = with_points_moved(alone, lambda points: points - (left, top), (x0 - left, y0 - top, x1 - left, y1 - top))
     return np.ascontiguousarray(part), moved
 
 

@@ -42,8 +42,12 @@ def nearby_alignments(face: Detection, error: float = ALIGNMENT_ERROR) -> list[D
         error: as a fraction of the landmarks' root mean square distance from their middle.
 
     Returns:
-        Nine faces, `face` itself first, then the four that are moved.
+        Nine faces, `face` itself first, then the four that are moved; nine more if it has other landmarks.
     """
+    if face.other_landmarks:
+        alone = replace(face, other_landmarks=())
+        elsewhere = replace(alone, landmarks=face.other_landmarks)
+        return [*nearby_alignments(alone, error), *nearby_alignments(elsewhere, error)]
     points = np.array(face.landmarks) @ [1, 1j]
     middle = points.mean()
     arms = points - middle

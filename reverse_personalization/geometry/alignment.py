@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .faces import Face
+from .faces import Face, with_points_moved
 from .template import face_axes, ffhq_fractions
 
 MIN_FFHQ_SIDE = 2.0
@@ -146,8 +146,8 @@ def face_in_crop(face: Face, to_crop: NDArray[np.float64]) -> Face:
     centre = linear @ face.centre + offset
     half = np.sqrt(linear**2 @ (((x1 - x0) / 2) ** 2, ((y1 - y0) / 2) ** 2))
     (left, top), (right, bottom) = (centre - half).tolist(), (centre + half).tolist()
-    landmarks = (np.array(face.landmarks) @ linear.T + offset).tolist()
-    return replace(face, box=(left, top, right, bottom), landmarks=tuple((x, y) for x, y in landmarks), pose=None)
+    moved = with_points_moved(face, lambda points: points @ linear.T + offset, (left, top, right, bottom))
+    return replace(moved, pose=None)
 
 
 def landmark_fault(landmarks: NDArray[np.float64], height: int, width: int) -> str:

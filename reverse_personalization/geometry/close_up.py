@@ -6,7 +6,6 @@ leaves the original around it, both of which can bring a likeness back. So a cro
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 from .alignment import Window, resized_transform
 from .compositing import DEFAULT_FEATHER, paste_
 from .face_area import face_area
-from .faces import Face
+from .faces import Face, with_points_moved
 from .placement import Placement, Placements
 
 REACH = 3.0
@@ -70,5 +69,4 @@ def close_up(photograph: Tensor, placements: Placements, placement: Placement, c
         match_grain=True,
     )
     x0, y0, x1, y1 = (np.array(face.box) - np.tile(corner, 2)).tolist()
-    points = tuple((x, y) for x, y in (landmarks - corner).tolist())
-    return CloseUp(before, after, replace(face, box=(x0, y0, x1, y1), landmarks=points))
+    return CloseUp(before, after, with_points_moved(face, lambda points: points - corner, (x0, y0, x1, y1)))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .boxes import intersection_over_union, longer_sides
 from .closer_looks import MATCHES_CLOSER, Look, LookWithout, closer_views, of_closer_looks
 from .face_search import View
-from .faces import Detection
+from .faces import Detection, Landmarks
 from .finds import (
     MIN_VISIBLE,
     Finds,
@@ -27,7 +27,7 @@ from .finds import (
     fragments,
     landmark_scatter,
     landmarks_agree,
-    same_thing,
+    other_landmarks,
     surest_first,
     turned_otherwise,
     visible_fraction,
@@ -41,6 +41,7 @@ from .nested import (
     nested_finds,
     parts_of_faces,
 )
+from .things import things
 
 LOOK_SCORE = 0.1
 """Score from which one look counts as having seen something; below it nearly every point of a picture would."""
@@ -86,26 +87,6 @@ HOPELESS = 0.1
 LONE_DISCOUNT = 0.25
 """Subtracted from the surest single look before it counts by itself: a face that fills the picture, half turned away
 and in patterned light, scored 0.59 once and less than 0.25 in all other looks."""
-
-
-def things(finds: Finds) -> list[NDArray[np.intp]]:
-    """Group the finds by what they show.
-
-    Args:
-        finds: of all views.
-
-    Returns:
-        For each thing the numbers of its finds, its surest first (`surest_first`); the surest thing comes first. A
-        find belongs to the surest thing that it overlaps by more than SAME_FACE_IOU.
-    """
-    order = surest_first(finds)
-    groups = []
-    while order.size:
-        same = same_thing(finds.boxes[order[:1]], finds.boxes[order])[0]
-        same[0] = True
-        groups.append(order[same])
-        order = order[~same]
-    return groups
 
 
 def able(box: NDArray[Any], views: Sequence[View], height: int, width: int) -> NDArray[np.bool_]:
@@ -231,6 +212,7 @@ def faces_among(
     chosen: list[int] = []
     closers: list[float | None] = []
     clear: list[bool] = []
+    elsewhere: list[Landmarks] = []
     for members in things(finds):
         box = finds.boxes[members[0]]
         again = at_a_place_of(box, before)
@@ -251,6 +233,7 @@ def faces_among(
                 and landmark_scatter(finds.boxes[members], finds.landmarks[members]) > SCATTERED
             )
             clear.append(not scattered and turned_clearly(finds, members, views, height, width))
+            elsewhere.append(other_landmarks(finds.boxes[members], finds.landmarks[members]))
     agree = np.array(landmarks_agree(finds.rated, finds.landmarks, chosen), bool) & np.array(clear, bool)
     found = [
         Detection(
@@ -259,8 +242,9 @@ def faces_among(
             score=sure,
             landmarks_agree=bool(agreed),
             doubtful=sure < threshold + DOUBT,
+            other_landmarks=others,
         )
-        for number, sure, agreed in zip(chosen, scores, agree, strict=True)
+        for number, sure, agreed, others in zip(chosen, scores, agree, elsewhere, strict=True)
     ]
     boxes, ratings = finds.boxes[chosen], np.array(scores)
     sides = longer_sides(boxes)

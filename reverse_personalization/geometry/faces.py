@@ -5,12 +5,13 @@ Coordinates are pixels of the image in which the faces were found, x to the righ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar, get_args
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 EMBEDDING_WIDTH = 512
@@ -23,6 +24,9 @@ Sex = Literal["female", "male"]
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels."""
+
+Landmarks = tuple[tuple[float, float], ...]
+"""(x, y) in pixels."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,16 @@ class Detection:
         landmarks_agree: False if views that saw the face about equally well put its landmarks in different places. Its
             orientation is then unknown, and so is its identity.
         doubtful: whether it may be something else than a face.
+        other_landmarks: the landmarks as the view sees them that differs most, if it differs by much; else (). Any of
+            them may be the right ones, so a check compares at both.
     """
 
     box: Box
-    landmarks: tuple[tuple[float, float], ...]
+    landmarks: Landmarks
     score: float
     landmarks_agree: bool = field(default=True, kw_only=True)
     doubtful: bool = field(default=False, kw_only=True)
+    other_landmarks: Landmarks = field(default=(), kw_only=True)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -65,6 +72,22 @@ class Detection:
         """Area of the box in square pixels."""
         x0, y0, x1, y1 = self.box
         return max(0.0, x1 - x0) * max(0.0, y1 - y0)
+
+
+FaceLike = TypeVar("FaceLike", bound=Detection)
+
+
+def with_points_moved(face: FaceLike, move: Callable[[NDArray[Any]], NDArray[Any]], box: Box) -> FaceLike:
+    """A face elsewhere: with another box, and its landmarks moved, the other ones among them.
+
+    Args:
+        face: in pixels of one picture.
+        move: takes points [5, 2] to where they are in another picture.
+        box: in pixels of the other picture.
+    """
+    moved = (move(np.array(points)).tolist() if points else [] for points in (face.landmarks, face.other_landmarks))
+    landmarks, others = (tuple((float(x), float(y)) for x, y in points) for points in moved)
+    return replace(face, box=box, landmarks=landmarks, other_landmarks=others)
 
 
 def landmark_distance(a: Detection, b: Detection) -> float:
@@ -164,9 +187,6 @@ class Faces:
         if not len(self):
             return torch.zeros(0, EMBEDDING_WIDTH)
         return torch.stack([face.embedding for face in self])
-
-
-FaceLike = TypeVar("FaceLike", bound=Detection)
 
 
 def in_stable_order(faces: Sequence[FaceLike]) -> tuple[FaceLike, ...]:

@@ -178,6 +178,24 @@ def test_a_face_that_the_search_of_the_result_misses_is_looked_for_from_close_up
     assert [verdict.status for verdict in both] == ["unmeasurable", "anonymised"]
 
 
+def test_a_face_is_also_compared_where_another_view_sees_its_landmarks():
+    class ByLandmarks(Painted):
+        """Embeds by the pixel in the middle of the landmarks."""
+
+        def embedding(self, picture, detection):
+            x, y = np.mean(detection.landmarks, axis=0).astype(int)
+            return np.eye(512)[picture[y, x, 0]] if picture[y, x, 0] else np.zeros(512)
+
+    beside = tuple((x + 20, y) for x, y in LEFT.landmarks)
+    checker = Checker(ByLandmarks(LEFT), Thresholds(0.3, 0.4, "measured"), "painted", "guide")
+    result = picture(left=1)
+    result[:, :50] = 2
+    for others, status in (((), "anonymised"), (beside, "recognisable")):
+        seen = replace(LEFT, other_landmarks=others)
+        [verdict] = checker.check(picture(left=1), [seen], result, 640, True).verdicts
+        assert verdict.status == status
+
+
 def looked_through(copy: int) -> tuple[list[str], float | None, list[list[int]]]:
     """Statuses, and the similarity of a face that is 2 in the result and another number in the copy; what was asked."""
     asked = []

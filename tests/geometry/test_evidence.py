@@ -13,54 +13,9 @@ from numpy.typing import NDArray
 from reverse_personalization.geometry import closer_looks, evidence
 from reverse_personalization.geometry.face_search import View, second_search_plan
 from reverse_personalization.geometry.faces import Detection
-from reverse_personalization.geometry.finds import SAME_FACE_IOU, Finds
-
-
-def finds_of(boxes: list[list[float]], views: list[int], upright: bool = True) -> Finds:
-    """Finds with their landmarks in the middle of their boxes."""
-    array = np.array(boxes, float).reshape(-1, 5)
-    middles = (array[:, :2] + array[:, 2:4]) / 2
-    count = len(array)
-    return Finds(
-        array,
-        np.repeat(middles[:, None], 5, axis=1),
-        np.array(views, np.intp),
-        np.zeros(count, bool),
-        np.full(count, upright),
-    )
-
-
-# --- things ---------------------------------------------------------------------------------------------------
-
-
-def test_finds_of_one_thing_are_one_group_and_the_surest_comes_first() -> None:
-    finds = finds_of([[0, 0, 10, 10, 0.3], [50, 50, 60, 60, 0.4], [1, 0, 11, 10, 0.9]], [0, 1, 2])
-    assert [group.tolist() for group in evidence.things(finds)] == [[2, 0], [1]]
-
-
-def test_an_upright_view_chooses_the_find_although_a_turned_one_is_a_little_surer() -> None:
-    finds = finds_of([[0, 0, 10, 10, 0.86], [1, 0, 11, 10, 0.80]], [0, 1])
-    finds.upright[0] = False
-    assert evidence.things(finds)[0].tolist() == [1, 0]
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(5, 30), st.floats(0.1, 1)),
-        min_size=1,
-        max_size=20,
-    )
-)
-def test_every_find_is_in_one_group(drawn: list[tuple[int, int, int, float]]) -> None:
-    finds = finds_of([[x, y, x + side, y + side, score] for x, y, side, score in drawn], [0] * len(drawn))
-    groups = evidence.things(finds)
-    assert sorted(number for group in groups for number in group.tolist()) == list(range(len(drawn)))
-    # The groups' surest finds are different things.
-    from reverse_personalization.geometry.boxes import intersection_over_union
-
-    surest = finds.boxes[[group[0] for group in groups]]
-    assert (intersection_over_union(surest, surest) - np.eye(len(surest)) <= SAME_FACE_IOU).all()
-
+from reverse_personalization.geometry.finds import Finds
+from reverse_personalization.geometry.things import things
+from tests.finds import finds_of
 
 # --- what the views say ---------------------------------------------------------------------------------------
 
@@ -197,7 +152,7 @@ def test_views_that_see_a_face_turned_otherwise_as_surely_leave_it_unclear(aside
     boxes = np.array([[100, 100, 200, 200, score] for score in [0.8, 0.8, *aside]])
     landmarks = np.stack([UPRIGHT, UPRIGHT, ASIDE, ASIDE])
     finds = Finds(boxes, landmarks, np.arange(4), np.zeros(4, bool), np.arange(4) < 2)
-    [members] = evidence.things(finds)
+    [members] = things(finds)
     # A single view could be wrong; that is what the mean is for.
     assert evidence.turned_clearly(finds, np.sort(members), views, 640, 640) is clearly
 

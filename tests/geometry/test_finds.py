@@ -13,6 +13,7 @@ from reverse_personalization.geometry.finds import (
     fragments,
     landmark_scatter,
     landmarks_agree,
+    other_landmarks,
     turned_otherwise,
     visible_fraction,
 )
@@ -255,3 +256,21 @@ def test_scatter_is_the_median_distance_from_the_surest_landmarks_in_sides():
     # The last one scores too little to count.
     assert landmark_scatter(boxes, points) == pytest.approx(0.06)
     assert landmark_scatter(boxes[:1], points[:1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("moved", "score", "kept"), [(0.3, 0.7, True), (0.1, 0.7, False), (0.3, 0.4, False), (0.7, 0.7, False)]
+)
+def test_landmarks_that_a_view_as_sure_sees_elsewhere_are_kept_beside_the_surest(moved, score, kept):
+    spread = np.sqrt(((ARCFACE_LANDMARKS - ARCFACE_LANDMARKS.mean(axis=0)) ** 2).sum(axis=1).mean())
+    elsewhere = ARCFACE_LANDMARKS + np.array([moved * spread, 0])
+    boxes = np.array([[0, 0, 112, 112, 0.8], [0, 0, 112, 112, 0.8], [0, 0, 112, 112, score]])
+    found = other_landmarks(boxes, np.stack([ARCFACE_LANDMARKS, ARCFACE_LANDMARKS + 1, elsewhere]))
+    np.testing.assert_allclose(found, elsewhere if kept else np.zeros(0))
+
+
+def test_landmarks_that_a_view_sees_turned_otherwise_are_not_kept():
+    middle = ARCFACE_LANDMARKS.mean(axis=0)
+    turned = (ARCFACE_LANDMARKS - middle) @ [[0, 1], [-1, 0]] * 0.2 + middle
+    boxes = np.array([[0, 0, 112, 112, 0.8]] * 2)
+    assert other_landmarks(boxes, np.stack([ARCFACE_LANDMARKS, turned])) == ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,8 +91,10 @@ def test_faces_have_no_fault(x, y, frame, degrees):
 
 def test_face_in_its_crop_is_where_the_alignment_puts_it():
     face = face_at(100, 80, 90, 90)
+    face = replace(face, other_landmarks=face.landmarks)
     shown = face_in_crop(face, crop_transform(np.array(face.landmarks), 360))
     assert np.array(shown.landmarks) == pytest.approx(FFHQ_LANDMARKS * 360)
+    assert shown.other_landmarks == shown.landmarks
     # Scale 4, and a quarter turn: what was wide is high.
     assert shown.box == pytest.approx((180 - 120, 180 - 90, 180 + 120, 180 + 90))
     assert (shown.age, shown.sex, shown.pose) == (30, "female", None)
