@@ -10,6 +10,7 @@ from .batch_command import BatchCost
 from .comparison import Comparison
 from .growth import Growth
 from .overhead import Overhead
+from .sampling import Sampling
 from .setting import Setting
 
 
@@ -23,6 +24,7 @@ class Figures:
         comparison: with the plain script.
         new_photograph: overhead of a photograph that nobody has seen.
         same_photograph: overhead of another seed on the same photograph, whose faces and latent are in the cache.
+        sampling: the node that changes an identity, alone.
         parts: seconds of a core of each part of a run on a new photograph, the largest first.
         growths: of the time with sizes.
         batch: of the batch command.
@@ -33,6 +35,7 @@ class Figures:
     comparison: Comparison
     new_photograph: Overhead
     same_photograph: Overhead
+    sampling: Sampling
     parts: Mapping[str, float]
     growths: Sequence[Growth]
     batch: BatchCost

@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.hostile.cost import Clock, timed_parts
 from miniature.layout import WEIGHTS
 
-from . import batch_command, growth
+from . import batch_command, growth, sampling
 from .comparison import compare, files_for_script
 from .figures import Figures
 from .growth import FULL, QUICK, Sizes
@@ -68,10 +68,12 @@ def measure(folder: Path, extent: Extent, say: Callable[[str], None], models: Pa
         clock = Clock()
         with timed_parts(clock), clock.counting("everything else"):
             new()
+        say("the sampling")
+        sampled = sampling.measure(models, extent.rounds)
         say("the growth")
         growths = growth.measure(pack, portraits, folder / "portraits", extent.sizes, extent.rounds)
     parts = dict(sorted(clock.seconds.items(), key=lambda part: -part[1]))
-    return Figures(setting, extent.rounds, comparison, new_photograph, same_photograph, parts, growths, batch)
+    return Figures(setting, extent.rounds, comparison, new_photograph, same_photograph, sampled, parts, growths, batch)
 
 
 def _on_new(pack: Pack, portraits: Portraits, setting: Setting) -> Callable[[], object]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import growth, page
+from bench import growth, page, sampling
 from bench.batch_command import BatchCost
 from bench.batch_command import measure as measure_batch
 from bench.comparison import Comparison, compare, files_for_script
@@ -25,11 +25,14 @@ from bench.overhead import SIMULATED, bare_calls, overhead, simulated_evaluation
 from bench.pack import Pack, group_workflow, portrait_workflow, running_pack
 from bench.photographs import COLUMNS, ROWS, Portraits, group, in_other_light, on_wall
 from bench.plots import write_plot
+from bench.sampling import Sampling
 from bench.setting import Setting
 from harness.environment import ROOT, dev_requirements, requirement_name
 from lab.evaluations import counted_evaluations
+from lab.measure.ways import Way
 from miniature.layout import WEIGHTS
 from reverse_personalization.method.evaluations import of_inversion, of_replay
+from reverse_personalization.method.quality import FAST
 
 STEPS = 3
 SETTING = Setting(steps=STEPS)
@@ -59,6 +62,11 @@ def comparison(pack: Pack, portraits: Portraits, tmp_path_factory: pytest.TempPa
 def growths(pack: Pack, portraits: Portraits, tmp_path_factory: pytest.TempPathFactory) -> list[growth.Growth]:
     folder = tmp_path_factory.mktemp("growth")
     return growth.measure(pack, portraits, folder, TINY, rounds=1)
+
+
+@pytest.fixture(scope="module")
+def sampled(pack: Pack) -> Sampling:
+    return sampling.measure(WEIGHTS, 1, (Way("exact", 9), Way("fast", STEPS, FAST)))
 
 
 def test_evaluations_are_those_of_the_method(comparison: Comparison) -> None:
@@ -106,6 +114,13 @@ def test_an_evaluation_lasts_as_long_as_simulated(pack: Pack, portraits: Portrai
     assert took >= 0.1 * simulated.evaluations
 
 
+def test_the_sampling_alone_takes_little_beside_the_network(sampled: Sampling) -> None:
+    assert sampled.evaluations == {"exact": 3 * 9 - 1, "fast": 3 * STEPS - 1}
+    assert sampled.ratio["processor"].median < 0.7
+    for one in sampled.overheads.values():
+        assert 1 < one.simulated_processor.median < 1.2
+
+
 def test_what_evaluates_nothing_has_no_overhead(pack: Pack) -> None:
     with pytest.raises(ValueError, match="does not evaluate the network"):
         bare_calls(lambda: None)
@@ -125,11 +140,15 @@ def test_what_grows_is_measured_at_every_size(growths: list[growth.Growth]) -> N
         assert "line" in grown.words
 
 
-def test_the_page_has_every_figure(comparison: Comparison, growths: list[growth.Growth], tmp_path: Path) -> None:
+def test_the_page_has_every_figure(
+    comparison: Comparison, sampled: Sampling, growths: list[growth.Growth], tmp_path: Path
+) -> None:
     one = comparison.ratios["warm"]
     cost = overhead_of(comparison)
     batch = BatchCost(2, replace(one, median=1.25), {"batch": 5.0, "one after the other": 4.0})
-    figures = Figures(SETTING, 1, comparison, cost, cost, {"network": 3.0, "search: detector": 1.0}, growths, batch)
+    figures = Figures(
+        SETTING, 1, comparison, cost, cost, sampled, {"network": 3.0, "search: detector": 1.0}, growths, batch
+    )
     last = json.loads(json.dumps(figures.as_json(), allow_nan=False))
     assert last["evaluations"] == 3 * STEPS
     assert last["batch_ratio"] == 1.25
@@ -141,6 +160,7 @@ def test_the_page_has_every_figure(comparison: Comparison, growths: list[growth.
     for grown in growths:
         assert f"### {grown.name}" in text
     assert str(one) in text
+    assert str(sampled.ratio["wall"]) in text
     assert "The search for faces is 100% of what is not the network" in text
     write_plot(growths, tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as plot:
