@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..geometry.boxes import areas, fraction_inside, intersection_over_union, longer_sides, middle_on
 from ..geometry.faces import Detection, HeadPose, Sex, landmark_distance
 from ..geometry.finds import SAME_PLACE_IOU
-from ..geometry.nested import DOUBTFUL_RATING_RATIO, FRAME_MIN_AREA, MIN_INSIDE, MIN_ON_FACE, PART_MAX_SIDE
+from ..geometry.nested import DOUBTFUL_RATING_RATIO, MIN_INSIDE, MIN_ON_FACE, PART_MAX_SIDE
 from .operating_point import judge_similarity
 from .verdict import AGE_STEP, FaceChange, Status
 
@@ -30,6 +30,10 @@ FAINT_MAX_MOVED = 0.1
 """Largest mean distance of a faint find's landmarks from those of the original, as a fraction of the square root of
 the original's area. Landmarks of anonymised faces move by 0.04 in the mean; in noise, where the detector takes a blur
 for a face, they were 0.11 away."""
+
+MIN_FILLED = 0.2
+"""Smallest area of a changed face, as a fraction of that of a find around it, for the find to be drawn too wide: there
+is no room for somebody else whose face could be found."""
 
 
 class Appearance(NamedTuple):
@@ -193,13 +197,13 @@ def frame_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | N
 
     Returns:
         Number of the first such face; None if the find is not around one: less than `MIN_INSIDE` of the face's box lies
-        inside, or the face is smaller than `FRAME_MIN_AREA` of the find, so that there is room for somebody else.
+        inside, or the face is smaller than `MIN_FILLED` of the find, so that there is room for somebody else.
     """
     box = np.array([find.box])
 
     def fills(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
         inside = fraction_inside(boxes, box)[:, 0] >= MIN_INSIDE
-        return inside & (areas(boxes) >= FRAME_MIN_AREA * find.area)
+        return inside & (areas(boxes) >= MIN_FILLED * find.area)
 
     return _first_face(changed, fills)
 

@@ -24,9 +24,9 @@ SEVERAL_MAX_AREA, ONE_MAX_AREA = 0.4, 1 / 9
 """Largest area of a find inside another, as a fraction of the other's: where it is one of several, and where it is the
 only one and known to be a face. A child's face in front of an adult's is larger, and hides too much for a find."""
 
-FRAME_MIN_AREA = 0.2
-"""Smallest area of the faces around which a find is drawn too wide, as a fraction of the find's area: there is no room
-for somebody else whose face could be found."""
+FRAME_MIN_AREA = ONE_MAX_AREA
+"""Smallest area of the faces around which a find may be drawn too wide, as a fraction of the find's area; with hair and
+shoulders, a find around one face was six times as large. What is still seen without these faces is somebody else."""
 
 WITHIN_FRAME = 0.6
 """Such a find may be made of several faces: of all of which at least this fraction of the box lies inside it."""
