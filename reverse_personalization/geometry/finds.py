@@ -177,6 +177,21 @@ def landmark_scatter(boxes: NDArray[Any], landmarks: NDArray[Any]) -> float:
     return float(np.median(np.linalg.norm(landmarks[counted] - landmarks[0], axis=2).mean(axis=1)) / side)
 
 
+def apart(landmarks: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:
+    """How far landmarks are from those of a reference, which are not all at one point.
+
+    Args:
+        landmarks: [..., 5, 2].
+        reference: [5, 2].
+
+    Returns:
+        [...], the mean distance as a fraction of the reference's root mean square distance from its middle.
+    """
+    spread = max(float(np.sqrt(((reference - reference.mean(axis=0)) ** 2).sum(axis=1).mean())), 1e-6)
+    distances: NDArray[Any] = np.linalg.norm(landmarks - reference, axis=-1).mean(axis=-1) / spread
+    return distances
+
+
 def other_landmarks(boxes: NDArray[Any], landmarks: NDArray[Any]) -> Landmarks:
     """The landmarks of a face as the view sees them that differs most from the surest, if it differs by much.
 
@@ -188,9 +203,7 @@ def other_landmarks(boxes: NDArray[Any], landmarks: NDArray[Any]) -> Landmarks:
         () if no find that scores about as high (SCATTER_MIN_SCORE_RATIO), and shows the face turned alike, has its
         landmarks ELSEWHERE.
     """
-    surest = landmarks[0] - landmarks[0].mean(axis=0)
-    spread = max(float(np.sqrt((surest**2).sum(axis=1).mean())), 1e-6)
-    distances = np.linalg.norm(landmarks - landmarks[0], axis=2).mean(axis=1) / spread
+    distances = apart(landmarks, landmarks[0])
     counted = boxes[:, 4] >= SCATTER_MIN_SCORE_RATIO * boxes[:, 4].max()
     counted &= ~turned_otherwise(landmarks, landmarks[0])
     distances[~counted | (distances > ASTRAY)] = 0

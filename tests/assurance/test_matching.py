@@ -196,5 +196,6 @@ def test_what_lies_partly_on_a_face():
     assert partly_on(face(30, 80, 40), changed) == 0, "a chin with the neck"
     assert partly_on(face(394, 50, 40), changed) == 1, "on the place in the result"
     assert partly_on(face(30, 95, 40), changed) is None, "an eighth of it is on the face"
-    assert partly_on(face(-10, -10, 120), changed) is None, "larger than the face"
+    assert partly_on(face(50, 0, 110), changed) == 0, "a generated face with what is beside it"
+    assert partly_on(face(-30, -30, 160), changed) is None, "much larger than the face"
     assert partly_on(face(30, 80, 40), []) is None
