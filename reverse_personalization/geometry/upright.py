@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from .alignment import inverted
 from .boxes import intersection_over_union
 from .closer_looks import MATCHES_CLOSER
-from .face_search import upright_turns
 from .faces import Box, Detection, Landmarks
 from .finds import ELSEWHERE, Finds, apart
 from .template import ARCFACE_LANDMARKS
@@ -51,9 +50,8 @@ def tilt(landmarks: NDArray[np.float64]) -> float:
 
 
 def is_tilted(landmarks: Landmarks) -> bool:
-    """Whether a face is turned by TILTED or more in the quarter turn in which it is most nearly upright."""
-    degrees = tilt(np.array(landmarks)) + 90 * upright_turns(landmarks)
-    return abs((degrees + 180) % 360 - 180) >= TILTED
+    """Whether a face is turned by TILTED or more from the nearest quarter turn."""
+    return abs((tilt(np.array(landmarks)) + 45) % 90 - 45) >= TILTED
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,144 @@
+"""Upright looks: how a face is tilted, the square that shows it upright, and what its landmarks are then."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from harness.in_process import part
+from reverse_personalization.geometry.alignment import inverted
+from reverse_personalization.geometry.faces import Detection
+from reverse_personalization.geometry.finds import Finds
+from reverse_personalization.geometry.template import ARCFACE_LANDMARKS, ARCFACE_SIDE
+from reverse_personalization.geometry.upright import (
+    MOST_PIXELS,
+    TILTED,
+    is_tilted,
+    tilt,
+    upright_square,
+    with_upright_landmarks,
+)
+
+MIDDLE = np.array([300.0, 200.0])
+
+
+def turned(degrees: float, side: float = 100.0) -> np.ndarray:
+    """Landmarks of the average face around MIDDLE, turned clockwise."""
+    points = (ARCFACE_LANDMARKS / ARCFACE_SIDE - 0.5) @ (1, 1j) * side * np.exp(1j * np.deg2rad(degrees))
+    return np.stack([points.real, points.imag], axis=1) + MIDDLE
+
+
+def face(landmarks: np.ndarray, side: float = 100.0) -> Detection:
+    box = (*(MIDDLE - side / 2).tolist(), *(MIDDLE + side / 2).tolist())
+    return Detection(box, tuple(map(tuple, landmarks.tolist())), 0.8)
+
+
+@given(degrees=st.floats(-179, 179))
+def test_tilt_is_how_far_a_face_is_turned(degrees):
+    assert tilt(turned(degrees)) == pytest.approx(degrees, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "tilted"), [(0, False), (TILTED - 1, False), (TILTED + 1, True), (-30, True), (92, False), (150, True)]
+)
+def test_a_face_is_tilted_against_the_nearest_quarter_turn(degrees, tilted):
+    assert is_tilted(face(turned(degrees)).landmarks) is tilted
+
+
+@given(degrees=st.floats(-179, 179), side=st.floats(20, 2000))
+def test_the_square_shows_the_face_upright_in_its_middle(degrees, side):
+    landmarks = turned(degrees, side)
+    square = upright_square(face(landmarks, side).box, landmarks)
+    shown = landmarks @ square.to_square[:, :2].T + square.to_square[:, 2]
+    assert tilt(shown) == pytest.approx(0, abs=1e-6)
+    assert shown.mean(axis=0) == pytest.approx(
+        square.side / 2 + (ARCFACE_LANDMARKS / ARCFACE_SIDE - 0.5).mean(axis=0) * (square.box[2] - square.box[0])
+    )
+    assert square.side <= MOST_PIXELS
+    assert square.box[2] - square.box[0] == pytest.approx(square.side / 3, abs=0.5)
+
+
+def finds_in(square, *seen) -> Finds:
+    """Finds of an upright face in a square: (view, score, pixels by which it is moved)."""
+    upright = turned(0) - MIDDLE + square.side / 2
+    moves = np.array([move for _, _, move in seen], float)
+    boxes = np.concatenate([square.box + moves[:, None], np.array([[score] for _, score, _ in seen])], axis=1)
+    views = np.array([view for view, _, _ in seen], np.intp)
+    return Finds(boxes, upright + moves[:, None, None], views, np.zeros(len(seen), bool), np.ones(len(seen), bool))
+
+
+def test_landmarks_are_the_mean_of_what_each_look_sees_there():
+    square = upright_square(face(turned(40)).box, turned(40))
+    # The second look also sees it less clearly, and somebody beside it more so.
+    finds = finds_in(square, (0, 0.8, 4.0), (1, 0.4, -2.0), (1, 0.2, 30.0), (1, 0.9, 200.0))
+    seen = square.landmarks_in(finds, 4)
+    assert seen is not None
+    landmarks, score = seen
+    upright = turned(0) - MIDDLE + square.side / 2 + (0.8 * 4 - 0.4 * 2) / 1.2
+    back = inverted(square.to_square)
+    np.testing.assert_allclose(landmarks, upright @ back[:, :2].T + back[:, 2])
+    assert score == pytest.approx(1.2 / 4)
+    assert square.landmarks_in(finds_in(square, (0, 0.8, 200.0)), 4) is None
+
+
+def test_landmarks_that_the_search_saw_elsewhere_are_kept_as_the_other_ones():
+    found = face(turned(30))
+    near, far = turned(32), turned(30) + 20
+    for landmarks, others in ((near, ()), (far, found.landmarks)):
+        placed = with_upright_landmarks(found, landmarks, True)
+        np.testing.assert_allclose(placed.landmarks, landmarks)
+        assert (placed.other_landmarks, placed.landmarks_agree) == (others, True)
+    assert not with_upright_landmarks(found, near, False).landmarks_agree
+
+
+class TiltedDetector:
+    """Sees the one face of a picture well if it is upright there, and with its landmarks moved if it is not."""
+
+    static_input_size = None
+
+    def __init__(self, upright_too: bool) -> None:
+        self.upright_too, self.asked = upright_too, 0
+
+    def opened(self):
+        return self
+
+    def detect(self, canvas, input_size, det_thresh):
+        self.asked += 1
+        white = np.argwhere(canvas[..., 0] > 200)
+        nothing = np.zeros((0, 5)), np.zeros((0, 5, 2))
+        if len(white) < 20:
+            return nothing
+        (y0, x0), (y1, x1) = white.min(axis=0), white.max(axis=0)
+        # A bar across: level if the picture shows it upright.
+        level = (y1 - y0) < 0.4 * (x1 - x0)
+        if level and not self.upright_too:
+            return nothing
+        side, middle = float(max(x1 - x0, y1 - y0)), np.array([x0 + x1, y0 + y1]) / 2
+        degrees = 0.0 if level else 30.0
+        landmarks = (turned(degrees, side) - MIDDLE) + middle + (0 if level else 0.15 * side)
+        return np.array([[*(middle - side / 2), *(middle + side / 2), 0.8]]), landmarks[None]
+
+    def nms(self, boxes):
+        return [0]
+
+
+@pytest.mark.parametrize("upright_too", [True, False])
+def test_a_tilted_face_is_placed_by_upright_looks_or_is_unclear(upright_too):
+    import cv2
+
+    picture = np.zeros((400, 600, 3), np.uint8)
+    along = np.exp(1j * np.deg2rad(30)) * 50
+    ends = [(round(300 + sign * along.real), round(200 + sign * along.imag)) for sign in (-1, 1)]
+    cv2.line(picture, *ends, (255, 255, 255), 16)
+    detector = TiltedDetector(upright_too)
+    pack = part("host.insight").FacePack("stub", 0.3, detector, None, None, None)
+    [found] = pack.search(picture, 640)
+    assert found.landmarks_agree is upright_too
+    if upright_too:
+        assert tilt(np.array(found.landmarks)) == pytest.approx(30, abs=3)
+        middle = np.mean(found.landmarks, axis=0)
+        wanted = turned(30, 116).mean(axis=0)
+        assert np.linalg.norm(middle - wanted) < 8, "the search had them 17 pixels away"
+        assert found.other_landmarks, "so both are compared"
