@@ -1,9 +1,9 @@
 """Upright looks at tilted faces, because detectors place the landmarks of upright faces best.
 
 The views of a search show a picture in quarter turns, so that a face may still be tilted by 45 degrees in the best of
-them. Of 388 rendered faces, seven had landmarks so wrong that a recogniser did not know the person at any alignment
-near them; all were tilted by 30 degrees or more from a quarter turn. Shown upright, six of them were placed as well as
-others, and one, whose mouth had been taken for its eyes, was not seen.
+them. Of 387 rendered faces, six had landmarks so wrong that a recogniser did not know the person at any alignment
+near them; all were tilted by 30 degrees or more from a quarter turn. Shown upright, five of them were placed as well as
+others, and one, whose chin had been taken for its brow, was not seen.
 """
 
 from __future__ import annotations
