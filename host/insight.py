@@ -22,20 +22,12 @@ from ..reverse_personalization.assurance.matching import Appearance
 from ..reverse_personalization.assurance.verdict import eight_bits
 from ..reverse_personalization.errors import MissingModelError
 from ..reverse_personalization.geometry.closer_looks import closer_views
-from ..reverse_personalization.geometry.evidence import FAINT, LOOK_SCORE, faces_among, found_again
+from ..reverse_personalization.geometry.evidence import CLEAR, FAINT, LOOK_SCORE, faces_among, found_again
 from ..reverse_personalization.geometry.face_search import SearchPlan, View, search_plan, upright_turns
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from ..reverse_personalization.geometry.finds import Finds
 from ..reverse_personalization.geometry.flat_faces import without_faces
-from ..reverse_personalization.geometry.upright import (
-    MOST_LOOKS,
-    SETTLED,
-    UPRIGHT_VIEWS,
-    is_tilted,
-    tilt,
-    upright_square,
-    with_upright_landmarks,
-)
+from ..reverse_personalization.geometry.upright import UPRIGHT_VIEWS, Upright, UprightSquare, seen_upright
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 
@@ -114,26 +106,18 @@ class FacePack:
             before=before,
             fixed_size=size,
         )
-        return [self._seen_upright(picture, face, size) for face in faces]
+        look = partial(self._look_upright, picture, size)
+        return [seen_upright(face, look, FAINT * self.threshold, self.threshold + CLEAR) for face in faces]
 
-    def _seen_upright(self, picture: NDArray[np.uint8], face: Detection, fixed_size: int | None) -> Detection:
-        """A tilted face with its landmarks as upright looks see them; unclear if these do not see it."""
+    def _look_upright(
+        self, picture: NDArray[np.uint8], fixed_size: int | None, square: UprightSquare
+    ) -> Upright | None:
+        """What closer looks at a square of the picture see of the face in its middle."""
         import cv2
 
-        if not is_tilted(face.landmarks):
-            return face
-        landmarks, score = np.array(face.landmarks), 0.0
-        for _ in range(MOST_LOOKS):
-            degrees, square = tilt(landmarks), upright_square(face.box, landmarks)
-            shown = cv2.warpAffine(picture, square.to_square, (square.side, square.side), flags=cv2.INTER_LINEAR)
-            views = closer_views(square.box, 0, square.side, square.side, fixed_size)[:UPRIGHT_VIEWS]
-            seen = square.landmarks_in(self._look(shown, views), len(views))
-            if seen is None:
-                return replace(face, landmarks_agree=False)
-            landmarks, score = seen
-            if abs((tilt(landmarks) - degrees + 180) % 360 - 180) <= SETTLED:
-                break
-        return with_upright_landmarks(face, landmarks, score >= FAINT * self.threshold)
+        shown = cv2.warpAffine(picture, square.to_square, (square.side, square.side), flags=cv2.INTER_LINEAR)
+        views = closer_views(square.box, 0, square.side, square.side, fixed_size)[:UPRIGHT_VIEWS]
+        return square.face_in(self._look(shown, views), len(views))
 
     def find_again(self, picture: NDArray[np.uint8], before: Detection) -> Detection | None:
         """A face at the place that it had before it was changed, from closer looks at that place alone.

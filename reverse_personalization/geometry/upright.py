@@ -8,6 +8,7 @@ others, and one, whose chin had been taken for its brow, was not seen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +18,14 @@ from .alignment import inverted
 from .boxes import intersection_over_union
 from .closer_looks import MATCHES_CLOSER
 from .faces import Box, Detection, Landmarks
-from .finds import ELSEWHERE, Finds, apart
+from .finds import ELSEWHERE, TURNED_OTHERWISE, Finds, apart
 from .template import ARCFACE_LANDMARKS
 
 TILTED = 8.0
 """Degrees from the nearest quarter turn from which a face is looked at upright."""
+
+SURER = 0.1
+"""How much more an upright look must score than looks at the same face turned otherwise, to tell which way up it is."""
 
 SETTLED = 10.0
 """Degrees by which an upright look may still turn a face; beyond, the next look is turned by what this one saw."""
@@ -55,6 +59,21 @@ def is_tilted(landmarks: Landmarks) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
+class Upright:
+    """What upright looks see of a face.
+
+    Attributes:
+        landmarks: [5, 2] in pixels of the picture, the mean of all looks by their scores.
+        score: the mean score of the looks, 0 where one saw nothing.
+        agree: whether all that saw it have its landmarks at nearly the same place (`finds.ELSEWHERE`).
+    """
+
+    landmarks: NDArray[np.float64]
+    score: float
+    agree: bool
+
+
+@dataclass(frozen=True, eq=False)
 class UprightSquare:
     """A square in which a face is shown upright, alone in its middle.
 
@@ -68,16 +87,15 @@ class UprightSquare:
     side: int
     box: NDArray[np.float64]
 
-    def landmarks_in(self, finds: Finds, looks: int) -> tuple[NDArray[np.float64], float] | None:
-        """The face's landmarks as upright looks see them.
+    def face_in(self, finds: Finds, looks: int) -> Upright | None:
+        """The face as upright looks see it.
 
         Args:
             finds: of the looks, in pixels of the square.
             looks: how many there were.
 
         Returns:
-            [5, 2] in pixels of the picture, the mean of all looks by their scores, and the mean score of the looks, 0
-            where one saw nothing; None if none saw anything.
+            None if none saw anything.
         """
         here = finds.only(intersection_over_union(self.box[None], finds.boxes)[0] >= MATCHES_CLOSER)
         best: dict[int, int] = {}
@@ -89,7 +107,8 @@ class UprightSquare:
         scores = here.boxes[seen, 4]
         middle = (here.landmarks[seen] * scores[:, None, None]).sum(axis=0) / scores.sum()
         back = inverted(self.to_square)
-        return middle @ back[:, :2].T + back[:, 2], float(scores.sum()) / looks
+        agree = bool((apart(here.landmarks[seen], middle) < ELSEWHERE).all())
+        return Upright(middle @ back[:, :2].T + back[:, 2], float(scores.sum()) / looks, agree)
 
 
 def upright_square(box: Box, landmarks: NDArray[np.float64]) -> UprightSquare:
@@ -113,22 +132,64 @@ def upright_square(box: Box, landmarks: NDArray[np.float64]) -> UprightSquare:
     )
 
 
-def with_upright_landmarks(face: Detection, landmarks: NDArray[np.float64], seen: bool) -> Detection:
-    """A tilted face with the landmarks that upright looks see.
+UprightLook = Callable[[UprightSquare], "Upright | None"]
+"""Shows a square of the picture to the detector."""
+
+
+def seen_upright(face: Detection, look: UprightLook, least: float, clear: float) -> Detection:
+    """A face as upright looks see it, if it is tilted or the search does not know which way up it is.
 
     Args:
         face: as the search found it.
-        landmarks: [5, 2] pixels of the picture.
-        seen: whether upright looks take it for a face; if not, it is unclear.
+        look: at the picture.
+        least: lowest score of a tilted face that the search knows to be turned as it is.
+        clear: lowest score of a face that the search does not know so; the same face must also score SURER more than
+            turned otherwise.
 
     Returns:
-        The face; where the search saw the landmarks elsewhere (`finds.ELSEWHERE`), these are its other ones.
+        The face with its landmarks as upright looks see them; unclear if they do not see it clearly.
     """
-    points = tuple((x, y) for x, y in landmarks.tolist())
+    if face.landmarks_agree:
+        if not is_tilted(face.landmarks):
+            return face
+        seen = _settled(face, 0, look)
+        if seen is not None and seen.score >= least:
+            return _with_landmarks(face, seen.landmarks)
+    ways = sorted((one for turns in range(4) if (one := _settled(face, turns, look))), key=lambda one: -one.score)
+    if ways and ways[0].agree and ways[0].score >= clear:
+        best, *others = ways
+        rivals = [one for one in others if abs(_turned(tilt(one.landmarks) - tilt(best.landmarks))) > TURNED_OTHERWISE]
+        if all(one.score <= best.score - SURER for one in rivals):
+            return replace(_with_landmarks(face, best.landmarks), landmarks_agree=True)
+    return replace(face, landmarks_agree=False)
+
+
+def _settled(face: Detection, turns: int, look: UprightLook) -> Upright | None:
+    """What upright looks see of a face, if it is turned clockwise by so many quarters from how the search saw it."""
+    x0, y0, x1, y1 = face.box
+    middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+    arms = np.array(face.landmarks) - middle
+    for _ in range(turns):
+        arms = np.stack([-arms[:, 1], arms[:, 0]], axis=1)
+    landmarks, seen = arms + middle, None
+    for _ in range(MOST_LOOKS):
+        degrees = tilt(landmarks)
+        seen = look(upright_square(face.box, landmarks))
+        if seen is None:
+            return None
+        landmarks = seen.landmarks
+        if abs(_turned(tilt(landmarks) - degrees)) <= SETTLED:
+            break
+    return seen
+
+
+def _turned(degrees: float) -> float:
+    """The same angle in [-180, 180)."""
+    return (degrees + 180) % 360 - 180
+
+
+def _with_landmarks(face: Detection, landmarks: NDArray[np.float64]) -> Detection:
+    """The face with these landmarks; if they were clearly elsewhere (`finds.ELSEWHERE`), they are its other ones."""
     differ = apart(np.array(face.landmarks), landmarks) >= ELSEWHERE
-    return replace(
-        face,
-        landmarks=points,
-        other_landmarks=face.landmarks if differ else face.other_landmarks,
-        landmarks_agree=face.landmarks_agree and seen,
-    )
+    points = tuple((x, y) for x, y in landmarks.tolist())
+    return replace(face, landmarks=points, other_landmarks=face.landmarks if differ else face.other_landmarks)

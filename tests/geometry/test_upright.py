@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -15,10 +17,11 @@ from reverse_personalization.geometry.template import ARCFACE_LANDMARKS, ARCFACE
 from reverse_personalization.geometry.upright import (
     MOST_PIXELS,
     TILTED,
+    Upright,
     is_tilted,
+    seen_upright,
     tilt,
     upright_square,
-    with_upright_landmarks,
 )
 
 MIDDLE = np.array([300.0, 200.0])
@@ -72,25 +75,59 @@ def finds_in(square, *seen) -> Finds:
 def test_landmarks_are_the_mean_of_what_each_look_sees_there():
     square = upright_square(face(turned(40)).box, turned(40))
     # The second look also sees it less clearly, and somebody beside it more so.
-    finds = finds_in(square, (0, 0.8, 4.0), (1, 0.4, -2.0), (1, 0.2, 30.0), (1, 0.9, 200.0))
-    seen = square.landmarks_in(finds, 4)
+    finds = finds_in(square, (0, 0.8, 2.0), (1, 0.4, -1.0), (1, 0.2, 30.0), (1, 0.9, 200.0))
+    seen = square.face_in(finds, 4)
     assert seen is not None
-    landmarks, score = seen
-    upright = turned(0) - MIDDLE + square.side / 2 + (0.8 * 4 - 0.4 * 2) / 1.2
+    upright = turned(0) - MIDDLE + square.side / 2 + (0.8 * 2 - 0.4 * 1) / 1.2
     back = inverted(square.to_square)
-    np.testing.assert_allclose(landmarks, upright @ back[:, :2].T + back[:, 2])
-    assert score == pytest.approx(1.2 / 4)
-    assert square.landmarks_in(finds_in(square, (0, 0.8, 200.0)), 4) is None
+    np.testing.assert_allclose(seen.landmarks, upright @ back[:, :2].T + back[:, 2])
+    assert seen.score == pytest.approx(1.2 / 4)
+    assert seen.agree
+    assert square.face_in(finds_in(square, (0, 0.8, 200.0)), 4) is None
 
 
-def test_landmarks_that_the_search_saw_elsewhere_are_kept_as_the_other_ones():
+def looks(scores: dict[int, float], moved: float = 0.0, agree: bool = True):
+    """Looks that see a face that is turned by such angles, each with a score, where it is told to be upright."""
+
+    def look(square):
+        back = inverted(square.to_square)
+        degrees = round(tilt((turned(0) - MIDDLE) @ back[:, :2].T)) % 360
+        score = next((one for at, one in scores.items() if abs((degrees - at + 180) % 360 - 180) < 20), None)
+        return None if score is None else Upright(turned(degrees) + moved, score, agree)
+
+    return look
+
+
+LEAST, SURE = 0.2, 0.5
+
+
+def test_a_tilted_face_lies_where_upright_looks_see_it():
     found = face(turned(30))
-    near, far = turned(32), turned(30) + 20
-    for landmarks, others in ((near, ()), (far, found.landmarks)):
-        placed = with_upright_landmarks(found, landmarks, True)
-        np.testing.assert_allclose(placed.landmarks, landmarks)
+    for moved, others in ((1.0, ()), (20.0, found.landmarks)):
+        placed = seen_upright(found, looks({30: 0.3}, moved), LEAST, SURE)
+        np.testing.assert_allclose(placed.landmarks, turned(30) + moved)
         assert (placed.other_landmarks, placed.landmarks_agree) == (others, True)
-    assert not with_upright_landmarks(found, near, False).landmarks_agree
+    assert seen_upright(face(turned(4)), looks({}), LEAST, SURE).landmarks_agree, "nearly upright: nobody looks"
+
+
+@pytest.mark.parametrize(
+    ("scores", "agree", "placed"),
+    [
+        pytest.param({210: 0.8}, True, 210, id="it was upside down"),
+        pytest.param({210: 0.8, 120: 0.6}, True, 210, id="clearly so"),
+        pytest.param({210: 0.8, 120: 0.75}, True, None, id="nobody can say"),
+        pytest.param({210: 0.4}, True, None, id="hardly seen"),
+        pytest.param({210: 0.8}, False, None, id="seen in different places"),
+        pytest.param({}, True, None, id="not seen"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_which_way_up_a_face_is(scores, agree, placed, known):
+    found = replace(face(turned(30)), landmarks_agree=known)
+    seen = seen_upright(found, looks(scores, agree=agree), LEAST, SURE)
+    assert seen.landmarks_agree is (placed is not None)
+    if placed is not None:
+        assert tilt(np.array(seen.landmarks)) % 360 == pytest.approx(placed)
 
 
 class TiltedDetector:
