@@ -21,6 +21,7 @@ from harness.whole_text import write_whole
 from harness.workflow import API_FOLDER, TEMPLATE_FOLDER, template_file
 from miniature.workflow import SMALL_TEMPLATE_FOLDER, small_template_file
 
+from .json_text import graph_text
 from .schemas import read_schemas
 from .workflow_generator.blueprint import blueprint_form
 from .workflow_generator.forms import Schemas, api_form, ui_form
@@ -35,13 +36,13 @@ def files(schemas: Schemas) -> Iterator[tuple[Path, str]]:
     """Every file and its text."""
     for name, workflow in WORKFLOWS.items():
         yield API_FOLDER / f"{name}.json", _text(api_form(workflow, schemas))
-        yield template_file(name), _text(ui_form(name, workflow, schemas))
-    yield template_file("start"), _text(start_form(schemas))
-    yield small_template_file("start"), _text(small_start_form(schemas))
+        yield template_file(name), graph_text(ui_form(name, workflow, schemas))
+    yield template_file("start"), graph_text(start_form(schemas))
+    yield small_template_file("start"), graph_text(small_start_form(schemas))
     group = small_workflow(WORKFLOWS["group-photo"], "A group photo on the miniature")
-    yield small_template_file("group-photo"), _text(ui_form("miniature/group-photo", group, schemas))
+    yield small_template_file("group-photo"), graph_text(ui_form("miniature/group-photo", group, schemas))
     for blueprint in BLUEPRINTS:
-        yield BLUEPRINT_FOLDER / f"{blueprint.name}.json", _text(blueprint_form(blueprint, schemas))
+        yield BLUEPRINT_FOLDER / f"{blueprint.name}.json", graph_text(blueprint_form(blueprint, schemas))
 
 
 def write(schemas: Schemas) -> None:
