@@ -13,16 +13,19 @@ def tree_text(tree: Mapping[str, Any]) -> str:
 
 
 def graph_text(form: Mapping[str, Any]) -> str:
-    """A workflow as the editor stores it, with a line for each node, link and group, also inside its nodes."""
+    """A workflow as the editor stores it, with a line for each node, link and group, also inside its nodes.
+
+    For the API: with a line for each node.
+    """
     return _graph(form) + "\n"
 
 
 def _branch(tree: Mapping[str, Any], margin: str) -> str:
     if not any(isinstance(value, Mapping) for value in tree.values()) and margin:
-        return _line(tree, ", ", ": ")
+        return _line(tree)
     inside = f"{margin} "
     members = (
-        f"{inside}{_line(key)}: {_branch(value, inside) if isinstance(value, Mapping) else _line(value)}"
+        f"{inside}{_line(key)}:{_branch(value, inside) if isinstance(value, Mapping) else _line(value)}"
         for key, value in tree.items()
     )
     return "{\n" + ",\n".join(members) + f"\n{margin}}}"
@@ -40,5 +43,5 @@ def _member(key: str, value: Any) -> str:
     return _line(value)
 
 
-def _line(value: Any, comma: str = ",", colon: str = ":") -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(comma, colon))
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

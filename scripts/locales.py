@@ -4,9 +4,9 @@
     python -m scripts.locales --check    write nothing; exit with 1 if an English file is out of date
 
 Both start a ComfyUI with the pack, which knows the schemas. The host merges `locales/LANGUAGE/nodeDefs.json` and
-`main.json` into the editor's own texts; the pack's scripts read `js/phrases/graphs/LANGUAGE.json`, what is written in the
-shipped graphs, and `js/phrases/panels/LANGUAGE.json`, whose English is nobody else's and is not written here. All
-languages but English are translated by hand.
+`main.json` into the editor's own texts. The pack's scripts read `js/phrases/graphs/LANGUAGE.json`, what is written in
+the shipped graphs, and `js/phrases/panels/LANGUAGE.json`, of which the English is written by hand as well. All other
+languages are translated by hand.
 """
 
 from __future__ import annotations

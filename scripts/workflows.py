@@ -9,11 +9,9 @@ Both start a ComfyUI with the pack, because the editor's files list widgets in t
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from harness.environment import ROOT, SetupError
 from harness.server import ServerError
@@ -35,7 +33,7 @@ BLUEPRINT_FOLDER = ROOT / "subgraphs"
 def files(schemas: Schemas) -> Iterator[tuple[Path, str]]:
     """Every file and its text."""
     for name, workflow in WORKFLOWS.items():
-        yield API_FOLDER / f"{name}.json", _text(api_form(workflow, schemas))
+        yield API_FOLDER / f"{name}.json", graph_text(api_form(workflow, schemas))
         yield template_file(name), graph_text(ui_form(name, workflow, schemas))
     yield template_file("start"), graph_text(start_form(schemas))
     yield small_template_file("start"), graph_text(small_start_form(schemas))
@@ -58,10 +56,6 @@ def stale(schemas: Schemas) -> list[Path]:
     there = {path for folder in folders for path in folder.glob("*.json")}
     changed = {path for path in there & wanted.keys() if path.read_text(encoding="utf-8") != wanted[path]}
     return sorted(changed | (there ^ wanted.keys()))
-
-
-def _text(form: Mapping[str, Any]) -> str:
-    return json.dumps(form, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> int:
