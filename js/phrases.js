@@ -32,7 +32,16 @@ export function editorLanguage() {
  */
 export function phrase(key, values = {}) {
   const said = known.own[key] ?? known.english[key] ?? key
-  return said.replace(/\{(\w+)\}/g, (_, name) => String(values[name]))
+  return said.replace(/\{(\w+)\}/g, (_, name) => isolated(values[name]))
+}
+
+/**
+ * A value as it stands in a phrase. One in another direction must not take the words around it along.
+ *
+ * @param {string | number} value
+ */
+function isolated(value) {
+  return direction() === "rtl" && typeof value === "string" ? `\u2068${value}\u2069` : String(value)
 }
 
 /**
