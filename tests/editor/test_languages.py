@@ -46,6 +46,15 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
 
 
 @pytest.fixture(scope="module")
+def english(editor: Editor) -> dict[str, Any]:
+    """What is written in a template, in English."""
+    speak(editor, locales.ENGLISH)
+    editor.open_template("group-photo")
+    written: dict[str, Any] = editor.page.evaluate(WRITTEN)
+    return written
+
+
+@pytest.fixture(scope="module")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("screenshots")
 
@@ -115,11 +124,7 @@ def test_the_editor_offers_the_languages_that_there_are(editor):
 
 
 @pytest.mark.parametrize(("language", "vue"), [("ja", False), ("ru", True), ("ar", True)])
-def test_a_template_its_nodes_and_their_panels_speak_the_language(editor, shots, language, vue):
-    speak(editor, locales.ENGLISH)
-    editor.draw_as(Look(vue, "dark"))
-    editor.open_template("group-photo")
-    english = editor.page.evaluate(WRITTEN)
+def test_a_template_its_nodes_and_their_panels_speak_the_language(editor, english, shots, language, vue):
     speak(editor, language)
     editor.draw_as(Look(vue, "dark"))
     editor.problems.clear()

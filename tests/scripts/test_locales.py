@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
 from typing import Any, get_args
+from unicodedata import east_asian_width
 
 import pytest
 
@@ -109,17 +111,24 @@ def test_english_is_what_the_schemas_say(own: dict[str, Any]) -> None:
     assert written == {kind: tree_text(tree) for kind, tree in wanted.items()}, "python -m scripts.locales"
 
 
+@cache
+def shipped() -> list[dict[str, Any]]:
+    """The shipped workflows and the blueprint, as the editor opens them."""
+    folders = (ROOT / "workflows", ROOT / "subgraphs", SMALL_TEMPLATE_FOLDER)
+    return [json.loads(path.read_text(encoding="utf-8")) for folder in folders for path in folder.glob("*.json")]
+
+
+def shipped_graphs() -> Iterator[dict[str, Any]]:
+    """These, and the graphs inside their nodes."""
+    for form in shipped():
+        yield from (form, *form.get("definitions", {}).get("subgraphs", ()))
+
+
 def test_english_is_what_is_written_in_the_shipped_graphs() -> None:
-    forms = [
-        json.loads(path.read_text(encoding="utf-8"))
-        for folder in (ROOT / "workflows", ROOT / "subgraphs", SMALL_TEMPLATE_FOLDER)
-        for path in folder.glob("*.json")
-    ]
     written = locales.read(locales.GRAPHS, locales.ENGLISH)
-    assert written == by_key(text for form in forms for text in texts_of(form)), "python -m scripts.locales"
+    assert written == by_key(text for form in shipped() for text in texts_of(form)), "python -m scripts.locales"
     assert len(set(written.values())) == len(written)
-    graphs = [graph for form in forms for graph in (form, *form.get("definitions", {}).get("subgraphs", ()))]
-    assert all(graph["extra"].items() >= MARK.items() for graph in graphs)
+    assert all(graph["extra"].items() >= MARK.items() for graph in shipped_graphs())
 
 
 def test_no_shipped_graph_stores_a_title_that_the_editor_has_in_every_language(own: dict[str, Any]) -> None:
@@ -136,6 +145,13 @@ def test_the_editors_languages_are_there_and_no_other() -> None:
         r"LANGUAGES = \[ENGLISH, (.+)\]", (ROOT / "js" / "phrase_files.js").read_text(encoding="utf-8")
     )
     assert [*json.loads(f"[{listed}]")] == [*locales.EDITOR_LANGUAGES]
+
+
+def test_one_page_says_of_every_language_who_has_read_it() -> None:
+    page = (ROOT / "docs" / "languages.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| [^|]+ \| `([\w-]+)` \| .+ \|$", page, re.MULTILINE)
+    assert sorted(listed) == sorted((locales.ENGLISH, *locales.EDITOR_LANGUAGES))
+    assert "](docs/languages.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @LANGUAGE_FILES
@@ -204,6 +220,16 @@ def test_a_graph_can_be_translated_back(language: str) -> None:
     written = locales.read(locales.GRAPHS, language)
     # From a text alone the editor finds what it translates.
     assert sorted(set(written.values())) == sorted(written.values())
+
+
+@pytest.mark.parametrize("language", locales.EDITOR_LANGUAGES)
+def test_titles_are_no_wider_than_their_frames(language: str) -> None:
+    english, other = (locales.read(locales.GRAPHS, one) for one in (locales.ENGLISH, language))
+    titles = {text: other[key] for key, text in english.items()}
+    for group in (group for graph in shipped_graphs() for group in graph["groups"]):
+        letters = [2 if east_asian_width(letter) in "WF" else 1 for letter in titles[group["title"]]]
+        # A letter is about half as wide as high.
+        assert group["font_size"] / 2 * sum(letters) <= group["bounding"][2], titles[group["title"]]
 
 
 @pytest.mark.parametrize("language", locales.EDITOR_LANGUAGES)
