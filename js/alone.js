@@ -4,6 +4,8 @@
 import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
 
+import { phrase } from "./phrases.js"
+
 /** The host runs a part of a graph up to nodes that show something; this one of its own shows a text. */
 const SHOWS = "PreviewAny"
 
@@ -18,7 +20,7 @@ export async function runAlone(node, text) {
   const { output, workflow } = await app.graphToPrompt()
   const slot = node.outputs.findIndex((/** @type {any} */ one) => one.name === text)
   const ids = executionIds(app.rootGraph, node).filter((id) => id in output)
-  if (!ids.length) return "the node is muted or bypassed"
+  if (!ids.length) return phrase("run.bypassed")
   const ends = Object.fromEntries(ids.map((id, number) => [`alone-${number}`, { class_type: SHOWS, inputs: { source: [id, slot] } }]))
   const run = followed(randomId())
   try {
@@ -78,7 +80,7 @@ function followed(id) {
   /** @type {Promise<string>} */
   const ended = new Promise((done) => {
     on("execution_success", () => done(""))
-    on("execution_interrupted", () => done("interrupted"))
+    on("execution_interrupted", () => done(phrase("run.interrupted")))
     on("execution_error", ({ exception_message }) => done(String(exception_message).trim()))
   })
   return { id, ended, forget: () => life.abort() }
@@ -92,7 +94,7 @@ function followed(id) {
  */
 function refusal({ error, node_errors }) {
   const [first] = Object.values(node_errors ?? {}).flatMap((/** @type {any} */ node) => node.errors ?? [])
-  return first?.details || first?.message || error?.message || "the graph was refused"
+  return first?.details || first?.message || error?.message || phrase("run.refused")
 }
 
 /** A random UUID; `crypto.randomUUID` is missing where the editor is opened over plain HTTP from another machine. */

@@ -3,6 +3,7 @@
 
 import { onOutput } from "./outputs.js"
 import { addPanel, isOutdated, make, onValues } from "./panel.js"
+import { phrase, translated } from "./phrases.js"
 import { addStage, image, place } from "./stage.js"
 import { addWord } from "./word.js"
 
@@ -49,14 +50,14 @@ const SIGNS = {
 export function addComparison(node) {
   /** @type {Compared[]} */
   let pictures = []
-  const empty = "Run to compare before and after, and to see what became of every face."
+  const empty = phrase("check.empty")
   const { panel, stage } = addBeforeAfter(node, empty, (picture, frame, number) => {
     picture.faces.forEach((face, index) => {
       if (face.status !== "unhandled" && face.status !== "struck out") return
       const find = { box: face.box, struckBy: face.struck_by }
       // What Embed Faces was told to strike out is taken back there.
       if (face.status === "struck out" && !face.struck_by) return
-      frame.append(word.strike(picture, number, find, `Face ${index + 1}`))
+      frame.append(word.strike(picture, number, find, phrase("face", { number: index + 1 })))
       const struck = word.isStruck(picture, number, find)
       frame.querySelectorAll(".rp-outline")[index].classList.toggle("rp-struck", struck)
     })
@@ -66,7 +67,7 @@ export function addComparison(node) {
   const word = addWord(node, panel, stage, () => pictures)
 
   function tell() {
-    stage.say(word.hindrance() || (isOutdated(node, pictures) ? "your word has changed; run to apply" : ""))
+    stage.say(word.hindrance() || (isOutdated(node, pictures) ? phrase("word.changed") : ""))
   }
 
   onOutput(node, (output) => {
@@ -87,7 +88,7 @@ export function addSavedComparison(node) {
   // The panel shows the saved picture; the editor's own preview, in either renderer, would show it once more.
   node.hideOutputImages = true
   node.onDrawBackground = () => {}
-  const { stage } = addBeforeAfter(node, "Run to compare the original and the saved picture.", (_, frame) => {
+  const { stage } = addBeforeAfter(node, phrase("save.empty"), (_, frame) => {
     // What the node's menu opens, copies and saves.
     node.imgs = [frame.querySelector(".rp-after")]
     node.imageIndex = 0
@@ -104,16 +105,19 @@ export function addSavedComparison(node) {
  */
 function addBeforeAfter(node, empty, more) {
   const panel = addPanel(node, "before_after", HEIGHT)
-  const badges = make("ul", "rp-badges", { "aria-label": "What became of every face" })
+  const badges = make("ul", "rp-badges", { "aria-label": phrase("check.faces") })
   const source = make("div", "rp-label")
   const stage = addStage(panel, empty, (/** @type {Compared} */ picture, frame, number) => {
-    const after = image(picture.after, "After")
+    const after = image(picture.after, phrase("check.after"))
     after.classList.add("rp-after")
     frame.append(after)
     if (picture.before) frame.append(...slider(picture.before, frame, panel.signal))
     picture.faces.forEach((face, index) => frame.append(outline(face, index)))
     badges.replaceChildren(...picture.faces.map((face, index) => badge(face, index, picture.threshold)))
-    source.textContent = `recognisable at or above ${picture.threshold.toFixed(2)}: ${picture.threshold_source}`
+    source.textContent = phrase("check.threshold", {
+      threshold: picture.threshold.toFixed(2),
+      source: translated(picture.threshold_source, "source"),
+    })
     more(picture, frame, number)
   })
   panel.element.append(badges, source)
@@ -129,22 +133,23 @@ function addBeforeAfter(node, empty, more) {
  * @returns {HTMLElement[]}
  */
 function slider(file, frame, signal) {
-  const before = image(file, "Before")
+  const before = image(file, phrase("check.before"))
   before.classList.add("rp-before")
   const range = make("input", "rp-slider", {
     type: "range",
     min: "0",
     max: "100",
     value: "50",
-    "aria-label": "How much of the original is shown, from the left, in percent",
+    "aria-label": phrase("check.slider"),
   })
   const move = () => frame.style.setProperty("--rp-split", `${range.value}%`)
   range.addEventListener("input", move, { signal })
   // Arrows move the slider, not the node.
   range.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.stopPropagation(), { signal })
   move()
-  const words = [make("span", "rp-word rp-left", {}, "before"), make("span", "rp-word rp-right", {}, "after")]
-  return [before, make("span", "rp-line"), ...words, range]
+  const left = make("span", "rp-word rp-left", {}, phrase("check.before"))
+  const right = make("span", "rp-word rp-right", {}, phrase("check.after"))
+  return [before, make("span", "rp-line"), left, right, range]
 }
 
 /**
@@ -164,10 +169,13 @@ function outline(face, index) {
  */
 function badge(face, index, threshold) {
   const { status, under_cover, similarity, reason } = face
-  const said = under_cover ? `${status}, under a cover` : status
-  const measured = similarity === null ? "" : ` ${similarity.toFixed(2)} of ${threshold.toFixed(2)}`
-  const known = similarity === null ? "" : `similarity ${similarity.toFixed(2)}, recognisable at or above ${threshold.toFixed(2)}`
-  const title = [`Face ${index + 1}: ${said}`, reason, known].filter(Boolean).join("; ")
+  const plain = translated(status, "status")
+  const said = under_cover ? phrase("check.under_cover", { status: plain }) : plain
+  const values = { similarity: similarity?.toFixed(2) ?? "", threshold: threshold.toFixed(2) }
+  const measured = similarity === null ? "" : ` ${phrase("check.measured", values)}`
+  const known = similarity === null ? "" : phrase("check.similarity", values)
+  const name = phrase("check.face", { face: phrase("face", { number: index + 1 }), status: said })
+  const title = [name, translated(reason, "reason"), known].filter(Boolean).join(phrase("semicolon"))
   const sign = make("span", "rp-sign", { "aria-hidden": "true" }, SIGNS[status])
   const meter = similarity === null ? [] : [similarityBar(similarity, threshold)]
   return make("li", `rp-badge ${statusClass(face)}`, { title }, `${index + 1} `, sign, ` ${said}${measured}`, ...meter)

@@ -4,27 +4,25 @@
 import { runAlone } from "./alone.js"
 import { chosenFaces, toggledChoice } from "./choice.js"
 import { isSameBox } from "./decisions.js"
-import { MODELS, MODELS_TITLE, showModels } from "./models.js"
+import { showModels } from "./models.js"
 import { onOutput } from "./outputs.js"
 import { addPanel, isLinked, isOutdated, make, onValues, setValue, widgetOf } from "./panel.js"
+import { inputName, phrase } from "./phrases.js"
 import { addStage, image, place } from "./stage.js"
 import { addWord } from "./word.js"
 
 const HEIGHT = 240
-
-const FIND = "find faces"
-const FIND_TITLE = "Search for faces now, and run nothing else: no checkpoint is loaded and no face is changed"
 
 /** @typedef {import("./choice.js").FoundFaces} FoundFaces */
 
 /** @param {any} node */
 export function addFaceChoice(node) {
   const panel = addPanel(node, "face_choice", HEIGHT)
-  const stage = addStage(panel, `Press "${FIND}" to see them; then click a face to include it or leave it out.`, draw)
+  const stage = addStage(panel, phrase("faces.empty", { find: phrase("faces.find") }), draw)
   const select = widgetOf(node, "select")
-  const finder = make("button", "rp-find", { type: "button", title: FIND_TITLE }, FIND)
+  const finder = make("button", "rp-find", { type: "button", title: phrase("faces.find_title") }, phrase("faces.find"))
   finder.addEventListener("click", find, { signal: panel.signal })
-  const models = make("button", "rp-find", { type: "button", title: MODELS_TITLE }, MODELS)
+  const models = make("button", "rp-find", { type: "button", title: phrase("models.title") }, phrase("models.button"))
   models.addEventListener("click", showModels, { signal: panel.signal })
   stage.addTool(finder)
 
@@ -46,16 +44,16 @@ export function addFaceChoice(node) {
   })
 
   async function find() {
-    stage.say("searching for faces")
+    stage.say(phrase("faces.searching"))
     const problem = await runAlone(node, "report").catch(String)
     if (problem) stage.say(problem)
     else if (pictures.length) tell()
-    else stage.say("no picture came back: turn previews on")
+    else stage.say(phrase("faces.none_came", { previews: inputName(node, "previews") }))
   }
 
   /** Why the faces cannot be clicked, or "". */
   function hindrance() {
-    return isLinked(node, "select") ? "select is linked to another node" : word.hindrance()
+    return isLinked(node, "select") ? phrase("linked", { input: inputName(node, "select") }) : word.hindrance()
   }
 
   function tell() {
@@ -63,11 +61,12 @@ export function addFaceChoice(node) {
     const chosen = all.map(({ picture, number, decided }) => chosenFaces(select.value, picture, number, decided)?.length)
     const faces = sum(all.map(({ picture, decided }) => picture.faces.length - decided.struck.size - decided.gone.size))
     const struck = sum(all.map(({ decided }) => decided.struck.size))
-    const parts = [`${sum(chosen.map((count) => count ?? 0))} of ${faces} faces chosen`]
-    if (struck) parts.push(`${struck} struck out`)
+    const parts = [phrase("faces.chosen", { chosen: sum(chosen.map((count) => count ?? 0)), all: faces })]
+    if (struck) parts.push(phrase("faces.struck", { count: struck }))
     const fresh = sum(all.map(({ picture, number }) => newBoxes(picture, number).length))
-    if (fresh) parts.push(`${fresh} drawn`)
-    stage.say(hindrance() || `${parts.join(", ")}${isOutdated(node, pictures) ? "; run to apply" : ""}`)
+    if (fresh) parts.push(phrase("faces.drawn", { count: fresh }))
+    const said = parts.join(phrase("comma"))
+    stage.say(hindrance() || (isOutdated(node, pictures) ? phrase("faces.outdated", { said }) : said))
   }
 
   /**
@@ -117,7 +116,7 @@ export function addFaceChoice(node) {
    * @param {number} number
    */
   function draw(picture, frame, number) {
-    frame.append(image(picture.preview, "The picture that was searched for faces"))
+    frame.append(image(picture.preview, phrase("faces.picture")))
     const chosen = chosenFaces(select.value, picture, number, decidedOf(picture, number))
     picture.faces.forEach((_, index) => frame.append(...faceElements(picture, number, index, chosen ?? [])))
     for (const box of newBoxes(picture, number)) frame.append(...word.frameOf(picture, number, box, "+"))
@@ -140,15 +139,16 @@ export function addFaceChoice(node) {
     const { find, box, typed, drawn, gone, struck } = decisionOn(picture, number, index)
     if (gone) return []
     if (typed && box) return word.frameOf(picture, number, box, String(index + 1), find.box)
-    const name = `Face ${index + 1}`
+    const name = phrase("face", { number: index + 1 })
     const included = chosen.includes(index + 1)
     const says = struck
-      ? `${name}: struck out; Delete takes it back`
+      ? phrase("faces.take_back", { face: name })
       : drawn
-        ? `${name}: painted in face_mask`
-        : `${name}: click to ${included ? "leave it out" : "include it"}; Delete strikes it out`
+        ? phrase("faces.painted", { face: name, face_mask: inputName(node, "face_mask") })
+        : phrase(included ? "faces.leave_out" : "faces.include", { face: name })
     const doubtful = picture.faces[index].doubtful && !struck
-    const label = struck ? `${name}, struck out` : doubtful ? `${name}, doubtful` : name
+    const state = struck ? "faces.is_struck" : "faces.is_doubtful"
+    const label = struck || doubtful ? phrase(state, { face: name }) : name
     const button = make(
       "button",
       `rp-face${struck ? " rp-struck" : ""}${doubtful ? " rp-doubtful" : ""}`,
@@ -156,7 +156,7 @@ export function addFaceChoice(node) {
         type: "button",
         "aria-pressed": String(included),
         "aria-label": label,
-        title: doubtful ? `${says}. It may be something else than a face` : says,
+        title: doubtful ? phrase("faces.doubtful", { says }) : says,
       },
       make("span", "rp-number", {}, doubtful ? `${index + 1}?` : String(index + 1)),
     )

@@ -2,6 +2,7 @@
 /** The samplers' cfg: what it trades off, and a warning if it would not anonymise. */
 
 import { addPanel, isLinked, make, onValues, widgetOf } from "./panel.js"
+import { phrase } from "./phrases.js"
 
 const HEIGHT = 168
 
@@ -14,10 +15,10 @@ const HEIGHT = 168
 /** @type {Promise<Curve>} */
 const measured = fetch(new URL("./guidance_curve.json", import.meta.url)).then((answer) => answer.json())
 
-/** The lines of the curve: key of a point, class and name. */
+/** The lines of the curve: key of a point, class and key of the name. */
 const LINES = /** @type {const} */ ([
-  ["recognised", "rp-line-recognised", "still recognised"],
-  ["expression_kept", "rp-line-kept", "expression kept"],
+  ["recognised", "rp-line-recognised", "guidance.recognised"],
+  ["expression_kept", "rp-line-kept", "guidance.kept"],
 ])
 
 /** @param {any} node */
@@ -25,7 +26,7 @@ export function addGuidance(node) {
   const panel = addPanel(node, "guidance", HEIGHT)
   const plot = make("div", "rp-plot")
   const advice = make("div", "rp-advice", { role: "status" })
-  const legend = LINES.map(([, className, name]) => make("span", `rp-key ${className}`, {}, name))
+  const legend = LINES.map(([, className, name]) => make("span", `rp-key ${className}`, {}, phrase(name)))
   panel.element.append(make("div", "rp-legend", {}, ...legend), plot, advice)
 
   onValues(node, ["cfg"], panel.signal, async () => {
@@ -34,9 +35,7 @@ export function addGuidance(node) {
     const warning = cfg === null ? "" : warningOf(cfg)
     plot.replaceChildren(...drawn(curve, cfg))
     panel.element.classList.toggle("rp-wrong", warning !== "")
-    advice.textContent =
-      warning ||
-      `Measured on ${curve.people} rendered people with the bundled miniature. SDXL needs stronger values: -5 to -20.`
+    advice.textContent = warning || phrase("guidance.measured", { people: curve.people })
   })
 }
 
@@ -46,8 +45,7 @@ export function addGuidance(node) {
  */
 function warningOf(cfg) {
   if (cfg < 0) return ""
-  const what = cfg === 0 ? "cfg 0 reproduces the photograph" : "A positive cfg pushes towards the person, not away"
-  return `\u26a0 ${what}: nobody is anonymised. Choose a negative value, with SDXL from -5 to -20.`
+  return `\u26a0 ${phrase(cfg === 0 ? "guidance.zero" : "guidance.positive")}`
 }
 
 /**
@@ -79,9 +77,9 @@ function drawn(curve, cfg) {
 
 /** @param {Curve} curve */
 function spoken(curve) {
-  const percent = (/** @type {number} */ share) => `${Math.round(100 * share)} percent`
-  const points = curve.points.map(
-    (point) => `cfg ${point.cfg}: ${percent(point.recognised)} recognised, ${percent(point.expression_kept)} expression kept`,
+  const percent = (/** @type {number} */ share) => Math.round(100 * share)
+  const points = curve.points.map(({ cfg, recognised, expression_kept }) =>
+    phrase("guidance.point", { cfg, recognised: percent(recognised), kept: percent(expression_kept) }),
   )
-  return points.join("; ")
+  return points.join(phrase("semicolon"))
 }

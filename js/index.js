@@ -5,9 +5,11 @@ import { app } from "../../scripts/app.js"
 
 import { addSavedComparison, addComparison } from "./comparison.js"
 import { addFaceChoice } from "./face_choice.js"
+import { translatePlaced, translateWorkflow } from "./graphs.js"
 import { addGuidance } from "./guidance.js"
 import { addModelsButton } from "./models.js"
 import { showOutput } from "./outputs.js"
+import { learnPhrases } from "./phrases.js"
 import { addSentence } from "./sentence.js"
 
 /** @type {Record<string, (node: any) => void>} */
@@ -35,9 +37,22 @@ function nodeAt(locator) {
 app.registerExtension({
   name: "reversepersonalization.panels",
 
+  init: learnPhrases,
+
+  /**
+   * The editor loads a workflow again when its language has changed.
+   *
+   * @param {any} workflow
+   */
+  async beforeConfigureGraph(workflow) {
+    await learnPhrases()
+    await translateWorkflow(workflow)
+  },
+
   /** @param {any} node */
   nodeCreated(node) {
     PANELS[node.comfyClass]?.(node)
+    if (node.isSubgraphNode?.()) void translatePlaced(node)
   },
 
   /**

@@ -5,9 +5,7 @@ import { api } from "../../scripts/api.js"
 import { app } from "../../scripts/app.js"
 
 import { make } from "./panel.js"
-
-export const MODELS = "model files"
-export const MODELS_TITLE = "Which model files this graph needs, which are there, and where to get the others"
+import { direction, megabytes, phrase, translated } from "./phrases.js"
 
 const MODEL_FILE = /\.(safetensors|ckpt|pt|pt2|pth|bin|gguf|sft|onnx)$/i
 
@@ -30,20 +28,22 @@ const AGAIN = 1000
 
 /** @param {any} node */
 export function addModelsButton(node) {
-  const button = node.addWidget("button", MODELS, null, () => showModels(), { serialize: false })
+  const button = node.addWidget("button", phrase("models.button"), null, () => showModels(), { serialize: false })
   button.serialize = false
-  button.tooltip = MODELS_TITLE
+  button.tooltip = phrase("models.title")
 }
 
 /** Open the list. */
 export async function showModels() {
-  const list = make("div", "rp-model-list", {}, "looking for the files")
-  const hashes = make("button", "", { type: "button" }, "compare hashes")
-  const close = make("button", "", { type: "button" }, "close")
+  const list = make("div", "rp-model-list", {}, phrase("models.looking"))
+  const hashes = make("button", "", { type: "button" }, phrase("models.compare"))
+  const close = make("button", "", { type: "button" }, phrase("models.close"))
   const note = make("span", "rp-note", { role: "status" })
   const style = make("link", "", { rel: "stylesheet", href: new URL("./models.css", import.meta.url).href })
   const bar = make("div", "rp-bar", {}, hashes, close, note)
-  const dialog = make("dialog", "rp-models", { "aria-label": "Model files" }, style, make("h2", "", {}, "Model files"), list, bar)
+  const title = phrase("models.heading")
+  const attributes = { "aria-label": title, dir: direction() }
+  const dialog = make("dialog", "rp-models", attributes, style, make("h2", "", {}, title), list, bar)
   // Keys that are meant for the list do not reach the canvas.
   dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.stopPropagation())
   dialog.addEventListener("close", () => dialog.remove())
@@ -57,7 +57,7 @@ export async function showModels() {
     list.replaceChildren(table(rows))
     hashes.addEventListener("click", async () => {
       hashes.disabled = true
-      note.textContent = "reading the files; large ones take minutes the first time"
+      note.textContent = phrase("models.reading")
       note.textContent = await compareHashes(named, rows, list).catch(String)
       hashes.disabled = false
     })
@@ -101,27 +101,28 @@ async function asked(path) {
 
 /** @param {Needed[]} rows */
 function table(rows) {
-  const heads = ["file", "state", "belongs in", "download", "size", "licence", "SHA-256"].map((text) => make("th", "", {}, text))
+  const columns = ["file", "state", "place", "download", "size", "licence", "hash"]
+  const heads = columns.map((column) => make("th", "", {}, phrase(`models.column.${column}`)))
   return make("table", "", {}, make("tr", "", {}, ...heads), ...rows.map(row))
 }
 
 /** @param {Needed} needed */
 function row(needed) {
   const { name, place, folders, there, bytes, expected, other } = needed
-  const state = !there ? "missing" : other ? "another file: its size differs" : "there"
-  const searched = folders > 1 ? ` (${folders} folders searched)` : ""
+  const state = !there ? "missing" : other ? "other" : "there"
   const inside = place === "insightface/models" && !MODEL_FILE.test(name) ? `/${name}` : ""
-  const link = expected ? make("a", "", { href: expected.url, target: "_blank", rel: "noreferrer" }, hostOf(expected.url)) : "unknown"
+  const folder = place ? `models/${place}${inside}` : phrase("models.some_folder")
+  const link = expected ? make("a", "", { href: expected.url, target: "_blank", rel: "noreferrer" }, hostOf(expected.url)) : phrase("models.unknown")
   const size = bytes ?? expected?.bytes
-  const packed = expected?.download ? `${megabytes(expected.download)} packed` : ""
+  const packed = expected?.download ? phrase("models.packed", { size: megabytes(expected.download) }) : ""
   const cells = [
     name,
-    make("b", `rp-state-${there && !other ? "there" : "missing"}`, {}, state),
-    place ? `models/${place}${inside}${searched}` : "a folder of ComfyUI's models",
+    make("b", `rp-state-${there && !other ? "there" : "missing"}`, {}, phrase(`models.state.${state}`)),
+    folders > 1 ? phrase("models.searched", { place: folder, folders }) : folder,
     link,
-    size ? megabytes(size) : packed || "unknown",
-    expected?.licence ?? "see where it comes from",
-    make("span", "rp-hash", { "data-name": name }, expected?.sha256 ? `${expected.sha256.slice(0, 12)}…` : "none published that we know"),
+    size ? megabytes(size) : packed || phrase("models.unknown"),
+    expected ? translated(expected.licence, "licence") : phrase("models.see_source"),
+    make("span", "rp-hash", { "data-name": name }, expected?.sha256 ? `${expected.sha256.slice(0, 12)}…` : phrase("models.no_hash")),
   ]
   return make("tr", "", {}, ...cells.map((cell) => make("td", "", {}, cell)))
 }
@@ -129,11 +130,6 @@ function row(needed) {
 /** @param {string} url */
 function hostOf(url) {
   return new URL(url).host
-}
-
-/** @param {number} bytes */
-function megabytes(bytes) {
-  return `${(bytes / 1e6).toLocaleString(undefined, { maximumFractionDigits: 1 })} MB`
 }
 
 /**
@@ -166,8 +162,8 @@ async function compareHashes(named, rows, list) {
     const same = expected?.sha256 === sha256
     if (expected?.sha256) compared += 1
     if (expected?.sha256 && !same) wrong += 1
-    cell.textContent = `${sha256.slice(0, 12)}… ${expected?.sha256 ? (same ? "as expected" : "NOT what is expected") : ""}`
+    cell.textContent = `${sha256.slice(0, 12)}… ${expected?.sha256 ? phrase(same ? "models.same" : "models.different") : ""}`
     cell.title = sha256
   }
-  return `${compared} compared with a published hash, ${wrong} of them another file`
+  return phrase("models.compared", { compared, wrong })
 }

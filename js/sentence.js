@@ -4,6 +4,7 @@
 import { api } from "../../scripts/api.js"
 
 import { addPanel, isLinked, make, onValues, widgetOf } from "./panel.js"
+import { allOf, inputName, phrase, translated } from "./phrases.js"
 
 const HEIGHT = 84
 
@@ -55,7 +56,7 @@ export function addSentence(node) {
       show(answer.ok ? await answer.json() : { text: "", example_of: [], error: await answer.text() }, linked)
     } catch (error) {
       // Aborted: a newer request or the node's removal overtook this one. Otherwise the server is gone.
-      if (!signal.aborted) show({ text: "", example_of: [], error: "the server does not answer" }, linked)
+      if (!signal.aborted) show({ text: "", example_of: [], error: phrase("sentence.server") }, linked)
     }
   }
 
@@ -66,19 +67,29 @@ export function addSentence(node) {
   function show(preview, linked) {
     panel.element.classList.toggle("rp-wrong", preview.error !== "")
     text.classList.toggle("rp-none", preview.text === "")
-    text.textContent = preview.error || preview.text || "nothing: the text is empty, as in the paper"
-    label.textContent = heading(preview, linked)
+    const problem = translated(preview.error, "sentence.error", (names) => named(node, names.split(" and ")))
+    text.textContent = problem || preview.text || phrase("sentence.empty")
+    label.textContent = heading(node, preview, linked)
   }
 }
 
 /**
+ * @param {any} node
  * @param {Preview} preview
  * @param {string[]} linked
  */
-function heading(preview, linked) {
-  if (preview.error) return "No sentence"
+function heading(node, preview, linked) {
+  if (preview.error) return phrase("sentence.none")
   const notes = []
-  if (preview.example_of.length) notes.push(`for example; each face has its own ${preview.example_of.join(" and ")}`)
-  if (linked.length) notes.push(`without the linked ${linked.join(", ")}`)
-  return notes.length ? `It will say (${notes.join("; ")})` : "It will say"
+  if (preview.example_of.length) notes.push(phrase("sentence.example", { inputs: named(node, preview.example_of) }))
+  if (linked.length) notes.push(phrase("sentence.without", { inputs: named(node, linked) }))
+  return notes.length ? phrase("sentence.heading_with", { notes: notes.join(phrase("semicolon")) }) : phrase("sentence.heading")
+}
+
+/**
+ * @param {any} node
+ * @param {string[]} names of inputs
+ */
+function named(node, names) {
+  return allOf(names.map((name) => inputName(node, name)))
 }

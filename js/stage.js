@@ -4,6 +4,7 @@
 import { api } from "../../scripts/api.js"
 
 import { make } from "./panel.js"
+import { phrase } from "./phrases.js"
 
 /**
  * @typedef {object} Picture what a node says about a picture, besides what it draws over it
@@ -29,7 +30,7 @@ import { make } from "./panel.js"
 export function addStage(panel, empty, draw) {
   const view = make("div", "rp-view", {}, make("p", "rp-empty", {}, empty))
   const count = make("span")
-  const pager = make("span", "rp-pager", {}, turn("\u2039", "Previous picture", -1), count, turn("\u203a", "Next picture", 1))
+  const pager = make("span", "rp-pager", {}, turn("\u2039", phrase("picture.previous"), -1), count, turn("\u203a", phrase("picture.next"), 1))
   const note = make("span", "rp-note", { role: "status" })
   const bar = make("div", "rp-bar", {}, pager, note)
   panel.element.append(view, bar)

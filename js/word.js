@@ -3,6 +3,7 @@
 
 import { inFractions, inPixels, isSameBox, readBoxes, toggledStrike, withBoxes } from "./decisions.js"
 import { isLinked, make, setValue, widgetOf } from "./panel.js"
+import { inputName, phrase } from "./phrases.js"
 import { place } from "./stage.js"
 
 /** @typedef {import("./decisions.js").Box} Box */
@@ -48,8 +49,8 @@ const SIDE = 0.25
  */
 export function addWord(node, panel, stage, pictures) {
   const [notFaces, drawnFaces] = [widgetOf(node, "not_faces"), widgetOf(node, "drawn_faces")]
-  const title = "Here is a face that nobody found: draw a box around it"
-  const tool = make("button", "rp-tool", { type: "button", title, "aria-pressed": "false" }, "+ face")
+  const title = phrase("word.draw_title")
+  const tool = make("button", "rp-tool", { type: "button", title, "aria-pressed": "false" }, phrase("word.draw"))
   tool.addEventListener("click", start, { signal: panel.signal })
   tool.disabled = true
   stage.addTool(tool)
@@ -57,12 +58,12 @@ export function addWord(node, panel, stage, pictures) {
 
   function hindrance() {
     for (const name of ["not_faces", "drawn_faces"]) {
-      if (isLinked(node, name)) return `${name} is linked to another node`
+      if (isLinked(node, name)) return phrase("linked", { input: inputName(node, name) })
       const text = widgetOf(node, name).value
-      if (pictures().some((_, number) => readBoxes(text, number) === null)) return `${name} cannot be read`
+      if (pictures().some((_, number) => readBoxes(text, number) === null)) return phrase("word.unreadable", { input: inputName(node, name) })
     }
     const all = pictures()
-    return all.length && all.length !== all[0].batch ? "all pictures of a list share one input" : ""
+    return all.length && all.length !== all[0].batch ? phrase("word.shared") : ""
   }
 
   /**
@@ -141,7 +142,7 @@ export function addWord(node, panel, stage, pictures) {
   /** @type {Word["strike"]} */
   function strike(picture, number, find, name) {
     const struck = isStruck(picture, number, find)
-    const does = struck ? `${name}: struck out; press to take it back` : `${name}: this is no face; press to strike it out`
+    const does = phrase(struck ? "word.take_back" : "word.strike", { face: name })
     const button = make(
       "button",
       "rp-strike",
@@ -170,7 +171,7 @@ export function addWord(node, panel, stage, pictures) {
 
   /** @type {Word["frameOf"]} */
   function frameOf(picture, number, box, label, parts = inFractions(box, picture)) {
-    const title = `${label}: drawn by you. Delete removes it; Ctrl with arrows moves it, with Shift resizes it`
+    const title = phrase("word.drawn", { face: label })
     const frame = make(
       "button",
       "rp-face rp-drawn",
@@ -185,7 +186,7 @@ export function addWord(node, panel, stage, pictures) {
       event.stopPropagation()
       change(number, box, changed)
     })
-    const does = `${label}: remove the box that you have drawn`
+    const does = phrase("word.remove", { face: label })
     const remove = make("button", "rp-strike rp-remove", { type: "button", title: does, "aria-label": does }, "\u2715")
     corner(remove, parts)
     remove.addEventListener("click", () => change(number, box, null))

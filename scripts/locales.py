@@ -1,10 +1,12 @@
-"""Writes the editor's English texts from the nodes' own schemas, and says what has to be translated again.
+"""Writes the editor's English texts from what they are about, and says what has to be translated again.
 
     python -m scripts.locales            write the English files; list the texts that changed
     python -m scripts.locales --check    write nothing; exit with 1 if an English file is out of date
 
 Both start a ComfyUI with the pack, which knows the schemas. The host merges `locales/LANGUAGE/nodeDefs.json` and
-`main.json` into the editor's own texts. The other languages are translated by hand.
+`main.json` into the editor's own texts. The pack's scripts read `js/phrases/graphs/LANGUAGE.json`, what is written in
+the shipped graphs, and `js/phrases/panels/LANGUAGE.json`, of which the English is written by hand as well. All other
+languages are translated by hand.
 """
 
 from __future__ import annotations
@@ -13,24 +15,48 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.environment import ROOT, SetupError
 from harness.server import ServerError
 from harness.whole_text import write_whole
 
+from .json_text import tree_text
 from .schemas import own_schemas, read_schemas
 from .workflow_generator.forms import Schemas
+from .workflow_generator.texts import by_key, texts_of
+from .workflows import API_FOLDER
+from .workflows import files as workflow_files
 
-FOLDER = ROOT / "locales"
 ENGLISH = "en"
-TRANSLATIONS = ("zh", "ja", "de", "fr")
-NODES_FILE = "nodeDefs.json"
-MENU_FILE = "main.json"
+EDITOR_LANGUAGES = ("ar", "es", "fa", "fr", "he", "ja", "ko", "pt-BR", "ru", "tr", "zh", "zh-TW")
+"""What the editor offers besides English."""
+
+UNUSED_LANGUAGES = ("de",)
+"""Of the nodes' texts alone, and not in the package: no editor offers them yet."""
+
+NODES, MENU, PANELS, GRAPHS = "nodes", "menu", "panels", "graphs"
+KINDS = (NODES, MENU, PANELS, GRAPHS)
+
+
+def text_file(kind: str, language: str) -> Path:
+    """The file with texts of a kind in a language."""
+    return {
+        NODES: ROOT / "locales" / language / "nodeDefs.json",
+        MENU: ROOT / "locales" / language / "main.json",
+        PANELS: ROOT / "js" / "phrases" / "panels" / f"{language}.json",
+        GRAPHS: ROOT / "js" / "phrases" / "graphs" / f"{language}.json",
+    }[kind]
+
+
+def languages(kind: str) -> tuple[str, ...]:
+    """The languages into which texts of a kind are translated."""
+    return (*EDITOR_LANGUAGES, *UNUSED_LANGUAGES) if kind in (NODES, MENU) else EDITOR_LANGUAGES
 
 
 def english_nodes(schemas: Schemas) -> dict[str, Any]:
-    """The content of `nodeDefs.json`, in the words of the nodes' schemas.
+    """The nodes' texts, in the words of their schemas.
 
     Args:
         schemas: the pack's nodes, as `/object_info` returns them.
@@ -43,13 +69,23 @@ def english_nodes(schemas: Schemas) -> dict[str, Any]:
 
 
 def english_menu(schemas: Schemas) -> dict[str, Any]:
-    """The content of `main.json`: the menu's categories, each standing for itself."""
+    """The menu's categories, each standing for itself."""
     categories = {part for schema in schemas.values() for part in schema["category"].split("/")}
     return {"nodeCategories": {category: category for category in sorted(categories)}}
 
 
+def english_graphs(schemas: Schemas) -> dict[str, str]:
+    """What is written in the shipped graphs.
+
+    Args:
+        schemas: of all nodes that they use.
+    """
+    forms = (json.loads(text) for path, text in workflow_files(schemas) if path.parent != API_FOLDER)
+    return by_key(text for form in forms for text in texts_of(form))
+
+
 def texts(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every text of a locale file, each with the keys that lead to it."""
+    """Every text of a file, each with the keys that lead to it."""
     for key, value in tree.items():
         if isinstance(value, str):
             yield (*path, key), value
@@ -57,23 +93,25 @@ def texts(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple
             yield from texts(value, (*path, key))
 
 
-def read(language: str, name: str) -> dict[str, Any]:
-    """Read a locale file."""
-    return json.loads((FOLDER / language / name).read_text(encoding="utf-8"))
+def read(kind: str, language: str) -> dict[str, Any]:
+    """Read a file of texts."""
+    return json.loads(text_file(kind, language).read_text(encoding="utf-8"))
 
 
-def english_files(schemas: Schemas) -> dict[str, str]:
-    """Text of the English files by file name."""
-    forms = {NODES_FILE: english_nodes(schemas), MENU_FILE: english_menu(schemas)}
-    return {name: json.dumps(form, indent=2, ensure_ascii=False) + "\n" for name, form in forms.items()}
+def english_files(schemas: Schemas) -> dict[str, dict[str, Any]]:
+    """The English texts that are written here, by kind.
+
+    Args:
+        schemas: of all nodes.
+    """
+    own = own_schemas(schemas)
+    return {NODES: english_nodes(own), MENU: english_menu(own), GRAPHS: english_graphs(schemas)}
 
 
-def changed_texts(schemas: Schemas) -> list[str]:
-    """Dotted keys of `nodeDefs.json` whose English text differs between the schemas and the file."""
-    path = FOLDER / ENGLISH / NODES_FILE
-    before = dict(texts(read(ENGLISH, NODES_FILE))) if path.is_file() else {}
-    now = dict(texts(english_nodes(schemas)))
-    return [".".join(key) for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+def changed_texts(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Dotted keys of the texts that differ."""
+    old, new = dict(texts(before)), dict(texts(now))
+    return [".".join(key) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
 
 
 def _node(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,13 +139,13 @@ def main() -> int:
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if an English file differs")
     check = parser.parse_args().check
-    schemas = own_schemas(read_schemas())
-    for key in changed_texts(schemas):
-        print(f"{key}: the English text changed; update {', '.join(TRANSLATIONS)}")
     stale = False
-    for name, text in english_files(schemas).items():
-        path = FOLDER / ENGLISH / name
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
+    for kind, tree in english_files(read_schemas()).items():
+        path, text = text_file(kind, ENGLISH), tree_text(tree)
+        before = path.read_text(encoding="utf-8") if path.is_file() else "{}"
+        for key in changed_texts(json.loads(before), tree):
+            print(f"{path.relative_to(ROOT)}: {key} changed; update {', '.join(languages(kind))}")
+        if before == text:
             continue
         stale = True
         if check:

@@ -9,11 +9,9 @@ Both start a ComfyUI with the pack, because the editor's files list widgets in t
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from harness.environment import ROOT, SetupError
 from harness.server import ServerError
@@ -21,6 +19,7 @@ from harness.whole_text import write_whole
 from harness.workflow import API_FOLDER, TEMPLATE_FOLDER, template_file
 from miniature.workflow import SMALL_TEMPLATE_FOLDER, small_template_file
 
+from .json_text import graph_text
 from .schemas import read_schemas
 from .workflow_generator.blueprint import blueprint_form
 from .workflow_generator.forms import Schemas, api_form, ui_form
@@ -34,14 +33,14 @@ BLUEPRINT_FOLDER = ROOT / "subgraphs"
 def files(schemas: Schemas) -> Iterator[tuple[Path, str]]:
     """Every file and its text."""
     for name, workflow in WORKFLOWS.items():
-        yield API_FOLDER / f"{name}.json", _text(api_form(workflow, schemas))
-        yield template_file(name), _text(ui_form(name, workflow, schemas))
-    yield template_file("start"), _text(start_form(schemas))
-    yield small_template_file("start"), _text(small_start_form(schemas))
+        yield API_FOLDER / f"{name}.json", graph_text(api_form(workflow, schemas))
+        yield template_file(name), graph_text(ui_form(name, workflow, schemas))
+    yield template_file("start"), graph_text(start_form(schemas))
+    yield small_template_file("start"), graph_text(small_start_form(schemas))
     group = small_workflow(WORKFLOWS["group-photo"], "A group photo on the miniature")
-    yield small_template_file("group-photo"), _text(ui_form("miniature/group-photo", group, schemas))
+    yield small_template_file("group-photo"), graph_text(ui_form("miniature/group-photo", group, schemas))
     for blueprint in BLUEPRINTS:
-        yield BLUEPRINT_FOLDER / f"{blueprint.name}.json", _text(blueprint_form(blueprint, schemas))
+        yield BLUEPRINT_FOLDER / f"{blueprint.name}.json", graph_text(blueprint_form(blueprint, schemas))
 
 
 def write(schemas: Schemas) -> None:
@@ -57,10 +56,6 @@ def stale(schemas: Schemas) -> list[Path]:
     there = {path for folder in folders for path in folder.glob("*.json")}
     changed = {path for path in there & wanted.keys() if path.read_text(encoding="utf-8") != wanted[path]}
     return sorted(changed | (there ^ wanted.keys()))
-
-
-def _text(form: Mapping[str, Any]) -> str:
-    return json.dumps(form, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> int:

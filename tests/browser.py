@@ -136,6 +136,20 @@ class Editor:
         self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
         self.settle()
 
+    def place_blueprint(self) -> None:
+        """Find it in the search as a user does, and put it on the empty canvas."""
+        self.page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+        self.page.locator("input:focus").fill("anonymize faces")
+        found = self.page.get_by_text("Blueprint", exact=True).first
+        found.wait_for()
+        self.page.keyboard.press("Enter")
+        found.wait_for(state="hidden")
+        # It hangs on the mouse until a click.
+        self.page.mouse.move(700, 300)
+        self.page.mouse.click(800, 300)
+        self.page.wait_for_function("app.graph.nodes.length === 1 && !app.graph.nodes[0].flags.ghost")
+        self.settle()
+
     def settle(self) -> None:
         """Wait until everything is drawn: views move for a third of a second."""
         self.page.wait_for_timeout(600)

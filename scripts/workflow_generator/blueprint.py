@@ -20,6 +20,7 @@ from .forms import (
 )
 from .layout import Size, lay_out
 from .model import ENTRY, Blueprint
+from .texts import MARK
 
 PORT_WIDTH = 160
 BLUEPRINT_WIDTH = 360
@@ -38,7 +39,7 @@ def blueprint_form(blueprint: Blueprint, schemas: Schemas) -> dict[str, Any]:
         "groups": [],
         "definitions": {"subgraphs": [inner]},
         "config": {},
-        "extra": {"BlueprintDescription": blueprint.description},
+        "extra": {"BlueprintDescription": blueprint.description, **MARK},
         "version": 0.4,
     }
 
@@ -85,7 +86,7 @@ def blueprint_node(blueprint: Blueprint, schemas: Schemas) -> tuple[dict[str, An
         "groups": written_groups(blueprint.rows, layout),
         "links": links,
         "reroutes": reroutes,
-        "extra": {},
+        "extra": dict(MARK),
     }
     outer = {
         "id": len(nodes) + 1,

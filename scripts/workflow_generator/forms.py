@@ -12,6 +12,7 @@ from typing import Any
 
 from .layout import Box, Cable, Layout, Size, lay_out
 from .model import ENTRY, WIDGET_TYPES, Blueprint, Group, Link, Node, Workflow
+from .texts import MARK
 
 Schemas = Mapping[str, Any]
 """Inputs and outputs of a node, by class name."""
@@ -71,6 +72,7 @@ def ui_form(name: str, workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
             "ds": {"scale": 0.5, "offset": [60, 120]},
             "reroutes": reroutes,
             "linkExtensions": [{"id": link, "parentId": parent} for link, parent in rerouted.items()],
+            **MARK,
         },
         "version": 0.4,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from harness.workflow import SHIPPED_FILES
+from harness.workflow import SHIPPED_FILES, TEMPLATES
 
 from . import parts
 from .model import Group, Link, Node, Workflow
@@ -67,7 +67,7 @@ def portrait() -> Workflow:
             "One portrait",
             "The person in the picture becomes somebody else; pose, expression, light and background stay. The result "
             "is **not checked**, and other people in the picture stay as they are: for whole photographs take "
-            "*group-photo*. Give it a square picture of one face, about 1024 x 1024 for SDXL.",
+            f"*{TEMPLATES['group-photo']}*. Give it a square picture of one face, about 1024 x 1024 for SDXL.",
             "**cfg** of *Reverse Identity Sampler* decides how far to run: -5 to -20 with SDXL. Changing only cfg or "
             "the attributes reuses the inversion.",
             parts.models_note(checked=False),

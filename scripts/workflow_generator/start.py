@@ -13,6 +13,7 @@ from .forms import Schemas, WrittenGraph, written_note
 from .graphs import ANONYMIZE_FACES
 from .layout import Box, Layout
 from .model import Blueprint, Node
+from .texts import MARK
 
 GAP, BELOW = 60, 90
 """Pixels between the nodes, and between the blueprint and the note below it."""
@@ -87,7 +88,7 @@ def _form(name: str, whole: Blueprint, text: str, schemas: Schemas) -> dict[str,
         "groups": [],
         "definitions": {"subgraphs": [inner]},
         "config": {},
-        "extra": {"reroutes": [], "linkExtensions": []},
+        "extra": {"reroutes": [], "linkExtensions": [], **MARK},
         "version": 0.4,
     }
 

@@ -115,7 +115,7 @@ def test_the_help_panel_shows_the_nodes_page_with_its_picture(editor, shots, kin
 @RENDERERS
 def test_the_blueprint_is_found_placed_run_and_entered(editor, running, shots, vue):
     page = editor.page
-    place_blueprint(editor)
+    editor.place_blueprint()
     add_node(editor, "LoadImage", -400, 0)
     add_node(editor, "ReverseIdentitySaveImage", 460, 0)
     renderer = "vue" if vue else "canvas"
@@ -337,21 +337,6 @@ def test_every_model_file_of_the_graph_is_listed_and_compared(editor, shots, vue
     )
     assert saved == ["ip-adapter-faceid_sdxl.bin", 1]
     assert editor.problems == []
-
-
-def place_blueprint(editor: Editor) -> None:
-    """Find it in the search as a user does, and put it down."""
-    editor.page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
-    editor.page.locator("input:focus").fill("anonymize faces")
-    found = editor.page.get_by_text("Blueprint", exact=True).first
-    found.wait_for()
-    editor.page.keyboard.press("Enter")
-    found.wait_for(state="hidden")
-    # It hangs on the mouse until a click.
-    editor.page.mouse.move(700, 300)
-    editor.page.mouse.click(800, 300)
-    editor.page.wait_for_function("app.graph.nodes.length === 1 && !app.graph.nodes[0].flags.ghost")
-    editor.settle()
 
 
 def enter(editor: Editor, vue: bool) -> None:
