@@ -155,15 +155,14 @@ class Runner:
         wanted: Callable[[], bool],
     ) -> Outcome:
         own = server.own is not None
-        name = new_name()
-        traces.append(self._leave(Trace(client.url, PHOTOGRAPH, name, own)))
+        name, run = new_name(), str(uuid.uuid4())
+        traces += [Trace(client.url, PHOTOGRAPH, name, own), Trace(client.url, RUN, run, own)]
+        self.journal.leave(*traces)
         try:
             self._upload(client, photograph, name)
         except (TooLargeError, NoRoomError) as error:
             code = codes.TOO_LARGE if isinstance(error, TooLargeError) else codes.NO_ROOM
             return self._ended(job, codes.failed(code, str(error)))
-        run = str(uuid.uuid4())
-        traces.append(self._leave(Trace(client.url, RUN, run, own)))
         try:
             client.queue(self.prepared.on(name), run)
         except RejectedError as error:
@@ -291,10 +290,6 @@ class Runner:
     def _ended(self, job: Job, outcome: Outcome) -> Outcome:
         self.journal.ended(job.photograph, self.settings, outcome)
         return outcome
-
-    def _leave(self, trace: Trace) -> Trace:
-        self.journal.leave(trace)
-        return trace
 
     def _clean_up(self, server: Server, client: Client, traces: list[Trace]) -> None:
         """Delete what the job has left; what a lost server has of it stays in the journal until that comes back."""
