@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,19 +36,34 @@ def tokens_of(entry: Mapping[str, Any]) -> list[str]:
     return [str(file["token"]) for file in files if "token" in file]
 
 
-def clean(client: Client, journal: Journal, traces: Iterable[Trace], let_go_within: float = LET_GO_WITHIN) -> None:
+def clean(
+    client: Client,
+    journal: Journal,
+    traces: Iterable[Trace],
+    let_go_within: float = LET_GO_WITHIN,
+    ended: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
     """Delete runs with their results, and photographs, from a server.
+
+    Args:
+        client: of the server.
+        journal: is told what was deleted.
+        traces: of runs and photographs.
+        let_go_within: seconds in which it must end a run that was interrupted.
+        ended: what the history holds of runs that are known to have ended.
 
     Raises:
         ServerLostError: it does not answer, or does not let go of a run.
     """
     traces = [trace for trace in traces if trace.kind != FOLDER]
     runs = [trace.name for trace in traces if trace.kind == RUN]
-    for run in runs:
+    unknown = [run for run in runs if run not in ended]
+    for run in unknown:
         client.cancel(run)
-    wait_until_let_go(client, runs, let_go_within)
+    wait_until_let_go(client, unknown, let_go_within)
     for run in runs:
-        for token in tokens_of(client.history(run) or {}):
+        entry = ended[run] if run in ended else client.history(run)
+        for token in tokens_of(entry or {}):
             client.forget_result(token)
         client.forget_run(run)
     for trace in traces:

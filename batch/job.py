@@ -6,7 +6,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,19 @@ class Job:
     alone: bool = False
 
 
+@dataclass
+class _Left:
+    """What a job leaves on a server.
+
+    Attributes:
+        traces: of it.
+        ended: what the history holds of its runs that have ended.
+    """
+
+    traces: list[Trace] = field(default_factory=list)
+    ended: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Runner:
     """Runs jobs.
@@ -126,22 +139,22 @@ class Runner:
         if hashlib.sha256(photograph).hexdigest() != job.photograph:
             return codes.failed(codes.CHANGED, "the file was changed while the batch ran; run the command again")
         client, life = server.client, server.life
-        traces: list[Trace] = []
+        left = _Left()
         try:
             try:
-                outcome = self._attempt(job, photograph, server, client, traces, wanted)
+                outcome = self._attempt(job, photograph, server, client, left, wanted)
             finally:
                 del photograph
-                self.journal.abandon(traces)
-            self._clean_up(server, client, traces)
+                self.journal.abandon(left.traces)
+            self._clean_up(server, client, left)
         except (ServerLostError, GoneError, NoRoomError) as error:
             server.lost(life)
             outcome = self._strike(job, codes.SERVER_DIED, f"the server died or hung with it: {error}")
         except _PassingError as error:
-            self._clean_up(server, client, traces)
+            self._clean_up(server, client, left)
             outcome = self._strike(job, error.code, str(error))
         except (StoppedError, PutBackError):
-            self._clean_up(server, client, traces)
+            self._clean_up(server, client, left)
             raise
         return outcome
 
@@ -151,19 +164,18 @@ class Runner:
         photograph: bytes,
         server: Server,
         client: Client,
-        traces: list[Trace],
+        left: _Left,
         wanted: Callable[[], bool],
     ) -> Outcome:
         own = server.own is not None
-        name = new_name()
-        traces.append(self._leave(Trace(client.url, PHOTOGRAPH, name, own)))
+        name, run = new_name(), str(uuid.uuid4())
+        left.traces += [Trace(client.url, PHOTOGRAPH, name, own), Trace(client.url, RUN, run, own)]
+        self.journal.leave(*left.traces)
         try:
             self._upload(client, photograph, name)
         except (TooLargeError, NoRoomError) as error:
             code = codes.TOO_LARGE if isinstance(error, TooLargeError) else codes.NO_ROOM
             return self._ended(job, codes.failed(code, str(error)))
-        run = str(uuid.uuid4())
-        traces.append(self._leave(Trace(client.url, RUN, run, own)))
         try:
             client.queue(self.prepared.on(name), run)
         except RejectedError as error:
@@ -176,6 +188,7 @@ class Runner:
         except TimeoutError as error:
             self._interrupt(client, server, run)
             raise _PassingError(codes.TIMEOUT, str(error)) from error
+        left.ended[run] = entry
         return self._collect(job, server, client, entry)
 
     def _upload(self, client: Client, photograph: bytes, name: str) -> None:
@@ -214,7 +227,9 @@ class Runner:
             if absences > MOST_ABSENCES:
                 raise ServerLostError(f"{client.url} has forgotten the run")
             if place == RUNNING:
-                started = started or time.monotonic()
+                if started is None:
+                    # How long it waited says nothing about how long it takes.
+                    started, pause = time.monotonic(), FIRST_PAUSE
                 if time.monotonic() - started > self.timeout:
                     raise TimeoutError(f"it was not done within {self.timeout:g} s of its start")
             elif place == WAITING and wanted():
@@ -292,16 +307,12 @@ class Runner:
         self.journal.ended(job.photograph, self.settings, outcome)
         return outcome
 
-    def _leave(self, trace: Trace) -> Trace:
-        self.journal.leave(trace)
-        return trace
-
-    def _clean_up(self, server: Server, client: Client, traces: list[Trace]) -> None:
+    def _clean_up(self, server: Server, client: Client, left: _Left) -> None:
         """Delete what the job has left; what a lost server has of it stays in the journal until that comes back."""
         if not server.answers and not server.unusable:
             return
         try:
-            clean(client, self.journal, traces)
+            clean(client, self.journal, left.traces, ended=left.ended)
         except (ServerLostError, GoneError, NoRoomError):
             server.suspect()
 

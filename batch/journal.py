@@ -1,20 +1,20 @@
 """What a batch has done and what it has left on servers, in a file that survives the end of the process at any moment.
 
 A job is one photograph, known by the sha256 of its bytes, under one digest of settings. A trace is something of ours on
-a server: a photograph or a run. Whatever may be left anywhere is written down before it is used.
+a server: a photograph or a run. Whatever may be left anywhere is on the disk before it is used; what the next run would
+find out by itself may follow later (`database`).
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .codes import Outcome
+from .database import Database
 
 FILE = ".journal.sqlite"
 VERSION = 1
@@ -97,94 +97,66 @@ class Journal:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        path: Path | str = ":memory:" if folder is None else folder / FILE
-        self._lock = threading.RLock()
+        path = None if folder is None else folder / FILE
         try:
-            # It says which photograph became which picture.
-            if folder is not None:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._base = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
-            # The lock lasts as long as the process, however that ends.
-            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = FULL")
+            # It says which photograph became which picture, so only its owner may read it.
+            self._base = Database(path)
             with self.together():
-                [version] = self._base.execute("PRAGMA user_version").fetchone()
+                [[version]] = self._base.do("PRAGMA user_version")
                 if version not in (0, VERSION):
                     raise JournalError(f"{path} is of version {version}; expected {VERSION}: use the pack that made it")
                 for statement in filter(str.strip, _TABLES.split(";")):
-                    self._base.execute(statement)
-                self._base.execute(f"PRAGMA user_version = {VERSION}")
-        except sqlite3.OperationalError as error:
+                    self._base.do(statement)
+                self._base.do(f"PRAGMA user_version = {VERSION}")
+        except (sqlite3.Error, OSError) as error:
             if "locked" not in str(error):
-                raise JournalError(f"{path} cannot be opened: {error}") from error
+                raise JournalError(f"{path} cannot be used as a journal: {error}; choose another folder") from error
             raise JournalError(
                 f"another client works on {folder}: wait for it to end, or choose another folder for --out"
             ) from error
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise JournalError(f"{path} cannot be used as a journal: {error}; choose another folder") from error
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            self._base.close()
+        self._base.close()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Do several changes at once or none."""
-        with self._lock:
-            if self._base.in_transaction:
-                yield
-                return
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._base.execute("ROLLBACK")
-                raise
-            self._base.execute("COMMIT")
+    def together(self) -> AbstractContextManager[None]:
+        """Do several changes at once or none; they are on the disk at the end."""
+        return self._base.together()
 
-    @contextmanager
-    def undone(self) -> Iterator[None]:
+    def undone(self) -> AbstractContextManager[None]:
         """Take back all changes at the end."""
-        with self._lock:
-            self._base.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            finally:
-                self._base.execute("ROLLBACK")
-
-    def _do(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-        with self._lock:
-            return self._base.execute(statement, values).fetchall()
+        return self._base.undone()
 
     # Inputs
 
     def inputs(self) -> dict[str, tuple[str, str | None, bool]]:
         """Of every input ever given by name: its file's state, its photograph's sha256, whether it is still given."""
-        rows = self._do("SELECT name, state, photograph, present FROM inputs")
+        rows = self._base.read("SELECT name, state, photograph, present FROM inputs")
         return {str(name): (str(state), _text(sha256), bool(present)) for name, state, sha256, present in rows}
 
     def know(self, name: str, state: str, photograph: str | None) -> None:
         """Remember an input and its photograph; None if it could not be read."""
-        self._do("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, 1)", name, state, photograph)
+        self._change("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, 1)", name, state, photograph)
 
     def removed(self, names: Iterable[str]) -> None:
         """Remember that inputs are given no more."""
         with self.together():
             for name in names:
-                self._do("UPDATE inputs SET present = 0 WHERE name = ?", name)
+                self._base.do("UPDATE inputs SET present = 0 WHERE name = ?", name)
 
     # Jobs
 
     def job(self, photograph: str, settings: str) -> Record:
         """The job, which is added if it is new."""
-        with self.together():
-            self._do(
+
+        def add() -> Record:
+            self._base.do(
                 "INSERT OR IGNORE INTO jobs (photograph, settings, state) VALUES (?, ?, ?)", photograph, settings, OPEN
             )
             [found] = self._records("photograph = ? AND settings = ?", photograph, settings)
             return found[1]
+
+        return self._base.change(add)
 
     def jobs(self, settings: str) -> dict[str, Record]:
         """All jobs under these settings by photograph."""
@@ -196,33 +168,53 @@ class Journal:
 
     def of_other_settings(self, settings: str) -> int:
         """How many pictures were made under other settings."""
-        [[count]] = self._do("SELECT count(*) FROM jobs WHERE settings != ? AND number IS NOT NULL", settings)
+        [[count]] = self._base.read("SELECT count(*) FROM jobs WHERE settings != ? AND number IS NOT NULL", settings)
         return int(str(count))
 
     def strike(self, photograph: str, settings: str) -> int:
         """Count that a server died or hung with the job; returns how often by now."""
         where = "WHERE photograph = ? AND settings = ?"
-        with self.together():
-            self._do(f"UPDATE jobs SET strikes = strikes + 1 {where}", photograph, settings)
-            [[strikes]] = self._do(f"SELECT strikes FROM jobs {where}", photograph, settings)
-        return int(str(strikes))
 
-    def writing(self, photograph: str, settings: str, outcome: Outcome, written: Written) -> None:
-        """Write down which files the job is about to get, before it gets them."""
-        self._do(
-            "UPDATE jobs SET state = ?, status = ?, code = ?, sentence = ?, faces = ?, number = ?, suffix = ?, "
-            "sha256 = ?, report_sha256 = ? WHERE photograph = ? AND settings = ?",
-            *(WRITING, outcome.status, outcome.code, outcome.sentence, outcome.faces),
-            *(written.number, written.suffix, written.sha256, written.report_sha256, photograph, settings),
-        )
+        def count() -> int:
+            self._base.do(f"UPDATE jobs SET strikes = strikes + 1 {where}", photograph, settings)
+            [[strikes]] = self._base.do(f"SELECT strikes FROM jobs {where}", photograph, settings)
+            return int(str(strikes))
+
+        return self._base.change(count)
+
+    def writing(
+        self, photograph: str, settings: str, outcome: Outcome, suffix: str, sums: tuple[str, str], above: int = 0
+    ) -> Written:
+        """Choose the number of the files that the job is about to get, and write down what they will be.
+
+        Args:
+            photograph, settings: the job.
+            outcome: of the job.
+            suffix: of the picture.
+            sums: sha256 of the picture and of the report.
+            above: the number is above this, and no other result has it.
+        """
+
+        def choose() -> Written:
+            [[highest]] = self._base.do("SELECT coalesce(max(number), 0) FROM jobs")
+            written = Written(max(int(str(highest)), above) + 1, suffix, *sums)
+            self._base.do(
+                "UPDATE jobs SET state = ?, status = ?, code = ?, sentence = ?, faces = ?, number = ?, suffix = ?, "
+                "sha256 = ?, report_sha256 = ? WHERE photograph = ? AND settings = ?",
+                *(WRITING, outcome.status, outcome.code, outcome.sentence, outcome.faces),
+                *(written.number, suffix, *sums, photograph, settings),
+            )
+            return written
+
+        return self._base.change(choose)
 
     def saved(self, photograph: str, settings: str) -> None:
-        """The files that `writing` named are there."""
-        self._do("UPDATE jobs SET state = ? WHERE photograph = ? AND settings = ?", DONE, photograph, settings)
+        """The files that `writing` named are there. If this is lost in a crash, `under_way` has the job."""
+        self._change_soon("UPDATE jobs SET state = ? WHERE photograph = ? AND settings = ?", DONE, photograph, settings)
 
     def ended(self, photograph: str, settings: str, outcome: Outcome) -> None:
         """The job ended without a picture."""
-        self._do(
+        self._change(
             "UPDATE jobs SET state = ?, status = ?, code = ?, sentence = ?, faces = ? "
             "WHERE photograph = ? AND settings = ?",
             *(DONE, outcome.status, outcome.code, outcome.sentence, outcome.faces, photograph, settings),
@@ -230,19 +222,14 @@ class Journal:
 
     def again(self, photograph: str, settings: str) -> None:
         """Forget how the job ended: it will run again."""
-        self._do(
+        self._change(
             "UPDATE jobs SET state = ?, strikes = 0, status = NULL, code = NULL, sentence = NULL, faces = NULL, "
             "number = NULL, suffix = NULL, sha256 = NULL, report_sha256 = NULL WHERE photograph = ? AND settings = ?",
             *(OPEN, photograph, settings),
         )
 
-    def next_number(self) -> int:
-        """A number that no result has."""
-        [[highest]] = self._do("SELECT coalesce(max(number), 0) FROM jobs")
-        return int(str(highest)) + 1
-
     def _records(self, where: str, *values: object) -> list[tuple[str, Record]]:
-        rows = self._do(
+        rows = self._base.read(
             "SELECT settings, photograph, state, strikes, status, code, sentence, faces, number, suffix, sha256, "
             f"report_sha256 FROM jobs WHERE {where}",
             *values,
@@ -259,7 +246,7 @@ class Journal:
             photographs: that have ended on servers.
             server_seconds: seconds times the servers that worked on them.
         """
-        self._do(
+        self._change(
             "INSERT INTO pace VALUES (?, ?, ?) ON CONFLICT (settings) DO UPDATE SET photographs = photographs + "
             "excluded.photographs, server_seconds = server_seconds + excluded.server_seconds",
             *(settings, photographs, server_seconds),
@@ -267,33 +254,39 @@ class Journal:
 
     def pace(self, settings: str) -> tuple[int, float]:
         """Photographs that have ended under these settings, and the seconds that servers took for them together."""
-        rows = self._do("SELECT photographs, server_seconds FROM pace WHERE settings = ?", settings)
+        rows = self._base.read("SELECT photographs, server_seconds FROM pace WHERE settings = ?", settings)
         [(photographs, seconds)] = rows or [(0, 0.0)]
         return int(str(photographs)), float(str(seconds))
 
     # Traces
 
-    def leave(self, trace: Trace) -> None:
-        """Write down that something is about to be on a server, for a job that runs."""
-        self._do("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?)", *_row(trace), USED, int(trace.own))
+    def leave(self, *traces: Trace) -> None:
+        """Write down that these are about to be on a server, for a job that runs."""
+
+        def add() -> None:
+            for trace in traces:
+                row = (*_row(trace), USED, int(trace.own))
+                self._base.do("INSERT OR REPLACE INTO traces VALUES (?, ?, ?, ?, ?)", *row)
+
+        self._base.change(add)
 
     def abandon(self, traces: Iterable[Trace]) -> None:
-        """No job needs these traces any more: they are to be deleted."""
+        """No job needs these traces any more: they are to be deleted. After a crash, `abandon_all` says so."""
         self._turn(traces, LEFT)
 
     def abandon_all(self) -> None:
         """No job runs."""
-        self._do("UPDATE traces SET state = ? WHERE state = ?", LEFT, USED)
+        self._change("UPDATE traces SET state = ? WHERE state = ?", LEFT, USED)
 
     def deleted(self, traces: Iterable[Trace]) -> None:
-        """The server was told to delete these."""
+        """The server was told to delete these. If this is lost in a crash, it is told again."""
         self._turn(traces, DELETED)
 
     def gone(self, traces: Iterable[Trace]) -> None:
         """Somebody has looked: these are not there any more."""
         with self.together():
             for trace in traces:
-                self._do("DELETE FROM traces WHERE server = ? AND kind = ? AND name = ?", *_row(trace))
+                self._base.do("DELETE FROM traces WHERE server = ? AND kind = ? AND name = ?", *_row(trace))
 
     def left(self, server: str) -> list[Trace]:
         """Traces on a server that are to be deleted."""
@@ -304,14 +297,22 @@ class Journal:
         return self._traces("1")
 
     def _turn(self, traces: Iterable[Trace], state: str) -> None:
-        with self.together():
+        def turn() -> None:
             for trace in traces:
                 where = "WHERE server = ? AND kind = ? AND name = ?"
-                self._do(f"UPDATE traces SET state = ? {where}", state, *_row(trace))
+                self._base.do(f"UPDATE traces SET state = ? {where}", state, *_row(trace))
+
+        self._base.change_soon(turn)
 
     def _traces(self, where: str, *values: object) -> list[Trace]:
-        rows = self._do(f"SELECT server, kind, name, own FROM traces WHERE {where}", *values)
+        rows = self._base.read(f"SELECT server, kind, name, own FROM traces WHERE {where}", *values)
         return [Trace(str(address), str(kind), str(name), bool(own)) for address, kind, name, own in rows]
+
+    def _change(self, statement: str, *values: object) -> None:
+        self._base.change(lambda: self._base.do(statement, *values))
+
+    def _change_soon(self, statement: str, *values: object) -> None:
+        self._base.change_soon(lambda: self._base.do(statement, *values))
 
 
 def _row(trace: Trace) -> tuple[str, str, str]:

@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,6 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 _NO_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS}
 """What file systems answer that cannot flush a folder."""
-
-# Numbers are given out one after the other.
-_numbering = threading.Lock()
 
 
 def picture_name(written: Written) -> str:
@@ -60,19 +56,17 @@ def save(
     """
     content, suffix = picture
     sums = hashlib.sha256(content).hexdigest(), hashlib.sha256(report).hexdigest()
-    with _numbering:
-        number = journal.next_number()
-        while True:
-            written = Written(number, suffix, *sums)
-            journal.writing(*key, outcome, written)
-            write(folder / _unfinished(picture_name(written)), content)
-            write(folder / _unfinished(report_name(written)), report)
-            if publish(folder, written):
-                journal.saved(*key)
-                return written
-            # Somebody else's file has one of the names.
-            withdraw(folder, written)
-            number += 1
+    above = 0
+    while True:
+        written = journal.writing(*key, outcome, suffix, sums, above)
+        write(folder / _unfinished(picture_name(written)), content)
+        write(folder / _unfinished(report_name(written)), report)
+        if publish(folder, written):
+            journal.saved(*key)
+            return written
+        # Somebody else's file has one of the names.
+        withdraw(folder, written)
+        above = written.number
 
 
 def recover(folder: Path, journal: Journal) -> None:
@@ -116,6 +110,8 @@ def withdraw(folder: Path, written: Written) -> None:
         (folder / _unfinished(name)).unlink(missing_ok=True)
         if _holds(folder / name, sha256):
             (folder / name).unlink()
+    # Before the journal forgets them: after a loss of power they must not be back.
+    flush(folder)
 
 
 def is_whole(folder: Path, record: Record) -> bool:

@@ -14,5 +14,9 @@ def say_progress(text: str) -> None:
     """
     server = getattr(PromptServer, "instance", None)
     context = get_executing_context()
-    if server is not None and context is not None and server.client_id is not None:
+    if server is None or context is None or server.client_id is None:
+        return
+    # The text travels as a binary message, which simple clients take for the picture. The editor says what it
+    # understands when it connects; they do not.
+    if server.sockets_metadata.get(server.client_id, {}).get("feature_flags"):
         server.send_progress_text(text, context.node_id, server.client_id)

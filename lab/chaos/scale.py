@@ -1,92 +1,161 @@
-"""How fast the batch command's journal is, and how large: `python -m lab.chaos.scale --jobs 1000000`.
+"""How fast the batch command's journal is, and how large: `python -m lab.chaos.scale --jobs 1000000 --folder DIR`.
 
-Writes what a batch writes of so many photographs, without servers and without pictures.
+Writes what a batch writes of so many photographs, without servers: as many threads as the batch has slots on its
+servers, each with one job at a time. With `--results`, also the files of a small result for each. What is done lies in
+the folder; the same command goes on with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
+import resource
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from batch import outputs
 from batch.codes import ANONYMISED, Outcome
-from batch.journal import PHOTOGRAPH, RUN, Journal, Trace, Written
+from batch.journal import DONE, FILE, PHOTOGRAPH, RUN, Journal, Trace
+from lab.journal import JsonLines
 
 SETTINGS = "0" * 64
 SERVERS = tuple(f"http://gpu{number}:8188" for number in range(8))
+SLOTS = 2 * len(SERVERS)
+
+PICTURE = b"\x89PNG" * 500
+"""Stands for a picture: what is measured is waiting for the disk, not its bandwidth."""
+
+PARTS = 100
+"""Into so many the jobs are divided; each one's time is noted when it is done."""
+
+MARKS = "marks.jsonl"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m lab.chaos.scale", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000, help="number of photographs (default: %(default)s)")
-    parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the one for temporary files)")
+    parser.add_argument("--slots", type=int, default=SLOTS, help="jobs at a time (default: %(default)s)")
+    parser.add_argument("--results", action="store_true", help="write the files of a small result for each job, too")
+    parser.add_argument("--folder", type=Path, help="on the disk to measure; stays there (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="print the figures as one line of JSON")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        figures = measure(Path(name), options.jobs)
+    with tempfile.TemporaryDirectory() as name:
+        folder = options.folder or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = measure(folder, options.jobs, options.slots, results=options.results)
     print(json.dumps(figures, indent=None if options.json else 2))
     return 0
 
 
-def measure(folder: Path, jobs: int) -> dict[str, float]:
-    """Write the journal of a batch and read it again.
+def measure(folder: Path, jobs: int, slots: int = SLOTS, *, results: bool = False) -> dict[str, float]:
+    """Write the journal of a batch and read it again; or go on with it.
 
     Args:
         folder: for the journal.
         jobs: number of photographs, above 0.
+        slots: threads that run jobs.
+        results: whether each gets files.
 
     Returns:
-        "jobs"; "inputs_a_second" while the inputs are surveyed, without reading them; "jobs_a_second" while the batch
-        runs; the same of the first and last tenth; "processor_seconds_a_job" while it runs; "seconds_to_conclude", to
-        note that nothing is left on servers; "bytes_a_job" of the closed file; "seconds_to_resume", until a second
-        client knows what there is to do.
+        "jobs", "slots"; "inputs_a_second" while the inputs are surveyed, without reading them; "jobs_a_second" while
+        the batch runs; the same of the first and last tenth; "processor_seconds_a_job" while it runs;
+        "seconds_to_conclude", to note that nothing is left on servers; "bytes_a_job" of the closed journal;
+        "seconds_to_resume", until a second client knows what there is to do; "megabytes", the most that this process
+        occupied.
+
+    Raises:
+        ValueError: the folder holds another measurement.
     """
-    journal = Journal(folder)
+    marks = JsonLines(folder / MARKS, {"jobs": jobs, "slots": slots, "results": results})
+    noted = marks.entries()
+    with contextlib.closing(Journal(folder)) as journal:
+        if not any("inputs" in mark for mark in noted):
+            started = time.perf_counter()
+            # As the survey does: all inputs at once.
+            with journal.together():
+                for number in range(jobs):
+                    write_input(journal, number)
+            marks.append({"inputs": jobs, "seconds": time.perf_counter() - started})
+        outputs.recover(folder, journal)
+        known = journal.jobs(SETTINGS)
+        left = [number for number in range(jobs) if known[_photograph(number)].state != DONE]
+        del known
+        part = max(jobs // PARTS, 1)
+        for start in range(0, len(left), part):
+            numbers = left[start : start + part]
+            wall, processor = time.perf_counter(), time.process_time()
+            _run(journal, numbers, slots, folder if results else None)
+            took = {"seconds": time.perf_counter() - wall, "processor": time.process_time() - processor}
+            marks.append({"done": len(numbers), **took})
+        started = time.perf_counter()
+        # As at the end of a batch: what is on servers is known until somebody has looked whether it is gone.
+        journal.gone(journal.traces())
+        concluded = time.perf_counter() - started
     started = time.perf_counter()
-    # As the survey does: all inputs at once.
-    with journal.together():
-        for number in range(jobs):
-            write_input(journal, number)
-    surveyed = time.perf_counter() - started
-    marks = [time.perf_counter()]
-    processor = time.process_time()
-    tenth = max(jobs // 10, 1)
-    for number in range(jobs):
-        write_job(journal, number)
-        if (number + 1) % tenth == 0:
-            marks.append(time.perf_counter())
-    seconds = time.perf_counter() - marks[0]
-    processor = time.process_time() - processor
-    started = time.perf_counter()
-    # As at the end of a batch: what is on servers is known until somebody has looked whether it is gone.
-    journal.gone(journal.traces())
-    concluded = time.perf_counter() - started
-    journal.close()
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    started = time.perf_counter()
-    journal = Journal(folder)
-    known = len(journal.inputs()), len(journal.jobs(SETTINGS)), len(journal.traces())
-    resumed = time.perf_counter() - started
-    journal.close()
-    if known != (jobs, jobs, 0):
-        raise RuntimeError(f"the journal knows {known} inputs, jobs and traces; expected {jobs}, {jobs} and 0")
+    with contextlib.closing(Journal(folder)) as journal:
+        counted = len(journal.inputs()), len(journal.jobs(SETTINGS)), len(journal.traces()), len(journal.under_way())
+        resumed = time.perf_counter() - started
+    if counted != (jobs, jobs, 0, 0):
+        raise RuntimeError(
+            f"the journal knows {counted} inputs, jobs, traces and unfinished jobs; expected {jobs}, {jobs}, 0 and 0"
+        )
+    entries = marks.entries()
+    [surveyed] = [mark["seconds"] for mark in entries if "inputs" in mark]
+    done = [mark for mark in entries if "done" in mark]
+    tenth = max(len(done) // 10, 1)
     return {
         "jobs": jobs,
+        "slots": slots,
         "inputs_a_second": round(jobs / surveyed, 1),
-        "jobs_a_second": round(jobs / seconds, 1),
-        "first_tenth": round(tenth / (marks[1] - marks[0]), 1),
-        "last_tenth": round(tenth / (marks[-1] - marks[-2]), 1),
-        "processor_seconds_a_job": round(processor / jobs, 6),
+        "jobs_a_second": _rate(done),
+        "first_tenth": _rate(done[:tenth]),
+        "last_tenth": _rate(done[-tenth:]),
+        "processor_seconds_a_job": round(sum(mark["processor"] for mark in done) / sum(m["done"] for m in done), 6),
         "seconds_to_conclude": round(concluded, 2),
-        "bytes_a_job": round(size / jobs, 1),
+        "bytes_a_job": round((folder / FILE).stat().st_size / jobs, 1),
         "seconds_to_resume": round(resumed, 2),
+        "megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+def _rate(marks: Sequence[dict[str, float]]) -> float:
+    return round(sum(mark["done"] for mark in marks) / sum(mark["seconds"] for mark in marks), 1)
+
+
+def _run(journal: Journal, numbers: Sequence[int], slots: int, folder: Path | None) -> None:
+    """Run jobs, as many at a time as there are slots."""
+    waiting, taking = iter(numbers), threading.Lock()
+    errors: list[BaseException] = []
+
+    def taken() -> Iterator[int]:
+        while not errors:
+            with taking:
+                number = next(waiting, None)
+            if number is None:
+                return
+            yield number
+
+    def work() -> None:
+        try:
+            for number in taken():
+                write_job(journal, number, folder)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(slots)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in errors:
+        raise error
 
 
 def write_input(journal: Journal, number: int) -> None:
@@ -96,18 +165,22 @@ def write_input(journal: Journal, number: int) -> None:
     journal.job(photograph, SETTINGS)
 
 
-def write_job(journal: Journal, number: int) -> None:
-    """Write all that running one photograph writes, in its order."""
+def write_job(journal: Journal, number: int, folder: Path | None = None) -> None:
+    """Write all that running one photograph writes, in its order; with a folder, the files of its result too."""
     photograph = _photograph(number)
     server = SERVERS[number % len(SERVERS)]
-    traces = [Trace(server, PHOTOGRAPH, f"photograph-{photograph[:32]}", False)]
-    traces.append(Trace(server, RUN, photograph[:36], False))
-    for trace in traces:
-        journal.leave(trace)
+    traces = (
+        Trace(server, PHOTOGRAPH, f"photograph-{photograph[:32]}", False),
+        Trace(server, RUN, photograph[:36], False),
+    )
+    journal.leave(*traces)
     outcome = Outcome(ANONYMISED, ANONYMISED, "every face was changed", 3)
-    written = Written(journal.next_number(), ".png", photograph, photograph)
-    journal.writing(photograph, SETTINGS, outcome, written)
-    journal.saved(photograph, SETTINGS)
+    if folder is None:
+        journal.writing(photograph, SETTINGS, outcome, ".png", (photograph, photograph))
+        journal.saved(photograph, SETTINGS)
+    else:
+        report = outputs.report_bytes({"photograph": photograph})
+        outputs.save(folder, journal, (photograph, SETTINGS), outcome, (PICTURE, ".png"), report)
     journal.abandon(traces)
     journal.deleted(traces)
 

@@ -2,13 +2,19 @@
 
 Each is installed into a temporary environment of its own and runs the shipped workflow `group-photo` three times: on a
 photograph of a person; with an input that is refused when the workflow is queued; and on a picture of nobody, which
-ends the run. The table says what each told its user.
+ends the run. The table says what each told its user: where a client has another call that tells more, both are there.
 """
 
 from __future__ import annotations
 
+import os
+
+# Networks this small finish before a second thread wakes up; the server inherits this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +25,7 @@ from PIL import Image
 from harness.comfyui import child_environment, comfyui_folder, link
 from harness.environment import SetupError
 from harness.server import ComfyServer, WorkflowFailed, WorkflowRejected
+from harness.whole_text import write_whole
 from harness.workflow import Workflow, fill_in, node_of, read_shipped, with_inputs
 from lab.measuring.report import table
 from miniature.layout import WEIGHTS
@@ -29,7 +36,11 @@ from miniature.workspace import PACK_LINKS
 from .tools import TOOLS, Got, Tool, got
 
 SAVER = "ReverseIdentitySaveImage"
+PREFIX = "anonymised"
+"""Of the file names that the shipped workflow saves under."""
+
 UNREADABLE_SCALES = "as strong as possible"
+_TABLE = re.compile(r"^\| client [^\n]*\n(?:\|[^\n]*\n)+", re.MULTILINE)
 
 
 def workflows(photograph: str, nobody: str) -> dict[str, Workflow]:
@@ -78,7 +89,10 @@ def outcome(name: str, one: Got, reason: str) -> str:
         reason: the pack's sentence.
     """
     if name == "result":
-        return "the picture" if one.files else "nothing"
+        if not one.files:
+            return "nothing"
+        # A preview is not the result.
+        return "the picture" if all(PREFIX in file for file in one.files) else "another picture"
     # Clients break lines and escape quotes; words are compared.
     words, said = _words(reason), _words(one.said)
     if words and words in said:
@@ -94,17 +108,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m lab.clients", description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="one of the clients; repeatable")
+    parser.add_argument("--document", type=Path, metavar="PAGE", help="Markdown page in which the table is replaced")
     parser.add_argument("--json", action="store_true", help="print everything that they said as JSON in the last line")
     options = parser.parse_args(arguments)
     chosen = [tool for tool in TOOLS if not options.only or tool.name in options.only]
     with tempfile.TemporaryDirectory(prefix="clients-") as folder:
         found = drive(chosen, Path(folder))
     names = list(found[0][2]) if found else []
-    rows = [(f"{tool.name} {tool.version}", *kinds.values()) for tool, _, kinds in found]
-    print(table(["client", *names], rows))
+    rows = [(f"{tool.name} {tool.version}", f"`{tool.call}`", *kinds.values()) for tool, _, kinds in found]
+    made = table(["client", "call", *names], rows)
+    print(made)
+    if options.document:
+        write_whole(options.document, with_table(options.document.read_text(encoding="utf-8"), made))
     if options.json:
-        print(json.dumps({tool.name: {name: one.said for name, one in told.items()} for tool, told, _ in found}))
+        said = [(f"{tool.name} {tool.call}", {name: one.said for name, one in told.items()}) for tool, told, _ in found]
+        print(json.dumps(dict(said)))
     return 0
+
+
+def with_table(page: str, made: str) -> str:
+    """The page with a new table in place of the one that begins with the column "client".
+
+    Raises:
+        ValueError: it has none.
+    """
+    replaced, count = _TABLE.subn(lambda _: made.rstrip("\n") + "\n", page)
+    if count != 1:
+        raise ValueError(f"the page has {count} tables whose first column is client; expected one, to be replaced")
+    return replaced
 
 
 def drive(tools: Sequence[Tool], folder: Path) -> list[tuple[Tool, dict[str, Got], dict[str, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,11 +23,12 @@ RUN_WITHIN = 600.0
 
 @dataclass(frozen=True)
 class Tool:
-    """A public client.
+    """A public client, and one of the ways in which it runs a workflow.
 
     Attributes:
         name: of its package.
         version: pinned.
+        call: of the client, that runs the workflow; the driver is given it too.
         needs: further packages.
         driver: file in DRIVERS; None for the client's own command.
         by: "title" or "id", by which it knows the node whose pictures it fetches.
@@ -34,6 +36,7 @@ class Tool:
 
     name: str
     version: str
+    call: str
     needs: tuple[str, ...] = ()
     driver: str | None = None
     by: str = "id"
@@ -44,8 +47,10 @@ class Tool:
         return not self.name.startswith("@")
 
     def install(self, folder: Path) -> Path:
-        """Install it into a new folder; returns the folder."""
+        """Install it into a folder of its own, unless another way of calling it has done so; returns the folder."""
         home = folder / self.name.replace("/", "-").strip("@")
+        if home.is_dir():
+            return home
         if self.in_python:
             run([sys.executable, "-m", "venv", home])
             wanted = [f"{self.name}=={self.version}", *self.needs]
@@ -88,16 +93,23 @@ class Tool:
         program: Sequence[str | Path] = (
             [venv_python(home), DRIVERS / self.driver] if self.in_python else ["node", home / self.driver]
         )
-        return [*program, url, workflow, end[self.by]]
+        return [*program, url, workflow, end[self.by], self.call]
 
+
+_SCRIPT = ("aenum", "aiohttp", "dynaconf", "nest-asyncio2", "networkx", "pillow", "tqdm", "wrapt", "yarl")
+"""What comfy-script imports when it runs a script. Its own list of that brings Jupyter along, which takes minutes."""
 
 TOOLS = (
-    Tool("comfy-api-simplified", "1.6.0", driver="api_simplified.py", by="title"),
-    Tool("comfy-cli", "1.23.0"),
-    Tool("comfy-script", "0.6.1", driver="comfy_script.py"),
-    Tool("@saintno/comfyui-sdk", "0.3.1", driver="saintno.mjs"),
-    Tool("@stable-canvas/comfyui-client", "1.5.9", needs=("ws",), driver="stable_canvas.mjs"),
+    Tool("comfy-api-simplified", "1.6.0", "queue_and_wait_images", driver="api_simplified.py", by="title"),
+    Tool("comfy-api-simplified", "1.6.0", "queue_prompt, get_history", driver="api_simplified.py", by="title"),
+    Tool("comfy-cli", "1.23.0", "comfy run"),
+    Tool("comfy-script", "0.6.1", "Workflow", needs=_SCRIPT, driver="comfy_script.py"),
+    Tool("comfy-script", "0.6.1", "Workflow, history", needs=_SCRIPT, driver="comfy_script.py"),
+    Tool("@saintno/comfyui-sdk", "0.3.1", "CallWrapper", driver="saintno.mjs"),
+    Tool("@stable-canvas/comfyui-client", "1.5.9", "Client.enqueue", needs=("ws",), driver="stable_canvas.mjs"),
+    Tool("@stable-canvas/comfyui-client", "1.5.9", "Workflow.invoke", needs=("ws",), driver="stable_canvas.mjs"),
 )
+"""Where a client's usual call does not get everything, another one follows that gets more."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +117,11 @@ class Got:
     """What a client told its user.
 
     Attributes:
-        files: how many pictures it handed over or named.
+        files: names or addresses of the pictures that it handed over or named.
         said: everything else that it said.
     """
 
-    files: int
+    files: tuple[str, ...]
     said: str
 
 
@@ -134,9 +146,10 @@ def got(tool: Tool, command: Sequence[str | Path], home: Path) -> Got:
             timeout=RUN_WITHIN,
         )
     except subprocess.TimeoutExpired:
-        return Got(0, f"nothing within {RUN_WITHIN:g} s")
+        return Got((), f"nothing within {RUN_WITHIN:g} s")
     if tool.driver is None:
         # Its own command names the pictures that it knows of.
-        return Got(ended.stdout.count(".png"), ended.stdout + ended.stderr)
+        named = re.findall(r"[^\s\"=/]+\.png", ended.stdout)
+        return Got(tuple(dict.fromkeys(named)), ended.stdout + ended.stderr)
     last: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1]) if ended.stdout.strip() else {}
-    return Got(len(last.get("files", [])), str(last.get("said", "")) or ended.stderr[-2000:])
+    return Got(tuple(map(str, last.get("files", []))), str(last.get("said", "")) or ended.stderr[-2000:])

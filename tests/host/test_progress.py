@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from harness.in_process import part
 from tests.small_model import SmallModel
 
 
@@ -57,3 +59,28 @@ def test_previews_and_progress(small: SmallModel, monkeypatch: pytest.MonkeyPatc
     small.sample(trajectory, small.faces(), -10.0)
     assert [entry[:2] for entry in seen] == [(step, 5) for step in range(1, 6)] * 2
     assert all(preview is not None and preview[1].size == (8, 8) for _, _, preview in seen)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"feature_flags": {"supports_preview_metadata": True}}, [("step 1 of 4", "8", "somebody")]),
+        ({"feature_flags": {}}, []),
+        (None, []),
+    ],
+    ids=["the editor", "a simple client", "nobody is connected"],
+)
+def test_words_go_to_those_who_understand_them(
+    small: SmallModel, metadata: dict[str, Any] | None, told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = part("host.progress")
+    said: list[Any] = []
+    server = SimpleNamespace(
+        client_id="somebody",
+        sockets_metadata={} if metadata is None else {"somebody": metadata},
+        send_progress_text=lambda *what: said.append(what),
+    )
+    monkeypatch.setattr(progress.PromptServer, "instance", server, raising=False)
+    monkeypatch.setattr(progress, "get_executing_context", lambda: SimpleNamespace(node_id="8"))
+    progress.say_progress("step 1 of 4")
+    assert said == told

@@ -3,7 +3,11 @@ import { readFileSync } from "node:fs";
 import { CallWrapper, ComfyApi, PromptBuilder } from "@saintno/comfyui-sdk";
 
 const [url, workflow, end] = process.argv.slice(2);
+let printed = false;
 const print = (found) => {
+  // It reports one failure twice; only the first report has the cause.
+  if (printed) return;
+  printed = true;
   process.stdout.write(JSON.stringify(found) + "\n", () => process.exit(0));
 };
 const told = (error) => {
