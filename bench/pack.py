@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from harness.workflow import Workflow, fill_in, node_of, read_shipped, with_inputs
+from harness.workflow import Workflow, fill_in, node_of, read_shipped, with_inputs, without_cropping
 from lab.hostile.pipeline import Pipeline, known_models
 from miniature.workflow import DEFAULT_SCALE, on_miniature
 
@@ -72,14 +72,14 @@ def running_pack(models: Path) -> Iterator[Pack]:
 
 
 def portrait_workflow(photograph: str, setting: Setting) -> Workflow:
-    """The shipped workflow of a portrait: the inversion and the sampler, at a setting.
+    """The shipped workflow of a portrait, at a setting, on the whole picture as the script takes it.
 
     Args:
         photograph: name in the input folder.
         setting: without attributes, for which the workflow has a node of its own.
     """
     return with_inputs(
-        fill_in(on_miniature(read_shipped("portrait")), photograph, {}),
+        fill_in(without_cropping(on_miniature(read_shipped("portrait"))), photograph, {}),
         DPMSolverInversion={"steps": setting.steps, "denoise": setting.denoise, "seed": setting.seed},
         ReverseIdentityKSampler={"cfg": setting.scale},
     )

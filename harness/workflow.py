@@ -86,3 +86,21 @@ def node_of(workflow: Workflow, kind: str) -> str:
     """Id of the only node of a class."""
     [key] = [key for key, node in workflow.items() if node["class_type"] == kind]
     return key
+
+
+def without_cropping(workflow: Workflow) -> Workflow:
+    """A shipped workflow with one Crop Faces and one Paste Faces, for pictures that are aligned crops already."""
+    crop, paste = (node_of(workflow, kind) for kind in ("ReverseIdentityFaceCrop", "ReverseIdentityFacePaste"))
+    taken, put = workflow[crop]["inputs"], workflow[paste]["inputs"]
+    instead = {(crop, 0): taken["image"], (crop, 1): taken["faces"], (paste, 0): put["crops"]}
+    return {
+        key: {
+            **node,
+            "inputs": {
+                name: instead.get(tuple(value), value) if isinstance(value, list) else value
+                for name, value in node["inputs"].items()
+            },
+        }
+        for key, node in workflow.items()
+        if key not in (crop, paste)
+    }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environment import ROOT
-from harness.workflow import LOADER, Workflow, node_of
+from harness.workflow import LOADER, Workflow, node_of, without_cropping
 
 from .workflow import DEFAULT_SCALE, SIDE, SWEEP
 
@@ -36,12 +36,13 @@ def showcase(workflow: Workflow) -> Workflow:
     """Turn the shipped workflow of a portrait into one that shows what the miniature does.
 
     Args:
-        workflow: set to the miniature, with exactly one node each for loading, encoding, inverting, sampling and
-            saving; it is not modified.
+        workflow: set to the miniature, with exactly one node each for loading, cropping, encoding, inverting,
+            sampling, pasting and saving; it is not modified.
 
     Returns:
         A workflow that saves a picture for each of TITLES.
     """
+    workflow = without_cropping(workflow)
     graph = _Graph(copy.deepcopy(workflow))
     photograph = graph.add(
         "ImageScale",

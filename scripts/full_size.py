@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from scripts.demo import SAMPLE, WORKFLOW
 
 FOLDER = environment.ROOT / ".comfyui" / "full_size"
 SIDE = 256
-SMALLER = "from PIL import Image; import sys; Image.open(sys.argv[1]).resize((256, 256)).save(sys.argv[2])"
 
 
 def provide_files(python: Path, code: Path, folder: Path = FOLDER) -> None:
@@ -53,13 +51,13 @@ def main() -> int:
     steps = parser.parse_args().steps
     python, code, _ = prepare()
     provide_files(python, code)
-    with tempfile.TemporaryDirectory() as temporary, running_server(FOLDER) as server:
-        portrait = Path(temporary) / "portrait.png"
-        environment.run([python, "-c", SMALLER, SAMPLE, portrait])
+    with running_server(FOLDER) as server:
         files = {**MINIATURE, "checkpoint": FULL_SIZE_CHECKPOINT.name, "adapter": FULL_SIZE_ADAPTER.name}
         names = {SHIPPED_FILES[option]: name for option, name in files.items()}
-        workflow = with_inputs(read_shipped(WORKFLOW), DPMSolverInversion={"steps": steps})
-        workflow = fill_in(workflow, server.upload(portrait, "full_size.png"), names)
+        workflow = with_inputs(
+            read_shipped(WORKFLOW), DPMSolverInversion={"steps": steps}, ReverseIdentityFaceCrop={"side": SIDE}
+        )
+        workflow = fill_in(workflow, server.upload(SAMPLE, "full_size.png"), names)
         started = time.monotonic()
         history = server.run(workflow, timeout=7200)
         elapsed = time.monotonic() - started

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from harness.server import ComfyServer
-from harness.workflow import SAMPLE, TEMPLATE_FOLDER, read_shipped, renamed, template_file
+from harness.workflow import SAMPLE, read_shipped, renamed, template_file
 from lab.hostile.cases import Painter
 from miniature.server import running_server
 from miniature.workflow import on_miniature, small_template_file
@@ -87,7 +87,7 @@ def beside(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
 
 
 def one_face(seed: int) -> Card:
-    """The card of a workflow for whole photographs: one person before on the left, after on the right."""
+    """The card of a workflow for photographs: one person before on the left, after on the right."""
 
     def make(server: ComfyServer, name: str) -> Image.Image:
         before = drawn(seed, [(160.0, 150.0, FACE)], 320, 320)
@@ -123,18 +123,14 @@ def folder(seed: int) -> Card:
     return make
 
 
-def crop(server: ComfyServer, name: str) -> Image.Image:
-    """The card of the method alone: the sample portrait before on the left, after on the right."""
-    before = opened(TEMPLATE_FOLDER / "samples" / "miniature.png")
-    after = ran(server, name, {"portrait.png": before})[0].resize(before.size)
-    width, height = before.size
-    return beside([one.crop((width // 4, 0, width - width // 4, height)) for one in (before, after)], 2)
-
-
-def sweep(server: ComfyServer, name: str) -> Image.Image:
+def sweep(seed: int) -> Card:
     """The card of the sweep: its picture, from the weakest scales on."""
-    made = ran(server, name, {"portrait.png": opened(TEMPLATE_FOLDER / "samples" / "miniature.png")})[0]
-    return made.crop((0, 0, min(made.size), min(made.size))).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+    def make(server: ComfyServer, name: str) -> Image.Image:
+        made = ran(server, name, {PHOTOGRAPH: drawn(seed, [(160.0, 150.0, FACE)], 320, 320)})[0]
+        return made.crop((0, 0, min(made.size), min(made.size))).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+    return make
 
 
 CARDS: dict[str, Card] = {
@@ -145,8 +141,8 @@ CARDS: dict[str, Card] = {
     "keep-eyes-and-mouth": one_face(33),
     "batch-folder": folder(40),
     "check-only": one_face(52),
-    "portrait": crop,
-    "guidance-sweep": sweep,
+    "portrait": one_face(60),
+    "guidance-sweep": sweep(63),
     "composed": one_face(71),
     "made-up-person": one_face(84),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from harness.environment import ROOT
-from harness.workflow import Workflow, read_shipped
+from harness.workflow import SAMPLE, Workflow, read_shipped, renamed
 from miniature.layout import EXTENSION
 from miniature.workflow import on_miniature
 
@@ -54,5 +54,6 @@ def make_workspace(folder: Path, models: Path, pack_folder: str = PACK_FOLDER) -
 
 
 def shipped(name: str = "portrait") -> Workflow:
-    """A shipped workflow in API form, on the miniature."""
-    return on_miniature(read_shipped(name))
+    """A shipped workflow in API form, on the miniature, with the workspace's portrait for the sample."""
+    workflow = on_miniature(read_shipped(name))
+    return {key: {**node, "inputs": renamed(node["inputs"], {SAMPLE: PORTRAIT})} for key, node in workflow.items()}

@@ -50,7 +50,9 @@ def _whole_photographs(
         inverted: whether the crops are inverted in a node of its own.
     """
     photograph = Link("photograph", images)
-    cropped = parts.inverted_crops(photograph) if inverted else parts.encoded_crops(photograph)
+    cropped = (
+        parts.inverted_crops(photograph) if inverted else parts.encoded_crops(photograph, parts.everybody(photograph))
+    )
     return Workflow(
         nodes={
             **parts.models(),
@@ -243,7 +245,7 @@ def _anonymize_faces() -> Blueprint:
     image, checker = Link(ENTRY, "image"), Link(ENTRY, "checker")
     nodes = {
         **parts.models(),
-        **parts.encoded_crops(image),
+        **parts.encoded_crops(image, parts.everybody(image)),
         "sample": parts.edit(image, scales=Link(ENTRY, "scales"), checker=checker, quality=Link(ENTRY, "quality")),
         **parts.pasted(image, Link("sample", "crops")),
         **parts.checked_twice(image, Link("paste", "image"), retries=Link("sample", "retries")),

@@ -108,6 +108,12 @@ def everybody(image: Link) -> Node:
     )
 
 
+def largest(image: Link) -> Node:
+    """The largest face. A picture without any stops the run."""
+    inputs = {"image": image, "model_pack": SHIPPED_FILES["model_pack"], "select": "largest"}
+    return Node("FaceEmbed", inputs, room=CHOICE_ROOM)
+
+
 def encode(pixels: Link) -> Node:
     """The node that encodes pictures."""
     return Node("VAEEncode", {"pixels": pixels, "vae": Link("checkpoint", "VAE")})
@@ -121,10 +127,10 @@ def invert() -> Node:
     )
 
 
-def encoded_crops(image: Link) -> dict[str, Node]:
-    """From an image to an encoded crop of every face."""
+def encoded_crops(image: Link, embed: Node) -> dict[str, Node]:
+    """From an image to an encoded crop of every face that a node chooses."""
     return {
-        "embed": everybody(image),
+        "embed": embed,
         "crop": Node("ReverseIdentityFaceCrop", {"image": image, "faces": Link("embed", "faces")}),
         "encode": encode(Link("crop", "crops")),
     }
@@ -132,7 +138,7 @@ def encoded_crops(image: Link) -> dict[str, Node]:
 
 def inverted_crops(image: Link) -> dict[str, Node]:
     """From an image to a crop and an inversion of every face."""
-    return {**encoded_crops(image), "invert": invert()}
+    return {**encoded_crops(image, everybody(image)), "invert": invert()}
 
 
 def edit(image: Link, **inputs: Any) -> Node:

@@ -1,57 +1,52 @@
-"""The shipped workflows for one portrait, without a check: the method alone."""
+"""The shipped workflows for the largest face of a photograph, without a check: the method alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from harness.workflow import SHIPPED_FILES, TEMPLATES
+from harness.workflow import TEMPLATES
 
 from . import parts
 from .model import Group, Link, Node, Workflow
 
-_ONE_FACE = Group(
-    "Models and photograph", parts.BLUE, (("checkpoint", "photograph"), ("adapter", "text", "encode", "embed"))
-)
+_ONE_FACE = Group("Models and photograph", parts.BLUE, (("checkpoint", "photograph"), ("adapter", "text", "embed")))
+_CROPPING = Group("The largest face, upright and alone", parts.OLIVE, (("crop", "encode"),))
+
+_PHOTOGRAPH = Link("photograph", "image")
 
 
 def _one_face() -> dict[str, Node]:
-    """The models, and a portrait with its latent and its face."""
-    photograph = Link("photograph", "image")
-    models = parts.models()
+    """The models, and a photograph with an encoded crop of its largest face."""
     return {
-        "checkpoint": models["checkpoint"],
-        "adapter": models["adapter"],
-        "photograph": parts.photograph("portrait.png"),
-        "encode": parts.encode(photograph),
-        "text": models["text"],
-        "embed": Node(
-            "FaceEmbed", {"image": photograph, "model_pack": SHIPPED_FILES["model_pack"]}, room=parts.CHOICE_ROOM
-        ),
+        **parts.models(),
+        "photograph": parts.photograph(),
+        **parts.encoded_crops(_PHOTOGRAPH, parts.largest(_PHOTOGRAPH)),
     }
 
 
 def portrait() -> Workflow:
-    """One portrait, by the paper's nodes, unchecked."""
+    """The largest face of a photograph, by the paper's nodes, unchecked."""
     return Workflow(
         nodes={
             **_one_face(),
-            "attributes": parts.attribute_prompt(Link("embed", "faces")),
+            "attributes": parts.attribute_prompt(Link("crop", "faces")),
             "invert": parts.invert(),
             "sample": Node(
                 "ReverseIdentityKSampler",
                 {
                     "model": Link("adapter", "MODEL"),
                     "trajectory": Link("invert", "trajectory"),
-                    "faces": Link("embed", "faces"),
+                    "faces": Link("crop", "faces"),
                     "attributes": Link("attributes", "CONDITIONING"),
                 },
                 room=parts.GUIDANCE_ROOM,
             ),
             "decode": Node("VAEDecode", {"samples": Link("sample", "LATENT"), "vae": Link("checkpoint", "VAE")}),
+            **parts.pasted(_PHOTOGRAPH, Link("decode", "IMAGE")),
             "save": Node(
                 "SaveImage",
-                {"images": Link("decode", "IMAGE"), "filename_prefix": "reverse-personalization/portrait"},
+                {"images": Link("paste", "image"), "filename_prefix": "reverse-personalization/portrait"},
                 title="Somebody else",
                 room=parts.PICTURE_ROOM,
             ),
@@ -59,15 +54,16 @@ def portrait() -> Workflow:
         rows=(
             (
                 _ONE_FACE,
+                _CROPPING,
                 Group("Invert, then say what to change", parts.GREEN, (("invert", "attributes"),)),
-                Group("Regenerate away from the person", parts.ORANGE, (("sample",), ("decode",), ("save",))),
+                Group("Regenerate away from the person", parts.ORANGE, (("sample",), ("decode", "paste"), ("save",))),
             ),
         ),
         note=parts.note_text(
-            "One portrait",
-            "The person in the picture becomes somebody else; pose, expression, light and background stay. The result "
-            "is **not checked**, and other people in the picture stay as they are: for whole photographs take "
-            f"*{TEMPLATES['group-photo']}*. Give it a square picture of one face, about 1024 x 1024 for SDXL.",
+            "One face, without a check",
+            "The person with the largest face in the photograph becomes somebody else; pose, expression, light and "
+            "everything around the face stay. The result is **not checked**, and other people stay as they are: to "
+            f"change everybody and check them, take *{TEMPLATES['start']}*.",
             "**cfg** of *Reverse Identity Sampler* decides how far to run: -5 to -20 with SDXL. Changing only cfg or "
             "the attributes reuses the inversion.",
             parts.models_note(checked=False),
@@ -82,7 +78,7 @@ _SCALES = (-5.0, -10.0, -15.0, -20.0)
 
 
 def _strip(way: str, sampler: Callable[[float], Node]) -> tuple[dict[str, Node], dict[str, Node]]:
-    """Nodes that generate a portrait at every scale, and nodes that join it and the results from left to right.
+    """Nodes that generate a face at every scale, and nodes that join its crop and the results from left to right.
 
     Args:
         way: how they are generated, the beginning of the nodes' keys.
@@ -90,7 +86,7 @@ def _strip(way: str, sampler: Callable[[float], Node]) -> tuple[dict[str, Node],
     """
     samples: dict[str, Node] = {}
     joins: dict[str, Node] = {}
-    strip = Link("photograph", "image")
+    strip = Link("crop", "crops")
     for number, scale in enumerate(_SCALES, start=1):
         samples[f"{way} {number}"] = replace(sampler(scale), title=f"{way.capitalize()}, scale {scale:g}")
         latent = Link(f"{way} {number}", "LATENT")
@@ -102,13 +98,13 @@ def _strip(way: str, sampler: Callable[[float], Node]) -> tuple[dict[str, Node],
 
 
 def guidance_sweep() -> Workflow:
-    """One portrait at several scales, exact and fast."""
+    """The largest face of a photograph at several scales, exact and fast."""
 
     def exact(scale: float) -> Node:
         inputs = {
             "model": Link("adapter", "MODEL"),
             "trajectory": Link("invert", "trajectory"),
-            "faces": Link("embed", "faces"),
+            "faces": Link("crop", "faces"),
         }
         return Node("ReverseIdentityKSampler", {**inputs, "cfg": scale}, room=parts.GUIDANCE_ROOM)
 
@@ -116,7 +112,7 @@ def guidance_sweep() -> Workflow:
         inputs = {
             "model": Link("adapter", "MODEL"),
             "latent": Link("encode", "LATENT"),
-            "faces": Link("embed", "faces"),
+            "faces": Link("crop", "faces"),
             "source": Link("text", "CONDITIONING"),
         }
         return Node("ReverseIdentityEdit", {**inputs, "cfg": scale})
@@ -141,13 +137,14 @@ def guidance_sweep() -> Workflow:
             "save": Node(
                 "SaveImage",
                 {"images": Link("rows", "IMAGE"), "filename_prefix": "reverse-personalization/guidance-sweep"},
-                title=f"The photograph, then scales {shown}",
+                title=f"Before, then scales {shown}",
                 room=parts.PICTURE_ROOM,
             ),
         },
         rows=(
             (
                 _ONE_FACE,
+                _CROPPING,
                 Group("Invert once", parts.GREEN, (("invert",),)),
             ),
             (
@@ -158,11 +155,11 @@ def guidance_sweep() -> Workflow:
         ),
         note=parts.note_text(
             "How far to run, and how fine",
-            f"One portrait at several scales ({shown}), side by side behind the photograph, to choose **cfg** for your "
-            "checkpoint and your pictures: the further below 0, the less of the person, and of expression, gaze and "
-            "pose. Above with the paper's 100 steps, which share one inversion; below with the 8 steps of *Change "
-            "Identity*: if the two rows look alike, fast is enough for your checkpoint. Give it a square picture of "
-            "one face, about 1024 x 1024 for SDXL. Nothing here is **checked**.",
+            f"The largest face of a photograph at several scales ({shown}), side by side behind the original, to "
+            "choose **cfg** for your checkpoint and your pictures: the further below 0, the less of the person, and of "
+            "expression, gaze and pose. Above with the paper's 100 steps, which share one inversion; below with the 8 "
+            "steps of *Change Identity*: if the two rows look alike, fast is enough for your checkpoint. Nothing here "
+            "is **checked**.",
             parts.models_note(checked=False),
             "*Save Image* writes this graph, with the name of your photograph, into the picture: start ComfyUI with "
             f"`--disable-metadata` to leave it out. {parts.ORIGINALS_NOTE}",

@@ -15,9 +15,10 @@ from PIL import Image
 from harness.comfyui import comfyui_folder
 from harness.environment import ROOT
 from harness.server import ComfyServer, Event, WorkflowFailed, WorkflowRejected
-from harness.workflow import Workflow, node_of, with_inputs
+from harness.workflow import LOADER, Workflow, node_of, with_inputs, without_cropping
+from miniature.workflow import SIDE as CROP_SIDE
 from scripts import workflows
-from tests.workspace import SIDE, make_workspace, shipped
+from tests.workspace import PORTRAIT, SIDE, make_workspace, shipped
 
 pytestmark = pytest.mark.server
 
@@ -48,15 +49,19 @@ def picture(data: bytes) -> np.ndarray:
 
 
 def run_beside_the_vae(server: ComfyServer, workflow: Workflow) -> list[np.ndarray]:
-    """The workflow's picture, and the photograph as the VAE alone gives it back."""
+    """The crop that the workflow makes, and the crop of the photograph as the VAE alone gives it back."""
+    decoded = node_of(workflow, "VAEDecode")
+    encoded = [node_of(workflow, "VAEEncode"), 0]
+    again = {**workflow[decoded]["inputs"], "samples": encoded}
     history = server.run(
         {
             **workflow,
-            "20": {"class_type": "VAEDecode", "inputs": {"samples": ["4", 0], "vae": ["1", 2]}},
+            "20": {"class_type": "VAEDecode", "inputs": again},
             "21": {"class_type": "SaveImage", "inputs": {"images": ["20", 0], "filename_prefix": "vae"}},
+            "22": {"class_type": "SaveImage", "inputs": {"images": [decoded, 0], "filename_prefix": "crop"}},
         }
     )
-    saved = (node_of(workflow, "SaveImage"), "21")
+    saved = ("22", "21")
     return [picture(server.images({"outputs": {key: history["outputs"][key]}})[0]) for key in saved]
 
 
@@ -76,6 +81,18 @@ def test_a_portrait_goes_in_and_an_image_comes_out(server: ComfyServer) -> None:
     [image] = server.images(history)
     assert picture(image).shape == (SIDE, SIDE, 3)
     assert picture(image).std() > 5
+
+
+def test_without_cropping_the_whole_picture_goes_through_the_network(server: ComfyServer) -> None:
+    workflow = without_cropping(quick())
+    assert not {"ReverseIdentityFaceCrop", "ReverseIdentityFacePaste"} & {n["class_type"] for n in workflow.values()}
+    [back] = server.images(server.run(workflow))
+    [before] = server.images(server.run(quick()))
+    # The rim of the photograph is outside the crop's mask, but not outside the autoencoder.
+    with Image.open(server.base_directory / "input" / PORTRAIT) as image:
+        photograph = np.asarray(image.convert("RGB")).astype(np.int16)
+    assert np.array_equal(picture(before)[:, 0], photograph[:, 0])
+    assert not np.array_equal(picture(back)[:, 0], photograph[:, 0])
 
 
 def test_scale_zero_gives_the_portrait_back_as_the_vae_sees_it(server: ComfyServer) -> None:
@@ -136,7 +153,7 @@ def test_progress_and_previews_of_both_nodes(server: ComfyServer) -> None:
     assert len(previews) >= STEPS
     for preview in previews:
         with Image.open(io.BytesIO(preview)) as image:
-            assert image.width == image.height >= SIDE // 8
+            assert image.width == image.height >= CROP_SIDE // 8
             assert not set(image.info) & {"prompt", "workflow", "exif", "comment"}
 
 
@@ -170,7 +187,7 @@ def test_ten_runs_do_not_grow_memory_and_free_lets_the_adapter_go(server: ComfyS
 
 def test_attributes_reach_the_text(server: ComfyServer) -> None:
     workflow = quick(AttributePrompt={"age": "keep the original's", "sex": "female", "hair": "grey"})
-    workflow["30"] = {"class_type": "PreviewAny", "inputs": {"source": ["7", 1]}}
+    workflow["30"] = {"class_type": "PreviewAny", "inputs": {"source": [node_of(workflow, "AttributePrompt"), 1]}}
     history = server.run(workflow)
     [text] = history["outputs"]["30"]["text"]
     assert text.startswith("a photo of a")
@@ -221,11 +238,11 @@ def two_people(server: ComfyServer) -> list[str]:
 def test_two_people_in_one_batch_come_out_as_they_do_apart(server: ComfyServer) -> None:
     names = two_people(server)
     batch = quick(ReverseIdentityLoadPhotograph={"image": names[0]}, AttributePrompt={"age": "keep the original's"})
+    loader = node_of(batch, LOADER)
     batch["40"] = {"class_type": "ReverseIdentityLoadPhotograph", "inputs": {"image": names[1]}}
-    batch["41"] = {"class_type": "ImageBatch", "inputs": {"image1": ["3", 0], "image2": ["40", 0]}}
-    for consumer in ("VAEEncode", "FaceEmbed"):
-        inputs = batch[node_of(batch, consumer)]["inputs"]
-        inputs["pixels" if consumer == "VAEEncode" else "image"] = ["41", 0]
+    batch["41"] = {"class_type": "ImageBatch", "inputs": {"image1": [loader, 0], "image2": ["40", 0]}}
+    for consumer in ("FaceEmbed", "ReverseIdentityFaceCrop", "ReverseIdentityFacePaste"):
+        batch[node_of(batch, consumer)]["inputs"]["image"] = ["41", 0]
     together = [picture(data) for data in server.images(server.run(batch))]
     assert len(together) == 2
     for name, expected in zip(names, together, strict=True):
@@ -241,7 +258,9 @@ def test_more_faces_than_latents_are_refused(server: ComfyServer) -> None:
             tiled.paste(image, (i * SIDE, 0))
     tiled.save(server.base_directory / "input" / "two.png")
     with pytest.raises(WorkflowFailed, match=r"1 latents but [2-9] faces"):
-        server.run(quick(ReverseIdentityLoadPhotograph={"image": "two.png"}, FaceEmbed={"select": "all"}))
+        server.run(
+            without_cropping(quick(ReverseIdentityLoadPhotograph={"image": "two.png"}, FaceEmbed={"select": "all"}))
+        )
 
 
 def test_the_composed_graph_gives_the_same_picture(server: ComfyServer) -> None:
@@ -261,7 +280,7 @@ def test_the_composed_graph_gives_the_same_picture(server: ComfyServer) -> None:
                 "guider": ["50", 0],
                 "sampler": ["51", 0],
                 "sigmas": ["52", 0],
-                "latent_image": ["4", 0],
+                "latent_image": [node_of(workflow, "VAEEncode"), 0],
             },
         },
     }
@@ -309,5 +328,5 @@ def test_host_options(models: Path, tmp_path: Path, flags: list[str]) -> None:
     with ComfyServer(folder, comfyui=comfyui_folder(), arguments=flags) as running:
         back, plain = run_beside_the_vae(running, workflow)
         assert np.abs(back - plain).max() <= 2
-        away = picture(running.images(running.run(quick()))[0])
+        away = run_beside_the_vae(running, quick())[0]
         assert np.abs(away - plain).mean() > 1

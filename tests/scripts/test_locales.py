@@ -58,7 +58,7 @@ ENGLISH_WORDS = re.compile(r"\b(?:the|of|which|that|with|faces?|and|every|pictur
 
 # English that a translation keeps: values, keys of the prompt, names of files and templates.
 KEPT = re.compile(
-    r"\{\w+\}|\"[^\"]*\"|`[^`]*`|02 Anonymize a photograph step by step|keep the original's|wearing glasses|"
+    r"\{\w+\}|\"[^\"]*\"|`[^`]*`|0[12] Anonymize a photograph(?: step by step)?|keep the original's|wearing glasses|"
     r"with a beard|face_mask|[\w./-]*faceid[\w./-]*|\(miniature\)",
     re.IGNORECASE,
 )

@@ -246,27 +246,6 @@ def test_a_shipped_graph_runs_to_the_end(server, name):
     assert all("image 1 face 1: " in text for text in reports(history, name))
 
 
-@pytest.mark.server
-def test_the_sweep_shows_the_photograph_and_what_every_scale_makes_of_it(server):
-    workflow = quick(read_shipped("guidance-sweep"))
-    kinds = ("ReverseIdentityKSampler", "ReverseIdentityEdit")
-    scales, of_fast = ([n["inputs"]["cfg"] for n in workflow.values() if n["class_type"] == kind] for kind in kinds)
-    assert scales == of_fast == [-1.0, -2.0, -3.0, -4.0]
-    [file] = server.image_files(server.run(workflow, timeout=1200))
-    width, height = SIZES["traunsee.png"]
-    with Image.open(file) as image:
-        assert image.size == (width * (1 + len(scales)), 2 * height)
-        rows = np.split(np.asarray(image.convert("RGB"), np.float32), 2)
-    with Image.open(server.base_directory / "input" / PHOTOGRAPH) as image:
-        photograph = np.asarray(image.convert("RGB"), np.float32)
-    for row in rows:
-        first, *results = np.split(row, 1 + len(scales), axis=1)
-        np.testing.assert_allclose(first, photograph, atol=1.0)
-        changes = [float(np.abs(tile - first).mean()) for tile in results]
-        assert changes == sorted(changes)
-        assert changes[-1] > changes[0] + 1.0
-
-
 def reports(history: Mapping[str, Any], name: str) -> list[str]:
     """What became of every face, picture by picture."""
     texts: list[str] = history["outputs"][node_of(read_shipped(name), "PreviewAny")]["text"]
