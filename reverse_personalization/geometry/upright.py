@@ -2,7 +2,8 @@
 
 The views of a search show a picture in quarter turns, so that a face may still be tilted by 45 degrees in the best of
 them. Of 387 rendered faces, six had landmarks so wrong that a recogniser did not know the person at any alignment
-near them; all were tilted by 30 degrees or more from a quarter turn. Shown upright, all six are placed as well as others.
+near them; all were tilted by 30 degrees or more from a quarter turn. Shown upright, all six are placed as well as
+others.
 """
 
 from __future__ import annotations
