@@ -45,10 +45,8 @@ NOBODY, TORN, HOLLOW = "sky.png", "traun.png", "a.jpg"
 EMPTY = Image.new("RGB", (128, 96), (90, 120, 150))
 
 SIZES = {"traunsee.png": (256, 320), "traunstein.png": (320, 256)}
-"""Width and height of the pictures in the folder, of which the second is stored on its side.
-
-Beside them there is one that nobody is in, one that is cut short, and one without a byte.
-"""
+"""Width and height of the pictures in the folder, of which the second is stored on its side. Beside them there is one
+that nobody is in, one that is cut short, and one without a byte."""
 
 
 def form(path: Path) -> dict[str, Any]:
