@@ -38,6 +38,10 @@ SAVED_CODES = {
 NOT_KEPT = CODES["NotKeptError"]
 UNREADABLE = CODES["UnreadablePhotographError"]
 CHANGED = "changed"
+
+TRIED_AGAIN = frozenset({UNREADABLE, CHANGED})
+"""Codes of photographs that were never sent, so that the next run tries them again; the first has other causes too."""
+
 TOO_LARGE = "too_large"
 SERVER_DIED = "server_died"
 TIMEOUT = "timeout"

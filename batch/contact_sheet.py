@@ -8,8 +8,10 @@ from __future__ import annotations
 import html
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from reverse_personalization.assurance.page import END, bullet_list, data_uri, d
 from . import outputs
 from .codes import STATUSES
 from .manifest import Entry
+
+# Pillow loads its readers now, and not at the end of hours of work.
+Image.preinit()
 
 STEM = "contact-sheet"
 LONGEST_SIDE = 320
@@ -44,41 +49,50 @@ class Sheet:
     names: bool = False
     results_a_page: int = RESULTS_A_PAGE
 
-    def write(self, entries: Sequence[Entry]) -> list[Path]:
+    def write(self, listed: Callable[[], Iterable[Entry]]) -> list[Path]:
         """Write the pages, and remove those of an earlier sheet that had more.
 
         Args:
-            entries: what became of each input.
+            listed: lists what became of each input; called several times. Few entries are in memory at once, and one
+                picture.
 
         Returns:
             The pages.
         """
-        shown = _by_result(entries)
-        count = max(1, -(-len(shown) // self.results_a_page))
+        inputs = Counter(entry.written.number for entry in listed() if entry.written is not None)
+        shared: dict[int, list[Entry]] = {number: [] for number, count in inputs.items() if count > 1}
+        for entry in listed() if shared else ():
+            if entry.written is not None and entry.written.number in shared:
+                shared[entry.written.number].append(entry)
+        count = max(1, -(-len(inputs) // self.results_a_page))
         paths = [self.folder / page_name(number) for number in range(1, count + 1)]
-        for number, path in enumerate(paths):
-            part = shown[number * self.results_a_page :][: self.results_a_page]
-            content = "".join(self._page(part, entries, number + 1, count))
-            outputs.replace_private(path, content.encode())
+        results = _results(listed(), shared)
+        for number, path in enumerate(paths, start=1):
+            page = self._page(islice(results, self.results_a_page), listed, number, count)
+            outputs.replace_private(path, (part.encode() for part in page))
         for extra in self.folder.glob(f"{STEM}-*.html"):
             if extra not in paths:
                 extra.unlink()
         return paths
 
-    def _page(self, shown: Sequence[list[Entry]], entries: Sequence[Entry], page: int, pages: int) -> Iterator[str]:
+    def _page(
+        self, shown: Iterable[list[Entry]], listed: Callable[[], Iterable[Entry]], page: int, pages: int
+    ) -> Iterator[str]:
         yield head("Anonymised photographs")
         if pages > 1:
             links = (f'<a href="{page_name(n)}">{n}</a>' if n != page else f"<b>{n}</b>" for n in range(1, pages + 1))
             yield f"<nav>Page {' '.join(links)}</nav>"
-        reports = [self._report(same[0]) for same in shown]
         if page == 1:
-            yield _counts(entries)
-            yield _without_picture(entries, self.names)
-        yield _made_with(reports)
+            yield _counts(listed())
+            yield from _without_picture(listed(), self.names)
         yield "<main>"
-        for same, report in zip(shown, reports, strict=True):
+        variants: Counter[str] = Counter()
+        for same in shown:
+            report = self._report(same[0])
+            if text := made_with(report):
+                variants[text] += 1
             yield self._figure(same, report)
-        yield f"</main>{END}"
+        yield f"</main>{_made_with(variants)}{END}"
 
     def _figure(self, same: list[Entry], report: Mapping[str, Any]) -> str:
         entry = same[0]
@@ -134,40 +148,40 @@ def thumbnail(content: bytes) -> str:
         return data_uri(ImageOps.exif_transpose(opened), LONGEST_SIDE)
 
 
-def _by_result(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """The inputs of each picture, in the order of the pictures' numbers."""
-    groups: dict[int, list[Entry]] = {}
+def _results(entries: Iterable[Entry], shared: Mapping[int, list[Entry]]) -> Iterator[list[Entry]]:
+    """The inputs of each picture, in the order of the first of them; `shared` has those of pictures with several."""
+    shown: set[int] = set()
     for entry in entries:
-        if entry.written is not None:
-            groups.setdefault(entry.written.number, []).append(entry)
-    return [group for _, group in sorted(groups.items())]
+        if entry.written is None or entry.written.number in shown:
+            continue
+        if entry.written.number in shared:
+            shown.add(entry.written.number)
+        yield shared.get(entry.written.number, [entry])
 
 
-def _counts(entries: Sequence[Entry]) -> str:
-    present = [entry for entry in entries if not entry.removed]
-    rows = [(one, sum(entry.outcome.status == one for entry in present)) for one in STATUSES]
-    cells = "".join(f'<tr><td class="{one}">{one}</td><td>{count}</td></tr>' for one, count in rows)
-    return f"<table><tr><th>inputs</th><th>{len(present)}</th></tr>{cells}</table>"
+def _counts(entries: Iterable[Entry]) -> str:
+    counts = Counter(entry.outcome.status for entry in entries if not entry.removed)
+    cells = "".join(f'<tr><td class="{one}">{one}</td><td>{counts[one]}</td></tr>' for one in STATUSES)
+    return f"<table><tr><th>inputs</th><th>{counts.total()}</th></tr>{cells}</table>"
 
 
-def _without_picture(entries: Sequence[Entry], names: bool) -> str:
-    rows = []
+def _without_picture(entries: Iterable[Entry], names: bool) -> Iterator[str]:
+    """The rows of inputs that have none; nothing if all have one."""
+    begun = False
     for number, entry in enumerate(entries, start=1):
         if entry.written is None:
+            if not begun:
+                yield "<h2>Without a picture</h2><table>"
+                begun = True
             cells = [entry.name if names else f"line {number} of the manifest", entry.outcome.status]
             cells += [entry.outcome.code, entry.outcome.sentence]
-            rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
-    if not rows:
-        return ""
-    return "<h2>Without a picture</h2><table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+            yield f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+    if begun:
+        yield "</table>"
 
 
-def _made_with(reports: Sequence[Mapping[str, Any]]) -> str:
-    """Settings and models, each variant once."""
-    variants: dict[str, int] = {}
-    for report in reports:
-        if text := made_with(report):
-            variants[text] = variants.get(text, 0) + 1
+def _made_with(variants: Mapping[str, int]) -> str:
+    """Settings and models, each variant once with the number of its pictures."""
     return "".join(
         f"<details><summary>Settings and models of {count} pictures</summary><pre>{html.escape(text)}</pre></details>"
         for text, count in variants.items()

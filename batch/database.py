@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 Row = tuple[object, ...]
 
+CACHE = 64
+"""Kilobytes of the file that the process keeps."""
+
 
 class DatabaseError(OSError):
     """The file cannot be read or written, because the disk is full, for example."""
@@ -82,6 +85,8 @@ class Database:
         self._base.execute("PRAGMA journal_mode = WAL")
         # A transaction ends when the disk has it, and so all before it.
         self._base.execute("PRAGMA synchronous = FULL")
+        # The system keeps the file in memory already; a copy of our own would only make the process grow.
+        self._base.execute(f"PRAGMA cache_size = {-CACHE}")
 
     def close(self) -> None:
         """Make what was wanted, and let go of the file.

@@ -12,7 +12,7 @@ from .evaluation_time import measure, timing_graph
 from .face_search import FaceSearch, faces_only
 from .forecast import Counted, count
 from .inputs import Source
-from .job import Runner, StoppedError
+from .job import Job, Runner, StoppedError
 from .journal import Journal
 from .run import Batch, Options
 from .servers import Server
@@ -111,6 +111,9 @@ class DryRun(Batch):
                 return
             if took is not None:
                 self.seen.evaluations.append(took)
+
+    def _remember(self, job: Job, outcome: Outcome) -> None:
+        self._now[job.photograph] = outcome
 
     def _write_manifest(self, found: Survey) -> bool:
         """Write nothing."""

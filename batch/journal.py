@@ -129,14 +129,27 @@ class Journal:
 
     # Inputs
 
-    def inputs(self) -> dict[str, tuple[str, str | None, bool]]:
-        """Of every input ever given by name: its file's state, its photograph's sha256, whether it is still given."""
-        rows = self._base.read("SELECT name, state, photograph, present FROM inputs")
-        return {str(name): (str(state), _text(sha256), bool(present)) for name, state, sha256, present in rows}
+    def input(self, name: str) -> tuple[str, str | None, bool] | None:
+        """An input's file's state, its photograph's sha256, and whether it is still given; None if it never was."""
+        rows = self._base.read("SELECT state, photograph, present FROM inputs WHERE name = ?", name)
+        return (str(rows[0][0]), _text(rows[0][1]), bool(rows[0][2])) if rows else None
+
+    def given_inputs(self) -> list[str]:
+        """The names of the inputs that are given."""
+        return [str(name) for [name] in self._base.read("SELECT name FROM inputs WHERE present ORDER BY name")]
+
+    def is_new(self) -> bool:
+        """Whether no input was ever given."""
+        return not self._base.read("SELECT 1 FROM inputs LIMIT 1")
 
     def know(self, name: str, state: str, photograph: str | None) -> None:
         """Remember an input and its photograph; None if it could not be read."""
         self._change("INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, 1)", name, state, photograph)
+
+    def removed_inputs(self) -> list[tuple[str, str | None]]:
+        """Name and photograph's sha256 of the inputs that are given no more."""
+        rows = self._base.read("SELECT name, photograph FROM inputs WHERE NOT present ORDER BY name")
+        return [(str(name), _text(sha256)) for name, sha256 in rows]
 
     def removed(self, names: Iterable[str]) -> None:
         """Remember that inputs are given no more."""
@@ -158,9 +171,10 @@ class Journal:
 
         return self._base.change(add)
 
-    def jobs(self, settings: str) -> dict[str, Record]:
-        """All jobs under these settings by photograph."""
-        return {record.photograph: record for _, record in self._records("settings = ?", settings)}
+    def find(self, photograph: str, settings: str) -> Record | None:
+        """The job, if there is one."""
+        found = self._records("photograph = ? AND settings = ?", photograph, settings)
+        return found[0][1] if found else None
 
     def under_way(self) -> list[tuple[str, Record]]:
         """Settings and record of each job whose files were getting their names when the process ended."""

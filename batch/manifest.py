@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Entry:
 def entries(
     journal: Journal, settings: str, given: Mapping[str, str | None], now: Mapping[str, Outcome]
 ) -> Iterator[Entry]:
-    """What became of each input: those given, in order, and then those that are given no more.
+    """What became of each input, one after the other: those given, in order, and then those that are given no more.
 
     Args:
         journal: of the folder.
@@ -46,29 +46,42 @@ def entries(
         given: sha256 of each input's photograph by the input's name; None if it cannot be read.
         now: outcomes that are not in the journal, because the next run tries again, by photograph or by name.
     """
-    records = journal.jobs(settings)
-    before = {name: sha256 for name, (_, sha256, _) in journal.inputs().items() if name not in given}
-    for names, removed in ((given, False), (before, True)):
-        for name, photograph in names.items():
-            record = None if photograph is None else records.get(photograph)
+    for names, removed in ((given.items(), False), (journal.removed_inputs(), True)):
+        for name, photograph in names:
+            record = None if photograph is None else journal.find(photograph, settings)
             if record is not None and record.state == DONE and record.outcome is not None:
                 yield Entry(name, photograph, record.outcome, record.written, removed)
             elif not removed:
                 yield Entry(name, photograph, now.get(photograph or name) or now.get(name) or UNDONE, None)
 
 
-def write(folder: Path, listed: Iterator[Entry]) -> bool:
+def write(folder: Path, listed: Callable[[], Iterable[Entry]]) -> bool:
     """Write the manifest, a line of JSON for each input, in one step; only its owner may read it.
+
+    Args:
+        folder: of the batch.
+        listed: lists the entries; called twice if they are others than before.
 
     Returns:
         Whether it says something else than before.
     """
-    lines = "".join(f"{json.dumps(_line(entry), ensure_ascii=False)}\n" for entry in listed)
+
+    def lines() -> Iterator[bytes]:
+        return (f"{json.dumps(_line(entry), ensure_ascii=False)}\n".encode() for entry in listed())
+
     path = folder / FILE
-    if path.is_file() and path.read_bytes() == lines.encode():
+    if _holds(path, lines()):
         return False
-    outputs.replace_private(path, lines.encode())
+    outputs.replace_private(path, lines())
     return True
+
+
+def _holds(path: Path, lines: Iterable[bytes]) -> bool:
+    """Whether a file consists of just these lines."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return all(file.read(len(line)) == line for line in lines) and not file.read(1)
 
 
 def _line(entry: Entry) -> dict[str, object]:

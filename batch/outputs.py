@@ -7,7 +7,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +134,18 @@ def write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def replace_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step; only its owner may read it."""
+def replace_private(path: Path, pieces: Iterable[bytes]) -> None:
+    """Replace a file in one step; only its owner may read it.
+
+    Args:
+        path: of the file.
+        pieces: of its content, of which only one is in memory at a time.
+    """
     unfinished = path.with_name(_unfinished(path.name))
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)
     with open(descriptor, "wb") as file:
-        file.write(content)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)

@@ -28,6 +28,10 @@ from .workflow import PACK
 HOST = ".ray.invalid"
 """Ends the names of these servers, which no other way leads to."""
 
+STARTS = 3
+"""How often a cluster of this machine alone is started before it is given up: Ray waits 30 s for its processes, and a
+busy machine may take longer."""
+
 CONCURRENT = 16
 """Calls that an actor answers at a time."""
 
@@ -60,19 +64,23 @@ def connect(address: str) -> ModuleType:
     environment = {"PYTHONPATH": str(PACK)}
     if "COMFYUI" in os.environ:
         environment["COMFYUI"] = os.environ["COMFYUI"]
-    try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": environment},
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise OwnServerError(
-            f"there is no Ray cluster at {address or 'this machine'}: {error}; start one with `ray start --head`, or "
-            "leave out --ray-address"
-        ) from None
+    for tries_left in reversed(range(1 if address else STARTS)):
+        try:
+            ray.init(
+                address=address or "local",
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": environment},
+            )
+            break
+        except Exception as error:  # noqa: BLE001 - Ray raises bare exceptions too
+            ray.shutdown()
+            if not tries_left:
+                raise OwnServerError(
+                    f"there is no Ray cluster at {address or 'this machine'}: {error}; start one with `ray start "
+                    "--head`, or leave out --ray-address"
+                ) from None
     return ray
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from . import cleaning, contact_sheet, manifest, outputs, ray_engine
 from .client import ANSWER_WITHIN, Client
-from .codes import NO_SERVER, STATUSES, Outcome, failed
+from .codes import NO_SERVER, STATUSES, TRIED_AGAIN, Outcome, failed
 from .dispatcher import Dispatcher
 from .inputs import Source
 from .job import Job, Runner
@@ -160,7 +160,7 @@ class Batch:
         with self._bar(self.doing, len(found.jobs)) as bar:
 
             def ended(job: Job, outcome: Outcome) -> None:
-                self._now[job.photograph] = outcome
+                self._remember(job, outcome)
                 counts[outcome.status] += 1
                 bar.set_postfix({key: value for key, value in counts.items() if value}, refresh=False)
                 bar.update()
@@ -174,6 +174,11 @@ class Batch:
         took = (time.monotonic() - started) * sum(server.life > 0 for server in servers)
         self.journal.worked(self.settings, sum(counts.values()), took)
         self._tell_of_servers(dispatcher, servers, summary)
+
+    def _remember(self, job: Job, outcome: Outcome) -> None:
+        """Remember an outcome that the journal may not hold; it holds all others."""
+        if outcome.code in TRIED_AGAIN:
+            self._now[job.photograph] = outcome
 
     def _runner(self) -> Runner:
         """Runs the jobs."""
@@ -237,26 +242,28 @@ class Batch:
 
     def _conclude(self, found: Survey, summary: Summary) -> None:
         changed = self._write_manifest(found)
-        listed = list(self._entries(found))
-        summary.count(listed)
-        where = {entry.photograph: entry.name for entry in listed}
-        sources = {source.name: source for source in self.sources}
+        summary.count(self._entries(found))
+        shows = self._originals(found) if self.options.originals_in_sheet else None
+        if summary.ran or changed or self.options.originals_in_sheet or self.options.names_in_sheet:
+            sheet = contact_sheet.Sheet(self.options.folder, shows, self.options.names_in_sheet)
+            sheet.write(lambda: self._entries(found))
+
+    def _originals(self, found: Survey) -> Callable[[str], bytes]:
+        """What reads the photograph of that sha256; it raises FileNotFoundError if that is given no more."""
+        sources = {found.photographs[source.name]: source for source in self.sources}
 
         def original(photograph: str) -> bytes:
-            name = where[photograph]
-            if name not in sources:
-                raise FileNotFoundError(name)
-            return sources[name].read()
+            if photograph not in sources:
+                raise FileNotFoundError(photograph)
+            return sources[photograph].read()
 
-        shows = original if self.options.originals_in_sheet else None
-        if summary.ran or changed or self.options.originals_in_sheet or self.options.names_in_sheet:
-            contact_sheet.Sheet(self.options.folder, shows, self.options.names_in_sheet).write(listed)
+        return original
 
     def _entries(self, found: Survey) -> Iterator[manifest.Entry]:
         return manifest.entries(self.journal, self.settings, found.photographs, self._now)
 
     def _write_manifest(self, found: Survey) -> bool:
-        return manifest.write(self.options.folder, self._entries(found))
+        return manifest.write(self.options.folder, lambda: self._entries(found))
 
     def _bar(self, what: str, total: int) -> tqdm[None]:
         return tqdm(total=total, desc=what, unit="photo", disable=self.options.quiet or None, file=sys.stderr)

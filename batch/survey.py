@@ -71,18 +71,16 @@ def _survey(
     retry: Collection[str],
     on_read: Callable[[], None],
 ) -> Survey:
-    known = journal.inputs()
-    found = Survey(first=not known)
+    found = Survey(first=journal.is_new())
     seen: dict[str, Source] = {}
     for source in sources:
-        _look_at(source, known.get(source.name), journal, found)
+        _look_at(source, journal.input(source.name), journal, found)
         photograph = found.photographs[source.name]
         if photograph is not None:
             found.duplicates += photograph in seen
             seen.setdefault(photograph, source)
         on_read()
-    given = set(found.photographs)
-    found.removed = [name for name, (_, _, present) in known.items() if present and name not in given]
+    found.removed = [name for name in journal.given_inputs() if name not in found.photographs]
     journal.removed(found.removed)
     _plan(seen, journal, settings, folder, retry, found)
     waiting = {job.photograph for job in found.jobs}
@@ -115,10 +113,9 @@ def _look_at(source: Source, known: tuple[str, str | None, bool] | None, journal
 def _plan(
     seen: dict[str, Source], journal: Journal, settings: str, folder: Path, retry: Collection[str], found: Survey
 ) -> None:
-    records = journal.jobs(settings)
     lost = set()
     for photograph, source in seen.items():
-        record = records.get(photograph) or journal.job(photograph, settings)
+        record = journal.job(photograph, settings)
         if record.state == DONE:
             again = record.outcome is not None and record.outcome.status in retry
             if not outputs.is_whole(folder, record):

@@ -24,6 +24,7 @@ from typing import Any
 
 from batch.codes import FAILED
 from batch.manifest import FILE as MANIFEST
+from lab.journal import JsonLines
 
 from .count import Count, count
 from .faults import FAULTS
@@ -53,28 +54,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--servers", type=int, default=2, help="number of servers (default: %(default)s)")
     parser.add_argument("--fault", choices=FAULTS, action="append", help="only these faults; may be repeated")
     parser.add_argument("--report", type=Path, help="Markdown file for the log")
+    parser.add_argument("--journal", type=Path, help="file of finished runs, after which the same command goes on")
     parser.add_argument("--json", action="store_true", help="print the counts as one line of JSON")
     options = parser.parse_args(arguments)
     kinds = options.fault or list(FAULTS)
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
+        settings = {"photos": options.photos, "seed": options.seed, "servers": options.servers, "kinds": kinds}
+        journal = JsonLines(options.journal or folder / "journal", settings)
         expected = write_photographs(folder / "photographs", options.seed, options.photos)
         rows: list[dict[str, Any]] = []
         seen: dict[str, str] = {}
+        for row, results in journal.entries():
+            rows.append(row)
+            seen |= results
         with servers(folder, options.servers) as backends:
-            for number in range(options.runs):
+            for number in range(len(rows), options.runs):
                 kind = kinds[number % len(kinds)]
                 chance = random.Random(f"{options.seed} {number}")
                 found, told = run(folder / f"run {number}", folder / "photographs", backends, kind, chance, expected)
                 changed = sum(seen.setdefault(key, value) != value for key, value in found.results.items())
                 rows.append({"run": number, "fault": kind, **told, **_figures(found), "changed": changed})
+                journal.append([rows[-1], found.results])
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
                 for note in found.notes:
                     print(f"  {note}", file=sys.stderr, flush=True)
-                totals = _sums(rows, options.photos)
                 if options.report is not None:
                     # After each run: hours of work must not be lost with the last.
-                    options.report.write_text(as_page(rows, totals, options.seed), encoding="utf-8")
+                    options.report.write_text(
+                        as_page(rows, _sums(rows, options.photos), options.seed), encoding="utf-8"
+                    )
     totals = _sums(rows, options.photos)
     print(json.dumps(totals, indent=None if options.json else 2))
     return int(any(totals[key] for key in WRONG))

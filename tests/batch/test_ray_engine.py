@@ -11,6 +11,7 @@ import pytest
 
 from batch import ray_actor, ray_engine
 from batch.command_line import main
+from batch.own_server import OwnServerError
 from tests.batch.fake_host import folders, lives, wait_until
 from tests.batch.fake_server import write_photographs
 
@@ -152,3 +153,27 @@ def test_a_cluster_that_is_not_there_is_said(run, starts, out, capsys, tmp_path)
     write_photographs(tmp_path / "in", "anonymised")
     assert main([str(tmp_path / "in"), "--out", str(out), "--quiet", "--engine", "ray", "--ray-address", "auto"]) == 3
     assert "there is no Ray cluster at auto" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("address", "failures", "tries"), [("", 2, 3), ("", 3, 3), ("10.0.0.1:6379", 1, 1)])
+def test_a_cluster_of_this_machine_is_started_again(
+    address: str, failures: int, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    calls = []
+
+    def init(**options: object) -> None:
+        calls.append(options["address"])
+        if len(calls) <= failures:
+            # What Ray raises when its processes take longer than 30 s.
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    if failures < tries:
+        assert ray_engine.connect(address) is ray
+    else:
+        with pytest.raises(OwnServerError, match="timed out during startup"):
+            ray_engine.connect(address)
+    assert calls == [address or "local"] * tries

@@ -193,11 +193,14 @@ def test_other_settings_make_other_results(run, server, manifest, tmp_path) -> N
 
 
 def test_a_second_client_is_refused(run, server, out, tmp_path) -> None:
-    write_photographs(tmp_path / "in", "slow 1.5", "anonymised")
+    write_photographs(tmp_path / "in", "slow 0.2", "anonymised")
     first = started(out, tmp_path / "in", "--server", server.url)
     while not server.uploads:
         time.sleep(0.01)
+    # However long the second takes to start, the first is not done.
+    server.hung.set()
     second = subprocess.run([*COMMAND, tmp_path / "in", "--out", out], capture_output=True, text=True, check=False)
+    server.hung.clear()
     assert second.returncode == 3
     assert "another client works on" in second.stderr
     assert first.wait(30) == 0

@@ -24,8 +24,10 @@ def test_nothing_counts_as_left_on_a_server_at_the_end(tmp_path, results):
     measure(tmp_path, 20, results=results)
     journal = Journal(tmp_path)
     assert journal.traces() == []
-    assert {record.state for record in journal.jobs(SETTINGS).values()} == {DONE}
-    assert sorted(record.written.number for record in journal.jobs(SETTINGS).values()) == list(range(1, 21))
+    records = [journal.job(scale._photograph(number), SETTINGS) for number in range(20)]
+    assert {record.state for record in records} == {DONE}
+    assert sorted(record.written.number for record in records) == list(range(1, 21))
+    assert journal.given_inputs() == [scale._name(number) for number in range(20)]
     assert len(list(tmp_path.glob("anonymised-*.png"))) == (20 if results else 0)
 
 
