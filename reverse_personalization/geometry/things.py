@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import intersection_over_union
 from .finds import Finds, same_thing, surest_first
 
 TWO_MIN_SCORE_RATIO = 0.65
@@ -28,26 +27,17 @@ def things(finds: Finds) -> list[NDArray[np.intp]]:
 
     Returns:
         For each thing the numbers of its finds, its surest first (`surest_first`); the surest thing comes first. A
-        thing's surest find overlaps no surer thing by more than SAME_FACE_IOU, and every other find belongs to the
-        thing that it overlaps most, of those that are surer than it. Two people of whom some views make a single find
-        are two things if TWO_MIN_VIEWS see them apart; finds of both at once then belong to neither.
+        find belongs to the surest thing that it overlaps by more than SAME_FACE_IOU. Two people of whom some views make
+        a single find are two things if TWO_MIN_VIEWS see them apart; finds of both at once then belong to neither.
     """
-    order = left = surest_first(finds)
-    surest = []
-    while left.size:
-        surest.append(left[0])
-        same = same_thing(finds.boxes[left[:1]], finds.boxes[left])[0]
+    order = surest_first(finds)
+    groups = []
+    while order.size:
+        same = same_thing(finds.boxes[order[:1]], finds.boxes[order])[0]
         same[0] = True
-        left = left[~same]
-    if not surest:
-        return []
-    rank = np.empty(len(order), int)
-    rank[order] = np.arange(len(order))
-    overlaps = intersection_over_union(finds.boxes, finds.boxes[surest])
-    overlaps[rank[:, None] < rank[surest]] = -1
-    owners = overlaps.argmax(axis=1)
-    groups = [order[owners[order] == thing] for thing in range(len(surest))]
-    return [part for group in groups for part in _parted(finds, group)]
+        groups += _parted(finds, order[same])
+        order = order[~same]
+    return groups
 
 
 def _parted(finds: Finds, members: NDArray[np.intp]) -> list[NDArray[np.intp]]:
