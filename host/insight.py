@@ -115,7 +115,9 @@ class FacePack:
         """What closer looks at a square of the picture see of the face in its middle."""
         import cv2
 
-        shown = cv2.warpAffine(picture, square.to_square, (square.side, square.side), flags=cv2.INTER_LINEAR)
+        shown: NDArray[Any] = cv2.warpAffine(
+            picture, square.to_square, (square.side, square.side), flags=cv2.INTER_LINEAR
+        )
         views = closer_views(square.box, 0, square.side, square.side, fixed_size)[:UPRIGHT_VIEWS]
         return square.face_in(self._look(shown, views), len(views))
 
