@@ -8,7 +8,7 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .alignment import inverted
 from .boxes import intersection_over_union
 from .closer_looks import MATCHES_CLOSER
+from .evidence import CERTAIN
 from .faces import Box, Detection, Landmarks
 from .finds import ELSEWHERE, TURNED_OTHERWISE, Finds, apart
 from .template import ARCFACE_LANDMARKS
@@ -26,6 +27,14 @@ TILTED = 8.0
 
 SURER = 0.1
 """How much more an upright look must score than looks at the same face turned otherwise, to tell which way up it is."""
+
+UNRIVALLED = 0.75
+"""An upright look that scores this much leaves no room for another way up that scores SURER more."""
+
+RIVALS_BY = 0.03
+"""How much more than it another way up must score for a face not to be turned as the search saw it. Of 529 rendered
+faces that were placed rightly, none had one that scored more than 0.02 more; of a face tilted by 52 degrees, which all
+upright views took for one tilted by 26 the other way, it scored 0.17 more."""
 
 SETTLED = 10.0
 """Degrees by which an upright look may still turn a face; beyond, the next look is turned by what this one saw."""
@@ -137,31 +146,47 @@ UprightLook = Callable[[UprightSquare], "Upright | None"]
 
 
 def seen_upright(face: Detection, look: UprightLook, least: float, clear: float) -> Detection:
-    """A face as upright looks see it, if it is tilted or the search does not know which way up it is.
+    """A face as upright looks see it, if it is tilted, uncertain, or the search does not know which way up it is.
 
     Args:
         face: as the search found it.
         look: at the picture.
-        least: lowest score of a tilted face that the search knows to be turned as it is.
+        least: lowest score of a face that the search knows to be turned as it is; other ways up count only if they
+            score RIVALS_BY more.
         clear: lowest score of a face that the search does not know so; the same face must also score SURER more than
             turned otherwise.
 
     Returns:
         The face with its landmarks as upright looks see them; unclear if they do not see it clearly.
     """
-    if face.landmarks_agree:
-        if not is_tilted(face.landmarks):
-            return face
-        seen = _settled(face, 0, look)
-        if seen is not None and seen.score >= least:
-            return _with_landmarks(face, seen.landmarks)
-    ways = sorted((one for turns in range(4) if (one := _settled(face, turns, look))), key=lambda one: -one.score)
-    if ways and ways[0].agree and ways[0].score >= clear:
-        best, *others = ways
-        rivals = [one for one in others if abs(_turned(tilt(one.landmarks) - tilt(best.landmarks))) > TURNED_OTHERWISE]
-        if all(one.score <= best.score - SURER for one in rivals):
-            return replace(_with_landmarks(face, best.landmarks), landmarks_agree=True)
-    return replace(face, landmarks_agree=False)
+    tilted = is_tilted(face.landmarks)
+    if face.landmarks_agree and not tilted and face.score >= CERTAIN:
+        return face
+    ways = _ways(face, [0], look)
+    known = face.landmarks_agree and bool(ways) and ways[0].score >= least
+    if not known or ways[0].score < UNRIVALLED:
+        ways += _ways(face, [1, 2, 3], look)
+    if known and not _rivals(ways[0], ways, RIVALS_BY):
+        return _with_landmarks(face, ways[0].landmarks) if tilted else face
+    best = max(ways, key=lambda one: one.score, default=None)
+    if best is None or not best.agree or best.score < clear or _rivals(best, ways, -SURER):
+        return replace(face, landmarks_agree=False)
+    return replace(_with_landmarks(face, best.landmarks), landmarks_agree=True)
+
+
+def _rivals(face: Upright, ways: Sequence[Upright], by: float) -> list[Upright]:
+    """What shows it turned otherwise (`finds.TURNED_OTHERWISE`) and scores more than it by so much."""
+    degrees = tilt(face.landmarks)
+    return [
+        one
+        for one in ways
+        if one.score > face.score + by and abs(_turned(tilt(one.landmarks) - degrees)) > TURNED_OTHERWISE
+    ]
+
+
+def _ways(face: Detection, turns: Sequence[int], look: UprightLook) -> list[Upright]:
+    """What upright looks see of a face turned clockwise by each of so many quarters from how the search saw it."""
+    return [seen for turn in turns if (seen := _settled(face, turn, look))]
 
 
 def _settled(face: Detection, turns: int, look: UprightLook) -> Upright | None:

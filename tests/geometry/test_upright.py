@@ -110,6 +110,25 @@ def test_a_tilted_face_lies_where_upright_looks_see_it():
     assert seen_upright(face(turned(4)), looks({}), LEAST, SURE).landmarks_agree, "nearly upright: nobody looks"
 
 
+@pytest.mark.parametrize("degrees", [26, 4])
+@pytest.mark.parametrize(
+    ("scores", "placed"),
+    [
+        pytest.param({0: 0.6, 270: 0.75}, 270, id="all views were wrong"),
+        pytest.param({0: 0.6, 270: 0.66}, None, id="nobody can say"),
+        pytest.param({0: 0.6, 270: 0.62}, 0, id="hardly better"),
+        pytest.param({0: 0.76, 270: 0.9}, 0, id="sure enough"),
+    ],
+)
+def test_a_face_that_all_views_see_turned_alike_may_still_be_turned_otherwise(degrees, scores, placed):
+    found = replace(face(turned(degrees)), score=0.5)
+    asked = looks({at + degrees: score for at, score in scores.items()})
+    seen = seen_upright(found, asked, LEAST, SURE)
+    assert seen.landmarks_agree is (placed is not None)
+    if placed is not None:
+        assert tilt(np.array(seen.landmarks)) % 360 == pytest.approx(placed + degrees)
+
+
 @pytest.mark.parametrize(
     ("scores", "agree", "placed"),
     [
