@@ -27,7 +27,7 @@ from ..reverse_personalization.geometry.face_search import SearchPlan, View, sea
 from ..reverse_personalization.geometry.faces import Detection, Face, HeadPose
 from ..reverse_personalization.geometry.finds import Finds
 from ..reverse_personalization.geometry.flat_faces import without_faces
-from ..reverse_personalization.geometry.upright import UPRIGHT_VIEWS, Upright, UprightSquare, seen_upright
+from ..reverse_personalization.geometry.upright import UPRIGHT_VIEWS, Upright, UprightSquare, one_each, seen_upright
 from .face_packs import EXPECTED_FILES, find_pack
 from .sessions import FaceModel, face_model, not_finite
 
@@ -107,7 +107,9 @@ class FacePack:
             fixed_size=size,
         )
         look = partial(self._look_upright, picture, size)
-        return [seen_upright(face, look, FAINT * self.threshold, self.threshold + CLEAR) for face in faces]
+        return one_each(
+            faces, [seen_upright(face, look, FAINT * self.threshold, self.threshold + CLEAR) for face in faces]
+        )
 
     def _look_upright(
         self, picture: NDArray[np.uint8], fixed_size: int | None, square: UprightSquare

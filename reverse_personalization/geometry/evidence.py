@@ -249,9 +249,9 @@ def faces_among(
     boxes, ratings = finds.boxes[chosen], np.array(scores)
     sides = longer_sides(boxes)
     known = np.array([not face.doubtful for face in found], bool)
-    dropped = parts_of_faces(boxes, ratings, known) | nested_finds(boxes, ratings, known, height, width)
-    # A group may be surer than a doubtful face, and so may be an ear, but the faces that they are made of are surer.
     certain = ratings >= CERTAIN
+    dropped = parts_of_faces(boxes, ratings, known, certain) | nested_finds(boxes, ratings, known, height, width)
+    # A group may be surer than a doubtful face, and so may be an ear, but the faces that they are made of are surer.
     dropped |= nested_finds(boxes, ratings, certain, height, width)
     landmarks, on_heads = finds.landmarks[chosen], finds_on_heads(boxes, ratings, certain)
     for number, faces in [*frames_of_faces(boxes, ratings, known).items(), *on_heads.items()]:

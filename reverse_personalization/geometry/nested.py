@@ -28,7 +28,7 @@ FRAME_MIN_AREA = ONE_MAX_AREA
 """Smallest area of the faces around which a find may be drawn too wide, as a fraction of the find's area; with hair and
 shoulders, a find around one face was six times as large. What is still seen without these faces is somebody else."""
 
-WITHIN_FRAME = 0.6
+WITHIN_FRAME = 0.4
 """Such a find may be made of several faces: of all of which at least this fraction of the box lies inside it."""
 
 MIN_ON_FACE = 0.6
@@ -61,6 +61,11 @@ some, because what is made flat may be a part of what is seen of them: one kept 
 PART_MAX_SIDE = 0.6
 """Longer side of the largest find that may be a part of a face, as a fraction of the face's: a chin, a cheek, an eye
 with its brow."""
+
+TINY_MAX_SIDE = 0.3
+"""Longer side of a find on a certain face, as a fraction of the face's, that is a part of it whatever it rates: a head
+that is so much further away is not before the face. A mouth and a lens of a pair of glasses, upside down and 0.2 as
+large as the face, scored 0.61 where the face scored 0.72."""
 
 DOUBTFUL_RATING_RATIO = 0.75
 """A find is doubtful if it rates at most this fraction of what a find inside it rates: as much as a fragment of a face
@@ -121,25 +126,31 @@ def nested_finds(
     return dropped
 
 
-def parts_of_faces(boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def parts_of_faces(
+    boxes: NDArray[Any], ratings: NDArray[Any], known: NDArray[np.bool_], certain: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
     """Tell which finds are only parts of a face that was found as well.
 
     Args:
         boxes: [F, 4 or more], one for each thing found.
         ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
-        known: bool [F], whether it is a face for sure; such a find is never a part.
+        known: bool [F], whether it is a face for sure; such a find is a part only if it is TINY_MAX_SIDE.
+        certain: bool [F], whether it is a face beyond doubt; such a find is never a part.
 
     Returns:
         bool [F], True for a find beside another one that is so much larger that the find can be a part of it, and rates
         clearly higher: one that lies inside it (MIN_INSIDE, PART_MAX_SIDE, DOUBTFUL_RATING_RATIO), or with its middle
-        on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO).
+        on the face (MIN_ON_FACE, ON_FACE_MAX_SIDE, DOUBTFUL_RATING_RATIO). Also for one on a certain face that is
+        much too small to be before it (TINY_MAX_SIDE).
     """
     sides = longer_sides(boxes)
     inside, side, ratio = fraction_inside(boxes, boxes), sides[:, None] / sides[None], ratings[:, None] / ratings[None]
     clearer = ratio <= DOUBTFUL_RATING_RATIO
     parts = (inside >= MIN_INSIDE) & (side <= PART_MAX_SIDE) & clearer
-    parts |= middle_on(boxes, boxes) & (inside >= MIN_ON_FACE) & (side <= ON_FACE_MAX_SIDE) & clearer
-    result: NDArray[np.bool_] = parts.any(axis=1) & ~known
+    on_face = middle_on(boxes, boxes) & (inside >= MIN_ON_FACE)
+    parts |= on_face & (side <= ON_FACE_MAX_SIDE) & clearer
+    tiny = on_face & (side <= TINY_MAX_SIDE) & certain[None]
+    result: NDArray[np.bool_] = (parts.any(axis=1) & ~known) | (tiny.any(axis=1) & ~certain)
     return result
 
 

@@ -45,6 +45,10 @@ MOST_LOOKS = 3
 UPRIGHT_VIEWS = 4
 """How many of the closer looks (`closer_looks.CLOSER_LOOKS`, each also mirrored) make an upright one."""
 
+LEAST_SPREAD = 0.05
+"""Standard deviation of a face's landmarks, in x or y and in longer sides of its box, below which they say nothing
+about where it is; in rendered faces it is 0.12 or more."""
+
 SQUARE = 3.0
 """Side of the square shown around a face, in longer sides of its box."""
 
@@ -172,6 +176,37 @@ def seen_upright(face: Detection, look: UprightLook, least: float, clear: float)
     if best is None or not best.agree or best.score < clear or _rivals(best, ways, -SURER):
         return replace(face, landmarks_agree=False)
     return replace(_with_landmarks(face, best.landmarks), landmarks_agree=True)
+
+
+def one_each(before: Sequence[Detection], after: Sequence[Detection]) -> list[Detection]:
+    """Leave out finds that turn out to be another find's face: their landmarks are those of that face.
+
+    Args:
+        before: the faces as the search found them, the surest first.
+        after: the same faces as upright looks see them.
+
+    Returns:
+        The faces of `after` without a find that had a surer face's landmarks (nearer than `finds.ELSEWHERE`) in the
+        search already, or that was doubtful and has those of a certain face now. Another that has them now may be
+        somebody beside that face, whom the upright looks did not see: it is unclear, and lies where it lay before.
+    """
+    kept: list[Detection] = []
+    for face, seen in zip(before, after, strict=True):
+        same = [one for one in kept if _same_place(one, seen)]
+        if not same:
+            kept.append(seen)
+        elif not any(_same_place(one, face) or (face.doubtful and one.score >= CERTAIN) for one in same):
+            kept.append(replace(face, landmarks_agree=False))
+    return kept
+
+
+def _same_place(face: Detection, other: Detection) -> bool:
+    """Whether two faces have their landmarks at one place; those of a faulty detector may all be at one point."""
+    points = np.array(face.landmarks)
+    corners = np.array(face.box).reshape(2, 2)
+    if points.std(axis=0).max() < LEAST_SPREAD * (corners[1] - corners[0]).max():
+        return False
+    return bool(apart(np.array(other.landmarks), points) < ELSEWHERE)
 
 
 def _rivals(face: Upright, ways: Sequence[Upright], by: float) -> list[Upright]:

@@ -99,7 +99,30 @@ FACE, CHIN = (100.0, 100.0, 200.0, 220.0), (120.0, 160.0, 170.0, 215.0)
     ],
 )
 def test_a_doubtful_find_inside_a_clear_face_is_a_part_of_it(part, rating, known, expected):
-    parts = parts_of_faces(np.array([FACE, part]), np.array([0.9, rating]), np.array([True, known]))
+    parts = parts_of_faces(
+        np.array([FACE, part]), np.array([0.9, rating]), np.array([True, known]), np.array([True, False])
+    )
+    assert parts.tolist() == [False, expected]
+
+
+@pytest.mark.parametrize(
+    ("side", "sure", "rating", "expected"),
+    [
+        pytest.param(20.0, 0.8, 0.6, True, id="a lens of its glasses"),
+        pytest.param(20.0, 0.6, 0.6, False, id="on what may be no face"),
+        pytest.param(20.0, 0.8, 0.7, False, id="a face beyond doubt"),
+        pytest.param(80.0, 0.8, 0.7, False, id="a child"),
+    ],
+)
+def test_nobody_much_smaller_is_before_a_certain_face(side, sure, rating, expected):
+    x, y = (FACE[0] + FACE[2]) / 2, (FACE[1] + FACE[3]) / 2
+    ratings = np.array([sure, rating])
+    parts = parts_of_faces(
+        np.array([FACE, (x - side / 2, y - side / 2, x + side / 2, y + side / 2)]),
+        ratings,
+        np.array([True, True]),
+        ratings >= 0.65,
+    )
     assert parts.tolist() == [False, expected]
 
 

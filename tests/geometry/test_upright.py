@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import hypothesis.strategies as st
 import numpy as np
@@ -19,6 +19,7 @@ from reverse_personalization.geometry.upright import (
     TILTED,
     Upright,
     is_tilted,
+    one_each,
     seen_upright,
     tilt,
     upright_square,
@@ -147,6 +148,35 @@ def test_which_way_up_a_face_is(scores, agree, placed, known):
     assert seen.landmarks_agree is (placed is not None)
     if placed is not None:
         assert tilt(np.array(seen.landmarks)) % 360 == pytest.approx(placed)
+
+
+def scored(landmarks: np.ndarray, score: float, doubtful: bool = False) -> Detection:
+    return replace(face(landmarks), score=score, doubtful=doubtful)
+
+
+@pytest.mark.parametrize(
+    ("sure", "score", "before", "after", "stays"),
+    [
+        pytest.param(0.8, 0.6, 2, 2, None, id="one face, found twice"),
+        pytest.param(0.8, 0.6, 2, 200, True, id="until they were looked at upright"),
+        pytest.param(0.8, 0.6, 200, 200, True, id="somebody else"),
+        pytest.param(0.8, 0.4, 200, 2, None, id="doubtful, and only the certain face was seen"),
+        pytest.param(0.8, 0.6, 200, 2, False, id="somebody whom nobody saw upright"),
+        pytest.param(0.6, 0.4, 200, 2, False, id="doubtful beside an uncertain face"),
+    ],
+)
+def test_two_finds_with_one_face_s_landmarks_are_one_face(sure, score, before, after, stays):
+    first = scored(turned(0), sure)
+    found, seen = (scored(turned(0) + at, score, score < 0.5) for at in (before, after))
+    kept = one_each([first, found], [first, seen])
+    expected = {None: [], True: [seen], False: [replace(found, landmarks_agree=False)]}
+    assert [astuple(one) for one in kept] == [astuple(one) for one in (first, *expected[stays])]
+
+
+def test_landmarks_at_one_point_make_nobody_the_same():
+    points = np.full((5, 2), 300.0)
+    faces = [scored(points, 0.8), scored(points, 0.7)]
+    assert one_each(faces, faces) == faces
 
 
 class TiltedDetector:
