@@ -29,7 +29,9 @@ SURER = 0.1
 """How much more an upright look must score than looks at the same face turned otherwise, to tell which way up it is."""
 
 UNRIVALLED = 0.75
-"""An upright look that scores this much leaves no room for another way up that scores SURER more."""
+"""An upright look that scores this much leaves no room for another way up that scores SURER more. If all that saw it
+agree, its landmarks leave no doubt either: of 17 such faces whose landmarks the views had seen in two places, all but
+one of 16 pixels were placed within 0.27 of their spread, and the other places were up to 0.57 off."""
 
 RIVALS_BY = 0.03
 """How much more than it another way up must score for a face not to be turned as the search saw it. Of 529 rendered
@@ -171,11 +173,11 @@ def seen_upright(face: Detection, look: UprightLook, least: float, clear: float)
     if not known or ways[0].score < UNRIVALLED:
         ways += _ways(face, [1, 2, 3], look)
     if known and not _rivals(ways[0], ways, RIVALS_BY):
-        return _with_landmarks(face, ways[0].landmarks) if tilted else face
+        return _with_landmarks(face, ways[0]) if tilted else face
     best = max(ways, key=lambda one: one.score, default=None)
     if best is None or not best.agree or best.score < clear or _rivals(best, ways, -SURER):
         return replace(face, landmarks_agree=False)
-    return replace(_with_landmarks(face, best.landmarks), landmarks_agree=True)
+    return replace(_with_landmarks(face, best), landmarks_agree=True)
 
 
 def one_each(before: Sequence[Detection], after: Sequence[Detection]) -> list[Detection]:
@@ -248,8 +250,13 @@ def _turned(degrees: float) -> float:
     return (degrees + 180) % 360 - 180
 
 
-def _with_landmarks(face: Detection, landmarks: NDArray[np.float64]) -> Detection:
-    """The face with these landmarks; if they were clearly elsewhere (`finds.ELSEWHERE`), they are its other ones."""
-    differ = apart(np.array(face.landmarks), landmarks) >= ELSEWHERE
-    points = tuple((x, y) for x, y in landmarks.tolist())
+def _with_landmarks(face: Detection, seen: Upright) -> Detection:
+    """The face with its landmarks as upright looks see them.
+
+    If they were clearly elsewhere (`finds.ELSEWHERE`), they are its other ones, unless the looks leave no doubt.
+    """
+    points = tuple((x, y) for x, y in seen.landmarks.tolist())
+    if seen.agree and seen.score >= UNRIVALLED:
+        return replace(face, landmarks=points, other_landmarks=())
+    differ = apart(np.array(face.landmarks), seen.landmarks) >= ELSEWHERE
     return replace(face, landmarks=points, other_landmarks=face.landmarks if differ else face.other_landmarks)

@@ -104,8 +104,13 @@ LEAST, SURE = 0.2, 0.5
 
 def test_a_tilted_face_lies_where_upright_looks_see_it():
     found = face(turned(30))
-    for moved, others in ((1.0, ()), (20.0, found.landmarks)):
-        placed = seen_upright(found, looks({30: 0.3}, moved), LEAST, SURE)
+    for moved, score, agree, others in (
+        (1.0, 0.3, True, ()),
+        (20.0, 0.3, True, found.landmarks),
+        (20.0, 0.8, False, found.landmarks),
+        (20.0, 0.8, True, ()),
+    ):
+        placed = seen_upright(found, looks({30: score}, moved, agree), LEAST, SURE)
         np.testing.assert_allclose(placed.landmarks, turned(30) + moved)
         assert (placed.other_landmarks, placed.landmarks_agree) == (others, True)
     assert seen_upright(face(turned(4)), looks({}), LEAST, SURE).landmarks_agree, "nearly upright: nobody looks"
@@ -227,4 +232,4 @@ def test_a_tilted_face_is_placed_by_upright_looks_or_is_unclear(upright_too):
         middle = np.mean(found.landmarks, axis=0)
         wanted = turned(30, 116).mean(axis=0)
         assert np.linalg.norm(middle - wanted) < 8, "the search had them 17 pixels away"
-        assert found.other_landmarks, "so both are compared"
+        assert not found.other_landmarks, "upright looks leave no doubt"
