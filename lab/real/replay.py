@@ -1,11 +1,11 @@
 """The pack's search on stored finds: its nodes run as they are, but the finds of a view are read, not computed.
 
-Closer looks depend on what was found, so they are not stored; they are quick and computed as ever.
+Closer and upright looks depend on what was found, so they are not stored; they are quick and computed as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from . import host
 from .finds import THRESHOLD, Finds, read
 from .pictures import Picture
+
+COMPUTED = ("_look_closer", "_look_upright")
+"""Methods of the pack whose looks are computed."""
 
 Key = tuple[int, float, bool, int, tuple[int, ...]]
 
@@ -53,17 +56,25 @@ def replayed(picture: Picture) -> Iterator[None]:
 
     kind: Any = host.module("host.insight").FacePack
     evidence: Any = host.module("reverse_personalization.geometry.evidence")
-    own, own_closer = kind._detect, kind._look_closer
+    own = kind._detect
+    computed = {name: getattr(kind, name) for name in COMPUTED}
 
-    def look_closer(self: Any, *arguments: Any) -> list[NDArray[Any]]:
-        kind._detect = own
-        try:
-            return list(own_closer(self, *arguments))
-        finally:
-            kind._detect = detect
+    def computing(look: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any) -> Any:
+            kind._detect = own
+            try:
+                return look(*arguments)
+            finally:
+                kind._detect = detect
 
-    kind._detect, kind._look_closer = detect, look_closer
+        return wrapped
+
+    kind._detect = detect
+    for name, look in computed.items():
+        setattr(kind, name, computing(look))
     try:
         yield
     finally:
-        kind._detect, kind._look_closer = own, own_closer
+        kind._detect = own
+        for name, look in computed.items():
+            setattr(kind, name, look)
