@@ -259,14 +259,14 @@ def faces_among(
             looks = closer_views(boxes[number], views[finds.views[chosen[number]]].turns, height, width, fixed_size)
             without = partial(look_without, [found[face] for face in faces])
             least = threshold
-            if number in on_heads:
-                # Hair that passes for a face seldom passes for an upright one, or for one nearly as large as its face.
-                askew = turned_otherwise(landmarks[faces], landmarks[number]).all()
-                if askew or sides[number] <= HAIR_MAX_SIDE * sides[faces].max():
-                    least += HAIR_DOUBT
-                else:
-                    closer = closers[number]
-                    least = min(least, LEFT_WITHOUT_FACE * (scores[number] if closer is None else closer))
+            # What passes for a face on or around a head seldom passes for an upright one; nor does hair for one nearly
+            # as large as its face.
+            askew = turned_otherwise(landmarks[faces], landmarks[number]).all()
+            if askew or (number in on_heads and sides[number] <= HAIR_MAX_SIDE * sides[faces].max()):
+                least += HAIR_DOUBT
+            elif number in on_heads:
+                closer = closers[number]
+                least = min(least, LEFT_WITHOUT_FACE * (scores[number] if closer is None else closer))
             dropped[number] = of_closer_looks(boxes[number], looks, without, boxes[faces]) < least
     kept_faces = [face for face, drop in zip(found, dropped, strict=True) if not drop]
     return sorted(kept_faces, key=lambda face: -face.score)
