@@ -261,6 +261,36 @@ def test_what_is_gone_when_the_face_inside_it_is_flat_was_made_of_the_face(insig
     assert len(found) == 1 + stays
 
 
+class FramingTurned(Framing):
+    """Sees what is around the face less well, and maybe upside down."""
+
+    def __init__(self, upside_down: bool) -> None:
+        super().__init__(*[0.9] * 1000, closer=1.0)
+        self.upside_down = upside_down
+
+    def detect(
+        self, canvas: NDArray[np.uint8], input_size: tuple[int, int], det_thresh: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        boxes, middles = super().detect(canvas, input_size, det_thresh)
+        arms = np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0], [-0.15, 0.2], [0.15, 0.2]])
+        landmarks = middles + arms * np.ptp(boxes[:, [0, 2]], axis=1)[:, None, None]
+        if len(boxes) > 1:
+            boxes[1, 4] *= 0.38 / 0.405
+            if self.upside_down:
+                landmarks[1] = 2 * middles[1] - landmarks[1]
+        return boxes, landmarks
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_what_is_around_a_face_and_turned_otherwise_must_leave_no_doubt(insight, upside_down: bool) -> None:
+    picture = np.zeros((640, 640, 3), np.uint8)
+    picture[300:360, 200:260, 0] = 255
+    picture[315:320, 215:245] = 255
+    pack = insight.FacePack("stub", 0.3, FramingTurned(upside_down), recogniser=None, genderage=None, landmarker=None)
+    found = pack.search(picture, 640)
+    assert len(found) == 2 - upside_down
+
+
 def test_what_is_barely_a_face_is_doubtful(insight) -> None:
     (face,) = search(insight, Seeing(*[0.35] * LOOKS, closer=0.35))
     assert (face.score, face.doubtful) == (pytest.approx(0.35), True)
