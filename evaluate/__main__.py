@@ -1,8 +1,9 @@
 """Compares methods of anonymisation on folders of originals and results: `python -m evaluate`.
 
-Files belong together by their names without endings. Each result is compared with its original by recognisers that did
-not guide, and by the models that --estimator names, each with a JSON file beside it that declares what it takes and
-gives. docs/paper.md describes everything. The report says who is re-identified: treat it as personal data.
+Files belong together by their names without endings, pictures of a batch by the names of their inputs; `python -m
+evaluate.datasets` lists CelebA-HQ and FFHQ. Each result is compared with its original by recognisers that did not
+guide, and by the models that --estimator names, each with a JSON file beside it that declares what it takes and gives.
+docs/paper.md describes everything. The report says who is re-identified: treat it as personal data.
 """
 
 from __future__ import annotations
@@ -35,11 +36,21 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--originals", type=Path, required=True, metavar="DIR", help="pictures of one person each")
     parser.add_argument(
-        "--results", action="append", required=True, metavar="NAME=DIR", help="a method and its results; repeat"
+        "--originals",
+        type=Path,
+        required=True,
+        metavar="PLACE",
+        help="pictures of one person each: a folder, or a text file with a path a line",
     )
-    parser.add_argument("--gallery", type=Path, metavar="DIR", help="another picture of the people, for rank 1")
+    parser.add_argument(
+        "--results",
+        action="append",
+        required=True,
+        metavar="NAME=PLACE",
+        help="a method and its results: a folder, a list, or the manifest.jsonl of a batch; repeat",
+    )
+    parser.add_argument("--gallery", type=Path, metavar="PLACE", help="another picture of the people, for rank 1")
     parser.add_argument(
         "--people", type=Path, metavar="CSV", help='lines "stem,person"; without it every stem is another person'
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reverse_personalization.photographs.folder import photographs_in
+from .places import named_pictures
 
 ORIGINALS, GALLERY = "originals", "gallery"
 """Names that no method may have, because tables use them."""
@@ -39,14 +39,14 @@ def read_pictures(
     """List the pictures and pair them by stem.
 
     Args:
-        originals: folder.
-        results: folder of each method.
-        gallery: folder, or None.
+        originals: folder, list or manifest (`places.named_pictures`).
+        results: the same of each method.
+        gallery: likewise, or None.
         people: CSV file of lines "stem,person"; without it every stem is one person.
 
     Raises:
         OSError: a folder or the file cannot be read.
-        ValueError: a folder has no picture or two of one stem, a method has no result of any original, or the file of
+        ValueError: a place has no picture or two of one stem, a method has no result of any original, or the file of
             people is not complete.
     """
     own = pictures_by_stem(originals)
@@ -77,23 +77,29 @@ def read_pictures(
     return Pictures(own, paired, others, known, {name: stems for name, stems in unpaired.items() if stems})
 
 
-def pictures_by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures directly in a folder, by their names without ending, in the order of their names.
+def pictures_by_stem(place: Path) -> dict[str, Path]:
+    """The pictures at a place by their stems, in the place's order.
+
+    Args:
+        place: as for `named_pictures`.
 
     Raises:
-        OSError: the folder cannot be read.
-        ValueError: there is none, or two have one stem.
+        OSError: it cannot be read.
+        ValueError: there is none, two have one stem, or a list or manifest is not one.
     """
     found: dict[str, Path] = {}
-    for file in photographs_in(folder):
-        if file.stem in found:
+    for stem, file in named_pictures(place):
+        if stem in found:
             raise ValueError(
-                f"{found[file.stem].name} and {file.name} in {folder} have one stem, so nobody knows which is meant; "
+                f"{found[stem].name} and {file.name} in {place} have one stem, so nobody knows which is meant; "
                 "remove or rename one"
             )
-        found[file.stem] = file
+        found[stem] = file
     if not found:
-        raise ValueError(f"{folder} has no picture; expected files such as NAME.png or NAME.jpg directly in it")
+        raise ValueError(
+            f"{place} has no picture; expected files such as NAME.png or NAME.jpg directly in it, or their paths if it "
+            "is a list"
+        )
     return found
 
 
@@ -119,7 +125,7 @@ def read_people(file: Path) -> dict[str, str]:
 
 
 def read_methods(arguments: Sequence[str]) -> dict[str, Path]:
-    """The folders of `--results NAME=DIR`.
+    """The folders of `--results NAME=PLACE`.
 
     Raises:
         ValueError: an argument has another form, or a name is taken.
@@ -128,7 +134,7 @@ def read_methods(arguments: Sequence[str]) -> dict[str, Path]:
     for argument in arguments:
         name, sign, folder = argument.partition("=")
         if not (name and sign and folder):
-            raise ValueError(f'the results "{argument}" have no name; expected NAME=DIR, such as FALCO=results/falco')
+            raise ValueError(f'the results "{argument}" have no name; expected NAME=PLACE, such as FALCO=results/falco')
         if name in (ORIGINALS, GALLERY):
             raise ValueError(f'a method cannot be called "{name}"; choose another name')
         if name in methods:

@@ -36,6 +36,7 @@ from .nested import (
     HAIR_DOUBT,
     HAIR_MAX_SIDE,
     LEFT_WITHOUT_FACE,
+    finds_astride,
     finds_on_heads,
     frames_of_faces,
     nested_finds,
@@ -254,7 +255,8 @@ def faces_among(
     # A group may be surer than a doubtful face, and so may be an ear, but the faces that they are made of are surer.
     dropped |= nested_finds(boxes, ratings, certain, height, width)
     landmarks, on_heads = finds.landmarks[chosen], finds_on_heads(boxes, ratings, certain)
-    for number, faces in [*frames_of_faces(boxes, ratings, known).items(), *on_heads.items()]:
+    astride = finds_astride(boxes, landmarks, ratings, certain)
+    for number, faces in [*frames_of_faces(boxes, ratings, known).items(), *astride.items(), *on_heads.items()]:
         if not dropped[number]:
             looks = closer_views(boxes[number], views[finds.views[chosen[number]]].turns, height, width, fixed_size)
             without = partial(look_without, [found[face] for face in faces])

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import areas, enlarged, fraction_inside, intersection_over_union, longer_sides, middle_on, shared_areas
+from .finds import turned_otherwise
 
 MIN_INSIDE = 0.8
 """A find lies inside another if at least this fraction of its box does, and its middle lies on the other's face."""
@@ -30,6 +31,10 @@ shoulders, a find around one face was six times as large. What is still seen wit
 
 WITHIN_FRAME = 0.4
 """Such a find may be made of several faces: of all of which at least this fraction of the box lies inside it."""
+
+ASTRIDE_MAX_RATING_RATIO = 0.85
+"""A find that is turned otherwise than the face it overlaps may be made of it if it rates at most this fraction of what
+the face rates: a mouth, chin and neck scored 0.58 upside down, nearly as large as their face, which scored 0.77."""
 
 MIN_ON_FACE = 0.6
 """Smallest fraction of a find's box inside a face's for a part of it, where the find's middle lies on the face: nobody
@@ -198,6 +203,31 @@ def frames_of_faces(
     filled = (areas(boxes)[:, None] * within).sum(axis=0) >= FRAME_MIN_AREA * areas(boxes)
     frames = (clearer & (inside >= MIN_INSIDE)).any(axis=0) & filled
     return {int(outer): np.flatnonzero(within[:, outer]) for outer in np.flatnonzero(frames)}
+
+
+def finds_astride(
+    boxes: NDArray[Any], landmarks: NDArray[Any], ratings: NDArray[Any], certain: NDArray[np.bool_]
+) -> dict[int, NDArray[np.intp]]:
+    """Tell which finds may be made of parts of faces and what is beside them, because they are turned otherwise.
+
+    Args:
+        boxes: [F, 4 or more], one for each thing found.
+        landmarks: [F, 5, 2].
+        ratings: [F], how sure it is that a find is a face, of any scale above 0, the same for all.
+        certain: bool [F], whether it is a face beyond doubt; such a find is made of nothing else.
+
+    Returns:
+        By the number of each find, the numbers of the certain faces that it overlaps, and that rate higher
+        (ASTRIDE_MAX_RATING_RATIO) and are turned otherwise (`finds.turned_otherwise`), if these fill FRAME_MIN_AREA of
+        it or more.
+    """
+    shared = shared_areas(boxes, boxes) / areas(boxes)[None]
+    under = np.array([turned_otherwise(landmarks, own) for own in landmarks], bool).reshape(shared.shape).T
+    under &= (ratings[None] <= ASTRIDE_MAX_RATING_RATIO * ratings[:, None]) & certain[:, None] & ~certain[None]
+    shared = np.where(under, shared, 0)
+    return {
+        int(outer): np.flatnonzero(shared[:, outer]) for outer in np.flatnonzero(shared.sum(axis=0) >= FRAME_MIN_AREA)
+    }
 
 
 def _inside(boxes: NDArray[Any]) -> NDArray[np.bool_]:

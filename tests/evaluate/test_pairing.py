@@ -65,6 +65,6 @@ def test_a_line_without_stem_and_person_is_named(tmp_path: Path, text: str, said
 
 def test_methods_have_names() -> None:
     assert read_methods(["A=x/y", "B=z=1"]) == {"A": Path("x/y"), "B": Path("z=1")}
-    for wrong, said in ((["x/y"], "NAME=DIR"), (["A=x", "A=y"], 'called "A"'), (["originals=x"], "cannot be called")):
+    for wrong, said in ((["x/y"], "NAME=PLACE"), (["A=x", "A=y"], 'called "A"'), (["originals=x"], "cannot be called")):
         with pytest.raises(ValueError, match=said):
             read_methods(wrong)

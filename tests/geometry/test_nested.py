@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.geometry.nested import finds_on_heads, frames_of_faces, nested_finds, parts_of_faces
+from reverse_personalization.geometry.nested import (
+    finds_astride,
+    finds_on_heads,
+    frames_of_faces,
+    nested_finds,
+    parts_of_faces,
+)
 
 HEIGHT, WIDTH = 600, 900
 GROUP = (150.0, 50.0, 650.0, 500.0)
@@ -192,3 +198,28 @@ def test_faces_that_fill_a_find_only_together_are_all_flattened():
         for inner in ([left], [left, right])
     ]
     assert [{outer: inner.tolist() for outer, inner in found.items()} for found in frames] == [{}, {2: [0, 1]}]
+
+
+UPRIGHT = np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0], [-0.15, 0.2], [0.15, 0.2]])
+
+
+@pytest.mark.parametrize(
+    ("box", "turn", "rating", "expected"),
+    [
+        pytest.param((110.0, 160.0, 210.0, 270.0), -1, 0.6, {1: [0]}, id="mouth, chin and neck upside down"),
+        pytest.param((110.0, 160.0, 210.0, 270.0), 1, 0.6, {}, id="somebody upright before the neck"),
+        pytest.param((110.0, 160.0, 210.0, 270.0), -1, 0.75, {}, id="nearly as sure as the face"),
+        pytest.param((190.0, 190.0, 290.0, 310.0), -1, 0.6, {}, id="somebody upside down beside the face"),
+    ],
+)
+def test_what_overlaps_a_face_and_is_turned_otherwise_may_be_made_of_it(box, turn, rating, expected):
+    boxes = np.array([FACE, box])
+    middles, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    landmarks = middles[:, None] + UPRIGHT * sides[:, None] * np.array([1, turn])[:, None, None]
+    ratings = np.array([0.8, rating])
+    found = finds_astride(boxes, landmarks, ratings, ratings >= 0.78)
+    assert {find: faces.tolist() for find, faces in found.items()} == expected
+    assert finds_astride(boxes, landmarks, ratings, np.array([False, False])) == {}, (
+        "nobody there is a face for certain"
+    )
+    assert finds_astride(np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros(0), np.zeros(0, bool)) == {}
