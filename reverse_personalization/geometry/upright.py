@@ -112,9 +112,12 @@ class UprightSquare:
         Returns:
             None if none saw anything.
         """
-        here = finds.only(intersection_over_union(self.box[None], finds.boxes)[0] >= MATCHES_CLOSER)
+        overlaps = intersection_over_union(self.box[None], finds.boxes)[0]
+        matches = overlaps >= MATCHES_CLOSER
+        here, overlaps = finds.only(matches), overlaps[matches]
         best: dict[int, int] = {}
-        for number in np.argsort(here.boxes[:, 4], kind="stable"):
+        # A neighbour may be seen more clearly, but further away.
+        for number in np.argsort(here.boxes[:, 4] * overlaps, kind="stable"):
             best[int(here.views[number])] = int(number)
         if not best:
             return None
@@ -152,7 +155,7 @@ UprightLook = Callable[[UprightSquare], "Upright | None"]
 
 
 def seen_upright(face: Detection, look: UprightLook, least: float, clear: float) -> Detection:
-    """A face as upright looks see it, if it is tilted, uncertain, or the search does not know which way up it is.
+    """A face as upright looks see it, if it is tilted or uncertain, or if the views of the search do not agree on it.
 
     Args:
         face: as the search found it.
@@ -165,15 +168,15 @@ def seen_upright(face: Detection, look: UprightLook, least: float, clear: float)
     Returns:
         The face with its landmarks as upright looks see them; unclear if they do not see it clearly.
     """
-    tilted = is_tilted(face.landmarks)
-    if face.landmarks_agree and not tilted and face.score >= CERTAIN:
+    misplaced = is_tilted(face.landmarks) or bool(face.other_landmarks)
+    if face.landmarks_agree and not misplaced and face.score >= CERTAIN:
         return face
     ways = _ways(face, [0], look)
     known = face.landmarks_agree and bool(ways) and ways[0].score >= least
     if not known or ways[0].score < UNRIVALLED:
         ways += _ways(face, [1, 2, 3], look)
     if known and not _rivals(ways[0], ways, RIVALS_BY):
-        return _with_landmarks(face, ways[0]) if tilted else face
+        return _with_landmarks(face, ways[0]) if misplaced else face
     best = max(ways, key=lambda one: one.score, default=None)
     if best is None or not best.agree or best.score < clear or _rivals(best, ways, -SURER):
         return replace(face, landmarks_agree=False)

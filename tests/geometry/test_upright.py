@@ -75,8 +75,8 @@ def finds_in(square, *seen) -> Finds:
 
 def test_landmarks_are_the_mean_of_what_each_look_sees_there():
     square = upright_square(face(turned(40)).box, turned(40))
-    # The second look also sees it less clearly, and somebody beside it more so.
-    finds = finds_in(square, (0, 0.8, 2.0), (1, 0.4, -1.0), (1, 0.2, 30.0), (1, 0.9, 200.0))
+    # The second look also sees it less clearly, and two people beside it more so.
+    finds = finds_in(square, (0, 0.8, 2.0), (1, 0.4, -1.0), (1, 0.2, 20.0), (1, 0.6, 30.0), (1, 0.9, 200.0))
     seen = square.face_in(finds, 4)
     assert seen is not None
     upright = turned(0) - MIDDLE + square.side / 2 + (0.8 * 2 - 0.4 * 1) / 1.2
@@ -114,6 +114,13 @@ def test_a_tilted_face_lies_where_upright_looks_see_it():
         np.testing.assert_allclose(placed.landmarks, turned(30) + moved)
         assert (placed.other_landmarks, placed.landmarks_agree) == (others, True)
     assert seen_upright(face(turned(4)), looks({}), LEAST, SURE).landmarks_agree, "nearly upright: nobody looks"
+
+
+def test_a_face_that_views_see_in_two_places_lies_where_upright_looks_see_it():
+    found = replace(face(turned(2)), other_landmarks=tuple(map(tuple, (turned(2) + 20).tolist())))
+    placed = seen_upright(found, looks({2: 0.8}, 19.0), LEAST, SURE)
+    np.testing.assert_allclose(placed.landmarks, turned(2) + 19)
+    assert (placed.other_landmarks, placed.landmarks_agree) == ((), True)
 
 
 @pytest.mark.parametrize("degrees", [26, 4])
