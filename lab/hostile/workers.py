@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +88,15 @@ _worker: Worker[Any]
 
 def _start(make: Callable[[], Worker[Any]]) -> None:
     global _worker
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _worker = make()
+
+
+def _end_with(parent: int) -> None:
+    """End the process when its parent has ended: a pool that is killed leaves its workers at work."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _run(work: Work) -> list[Any]:
