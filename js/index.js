@@ -21,6 +21,8 @@ const PANELS = {
   ReverseIdentitySaveImage: addSavedComparison,
   ReverseIdentityKSampler: addGuidance,
   ReverseIdentityGuider: addGuidance,
+  ReverseIdentityEdit: addGuidance,
+  ReverseIdentityScaleSweep: addGuidance,
 }
 
 /**

@@ -14,7 +14,7 @@ import { phrase } from "./phrases.js"
 
 /**
  * @typedef {object} Stage
- * @property {(pictures: any[]) => void} show
+ * @property {(pictures: any[], number?: number) => void} show number, from 0, is shown; else the one that was
  * @property {() => void} redraw the picture that is shown
  * @property {(text: string) => void} say something under the picture
  * @property {(tool: HTMLElement) => void} addTool before that
@@ -70,9 +70,9 @@ export function addStage(panel, empty, draw) {
   }
 
   return {
-    show(given) {
+    show(given, number = shown) {
       pictures = given
-      shown = Math.min(shown, Math.max(0, given.length - 1))
+      shown = Math.min(number, Math.max(0, given.length - 1))
       redraw()
     },
     redraw,

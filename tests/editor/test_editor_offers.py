@@ -14,7 +14,7 @@ from harness.environment import ROOT
 from harness.server import ComfyServer
 from harness.workflow import TEMPLATE_FOLDER, TEMPLATES
 from miniature.workflow import small_template_file
-from tests.browser import BROKEN, OVERLAPS, VIEW, Editor, Look, running_editor
+from tests.browser import BROKEN, LAPTOP, OVERLAPS, VIEW, Editor, Look, running_editor
 from tests.shipped_workflows import QUICK, rendered
 from tests.workspace import EXTENSION_FOLDER
 
@@ -24,8 +24,6 @@ SIZE = (320, 256)
 
 # In a folder with a dot in its name the editor looks for no help of the pack's: it takes what follows for a module.
 PACK_FOLDER = "reverse-personalization"
-
-LAPTOP = {"width": 1280, "height": 720}
 
 MOST_CLICKS = 6
 """From the empty canvas to the first picture of who has no models and does not want to choose any."""
