@@ -13,7 +13,7 @@ from typing import Any
 from .layout import Cable, Layout, Size, lay_out
 from .model import ENTRY, WIDGET_TYPES, Blueprint, Group, Link, Node, Workflow
 from .note import note_box, written_note
-from .texts import MARK
+from .texts import FIRST_VIEW, MARK
 
 Schemas = Mapping[str, Any]
 """Inputs and outputs of a node, by class name."""
@@ -53,7 +53,7 @@ def ui_form(name: str, workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
     graph = WrittenGraph(workflow.nodes, schemas)
     layout = lay_out([group.columns for group in workflow.groups], graph.sizes, graph.cables)
     nodes = graph.written_nodes(layout)
-    nodes.append(written_note(workflow.note, note_box(workflow.note, layout), len(nodes) + 1, len(nodes)))
+    nodes.append(written_note(workflow.note, note_box(workflow.note), len(nodes) + 1, len(nodes)))
     links = graph.written_links()
     reroutes, rerouted = graph.written_reroutes(layout)
     return {
@@ -69,6 +69,7 @@ def ui_form(name: str, workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
             "reroutes": reroutes,
             "linkExtensions": [{"id": link, "parentId": parent} for link, parent in rerouted.items()],
             **MARK,
+            **FIRST_VIEW,
         },
         "version": 0.4,
     }

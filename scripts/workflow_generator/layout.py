@@ -17,14 +17,12 @@ TITLE_BAR = 30
 
 BETWEEN_NODES = 28
 FRAME_MARGIN = 20
-LEGIBLE_TITLE, LEAST_FRAME_FONT = 12, 30
-"""Size of a frame's title on a laptop's screen where the graph opens, and in a graph of any width; pixels."""
+OVERVIEW_TITLE, LEAST_FRAME_FONT, MOST_FRAME_FONT = 12, 30, 48
+"""Size of a frame's title where a laptop's screen shows the whole graph, and its bounds in the graph: larger titles would
+be wider than their frames in some languages; pixels."""
 
-PART_OF_SCREEN = 0.75
-"""The editor opens a template so that its nodes take this part of the canvas in one direction."""
-
-CANVAS = (1280, 682)
-"""Width and height of the canvas on a laptop's screen of 1280 x 720 pixels."""
+OVERVIEW_WIDTH = 960
+"""How wide the editor shows a whole graph on a laptop's screen of 1280 x 720, pixels."""
 
 UNDER_TITLE = 1.5
 """Height of a frame's title bar, as a multiple of the title's size."""
@@ -126,17 +124,6 @@ class Layout:
         return Box(left, 0, right + FRAME_MARGIN - left, bottom + FRAME_MARGIN)
 
 
-def opening_scale(boxes: Sequence[Box]) -> float:
-    """The scale at which the editor opens a template on a laptop.
-
-    Args:
-        boxes: of all nodes, without their title bars.
-    """
-    width = max(box.right for box in boxes) - min(box.x for box in boxes)
-    height = max(box.bottom for box in boxes) - min(box.y for box in boxes) + TITLE_BAR
-    return PART_OF_SCREEN * min(CANVAS[0] / width, CANVAS[1] / height)
-
-
 @dataclass(frozen=True)
 class _Lane:
     """The links of one output that cannot go straight to their targets.
@@ -183,7 +170,8 @@ def lay_out(frames: Sequence[Columns], sizes: Mapping[str, Size], cables: Sequen
         for number in range(1, len(columns))
     ]
     gutters = [sum(widths[:number]) + sum(gaps[:number]) for number in range(len(columns))]
-    font = max(LEAST_FRAME_FONT, round(LEGIBLE_TITLE * (sum(widths) + sum(gaps)) / (PART_OF_SCREEN * CANVAS[0])))
+    overview = round(OVERVIEW_TITLE * (sum(widths) + sum(gaps)) / OVERVIEW_WIDTH)
+    font = min(max(LEAST_FRAME_FONT, overview), MOST_FRAME_FONT)
     first_lane = round(UNDER_TITLE * font) + AROUND_LANES
     count = 1 + max(tracks, default=-1)
     top = first_lane + (AROUND_LANES + LANE * (count - 1) if count else 0) + TITLE_BAR

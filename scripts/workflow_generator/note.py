@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .layout import FRAME_MARGIN, TITLE_BAR, Box, Layout, opening_scale
+from .layout import FRAME_MARGIN, TITLE_BAR, Box
 
-WIDE, NARROW = 1000, 420
-"""Width of a note above a graph, and of one to its left; pixels."""
+WIDTH = 420
+"""Of a note beside a graph, pixels."""
 
 APART = 40
 """Between the note and the graph, pixels."""
@@ -18,22 +18,13 @@ LETTER, LINE, PARAGRAPH, AROUND = 6.2, 20, 12, 50
 lines, and what is around it all."""
 
 
-def note_box(text: str, layout: Layout) -> Box:
-    """Above the graph or to its left, wherever the editor then opens both at the larger scale.
-
-    Args:
-        text: in Markdown.
-        layout: of the graph.
-    """
-    height = _height(text, WIDE)
-    above = Box(-FRAME_MARGIN, -APART - height, WIDE, height)
-    beside = Box(-FRAME_MARGIN - APART - NARROW, TITLE_BAR, NARROW, _height(text, NARROW))
-    nodes = list(layout.boxes.values())
-    return max((above, beside), key=lambda note: opening_scale([*nodes, note]))
+def note_box(text: str) -> Box:
+    """Where a note in Markdown stands: to the left of the graph, at which the editor opens it."""
+    return Box(-FRAME_MARGIN - APART - WIDTH, TITLE_BAR, WIDTH, _height(text))
 
 
-def _height(text: str, width: int) -> int:
-    letters = (width - AROUND) / LETTER
+def _height(text: str) -> int:
+    letters = (WIDTH - AROUND) / LETTER
     lines = [math.ceil(len(line) / letters) for line in text.split("\n") if line]
     return AROUND + sum(LINE * count + PARAGRAPH for count in lines)
 

@@ -27,7 +27,7 @@ BLUE, OLIVE, GREEN, ORANGE, RED = "#3b86b0", "#8a862e", "#30925a", "#bc6e2f", "#
 The editor writes their titles in the same colour on a thin layer of it: lighter ones cannot be read in its light theme,
 darker ones in the dark."""
 
-FIRST_GROUP = Group("Models and photograph", BLUE, (("checkpoint", "photograph"), ("adapter", "embed")))
+FIRST_GROUP = Group("Models and photograph", BLUE, (("checkpoint",), ("adapter", "photograph"), ("embed",)))
 """The frame that graphs begin with."""
 
 NARROW, MIDDLE = 230, 270
