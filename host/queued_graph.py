@@ -86,7 +86,7 @@ def guides_of(node_id: str | None) -> set[str]:
 def checkpoint_of(prompt: Mapping[str, Any], node_id: str | None) -> str | None:
     """Name of the file that a node's model comes from, through whatever patches it on the way.
 
-    `checkpointOf` in js/guidance.js follows the graph in the editor by the same rule.
+    `checkpointOf` in js/checkpoint.js follows the graph in the editor by the same rule.
 
     Args:
         prompt: in API form.

@@ -2,6 +2,7 @@
 /** cfg: what it trades off with the model in use, and a warning if it would not anonymise. */
 
 import { api } from "../../scripts/api.js"
+import { app } from "../../scripts/app.js"
 
 import { checkpointOf } from "./checkpoint.js"
 import { onMeasured, recall, remember } from "./measured.js"
@@ -63,8 +64,9 @@ export function addGuidance(node) {
 
   onValues(node, ["cfg", "quality"], panel.signal, draw)
   onMeasured(panel.signal, draw)
-  // Another checkpoint is chosen in another node.
+  // Another checkpoint is chosen in another node; and a node that moves into a subgraph is linked again only there.
   api.addEventListener(/** @type {any} */ ("graphChanged"), draw, { signal: panel.signal })
+  app.canvas.canvas.addEventListener("litegraph:set-graph", draw, { signal: panel.signal })
   onOutput(node, (output) => {
     for (const measured of output.guidance_curve ?? []) remember(measured)
   })

@@ -115,8 +115,13 @@ class Editor:
             look._asdict(),
         )
 
-    def open_template(self, name: str) -> None:
-        """Open one of the pack's workflows from the template browser, by its name for the API."""
+    def open_template(self, name: str, whole: bool = True) -> None:
+        """Open one of the pack's workflows from the template browser, by its name for the API.
+
+        Args:
+            name: as in `TEMPLATES`.
+            whole: show all of it; else it stays as it opened.
+        """
         self.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
         templates = self.page.get_by_test_id("template-workflows-content")
         # Nodes on the canvas show the pack's name as well.
@@ -137,8 +142,9 @@ class Editor:
                 [LOADER, {SAMPLE: self.photograph, SAMPLE_RESULT: FINISHED}],
             )
             self.settle()
-        self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
-        self.settle()
+        if whole:
+            self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+            self.settle()
 
     def place_blueprint(self) -> None:
         """Find it in the search as a user does, and put it on the empty canvas."""

@@ -33,7 +33,7 @@ def main() -> None:
         for vue in (False, True):
             editor.draw_as(Look(vue, asked.palette))
             for name in asked.names or TEMPLATES:
-                editor.open_template(name)
+                editor.open_template(name, whole=False)
                 renderer = "vue" if vue else "canvas"
                 editor.page.screenshot(path=asked.folder / f"{name}-{renderer}.png")
                 scale = editor.page.evaluate("app.canvas.ds.scale")

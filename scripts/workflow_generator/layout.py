@@ -18,8 +18,8 @@ TITLE_BAR = 30
 BETWEEN_NODES = 28
 FRAME_MARGIN = 20
 OVERVIEW_TITLE, LEAST_FRAME_FONT, MOST_FRAME_FONT = 12, 30, 48
-"""Size of a frame's title where a laptop's screen shows the whole graph, and its bounds in the graph: larger titles would
-be wider than their frames in some languages; pixels."""
+"""Size of a frame's title where a laptop's screen shows the whole graph, and its bounds in the graph: larger titles
+would be wider than their frames in some languages; pixels."""
 
 OVERVIEW_WIDTH = 960
 """How wide the editor shows a whole graph on a laptop's screen of 1280 x 720, pixels."""

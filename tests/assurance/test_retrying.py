@@ -101,7 +101,7 @@ def test_every_attempt_has_a_small_picture_and_one_is_the_result() -> None:
     def generate(rows: Any, scale: float) -> torch.Tensor:
         return torch.full((len(rows), 400, 200, 3), shades[scale])
 
-    cosines = iter([0.9, 0.8])
+    cosines = iter([0.97, 0.8])
     (outcome,) = retry_faces(1, list(shades), generate, lambda row, crop: next(cosines), THRESHOLD)
     first, second, third = outcome.retries
     for step, shade in ((first, 0.2), (third, 0.6)):

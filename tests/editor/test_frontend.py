@@ -371,8 +371,7 @@ def test_nothing_listens_after_a_node_is_gone(editor):
 
 
 def test_previews_hold_nothing_but_pixels(server, editor):
-    previews = list((server.base_directory / "temp").glob("*.png"))
-    assert previews
+    assert (previews := list((server.base_directory / "temp").glob("*.png")))
     for path in previews:
         with Image.open(path) as image:
             assert not image.info

@@ -14,9 +14,7 @@ import torch
 from harness.in_process import load_pack, part, run_node
 from reverse_personalization.method.quality import FAST
 from tests import fake_insight
-from tests.nodes.test_edit_retry import Latents
-from tests.nodes.test_retry_sampler import faces_in_crops
-from tests.small_model import SmallModel
+from tests.small_model import Decoder, SmallModel, faces_in_crops
 
 SIDE = 64
 SCALES = "-5, -8"
@@ -37,7 +35,7 @@ def packs(fake_pack: Path) -> Path:
 
 def arguments(small: SmallModel, count: int = 2) -> tuple[Any, ...]:
     crops = torch.rand(count, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(9))
-    return small.model, Latents(small), small.latent(count), faces_in_crops(small, count), crops, small.text()
+    return small.model, Decoder(small), small.latent(count), faces_in_crops(small, count), crops, small.text()
 
 
 def similarities(monkeypatch: pytest.MonkeyPatch, values: list[float | None]) -> None:
