@@ -371,7 +371,8 @@ def test_nothing_listens_after_a_node_is_gone(editor):
 
 
 def test_previews_hold_nothing_but_pixels(server, editor):
-    assert (previews := list((server.base_directory / "temp").glob("*.png")))
+    previews = list((server.base_directory / "temp").glob("*.png"))
+    assert previews
     for path in previews:
         with Image.open(path) as image:
             assert not image.info
@@ -385,8 +386,7 @@ def ask_sentence(server: ComfyServer, **asked: object) -> dict[str, object]:
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        answered: dict[str, object] = json.load(answer)
-        return answered
+        return dict(json.load(answer))
 
 
 def test_the_server_writes_the_sentence_as_the_node_does(server):
