@@ -47,7 +47,8 @@ function originOf(graph, id) {
   const link = graph.getLink(id)
   if (!link) return null
   const { origin_id, origin_slot } = link
-  if (origin_id === SUBGRAPH_INPUTS) {
+  // After a conversion to a subgraph the host has its numbers as texts.
+  if (Number(origin_id) === SUBGRAPH_INPUTS) {
     const outer = graphs().flatMap((one) => one.nodes).find((node) => node.subgraph === graph)
     const outside = outer?.inputs[origin_slot]?.link
     return outside == null ? null : originOf(outer.graph, outside)

@@ -12,10 +12,10 @@ const FIRST_VIEW = "reverse_personalization_first_view"
 /** Least scale at which the canvas writes a node's title: it has 14 pixels, and below 8 the host leaves letters out. */
 const LEGIBLE = 8 / 14
 
-/** Pixels of the screen that stay free: the host's sidebar and its tools lie over the canvas. */
+/** Pixels of the canvas that stay free: the host's sidebar, tabs and tools lie over it. */
 const LEFT = 76
-const TOP = 64
-const BOTTOM = 12
+const TOP = 92
+const BOTTOM = 36
 
 const TITLE_BAR = 30
 

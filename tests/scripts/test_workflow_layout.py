@@ -27,13 +27,13 @@ CLEAR = 6
 FRAMELESS = 4
 """Nodes that need no frames."""
 
-CANVAS = (1280, 682)
-"""Of the editor on a laptop's screen of 1280 x 720, in pixels."""
+CANVAS = (1280, 720)
+"""Of the editor on a laptop's screen, in pixels; the host's tabs and tools lie over its edges."""
 
 PART_OF_CANVAS = 0.75
 """What a template takes of it when the host shows it whole."""
 
-FREE_LEFT, FREE_ABOVE, FREE_BELOW = 76, 64, 12
+FREE_LEFT, FREE_ABOVE, FREE_BELOW = 76, 92, 36
 """Pixels beside what js/first_view.js shows of a template that would be too small whole."""
 
 NAMED = 8 / 14
