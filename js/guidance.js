@@ -7,7 +7,7 @@ import { app } from "../../scripts/app.js"
 import { checkpointOf } from "./checkpoint.js"
 import { onMeasured, recall, remember } from "./measured.js"
 import { onOutput } from "./outputs.js"
-import { addPanel, isLinked, make, onValues, widgetOf } from "./panel.js"
+import { addPanel, chain, isLinked, make, onValues, widgetOf } from "./panel.js"
 import { phrase } from "./phrases.js"
 
 const HEIGHT = 168
@@ -50,6 +50,8 @@ export function addGuidance(node) {
 
   async function draw() {
     const ofMiniature = await miniature
+    // Meanwhile the node may have been removed, or is not in a graph yet.
+    if (!node.graph) return
     const quality = widgetOf(node, "quality")?.value
     const measured = recall(checkpointOf(node), quality ? [quality] : QUALITIES)
     const chart = measured ? chartOfModel(measured) : chartOfMiniature(ofMiniature)
@@ -63,6 +65,7 @@ export function addGuidance(node) {
   }
 
   onValues(node, ["cfg", "quality"], panel.signal, draw)
+  chain(node, "onAdded", draw)
   onMeasured(panel.signal, draw)
   // Another checkpoint is chosen in another node; and a node that moves into a subgraph is linked again only there.
   api.addEventListener(/** @type {any} */ ("graphChanged"), draw, { signal: panel.signal })
