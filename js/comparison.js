@@ -18,7 +18,7 @@ export function addComparison(node) {
   /** @type {Compared[]} */
   let pictures = []
   const empty = phrase("check.empty")
-  const { panel, stage } = addBeforeAfter(node, empty, () => pictures, (picture, frame, number) => {
+  const { panel, stage, show } = addBeforeAfter(node, empty, () => pictures, (picture, frame, number) => {
     picture.faces.forEach((face, index) => {
       if (face.status !== "unhandled" && face.status !== "struck out") return
       const find = { box: face.box, struckBy: face.struck_by }
@@ -38,9 +38,9 @@ export function addComparison(node) {
   }
 
   onOutput(node, (output) => {
-    if (!output.comparison) return
-    pictures = output.comparison
-    stage.show(pictures)
+    // A run without previews is not the one before it, whose pictures are then shown no longer.
+    pictures = output.comparison ?? []
+    show(pictures)
     tell()
   })
   onValues(node, ["not_faces", "drawn_faces"], panel.signal, () => {
@@ -57,7 +57,7 @@ export function addSavedComparison(node) {
   // The panel shows the saved picture; the editor's own preview, in either renderer, would show it once more.
   node.hideOutputImages = true
   node.onDrawBackground = () => {}
-  const { stage } = addBeforeAfter(node, phrase("save.empty"), () => pictures, (_, frame) => {
+  const { show } = addBeforeAfter(node, phrase("save.empty"), () => pictures, (_, frame) => {
     // What the node's menu opens, copies and saves.
     node.imgs = [frame.querySelector(".rp-after")]
     node.imageIndex = 0
@@ -65,7 +65,7 @@ export function addSavedComparison(node) {
   onOutput(node, (output) => {
     if (!output.comparison) return
     pictures = output.comparison
-    stage.show(pictures)
+    show(pictures)
   })
 }
 
@@ -83,7 +83,6 @@ function addBeforeAfter(node, empty, pictures, more) {
     drawBeforeAfter(picture, frame, panel.signal)
     badges.replaceChildren(...picture.faces.map((face, index) => badge(face, index, picture.threshold)))
     source.textContent = thresholdWords(picture)
-    full.disabled = false
     more(picture, frame, number)
   })
   const full = make("button", "rp-button rp-whole", { type: "button", title: phrase("full.title") }, phrase("full.open"))
@@ -91,5 +90,14 @@ function addBeforeAfter(node, empty, pictures, more) {
   full.addEventListener("click", () => openFullScreen(pictures(), stage.shown()), { signal: panel.signal })
   stage.addTool(full)
   panel.element.append(badges, source)
-  return { panel, stage }
+
+  /** @param {Compared[]} given */
+  function show(given) {
+    full.disabled = given.length === 0
+    badges.replaceChildren()
+    source.textContent = ""
+    stage.show(given)
+  }
+
+  return { panel, stage, show }
 }

@@ -28,7 +28,8 @@ import { phrase } from "./phrases.js"
  * @returns {Stage}
  */
 export function addStage(panel, empty, draw) {
-  const view = make("div", "rp-view", {}, make("p", "rp-empty", {}, empty))
+  const nothing = make("p", "rp-empty", {}, empty)
+  const view = make("div", "rp-view", {}, nothing)
   const count = make("span")
   const pager = make("span", "rp-pager", {}, turn("\u2039", phrase("picture.previous"), -1), count, turn("\u203a", phrase("picture.next"), 1))
   const note = make("span", "rp-note", { role: "status" })
@@ -59,13 +60,16 @@ export function addStage(panel, empty, draw) {
   }
 
   function redraw() {
-    if (!pictures.length) return
+    pager.hidden = pictures.length < 2
+    if (!pictures.length) {
+      view.replaceChildren(nothing)
+      return
+    }
     const picture = pictures[shown]
     const frame = make("div", "rp-frame")
     frame.style.setProperty("--rp-ratio", String(picture.width / picture.height))
     draw(picture, frame, shown)
     view.replaceChildren(frame)
-    pager.hidden = pictures.length < 2
     count.textContent = `${shown + 1} / ${pictures.length}`
   }
 
