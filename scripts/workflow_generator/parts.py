@@ -104,7 +104,7 @@ def models() -> dict[str, Node]:
             {"clip": Link("checkpoint", "CLIP"), "text": ""},
             title="Text of the photograph (none)",
             room=TEXT_ROOM,
-            width=NARROW,
+            width=MIDDLE,
         ),
     }
 
