@@ -13,7 +13,7 @@ from .host.model_folders import register_model_folders
 from .host.node_ids import report_taken_ids
 from .host.queued_graph import watch_the_queue
 from .host.routes import add_routes
-from .host.sample import provide_sample
+from .host.sample import provide_samples
 from .nodes.attribute_prompt import AttributePrompt
 from .nodes.ddim_inversion import ReverseIdentityDDIMInversion
 from .nodes.dpm_solver_inversion import DPMSolverInversion
@@ -37,6 +37,7 @@ from .nodes.retry_sampler import ReverseIdentityRetrySampler
 from .nodes.reverse_identity_guider import ReverseIdentityGuider
 from .nodes.reverse_identity_ksampler import ReverseIdentityKSampler
 from .nodes.save_anonymized_image import ReverseIdentitySaveImage
+from .nodes.scale_sweep import ReverseIdentityScaleSweep
 from .nodes.second_pass import ReverseIdentitySecondPass
 
 WEB_DIRECTORY = "./js"
@@ -67,6 +68,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     ReverseIdentityDDIMInversion,
     ReverseIdentityTarget,
     ReverseIdentityPseudonym,
+    ReverseIdentityScaleSweep,
 )
 
 
@@ -74,10 +76,10 @@ class ReversePersonalization(ComfyExtension):
     """The pack's nodes."""
 
     async def on_load(self) -> None:
-        """Register folders, routes, checks of the queue and the closing of face models; put the sample in place."""
+        """Register folders, routes, checks of the queue and the closing of face models; put the samples in place."""
         register_model_folders()
         add_routes()
-        provide_sample()
+        provide_samples()
         watch_the_queue()
         close_when_the_host_frees()
         report_taken_ids([node.define_schema().node_id for node in NODES])

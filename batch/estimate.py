@@ -83,6 +83,11 @@ def _edit_retry(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
     return _retried(inputs, of_edit(*edit), of_further_scale(*edit))
 
 
+def _sweep(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
+    edit = _steps(inputs), is_link(inputs.get("attributes"))
+    return _once(of_edit(*edit) + (_scales(inputs) - 1) * of_further_scale(*edit))
+
+
 def _inversion(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
     return _once(of_inversion(_number(inputs, "steps")))
 
@@ -103,6 +108,7 @@ def _check(graph: Graph, inputs: Mapping[str, Any]) -> Evaluations:
 _COUNTS: dict[str, Callable[[Graph, Mapping[str, Any]], Evaluations]] = {
     "ReverseIdentityEdit": _edit,
     "ReverseIdentityEditRetry": _edit_retry,
+    "ReverseIdentityScaleSweep": _sweep,
     **dict.fromkeys(INVERSIONS, _inversion),
     "ReverseIdentityKSampler": _replay,
     "ReverseIdentityGuider": _replay,
@@ -126,8 +132,12 @@ def _once(evaluations: int) -> Evaluations:
 def _retried(inputs: Mapping[str, Any], first: int, further: int) -> Evaluations:
     """At one scale, and at all of them."""
     purified = PURIFIED if inputs.get("purify") is True else 0
-    scales = len(str(inputs.get("scales", "")).split(","))
-    return Evaluations(first + purified, first + purified + (scales - 1) * (further + purified))
+    return Evaluations(first + purified, first + purified + (_scales(inputs) - 1) * (further + purified))
+
+
+def _scales(inputs: Mapping[str, Any]) -> int:
+    """How many there are."""
+    return len(str(inputs.get("scales", "")).split(","))
 
 
 def _steps(inputs: Mapping[str, Any]) -> int:

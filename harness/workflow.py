@@ -62,6 +62,9 @@ LOADER = "ReverseIdentityLoadPhotograph"
 SAMPLE = "sample four people.jpg [temp]"
 """The photograph that comes with the pack, as `LOADER` names it (`host/sample.py`)."""
 
+SAMPLE_RESULT = "sample four people anonymised.jpg [temp]"
+"""The same photograph, anonymised."""
+
 
 def fill_in(workflow: Workflow, image: str, names: Mapping[str, str]) -> Workflow:
     """The workflow with every `LOADER` set to `image`, and every value that is a key of `names` replaced."""

@@ -12,7 +12,7 @@ import folder_paths
 
 from ..reverse_personalization.errors import NotKeptError
 from .kept_files import PHOTOGRAPHS
-from .sample import SAMPLE, SAMPLE_FILE, provide_sample
+from .sample import SAMPLES, provide_samples
 
 # The host writes what it compares into the graph, and the graph into pictures: without the key, which ends with the
 # process, nobody can tell from a digest which photograph it was.
@@ -25,10 +25,10 @@ PHOTOGRAPH_ABSENT = (
 
 
 def picture_names() -> list[str]:
-    """Names of the pictures directly in the input folder, as the host's own loader offers them, and the sample's."""
+    """Names of the pictures directly in the input folder, as the host's own loader offers them, and the samples'."""
     folder = folder_paths.get_input_directory()
     names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
-    return [*sorted(folder_paths.filter_files_content_types(names, ["image"])), SAMPLE]
+    return [*sorted(folder_paths.filter_files_content_types(names, ["image"])), *SAMPLES]
 
 
 def folder_names() -> list[str]:
@@ -53,12 +53,12 @@ def photograph_there(name: str) -> bool:
     """Whether there is such a photograph.
 
     Args:
-        name: of a picture as `chosen_path` takes it, or of a photograph in the server's memory, or the sample's.
+        name: of a picture as `chosen_path` takes it, or of a photograph in the server's memory, or a sample's.
     """
-    if name == SAMPLE:
+    if name in SAMPLES:
         # Somebody may have emptied the folder that it is shown from.
-        provide_sample()
-        return SAMPLE_FILE.is_file()
+        provide_samples()
+        return SAMPLES[name].is_file()
     return PHOTOGRAPHS.holds(name) or chosen_path(name) is not None
 
 
@@ -72,7 +72,7 @@ def photograph_bytes(name: str) -> bytes:
         NotKeptError: it is in neither place.
         OSError: the file cannot be read.
     """
-    path = SAMPLE_FILE if name == SAMPLE else chosen_path(name)
+    path = SAMPLES[name] if name in SAMPLES else chosen_path(name)
     if name.startswith(PHOTOGRAPHS.prefix) and path is None:
         return PHOTOGRAPHS.get(name).content
     if path is None:

@@ -72,9 +72,14 @@ def named_models(prompt: Mapping[str, Any]) -> dict[str, str]:
     return files_named(value for value in values if isinstance(value, str))
 
 
+def is_model_file(word: str) -> bool:
+    """Whether a word is named like a file of a model."""
+    return os.path.splitext(word)[1].lower() in _MODEL_EXTENSIONS
+
+
 def files_named(words: Iterable[str]) -> dict[str, str]:
     """The model files among words; as `named_models`."""
-    names = {word for word in words if os.path.splitext(word)[1].lower() in _MODEL_EXTENSIONS}
+    names = {word for word in words if is_model_file(word)}
     found: dict[str, str] = {}
     named: Counter[str] = Counter()
     for kind in sorted(set(folder_paths.folder_names_and_paths) - _NO_MODELS):

@@ -21,6 +21,7 @@ SETTING_TEXTS = {
     ("FaceEmbed", "select"),
     ("ReverseIdentityRetrySampler", "scales"),
     ("ReverseIdentityEditRetry", "scales"),
+    ("ReverseIdentityScaleSweep", "scales"),
 }
 """Text inputs, by node and name, that are settings: their nodes accept only fixed words and numbers in them."""
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import torch
 from comfy_api.latest import ui
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..reverse_personalization.assurance.operating_point import threshold_words
-from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict, said_number
+from ..reverse_personalization.assurance.verdict import STRUCK_OUT, FaceVerdict, Verdict, said_number, said_step
 from ..reverse_personalization.geometry.decisions import striking_box
 from ..reverse_personalization.geometry.drawn_faces import Decided
 from ..reverse_personalization.geometry.faces import UNDECIDED, Box, Decisions
@@ -69,6 +71,20 @@ def preview_files(images: Tensor) -> list[File]:
             f"the pictures for the editor could not be written into ComfyUI's temporary folder "
             f"({error.strerror or type(error).__name__}); free some space there and run again"
         ) from error
+
+
+def with_attempts(faces: Sequence[FaceVerdict]) -> tuple[FaceVerdict, ...]:
+    """The same verdicts, each with a file of the pictures of its retries, as `preview_files` writes them.
+
+    Raises:
+        RuntimeError: a file could not be written.
+    """
+    return tuple(replace(face, attempts=_attempts_file(face)) for face in faces)
+
+
+def _attempts_file(face: FaceVerdict) -> File | None:
+    pictures = [torch.from_numpy(step.picture) for step in face.retries if step.picture is not None]
+    return preview_files(torch.cat(pictures, dim=1)[None] / 255)[0] if pictures else None
 
 
 def in_parts(box: Box, width: int, height: int) -> list[float]:
@@ -144,7 +160,9 @@ def comparisons(
         "height" in pixels; "batch", the number of all pictures; "threshold", the similarity at or above which a face is
         recognisable; "threshold_source", in words; "faces", each with "status", "under_cover" (an anonymised face that
         other faces' covers hid), "similarity" (to two decimals) or None, "reason", its "box" in fractions of width and
-        height, and "struck_by", the box in pixels of these decisions that strikes it out, or None.
+        height and its box "before", "struck_by", the box in pixels of these decisions that strikes it out, or None,
+        "attempts", the retries, each with "scale", "similarity", "anonymised", "pictured" and "kept", and "strip", the
+        file with the pictures of those that are pictured, from left to right, or None.
     """
     height, width = results.shape[1:3]
     originals: Sequence[File | None] = verdict.previews or [None] * len(files)
@@ -173,5 +191,10 @@ def _badge(face: FaceVerdict, said: Decisions, width: int, height: int) -> dict[
         "similarity": said_number(face.similarity),
         "reason": face.reason,
         "box": in_parts(face.boxes[-1], width, height),
+        "before": in_parts(face.boxes[0], width, height),
+        "attempts": [
+            {**said_step(step), "pictured": step.picture is not None, "kept": step.kept} for step in face.retries
+        ],
+        "strip": face.attempts,
         "struck_by": striking_box(face.boxes[-1], said.not_faces) if face.status == STRUCK_OUT else None,
     }

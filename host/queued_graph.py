@@ -14,12 +14,16 @@ from comfy_execution.graph_utils import is_link
 from server import PromptServer
 
 from ..reverse_personalization.assurance.scrub import GraphNode, read_nodes
+from .model_hashes import is_model_file
 
 EMBEDDING_NODE, GUIDE_INPUT = "FaceEmbed", "model_pack"
 """The node that embeds faces, and its input that names the guide's pack."""
 
 FACES_INPUT = "faces"
 """How inputs for faces are called."""
+
+MODEL_INPUT = "model"
+"""How inputs for models are called."""
 
 _queued: ContextVar[Mapping[str, Any]] = ContextVar("queued graph")
 
@@ -77,6 +81,29 @@ def guides_of(node_id: str | None) -> set[str]:
         elif isinstance(guide, str):
             guides.add(guide)
     return guides
+
+
+def checkpoint_of(prompt: Mapping[str, Any], node_id: str | None) -> str | None:
+    """Name of the file that a node's model comes from, through whatever patches it on the way.
+
+    `checkpointOf` in js/checkpoint.js follows the graph in the editor by the same rule.
+
+    Args:
+        prompt: in API form.
+        node_id: of the node with an input `model`; None if it is not known.
+
+    Returns:
+        The name as the loader has it; None if it is linked, or the way to a loader is not clear.
+    """
+    nodes = read_nodes(prompt)
+    seen: set[str] = set()
+    while node_id is not None and node_id in nodes and node_id not in seen:
+        seen.add(node_id)
+        inputs = nodes[node_id].inputs
+        if not is_link(inputs.get(MODEL_INPUT)):
+            return next((one for one in inputs.values() if isinstance(one, str) and is_model_file(one)), None)
+        node_id = inputs[MODEL_INPUT][0]
+    return None
 
 
 def _sources(node: GraphNode) -> list[str]:

@@ -5,6 +5,7 @@ import { app } from "../../scripts/app.js"
 
 import { addSavedComparison, addComparison } from "./comparison.js"
 import { addFaceChoice } from "./face_choice.js"
+import { showFirstView, takeFirstView } from "./first_view.js"
 import { translatePlaced, translateWorkflow } from "./graphs.js"
 import { addGuidance } from "./guidance.js"
 import { addModelsButton } from "./models.js"
@@ -21,6 +22,8 @@ const PANELS = {
   ReverseIdentitySaveImage: addSavedComparison,
   ReverseIdentityKSampler: addGuidance,
   ReverseIdentityGuider: addGuidance,
+  ReverseIdentityEdit: addGuidance,
+  ReverseIdentityScaleSweep: addGuidance,
 }
 
 /**
@@ -45,9 +48,12 @@ app.registerExtension({
    * @param {any} workflow
    */
   async beforeConfigureGraph(workflow) {
+    takeFirstView(workflow)
     await learnPhrases()
     await translateWorkflow(workflow)
   },
+
+  afterConfigureGraph: showFirstView,
 
   /** @param {any} node */
   nodeCreated(node) {

@@ -7,7 +7,7 @@ import { app } from "../../scripts/app.js"
 import { make } from "./panel.js"
 import { direction, megabytes, phrase, translated } from "./phrases.js"
 
-const MODEL_FILE = /\.(safetensors|ckpt|pt|pt2|pth|bin|gguf|sft|onnx)$/i
+export const MODEL_FILE = /\.(safetensors|ckpt|pt|pt2|pth|bin|gguf|sft|onnx)$/i
 
 /** Inputs that name a recogniser: a folder or, of a checker, also a file. */
 const RECOGNISERS = ["model_pack", "checker"]

@@ -46,7 +46,7 @@ const MARGIN = 6
 let panels = 0
 
 /** Each panel brings its own style sheets: the page's head is shared, and the pack leaves nothing in it. */
-const STYLES = ["./style.css", "./word.css"].map((name) => new URL(name, import.meta.url).href)
+export const STYLES = ["./style.css", "./word.css", "./guidance.css"].map((name) => new URL(name, import.meta.url).href)
 
 /**
  * Let the wheel zoom the canvas over a panel too. Nodes drawn by Vue do that by themselves.

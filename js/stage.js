@@ -14,7 +14,7 @@ import { phrase } from "./phrases.js"
 
 /**
  * @typedef {object} Stage
- * @property {(pictures: any[]) => void} show
+ * @property {(pictures: any[], number?: number) => void} show number, from 0, is shown; else the one that was
  * @property {() => void} redraw the picture that is shown
  * @property {(text: string) => void} say something under the picture
  * @property {(tool: HTMLElement) => void} addTool before that
@@ -28,7 +28,8 @@ import { phrase } from "./phrases.js"
  * @returns {Stage}
  */
 export function addStage(panel, empty, draw) {
-  const view = make("div", "rp-view", {}, make("p", "rp-empty", {}, empty))
+  const nothing = make("p", "rp-empty", {}, empty)
+  const view = make("div", "rp-view", {}, nothing)
   const count = make("span")
   const pager = make("span", "rp-pager", {}, turn("\u2039", phrase("picture.previous"), -1), count, turn("\u203a", phrase("picture.next"), 1))
   const note = make("span", "rp-note", { role: "status" })
@@ -59,20 +60,23 @@ export function addStage(panel, empty, draw) {
   }
 
   function redraw() {
-    if (!pictures.length) return
+    pager.hidden = pictures.length < 2
+    if (!pictures.length) {
+      view.replaceChildren(nothing)
+      return
+    }
     const picture = pictures[shown]
     const frame = make("div", "rp-frame")
     frame.style.setProperty("--rp-ratio", String(picture.width / picture.height))
     draw(picture, frame, shown)
     view.replaceChildren(frame)
-    pager.hidden = pictures.length < 2
     count.textContent = `${shown + 1} / ${pictures.length}`
   }
 
   return {
-    show(given) {
+    show(given, number = shown) {
       pictures = given
-      shown = Math.min(shown, Math.max(0, given.length - 1))
+      shown = Math.min(number, Math.max(0, given.length - 1))
       redraw()
     },
     redraw,

@@ -54,6 +54,7 @@ MINIATURE_INPUTS: dict[str, dict[str, Any]] = {
     "ReverseIdentityRetrySampler": {"scales": _RETRY},
     "ReverseIdentityEdit": {"denoise": DENOISE},
     "ReverseIdentityEditRetry": {"scales": _RETRY, "denoise": DENOISE},
+    "ReverseIdentityScaleSweep": {"scales": "-1, -2, -3, -4", "denoise": DENOISE},
 }
 """Inputs by node class. The miniature is smaller than SDXL and obeys weaker scales."""
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..host.checker import open_checker
 from ..host.file_names import telling_prefixes
 from ..host.insight import LEAST_SCORE, to_picture
-from ..host.previews import COMPARISON, comparisons, preview_files, previews_wanted
+from ..host.previews import COMPARISON, comparisons, preview_files, previews_wanted, with_attempts
 from ..host.purifying import Purifier, purified_photograph
 from ..host.queued_graph import queued_prompt
 from ..reverse_personalization.assurance.batch_check import compare_pictures
@@ -261,7 +261,7 @@ class ReverseIdentityCheck(io.ComfyNode):
             images.append((*with_history(changed, known, tried, target, before), *unhandled))
         visible = previews_wanted(previews)
         verdict = Verdict(
-            images=tuple(images),
+            images=tuple(map(with_attempts, images)) if visible else tuple(images),
             originals=originals,
             results=tuple(map(pixels_digest, result)),
             threshold=judge.threshold,

@@ -198,11 +198,11 @@ def side_input(name: str, tooltip: str, *, advanced: bool = False) -> io.Input:
     )
 
 
-def scales_input() -> io.Input:
+def scales_input(default: str = DEFAULT_SCALES) -> io.Input:
     """The input `scales`: a list that `retry.parse_scales` reads."""
     return io.String.Input(
         "scales",
-        default=DEFAULT_SCALES,
+        default=default,
         tooltip=(
             "The scales to try, weakest first. More negative is less recognisable but keeps expression, "
             "gaze and pose less well."

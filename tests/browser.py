@@ -22,7 +22,7 @@ from playwright.sync_api import (
 from harness.browser import browser
 from harness.comfyui import comfyui_folder
 from harness.server import ComfyServer
-from harness.workflow import LOADER, SAMPLE, SHIPPED_FILES, TEMPLATES
+from harness.workflow import LOADER, SAMPLE, SAMPLE_RESULT, SHIPPED_FILES, TEMPLATES
 from miniature.layout import WEIGHTS
 from miniature.workflow import GUIDED, MINIATURE, MINIATURE_INPUTS, SCALED
 from tests.workspace import make_workspace
@@ -33,10 +33,14 @@ PACK_FOLDER = "some-folder-1.0"
 PHOTOGRAPH = "photograph.png"
 """The picture among those of `running_editor` that takes the sample's place: smaller, so that runs are short."""
 
+FINISHED = "finished.png"
+"""The one that takes the place of the sample's result, where a template has it."""
+
 PATIENCE = 100_000
 """Milliseconds to wait for an event before it counts as missing."""
 
 VIEW = {"width": 1600, "height": 1000}
+LAPTOP = {"width": 1280, "height": 720}
 
 OVERLAPS = """() => {
   const vue = app.extensionManager.setting.get("Comfy.VueNodes.Enabled")
@@ -111,8 +115,13 @@ class Editor:
             look._asdict(),
         )
 
-    def open_template(self, name: str) -> None:
-        """Open one of the pack's workflows from the template browser, by its name for the API."""
+    def open_template(self, name: str, whole: bool = True) -> None:
+        """Open one of the pack's workflows from the template browser, by its name for the API.
+
+        Args:
+            name: as in `TEMPLATES`.
+            whole: show all of it; else it stays as it opened.
+        """
         self.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
         templates = self.page.get_by_test_id("template-workflows-content")
         # Nodes on the canvas show the pack's name as well.
@@ -122,19 +131,20 @@ class Editor:
         self.settle()
         if self.photograph:
             self.page.evaluate(
-                """([kind, sample, photograph]) => {
+                """([kind, pictures]) => {
                   for (const node of app.rootGraph.nodes.filter((node) => node.type === kind)) {
                     const widget = node.widgets.find((widget) => widget.name === "image")
-                    if (widget.value !== sample) continue
-                    widget.value = photograph
-                    widget.callback?.(photograph, app.canvas, node)
+                    if (!(widget.value in pictures)) continue
+                    widget.value = pictures[widget.value]
+                    widget.callback?.(widget.value, app.canvas, node)
                   }
                 }""",
-                [LOADER, SAMPLE, self.photograph],
+                [LOADER, {SAMPLE: self.photograph, SAMPLE_RESULT: FINISHED}],
             )
             self.settle()
-        self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
-        self.settle()
+        if whole:
+            self.page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+            self.settle()
 
     def place_blueprint(self) -> None:
         """Find it in the search as a user does, and put it on the empty canvas."""
@@ -189,18 +199,26 @@ class Editor:
         )
 
     def run(self) -> str:
-        """Queue with the button; return how the run ended."""
+        """Queue with the button; return how the run ended. `refusal` then says why, if a node failed."""
         self.page.evaluate(
             """() => {
-              window.ended = null
+              window.ended = window.refused = null
               for (const kind of ["execution_success", "execution_error", "execution_interrupted"])
-                app.api.addEventListener(kind, () => { window.ended ??= kind }, { once: true })
+                app.api.addEventListener(kind, ({ detail }) => {
+                  window.ended ??= kind
+                  window.refused ??= detail?.exception_message ?? null
+                }, { once: true })
             }"""
         )
         self.page.get_by_test_id("queue-button").click()
         self.page.wait_for_function("window.ended")
         self.settle()
         return str(self.page.evaluate("window.ended"))
+
+    @property
+    def refusal(self) -> str:
+        """What the node said at which the last run failed; "" if none did."""
+        return str(self.page.evaluate("window.refused ?? ''"))
 
     def panel(self, name: str) -> Locator:
         """One of the pack's panels."""

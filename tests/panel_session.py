@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -169,8 +170,12 @@ class Session:
         )
         # A preview of the tab under the mouse would lie over the button.
         self.page.mouse.move(800, 800)
-        assert self.editor.run() == "execution_success"
-        self.ran[tab] = asked
+        if self.editor.run() == "execution_success":
+            self.ran[tab] = asked
+        else:
+            # Nothing new is shown, and what was stays.
+            assert is_explained(self.editor.refusal, asked["FaceEmbed"]), self.editor.refusal
+            self.page.evaluate(CLOSE_ERRORS)
         return True
 
     def run_unseen(self) -> bool:
@@ -249,6 +254,28 @@ class Session:
         self.ran.clear()
         return True
 
+
+def is_explained(refusal: str, asked: Mapping[str, str]) -> bool:
+    """Whether what a person did is why Embed Faces refused to run.
+
+    Args:
+        refusal: what it said.
+        asked: of it, by input.
+    """
+    if missing := re.match(r"image 1: face ([\d, ]+) was asked for, but the image has ", refusal):
+        # A number that was clicked while somebody was drawn, who was then taken back.
+        return set(missing[1].split(", ")) <= set(asked["select"].split(","))
+    # Everybody was struck out, and nobody drawn.
+    return (
+        refusal.startswith("no face was found in image 1 of 1.")
+        and not asked["drawn_faces"]
+        and bool(asked["not_faces"])
+    )
+
+
+CLOSE_ERRORS = """() => document
+  .querySelectorAll('[data-testid="error-overlay-dismiss"], .p-dialog-close-button')
+  .forEach((button) => button.click())"""
 
 MUTE, BYPASS = 2, 4
 """The host's numbers."""

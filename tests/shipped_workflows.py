@@ -18,6 +18,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "DPMSolverInversion": {"steps": 2},
     "ReverseIdentityRetrySampler": {"scales": "-3, -5"},
     "ReverseIdentityEdit": {"steps": 2},
+    "ReverseIdentityScaleSweep": {"steps": 2},
     "ReverseIdentityEditRetry": {"steps": 2, "scales": "-3, -5"},
     "FaceEmbed": {"det_size": 256, "threshold": 0.5, "search_turned": False},
     "ReverseIdentityCheck": {"det_size": 256, "det_threshold": 0.5, "second_search": False},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,32 @@ class Latents:
 
     def spacial_compression_decode(self) -> int:
         return 8
+
+
+class Decoder:
+    """A VAE whose pictures are the latents in model space, eight times as large."""
+
+    def __init__(self, small: SmallModel) -> None:
+        self.small = small
+
+    def decode(self, samples: Tensor) -> Tensor:
+        pictures = self.small.model_space(samples)[:, :3].sigmoid().movedim(1, -1)
+        return pictures.repeat_interleave(8, 1).repeat_interleave(8, 2)
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        levels = torch.nn.functional.avg_pool2d(pictures.movedim(-1, 1), 8)
+        return self.small.model.model.process_latent_out(torch.cat([levels, levels[:, :1]], dim=1))
+
+    def spacial_compression_decode(self) -> int:
+        return 8
+
+
+def faces_in_crops(small: SmallModel, count: int) -> Any:
+    """FACES at the standard places of an aligned crop of 64 pixels."""
+    faces = small.faces(count)
+    place = part("reverse_personalization.geometry.template").template_detection(64, 64)
+    images = tuple((replace(face, box=place.box, landmarks=place.landmarks),) for face in faces)
+    return replace(faces, images=images, model_pack="fake")
 
 
 def retry_task(small: SmallModel, trajectory: Any, attributes: Any) -> Any:

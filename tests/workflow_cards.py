@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from harness.server import ComfyServer
-from harness.workflow import SAMPLE, read_shipped, renamed, template_file
+from harness.workflow import SAMPLE, SAMPLE_RESULT, read_shipped, renamed, template_file
 from lab.hostile.cases import Painter
 from miniature.server import running_server
 from miniature.workflow import on_miniature, small_template_file
@@ -30,7 +30,7 @@ GAP = 4
 FACE = 124.0
 """Height of a face in a drawing, pixels: as large as the miniature draws faces."""
 
-PHOTOGRAPH = "photograph.png"
+PHOTOGRAPH, FINISHED = "photograph.png", "finished.png"
 
 Card = Callable[[ComfyServer, str], Image.Image]
 
@@ -46,8 +46,8 @@ def ran(server: ComfyServer, name: str, pictures: dict[str, Image.Image]) -> lis
     Args:
         server: with the miniature.
         name: of the workflow.
-        pictures: by the file names, or paths below the input folder, that the workflow names; PHOTOGRAPH takes the
-            place of the sample.
+        pictures: by the file names, or paths below the input folder, that the workflow names; PHOTOGRAPH and
+            FINISHED take the places of the samples.
 
     Raises:
         WorkflowFailed: the run failed.
@@ -60,7 +60,7 @@ def ran(server: ComfyServer, name: str, pictures: dict[str, Image.Image]) -> lis
     try:
         workflow = on_miniature(read_shipped(name))
         for node in workflow.values():
-            node["inputs"] = renamed(node["inputs"], {SAMPLE: PHOTOGRAPH})
+            node["inputs"] = renamed(node["inputs"], {SAMPLE: PHOTOGRAPH, SAMPLE_RESULT: FINISHED})
         shown = server.image_files(server.run(workflow, timeout=1200))
         if not shown:
             raise RuntimeError(f"{name} saved nothing")
@@ -93,7 +93,7 @@ def one_face(seed: int) -> Card:
         before = drawn(seed, [(160.0, 150.0, FACE)], 320, 320)
         pictures = {PHOTOGRAPH: before}
         if name == "check-only":
-            pictures["finished.png"] = ran(server, "group-photo", {PHOTOGRAPH: before})[0]
+            pictures[FINISHED] = ran(server, "group-photo", {PHOTOGRAPH: before})[0]
         after = ran(server, name, pictures)[0]
         return beside([picture.crop((80, 0, 240, 320)) for picture in (before, after)], 2)
 
@@ -124,11 +124,13 @@ def folder(seed: int) -> Card:
 
 
 def sweep(seed: int) -> Card:
-    """The card of the sweep: its picture, from the weakest scales on."""
+    """The card of the sweep: the middle of a face before and at the two weakest scales; exact above, fast below."""
 
     def make(server: ComfyServer, name: str) -> Image.Image:
         made = ran(server, name, {PHOTOGRAPH: drawn(seed, [(160.0, 150.0, FACE)], 320, 320)})[0]
-        return made.crop((0, 0, min(made.size), min(made.size))).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        side = made.height // 2
+        lefts = [number * side + side // 6 for number in range(3)]
+        return beside([made.crop((left, 0, left + 2 * side // 3, 2 * side)) for left in lefts], 3)
 
     return make
 
@@ -144,7 +146,7 @@ CARDS: dict[str, Card] = {
     "portrait": one_face(60),
     "guidance-sweep": sweep(63),
     "composed": one_face(71),
-    "made-up-person": one_face(84),
+    "made-up-person": one_face(87),
 }
 
 

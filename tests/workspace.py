@@ -7,11 +7,13 @@ from pathlib import Path
 from PIL import Image
 
 from harness.environment import ROOT
-from harness.workflow import SAMPLE, Workflow, read_shipped, renamed
+from harness.workflow import SAMPLE, SAMPLE_RESULT, Workflow, read_shipped, renamed
 from miniature.layout import EXTENSION
 from miniature.workflow import on_miniature
 
-PORTRAIT = "portrait.png"
+PORTRAIT, FINISHED = "portrait.png", "finished.png"
+"""Pictures in the input folder that take the samples' places; of the second there is only the name."""
+
 SIDE = 256
 
 # How many adapters are alive in the server, loaded or cached or leaked.
@@ -54,6 +56,7 @@ def make_workspace(folder: Path, models: Path, pack_folder: str = PACK_FOLDER) -
 
 
 def shipped(name: str = "portrait") -> Workflow:
-    """A shipped workflow in API form, on the miniature, with the workspace's portrait for the sample."""
+    """A shipped workflow in API form, on the miniature, with the workspace's pictures for the samples."""
     workflow = on_miniature(read_shipped(name))
-    return {key: {**node, "inputs": renamed(node["inputs"], {SAMPLE: PORTRAIT})} for key, node in workflow.items()}
+    names = {SAMPLE: PORTRAIT, SAMPLE_RESULT: FINISHED}
+    return {key: {**node, "inputs": renamed(node["inputs"], names)} for key, node in workflow.items()}

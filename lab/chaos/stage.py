@@ -19,7 +19,7 @@ import requests
 from harness.comfyui import comfyui_folder
 from harness.environment import ROOT
 from harness.server import ComfyServer
-from harness.workflow import SAMPLE, Workflow, node_of, read_shipped, with_inputs
+from harness.workflow import SAMPLE, SAMPLE_RESULT, Workflow, node_of, read_shipped, with_inputs
 from miniature.layout import WEIGHTS
 from miniature.workflow import on_miniature
 from miniature.workspace import provide_workspace
@@ -103,8 +103,8 @@ class Backend:
         """What the server still has of anybody's work: files, photographs and results in memory, runs."""
         folder = self.server.base_directory
         paths = [path for kind in ("input", "output", "temp") for path in (folder / kind).rglob("*") if path.is_file()]
-        # The pack's sample shows nobody, and is there from the start.
-        files = [path for path in paths if f"{path.name} [temp]" != SAMPLE]
+        # The pack's samples show nobody, and are there from the start.
+        files = [path for path in paths if f"{path.name} [temp]" not in (SAMPLE, SAMPLE_RESULT)]
         kept = self._ask("/reverse_personalization/photographs")
         queue = self._ask("/queue")
         return {

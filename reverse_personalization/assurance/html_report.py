@@ -1,7 +1,7 @@
 """The report beside a saved picture as a page for people: what became of every face, and what it looks like now.
 
 The page says what the JSON report says, and shows the faces of the result, cut from the checked pixels. It shows nobody
-as they were before unless it is given the original.
+as they were before, and no attempt at changing them, unless it is given the original.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PURIFIED = {"vae": "a VAE's round trip", "noise": "noise and one denoising step
 
 _STYLE = """
 main{grid-template-columns:repeat(auto-fill,minmax(260px,1fr))}
-.faces{display:flex;gap:6px}figcaption{font-size:12px;color:#555}
+.faces{display:flex;flex-wrap:wrap;gap:6px}figcaption{font-size:12px;color:#555}
 .bar{position:relative;height:8px;margin:.4em 0;background:#e4e4e4;border-radius:4px}
 .bar i{position:absolute;left:0;top:0;bottom:0;background:currentcolor;border-radius:4px}
 .bar b{position:absolute;top:-3px;bottom:-3px;width:2px;background:#222}
@@ -115,7 +115,13 @@ def _figure(
 ) -> str:
     pictures = [_crop(result, face.boxes[-1], f"face {number} in the result", "after")]
     if original is not None:
-        pictures.insert(0, _crop(original, face.boxes[0], f"face {number} before", "before"))
+        # A result that was not enough may still show the person.
+        attempts = [
+            _shown(Image.fromarray(step.picture), f"face {number} at scale {step.scale:g}", f"{step.scale:g}")
+            for step in face.retries
+            if step.picture is not None
+        ]
+        pictures = [_crop(original, face.boxes[0], f"face {number} before", "before"), *attempts, *pictures]
     status = said["status"].replace(" ", "-")
     parts = [
         f'<figure><div class="faces">{"".join(pictures)}</div>',
@@ -157,6 +163,9 @@ def _crop(picture: NDArray[np.uint8], box: Box, alt: str, caption: str) -> str:
     if left >= right or top >= bottom:
         return ""
     levels = picture[top:bottom, left:right, :3]
-    cut = Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels)
-    uri = data_uri(cut, CROP_SIDE)
+    return _shown(Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels), alt, caption)
+
+
+def _shown(picture: Image.Image, alt: str, caption: str) -> str:
+    uri = data_uri(picture, CROP_SIDE)
     return f'<div><img alt="{html.escape(alt)}" src="{uri}"><figcaption>{caption}</figcaption></div>'

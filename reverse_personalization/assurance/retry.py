@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..method.target import TargetUse
 from .operating_point import judge_similarity
@@ -24,6 +27,9 @@ RESPONSE_CAUTION = 0.8
 """Part of the suggested scale (`suggested_scale`) from which a scale is tried. In 7 rendered group photographs with 29
 faces (ordinary ones of seed 82) 8 generations at scales that were not enough would have been skipped, and none that
 was."""
+
+ATTEMPT_SIDE = 160
+"""Side of an attempt's small picture, pixels."""
 
 LEAST_RESPONSE = 0.05
 """How much less than 1 a similarity must be to tell how a face responds: less may be the crop's own round trip."""
@@ -47,12 +53,18 @@ class RetryStep:
         finite: whether all pixels of the crop are finite.
         similarity: cosine with the original; None if it could not be measured.
         anonymised: whether it was measured and is below the threshold.
+        picture: what came out, for people to look at: uint8 [S, S, 3] with S at most ATTEMPT_SIDE; None if it is not
+            finite or unknown. It may show the person.
+        kept: whether this is the result that is passed on.
     """
 
     scale: float
     finite: bool
     similarity: float | None
     anonymised: bool
+    # Hidden from repr: when a node fails, the host writes its inputs into the error that it keeps and sends on.
+    picture: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    kept: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         if not self.finite:
@@ -196,7 +208,7 @@ def retry_faces(
         if number < len(scales):
             _generate_due(attempts, scales, number, generate, similarity, threshold, margin, hopeless)
         elif confirm is None or not _sent_back(attempts, scales, confirm, threshold, margin):
-            return [RetryOutcome(tuple(face.retries), face.crop, face.kept) for face in attempts]
+            return [face.outcome() for face in attempts]
 
 
 @dataclass(eq=False)
@@ -212,6 +224,11 @@ class _Attempts:
     retries: list[RetryStep] = field(default_factory=list)
     crop: Tensor | None = None
     kept: int | None = None
+
+    def outcome(self) -> RetryOutcome:
+        """What came of it."""
+        retries = tuple(replace(step, kept=number == self.kept) for number, step in enumerate(self.retries))
+        return RetryOutcome(retries, self.crop, self.kept)
 
 
 def _generate_due(
@@ -230,12 +247,31 @@ def _generate_due(
         face = attempts[row]
         finite = bool(torch.isfinite(crop).all())
         cosine = similarity(row, crop) if finite else None
-        step = RetryStep(scales[number], finite, cosine, judge_similarity(cosine, threshold) == "anonymised")
+        anonymised = judge_similarity(cosine, threshold) == "anonymised"
+        step = RetryStep(scales[number], finite, cosine, anonymised, small_picture(crop) if finite else None)
         if finite and _is_better(step, None if face.kept is None else face.retries[face.kept]):
             face.crop, face.kept = crop, len(face.retries)
         face.retries.append(step)
         enough = _clearly_anonymised(step, threshold, margin) or (finite and cosine is None and hopeless(row))
         face.due = len(scales) if enough else _next_due(face.retries, step, scales, threshold - margin)
+
+
+def small_picture(crop: Tensor) -> NDArray[np.uint8]:
+    """A crop as people look at it.
+
+    Args:
+        crop: float [H, W, C] in [0, 1] (clipped), finite; C is 1, 3 or 4.
+
+    Returns:
+        uint8 [h, w, 3], the longer side at most ATTEMPT_SIDE.
+    """
+    height, width = crop.shape[:2]
+    scale = min(1.0, ATTEMPT_SIDE / max(height, width))
+    size = [max(1, round(scale * side)) for side in (height, width)]
+    planes = crop[..., :3].expand(-1, -1, 3).float().clamp(0, 1).movedim(-1, 0)[None]
+    small = interpolate(planes, size, mode="area")[0].movedim(0, -1)
+    levels: NDArray[np.uint8] = (255 * small).round().to(torch.uint8).cpu().numpy()
+    return levels
 
 
 def _sent_back(

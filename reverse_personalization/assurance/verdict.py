@@ -83,6 +83,8 @@ class FaceVerdict:
         found: the face in the result, if nobody had found it in the original: what a second pass starts from.
         second_pass: whether it went through the graph after the others, because only an earlier check had found it.
         target: what the sampler with retry drew it towards; None for nobody, or if it is unknown.
+        attempts: the temporary file with the pictures of `retries` that have one, from left to right, for the editor;
+            None if there is none.
     """
 
     status: Status
@@ -98,6 +100,7 @@ class FaceVerdict:
     found: Detection | None = field(default=None, repr=False)
     second_pass: bool = False
     target: TargetUse | None = None
+    attempts: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def said(self) -> str:

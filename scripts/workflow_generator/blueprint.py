@@ -47,14 +47,12 @@ def blueprint_form(blueprint: Blueprint, schemas: Schemas) -> dict[str, Any]:
 def blueprint_node(blueprint: Blueprint, schemas: Schemas) -> tuple[dict[str, Any], dict[str, Any]]:
     """The node of a blueprint, without links and with an id that no node inside has; and the graph inside it."""
     graph = WrittenGraph(blueprint.nodes, schemas, blueprint)
-    rows = [[group.columns for group in row] for row in blueprint.rows]
-    rows[0].insert(0, ((ENTRY,),))
-    rows[-1].append(((EXIT,),))
+    frames = [((ENTRY,),), *(group.columns for group in blueprint.groups), ((EXIT,),)]
     ends = {
         ENTRY: Size(PORT_WIDTH, SOCKET_ROW * (len(blueprint.inputs) + 2)),
         EXIT: Size(PORT_WIDTH, SOCKET_ROW * (len(blueprint.outputs) + 2)),
     }
-    layout = lay_out(rows, {**graph.sizes, **ends}, graph.cables)
+    layout = lay_out(frames, {**graph.sizes, **ends}, graph.cables)
     nodes = graph.written_nodes(layout)
     links = graph.written_links()
     reroutes, rerouted = graph.written_reroutes(layout)
@@ -68,7 +66,7 @@ def blueprint_node(blueprint: Blueprint, schemas: Schemas) -> tuple[dict[str, An
         "id": str(own),
         "version": 1,
         "state": {
-            "lastGroupId": sum(map(len, blueprint.rows)),
+            "lastGroupId": len(blueprint.groups),
             "lastNodeId": len(nodes) + 1,
             "lastLinkId": len(links),
             "lastRerouteId": len(reroutes),
@@ -83,7 +81,7 @@ def blueprint_node(blueprint: Blueprint, schemas: Schemas) -> tuple[dict[str, An
         "outputs": _written_ports(own, "output", outputs, links, "target"),
         "widgets": [],
         "nodes": nodes,
-        "groups": written_groups(blueprint.rows, layout),
+        "groups": written_groups(blueprint.groups, layout),
         "links": links,
         "reroutes": reroutes,
         "extra": dict(MARK),

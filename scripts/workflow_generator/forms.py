@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .layout import Box, Cable, Layout, Size, lay_out
+from .layout import Cable, Layout, Size, lay_out
 from .model import ENTRY, WIDGET_TYPES, Blueprint, Group, Link, Node, Workflow
-from .texts import MARK
+from .note import note_box, written_note
+from .texts import FIRST_VIEW, MARK
 
 Schemas = Mapping[str, Any]
 """Inputs and outputs of a node, by class name."""
@@ -23,13 +24,11 @@ SOCKET_ROW, WIDGET_ROW, AROUND_WIDGETS, MARGIN = 20, 24, 8, 14
 BADGE = 24
 """The row under the widgets that names a custom node's pack, when Vue draws the nodes."""
 
-NOTE, EXIT = "note", "exit"
-"""Keys of what is laid out with the nodes: the note, and a blueprint's own outputs."""
+EXIT = "exit"
+"""Key of a blueprint's own outputs, which are laid out with the nodes."""
 
 ENTRY_ID, EXIT_ID = -10, -20
 """The editor's ids for the two ends of a blueprint."""
-
-NOTE_SIZE = Size(420, 520)
 
 
 def api_form(workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
@@ -52,11 +51,9 @@ def api_form(workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
 def ui_form(name: str, workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
     """The form that the editor opens, laid out."""
     graph = WrittenGraph(workflow.nodes, schemas)
-    rows = [[group.columns for group in row] for row in workflow.rows]
-    rows[0].insert(0, ((NOTE,),))
-    layout = lay_out(rows, {**graph.sizes, NOTE: NOTE_SIZE}, graph.cables)
+    layout = lay_out([group.columns for group in workflow.groups], graph.sizes, graph.cables)
     nodes = graph.written_nodes(layout)
-    nodes.append(written_note(workflow.note, layout.boxes[NOTE], len(nodes) + 1, len(nodes)))
+    nodes.append(written_note(workflow.note, note_box(workflow.note), len(nodes) + 1, len(nodes)))
     links = graph.written_links()
     reroutes, rerouted = graph.written_reroutes(layout)
     return {
@@ -66,13 +63,13 @@ def ui_form(name: str, workflow: Workflow, schemas: Schemas) -> dict[str, Any]:
         "last_link_id": len(links),
         "nodes": nodes,
         "links": [[link[key] for key in _LINK_KEYS] for link in links],
-        "groups": written_groups(workflow.rows, layout),
+        "groups": written_groups(workflow.groups, layout),
         "config": {},
         "extra": {
-            "ds": {"scale": 0.5, "offset": [60, 120]},
             "reroutes": reroutes,
             "linkExtensions": [{"id": link, "parentId": parent} for link, parent in rerouted.items()],
             **MARK,
+            **FIRST_VIEW,
         },
         "version": 0.4,
     }
@@ -218,36 +215,15 @@ def _title(node: Node, schema: Mapping[str, Any]) -> str:
     return node.title or schema["display_name"] or node.kind
 
 
-def written_note(text: str, box: Box, number: int, order: int) -> dict[str, Any]:
-    """The node with a text beside a graph."""
-    return {
-        "id": number,
-        "type": "MarkdownNote",
-        "pos": [box.x, box.y],
-        "size": [box.width, box.height],
-        "flags": {},
-        "order": order,
-        "mode": 0,
-        "inputs": [],
-        "outputs": [],
-        "title": "About this workflow",
-        "properties": {},
-        "widgets_values": [text],
-        "color": "#432",
-        "bgcolor": "#653",
-    }
-
-
-def written_groups(rows: Sequence[Sequence[Group]], layout: Layout) -> list[dict[str, Any]]:
-    """The frames of all rows."""
-    groups = [group for row in rows for group in row]
+def written_groups(groups: Sequence[Group], layout: Layout) -> list[dict[str, Any]]:
+    """The frames."""
     return [
         {
             "id": number,
             "title": group.title,
             "bounding": layout.frame(group.columns).bounding(),
             "color": group.color,
-            "font_size": 24,
+            "font_size": layout.font,
             "flags": {},
         }
         for number, group in enumerate(groups, 1)

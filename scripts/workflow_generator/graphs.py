@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from harness.workflow import SHIPPED_FILES
+from harness.workflow import SAMPLE, SAMPLE_RESULT, SHIPPED_FILES
 
 from . import parts
 from .model import ENTRY, Blueprint, Group, Link, Node, Port, Workflow
 from .portraits import guidance_sweep, portrait
 
-_CROPPING = Group("Every face, upright and alone", parts.OLIVE, (("crop",), ("encode",)))
-_INVERTING = (
-    Group("Every face, upright and alone", parts.OLIVE, (("crop",),)),
-    Group("Invert", parts.GREEN, (("encode",), ("invert",))),
-)
-_PASTING = Group("Put the faces back", parts.OLIVE, (("paste",),))
 _CHECKING = Group("Check, and cover what failed", parts.RED, (("check",), ("cover", "report")))
-_CHECKING_TWICE = Group(
-    "Check, and again whom nobody had found", parts.RED, (("check",), ("second",), ("cover", "report"))
-)
-_SAVING = Group("Save what was checked", parts.RED, (("save",),))
+_CHECKING_TWICE = Group("Check, and cover what failed", parts.RED, (("check",), ("second",), ("cover", "report")))
+_SAVING = Group("Save", parts.RED, (("save",),))
+
+
+def _cropping(*beside: str) -> Group:
+    """The frame of the crops, with nodes that stand below the node "encode"."""
+    return parts.cropping_group("Every face alone", *beside)
+
+
+def _changing(*columns: tuple[str, ...]) -> Group:
+    """The frame from encoded or inverted crops to changed photographs: columns, and after them the node "paste"."""
+    return Group("Change every face", parts.ORANGE, (*columns, ("paste",)))
 
 
 def _whole_photographs(
@@ -29,7 +31,7 @@ def _whole_photographs(
     purpose: str,
     loader: Node,
     regenerate: Mapping[str, Node],
-    columns: tuple[tuple[str, ...], ...],
+    groups: tuple[Group, ...] = (_cropping(), _changing(("sample",))),
     *,
     crops: Link = Link("sample", "crops"),  # noqa: B008 - a value that never changes
     images: str = "image",
@@ -43,7 +45,7 @@ def _whole_photographs(
         purpose: the note's first paragraph.
         loader: the node that loads the photographs.
         regenerate: the nodes from the encoded crops to new ones.
-        columns: the keys of those nodes, in columns from the left.
+        groups: the frames from the crops to the changed photographs.
         crops: the output with the new crops.
         images: the name of the loader's output.
         advice: the note's paragraphs on what to choose here.
@@ -64,15 +66,7 @@ def _whole_photographs(
             # One picture without people must not lose all the others of a list.
             **parts.saved("second", **({} if images == "image" else {"no_face": "leave out"})),
         },
-        rows=(
-            (
-                Group(
-                    "Models and photograph", parts.BLUE, (("checkpoint", "photograph"), ("adapter", "text", "embed"))
-                ),
-                *(_INVERTING if inverted else (_CROPPING,)),
-            ),
-            (Group("Regenerate away from the person", parts.ORANGE, columns), _PASTING, _CHECKING_TWICE, _SAVING),
-        ),
+        groups=(parts.FIRST_GROUP, *groups, _CHECKING_TWICE, _SAVING),
         note=parts.note_text(title, purpose, advice, parts.models_note(checked=True), parts.SAVING_NOTE),
     )
 
@@ -97,7 +91,7 @@ def _with_attributes(title: str, purpose: str, **wanted: str) -> Workflow:
             "attributes": parts.attribute_prompt(Link("crop", "faces"), **wanted),
             "sample": parts.edit(_PHOTOGRAPH, attributes=Link("attributes", "CONDITIONING")),
         },
-        (("attributes",), ("sample",)),
+        (_cropping("attributes"), _changing(("sample",))),
     )
 
 
@@ -105,28 +99,26 @@ def _check_only() -> Workflow:
     original, result = Link("photograph", "image"), Link("finished", "image")
     return Workflow(
         nodes={
-            "photograph": parts.photograph("photograph.png", "The original"),
-            "finished": parts.photograph("finished.png", "The anonymised picture"),
+            "photograph": parts.photograph(SAMPLE, "The original"),
+            "finished": parts.photograph(SAMPLE_RESULT, "The anonymised picture"),
             "embed": parts.everybody(original),
             **parts.checked(original, result),
             **parts.covered(result, "check"),
             **parts.saved("check"),
         },
-        rows=(
-            (
-                Group("Before and after", parts.BLUE, (("photograph", "finished"),)),
-                Group("Who was there", parts.OLIVE, (("embed",),)),
-                _CHECKING,
-                _SAVING,
-            ),
+        groups=(
+            Group("Before and after", parts.BLUE, (("photograph", "finished"),)),
+            Group("Who was there", parts.OLIVE, (("embed",),)),
+            _CHECKING,
+            _SAVING,
         ),
         note=parts.note_text(
             "Check only",
             "Says of every face of a finished picture whether the person can still be recognised, and finds people who "
             "were missed. The finished picture has the size of the original. Who is recognisable, missed or cannot be "
             "measured is covered in what is saved.",
-            f"**Models**: the InsightFace packs `{SHIPPED_FILES['model_pack']}`, which describes the original, and "
-            f"`{SHIPPED_FILES['checker']}`, which checks (`models/insightface/models`); no checkpoint is needed. The "
+            f"**Models**: the InsightFace packs *{SHIPPED_FILES['model_pack']}*, which describes the original, and "
+            f"*{SHIPPED_FILES['checker']}*, which checks (*models/insightface/models*); no checkpoint is needed. The "
             "published packs are for non-commercial research.",
             parts.SAVING_NOTE,
         ),
@@ -140,7 +132,7 @@ def _composed() -> Workflow:
         "your own. There is no retry here: who is still recognisable is covered.",
         parts.photograph(),
         {
-            "noise": Node("DisableNoise"),
+            "noise": Node("DisableNoise", width=parts.MIDDLE),
             "guider": Node(
                 "ReverseIdentityGuider",
                 {"model": Link("adapter", "MODEL"), "trajectory": _TRAJECTORY, "faces": Link("crop", "faces")},
@@ -158,9 +150,13 @@ def _composed() -> Workflow:
                     "latent_image": Link("encode", "LATENT"),
                 },
             ),
-            "decode": Node("VAEDecode", {"samples": Link("sample", "output"), "vae": Link("checkpoint", "VAE")}),
+            "decode": parts.decode(Link("sample", "output")),
         },
-        (("noise", "guider", "sampler", "sigmas"), ("sample",), ("decode",)),
+        (
+            _cropping(),
+            Group("Invert", parts.GREEN, (("invert",),)),
+            _changing(("noise", "guider", "sampler", "sigmas"), ("sample",), ("decode",)),
+        ),
         crops=Link("decode", "IMAGE"),
         advice="**cfg** of *Reverse Identity Guider* decides how far to run: -5 to -20 with SDXL.",
         inverted=True,
@@ -177,7 +173,7 @@ def _made_up_person() -> Workflow:
             "target": Node("ReverseIdentityTarget", {"faces": Link("crop", "faces"), "kind": "synthetic"}),
             "sample": parts.edit(_PHOTOGRAPH, target=Link("target", "target"), towards=parts.TOWARDS),
         },
-        (("target",), ("sample",)),
+        (_cropping("target"), _changing(("sample",))),
         advice=parts.TARGET_NOTE,
     )
 
@@ -190,7 +186,6 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "stay. Every face is checked by a second recogniser, and the result is searched for people who were missed.",
         parts.photograph(),
         {"sample": parts.edit(_PHOTOGRAPH)},
-        (("sample",),),
     ),
     "keep-age-and-sex": _with_attributes(
         "Keep age and sex",
@@ -216,13 +211,17 @@ WORKFLOWS: Mapping[str, Workflow] = {
             "keep": Node("ReverseIdentityKeepRegion", {"trajectory": _TRAJECTORY, "mask": Link("region", "MASK")}),
             "sample": parts.retry(Link("keep", "trajectory"), _PHOTOGRAPH),
         },
-        (("region",), ("keep",), ("sample",)),
+        (
+            _cropping("region"),
+            Group("Invert, keep a region", parts.GREEN, (("invert",), ("keep",))),
+            _changing(("sample",)),
+        ),
         advice=parts.SCALES_NOTE,
         inverted=True,
     ),
     "batch-folder": _whole_photographs(
         "A folder of photographs",
-        "All photographs of a folder below ComfyUI's `input`, each in its own size, one after the other in the order "
+        "All photographs of a folder below ComfyUI's *input*, each in its own size, one after the other in the order "
         "of their names. Damaged ones are left out, and the loader's report says which by number. The files are "
         "numbered and never named after the originals. A picture in which no face is found is not saved, and the "
         "last node says so: look at it, and set no_face to save if it may be written as it was. Run again, and only "
@@ -230,7 +229,6 @@ WORKFLOWS: Mapping[str, Workflow] = {
         "together: load many in parts, with *first* and *count*.",
         Node("ReverseIdentityLoadFolder", {"folder": "photographs"}, title="Photographs"),
         {"sample": parts.edit(Link("photograph", "images"))},
-        (("sample",),),
         images="images",
     ),
     "check-only": _check_only(),
@@ -265,16 +263,11 @@ def _anonymize_faces() -> Blueprint:
             "what failed. Connect image and verdict to Save Anonymized Image."
         ),
         nodes=nodes,
-        rows=(
-            (
-                Group("Models", parts.BLUE, (("checkpoint",), ("adapter", "text", "embed"))),
-                _CROPPING,
-            ),
-            (
-                Group("Regenerate away from the person", parts.ORANGE, (("sample",),)),
-                _PASTING,
-                replace(_CHECKING_TWICE, columns=(("check",), ("second",), ("cover",))),
-            ),
+        groups=(
+            Group("Models", parts.BLUE, (("checkpoint",), ("adapter", "embed"))),
+            _cropping(),
+            _changing(("sample",)),
+            replace(_CHECKING_TWICE, columns=(("check",), ("second",), ("cover",))),
         ),
         inputs=(
             Port("image", "IMAGE"),

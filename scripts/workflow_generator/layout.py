@@ -1,28 +1,43 @@
-"""Places nodes, frames and links for the editor: rows of frames, frames of columns, columns of nodes.
+"""Places nodes, frames and links for the editor: frames from the left, each of columns, columns of nodes.
 
-Nodes keep clear of the gutter between two columns and of the lanes above each row. A link to the next column crosses
-the gutter between them; every other link runs through its source's gutter, a lane and its target's gutter, and the
-links of one output share a lane. So no link runs through a node.
+Everything flows to the right. Nodes keep clear of the gutter between two columns and of the lanes above all of them. A
+link to the next column crosses the gutter between them; every other link rises in its source's gutter, runs to the
+right in a lane and comes down in its target's gutter. The links of one output share a lane, and a lane has room for
+several outputs one behind the other. So no link runs through a node, and none runs backwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-GUTTER = 110
 TITLE_BAR = 30
 """Height of the title that the editor draws above a node."""
 
 BETWEEN_NODES = 28
-FRAME_MARGIN = 25
-FRAME_TITLE = 44
-LANE = 24
-AROUND_LANES = 20
-BETWEEN_ROWS = 50
-IN_GUTTER = 18
+FRAME_MARGIN = 20
+OVERVIEW_TITLE, LEAST_FRAME_FONT, MOST_FRAME_FONT = 12, 30, 48
+"""Size of a frame's title where a laptop's screen shows the whole graph, and its bounds in the graph: larger titles
+would be wider than their frames in some languages; pixels."""
+
+OVERVIEW_WIDTH = 960
+"""How wide the editor shows a whole graph on a laptop's screen of 1280 x 720, pixels."""
+
+UNDER_TITLE = 1.5
+"""Height of a frame's title bar, as a multiple of the title's size."""
+
+LANE = 16
+AROUND_LANES = 18
+LEAST_GUTTER = 64
+IN_GUTTER = 20
 """Least distance between a turning point and the nodes beside it."""
+
+BETWEEN_TURNS = 9
+
+HIGH_RISE, UNDER_EDGE = 400, 14
+"""Pixels. The editor bends a link the more, the longer it is: one that rises further would swing to the node beside it.
+So it turns in the gutter first, about as far under the upper edge of its node as its output is."""
 
 Columns = Sequence[Sequence[str]]
 """Keys of nodes from the top, columns from the left."""
@@ -87,135 +102,148 @@ class Point:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is drawn.
+    """Where everything is drawn. The upper edge of all frames is at 0.
 
     Attributes:
         boxes: the nodes by key, without their title bars.
-        tops: for each node the top of its frame.
+        font: size of the frames' titles.
         points: where links turn; each comes after its parent.
         last_points: for each cable that turns, by its number, the number of the last point before its input.
     """
 
     boxes: Mapping[str, Box]
-    tops: Mapping[str, int]
+    font: int
     points: Sequence[Point]
     last_points: Mapping[int, int]
 
     def frame(self, columns: Columns) -> Box:
-        """The frame around columns of one row."""
-        inside = [key for column in columns for key in column]
-        boxes = [self.boxes[key] for key in inside]
-        left, top = min(box.x for box in boxes) - FRAME_MARGIN, self.tops[inside[0]]
+        """The frame around columns."""
+        boxes = [self.boxes[key] for column in columns for key in column]
+        left = min(box.x for box in boxes) - FRAME_MARGIN
         right, bottom = max(box.right for box in boxes), max(box.bottom for box in boxes)
-        return Box(left, top, right + FRAME_MARGIN - left, bottom + FRAME_MARGIN - top)
+        return Box(left, 0, right + FRAME_MARGIN - left, bottom + FRAME_MARGIN)
 
 
-class _Place(NamedTuple):
-    """Row and column, both from 0."""
+@dataclass(frozen=True)
+class _Lane:
+    """The links of one output that cannot go straight to their targets.
 
-    row: int
-    column: int
+    Attributes:
+        source: key of the node.
+        start: number of the gutter in which they rise. A gutter has the number of the column to its right.
+        cables: their numbers, by the gutters in which they come down, from the left.
+    """
 
-
-class _Lane(NamedTuple):
-    """A lane, which all links from one output into one row share."""
-
-    row: int
     source: str
-    output: str
+    start: int
+    cables: Mapping[int, Sequence[int]]
+
+    @property
+    def end(self) -> int:
+        """Number of the gutter in which the last one comes down."""
+        return max(self.cables)
 
 
-def lay_out(rows: Sequence[Sequence[Columns]], sizes: Mapping[str, Size], cables: Sequence[Cable]) -> Layout:
-    """Place everything in rows.
+def lay_out(frames: Sequence[Columns], sizes: Mapping[str, Size], cables: Sequence[Cable]) -> Layout:
+    """Place everything.
 
     Args:
-        rows: from the top, each with its frames from the left. Every key occurs once.
+        frames: from the left. Every key occurs once.
         sizes: the nodes' sizes by key. All nodes of a column get the width of the widest.
-        cables: all links. Each leads to another column of its row, or to the next row.
+        cables: all links. Each leads to a column further to the right.
+
+    Raises:
+        ValueError: a link would run backwards.
     """
-    flat = [[column for frame in row for column in frame] for row in rows]
-    places = {
-        key: _Place(row, number)
-        for row, columns in enumerate(flat)
-        for number, column in enumerate(columns)
-        for key in column
-    }
-    lanes: dict[_Lane, list[int]] = {}
-    for number, cable in enumerate(cables):
-        source, target = places[cable.source], places[cable.target]
-        if (target.row, target.column) != (source.row, source.column + 1):
-            lanes.setdefault(_Lane(target.row, cable.source, cable.output), []).append(number)
+    columns = [column for frame in frames for column in frame]
+    place = {key: number for number, column in enumerate(columns) for key in column}
+    backwards = [cable for cable in cables if place[cable.target] <= place[cable.source]]
+    if backwards:
+        raise ValueError(f"these links do not lead to a column further to the right: {backwards}")
+    lanes = _lanes(cables, place)
+    tracks = _tracks(lanes)
+    turns = _turns(lanes, tracks)
 
+    widths = [max(sizes[key].width for key in column) for column in columns]
+    gaps = [0] + [
+        max(LEAST_GUTTER, 2 * IN_GUTTER + BETWEEN_TURNS * (len(turns.get(number, ())) - 1))
+        for number in range(1, len(columns))
+    ]
+    gutters = [sum(widths[:number]) + sum(gaps[:number]) for number in range(len(columns))]
+    overview = round(OVERVIEW_TITLE * (sum(widths) + sum(gaps)) / OVERVIEW_WIDTH)
+    font = min(max(LEAST_FRAME_FONT, overview), MOST_FRAME_FONT)
+    first_lane = round(UNDER_TITLE * font) + AROUND_LANES
+    count = 1 + max(tracks, default=-1)
+    top = first_lane + (AROUND_LANES + LANE * (count - 1) if count else 0) + TITLE_BAR
     boxes: dict[str, Box] = {}
-    tops: dict[str, int] = {}
-    heights: dict[_Lane, int] = {}
-    gutters: dict[_Place, tuple[int, int]] = {}
-    top = 0
-    for row, columns in enumerate(flat):
-        own = [lane for lane in lanes if lane.row == row]
-        first = top + FRAME_TITLE + AROUND_LANES
-        heights.update({lane: first + LANE * number for number, lane in enumerate(own)})
-        start = top + FRAME_TITLE + (2 * AROUND_LANES + LANE * (len(own) - 1) if own else 0) + TITLE_BAR
-        x = 0
-        for number, column in enumerate(columns):
-            gutters[_Place(row, number)] = (x - GUTTER, x)
-            y, width = start, max(sizes[key].width for key in column)
-            for key in column:
-                boxes[key] = Box(x, y, width, sizes[key].height)
-                tops[key] = top
-                y = boxes[key].bottom + BETWEEN_NODES + TITLE_BAR
-            x += width + GUTTER
-        gutters[_Place(row, len(columns))] = (x - GUTTER, x)
-        top = max(boxes[key].bottom for column in columns for key in column) + FRAME_MARGIN + BETWEEN_ROWS
-    points, last_points = _turn(lanes, heights, gutters, places, cables)
-    return Layout(boxes, tops, points, last_points)
-
-
-def _turn(
-    lanes: Mapping[_Lane, Sequence[int]],
-    heights: Mapping[_Lane, int],
-    gutters: Mapping[_Place, tuple[int, int]],
-    places: Mapping[str, _Place],
-    cables: Sequence[Cable],
-) -> tuple[list[Point], dict[int, int]]:
-    """The points of all lanes, and the last point of every cable in a lane."""
-    upright: dict[_Place, list[_Lane]] = {}
-    for lane, numbers in lanes.items():
-        for gutter in dict.fromkeys([_behind(places[lane.source]), *(places[cables[n].target] for n in numbers)]):
-            upright.setdefault(gutter, []).append(lane)
-
-    def x_of(gutter: _Place, lane: _Lane) -> int:
-        left, right = gutters[gutter]
-        inside = upright[gutter]
-        step = (right - left - 2 * IN_GUTTER) / (len(inside) + 1)
-        return round(left + IN_GUTTER + step * (1 + inside.index(lane)))
+    for column, gutter, gap, width in zip(columns, gutters, gaps, widths, strict=True):
+        y = top
+        for key in column:
+            boxes[key] = Box(gutter + gap, y, width, sizes[key].height)
+            y = boxes[key].bottom + BETWEEN_NODES + TITLE_BAR
 
     points: list[Point] = []
     last_points: dict[int, int] = {}
-    for lane, numbers in lanes.items():
-        by_x: dict[int, list[int]] = {}
-        for number in numbers:
-            by_x.setdefault(x_of(places[cables[number].target], lane), []).append(number)
-        root = len(points)
-        start = x_of(_behind(places[lane.source]), lane)
-        points.append(Point(start, heights[lane], None, list(numbers)))
-        last_points.update(dict.fromkeys(by_x.pop(start, []), root))
-        for side in _sides(by_x, start):
-            parent = root
-            for number, x in enumerate(side):
-                beyond = [cable for further in side[number:] for cable in by_x[further]]
-                points.append(Point(x, heights[lane], parent, sorted(beyond)))
+    for number, (lane, track) in enumerate(zip(lanes, tracks, strict=True)):
+        y = first_lane + LANE * track
+        parent = None
+        left = [cable for gutter in sorted(lane.cables) for cable in lane.cables[gutter]]
+        for gutter in (lane.start, *sorted(lane.cables)):
+            rises = gutter == lane.start
+            x = gutters[gutter] + IN_GUTTER + BETWEEN_TURNS * turns[gutter].index((number, rises))
+            output = boxes[lane.source].y + UNDER_EDGE
+            if rises and output - y > HIGH_RISE:
+                points.append(Point(x, output, None, sorted(left)))
                 parent = len(points) - 1
-                last_points.update(dict.fromkeys(by_x[x], parent))
-    return points, last_points
+            points.append(Point(x, y, parent, sorted(left)))
+            parent = len(points) - 1
+            for cable in lane.cables.get(gutter, ()):
+                last_points[cable] = parent
+                left.remove(cable)
+    return Layout(boxes, font, points, last_points)
 
 
-def _behind(place: _Place) -> _Place:
-    """The gutter to the right of a column. A gutter is named by the column to its right."""
-    return _Place(place.row, place.column + 1)
+def _lanes(cables: Sequence[Cable], place: Mapping[str, int]) -> list[_Lane]:
+    """One for every output that has a link over a column."""
+    over: dict[tuple[str, str], dict[int, list[int]]] = {}
+    for number, cable in enumerate(cables):
+        if place[cable.target] > place[cable.source] + 1:
+            over.setdefault((cable.source, cable.output), {}).setdefault(place[cable.target], []).append(number)
+    return [_Lane(source, place[source] + 1, gutters) for (source, _), gutters in over.items()]
 
 
-def _sides(targets: Mapping[int, Sequence[int]], start: int) -> Iterator[list[int]]:
-    """The x of a lane's targets, from near to far: first those to the right of its start, then those to the left."""
-    yield sorted(x for x in targets if x > start)
-    yield sorted((x for x in targets if x < start), reverse=True)
+def _tracks(lanes: Sequence[_Lane]) -> list[int]:
+    """For every lane its place from the top: the longest highest, those that do not meet at one height."""
+    taken: list[list[tuple[int, int]]] = []
+    tracks = [0] * len(lanes)
+    for number in sorted(range(len(lanes)), key=lambda number: lanes[number].start - lanes[number].end):
+        lane = lanes[number]
+        track = next(
+            (
+                track
+                for track, spans in enumerate(taken)
+                if all(lane.end < start or end < lane.start for start, end in spans)
+            ),
+            len(taken),
+        )
+        if track == len(taken):
+            taken.append([])
+        taken[track].append((lane.start, lane.end))
+        tracks[number] = track
+    return tracks
+
+
+def _turns(lanes: Sequence[_Lane], tracks: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
+    """For every gutter the lanes that turn in it, from the left, and whether they rise.
+
+    Those that rise are to the left of those that come down. The higher of two that rise is to the left of the other,
+    and of two that come down to the right, so that they do not cross.
+    """
+    turns: dict[int, list[tuple[int, bool]]] = {}
+    for number, lane in enumerate(lanes):
+        turns.setdefault(lane.start, []).append((number, True))
+        for gutter in lane.cables:
+            turns.setdefault(gutter, []).append((number, False))
+    for found in turns.values():
+        found.sort(key=lambda turn: (not turn[1], tracks[turn[0]] if turn[1] else -tracks[turn[0]]))
+    return turns

@@ -62,12 +62,12 @@ class Workflow:
 
     Attributes:
         nodes: by key. In the written forms they are numbered from 1, in this order.
-        rows: from the top, each with its frames from the left.
+        groups: from the left.
         note: text beside the graph, in Markdown.
     """
 
     nodes: Mapping[str, Node]
-    rows: tuple[tuple[Group, ...], ...]
+    groups: tuple[Group, ...]
     note: str
 
 
@@ -99,7 +99,7 @@ class Blueprint:
         name: the node's name.
         description: shown in the node library.
         nodes: by key; their links may come from `ENTRY`.
-        rows: from the top, each with its frames from the left.
+        groups: from the left.
         inputs: in the order shown.
         outputs: name, type and source of each, in the order shown.
     """
@@ -107,6 +107,6 @@ class Blueprint:
     name: str
     description: str
     nodes: Mapping[str, Node]
-    rows: tuple[tuple[Group, ...], ...]
+    groups: tuple[Group, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[tuple[str, str, Link], ...]

@@ -10,7 +10,7 @@ from typing import Any
 from harness.workflow import SAMPLE, SHIPPED_FILES
 from host.known_models import KNOWN
 
-from .model import Link, Node
+from .model import Group, Link, Node
 
 
 def _download(name: str) -> dict[str, str]:
@@ -21,8 +21,17 @@ def _download(name: str) -> dict[str, str]:
 
 CHECKPOINT_FILE, ADAPTER_FILE = _download(SHIPPED_FILES["checkpoint"]), _download(SHIPPED_FILES["adapter"])
 
-BLUE, OLIVE, GREEN, ORANGE, RED = "#3f789e", "#8a8a3f", "#3f8a5a", "#b06634", "#a13c4a"
-"""Colours of the frames: models and photograph, faces, inversion, regeneration, checking."""
+BLUE, OLIVE, GREEN, ORANGE, RED = "#3b86b0", "#8a862e", "#30925a", "#bc6e2f", "#d24b64"
+"""Colours of the frames: models and photograph, faces, inversion, regeneration, checking.
+
+The editor writes their titles in the same colour on a thin layer of it: lighter ones cannot be read in its light theme,
+darker ones in the dark."""
+
+FIRST_GROUP = Group("Models and photograph", BLUE, (("checkpoint",), ("adapter", "photograph"), ("embed",)))
+"""The frame that graphs begin with."""
+
+NARROW, MIDDLE = 230, 270
+"""Width of nodes with few and short inputs, pixels; Vue draws none narrower than 225."""
 
 TEXT_ROOM, ATTRIBUTE_ROOM, REPORT_ROOM, PICTURE_ROOM = 60, 196, 180, 260
 CHOICE_ROOM, COMPARISON_ROOM, GUIDANCE_ROOM = 240, 280, 168
@@ -49,7 +58,7 @@ TARGET_NOTE = f"""{EDIT_NOTE}
 costs little of the picture. To draw all photographs of a person towards nearly one stranger, put *Identity Pseudonym* \
 in the place of *Identity Target*; its help says how to give it a key."""
 
-ORIGINALS_NOTE = """The original stays in ComfyUI's `input` folder."""
+ORIGINALS_NOTE = """The original stays in ComfyUI's folder *input*."""
 
 SAVING_NOTE = f"""*Save Anonymized Image* writes only what was checked, without metadata, and a report beside it. It \
 stops the run where no face was found before or after: look at the picture, and set no_face to save if nobody is in \
@@ -58,12 +67,12 @@ it. {ORIGINALS_NOTE}"""
 
 def models_note(checked: bool) -> str:
     """The paragraph that names the files a graph needs."""
-    packs = f"the InsightFace pack `{SHIPPED_FILES['model_pack']}`, which guides"
+    packs = f"the InsightFace pack *{SHIPPED_FILES['model_pack']}*, which guides"
     if checked:
-        packs += f", and `{SHIPPED_FILES['checker']}`, which checks"
+        packs += f", and *{SHIPPED_FILES['checker']}*, which checks"
     return (
-        f"**Models**: an SDXL checkpoint (`models/checkpoints`), its FaceID adapter (`models/ipadapter`), and below "
-        f"`models/insightface/models` {packs}. With a checkpoint and an adapter of SD1.5, a face is 512 pixels wide. "
+        f"**Models**: an SDXL checkpoint (*models/checkpoints*), its FaceID adapter (*models/ipadapter*), and below "
+        f"*models/insightface/models* {packs}. With a checkpoint and an adapter of SD1.5, a face is 512 pixels wide. "
         "The published FaceID and InsightFace weights are for non-commercial research."
     )
 
@@ -71,6 +80,11 @@ def models_note(checked: bool) -> str:
 def note_text(title: str, *paragraphs: str) -> str:
     """A note of a heading and paragraphs."""
     return "\n\n".join((f"## {title}", *paragraphs))
+
+
+def cropping_group(title: str, *beside: str) -> Group:
+    """The frame of the crops and of the text, with nodes that stand below the node "encode"."""
+    return Group(title, OLIVE, (("crop", "text"), ("encode", *beside)))
 
 
 def models() -> dict[str, Node]:
@@ -90,6 +104,7 @@ def models() -> dict[str, Node]:
             {"clip": Link("checkpoint", "CLIP"), "text": ""},
             title="Text of the photograph (none)",
             room=TEXT_ROOM,
+            width=MIDDLE,
         ),
     }
 
@@ -116,7 +131,12 @@ def largest(image: Link) -> Node:
 
 def encode(pixels: Link) -> Node:
     """The node that encodes pictures."""
-    return Node("VAEEncode", {"pixels": pixels, "vae": Link("checkpoint", "VAE")})
+    return Node("VAEEncode", {"pixels": pixels, "vae": Link("checkpoint", "VAE")}, width=NARROW)
+
+
+def decode(samples: Link) -> Node:
+    """The node that decodes latents."""
+    return Node("VAEDecode", {"samples": samples, "vae": Link("checkpoint", "VAE")}, width=NARROW)
 
 
 def invert() -> Node:
@@ -131,7 +151,7 @@ def encoded_crops(image: Link, embed: Node) -> dict[str, Node]:
     """From an image to an encoded crop of every face that a node chooses."""
     return {
         "embed": embed,
-        "crop": Node("ReverseIdentityFaceCrop", {"image": image, "faces": Link("embed", "faces")}),
+        "crop": Node("ReverseIdentityFaceCrop", {"image": image, "faces": Link("embed", "faces")}, width=NARROW),
         "encode": encode(Link("crop", "crops")),
     }
 
@@ -191,7 +211,9 @@ def pasted(image: Link, crops: Link) -> dict[str, Node]:
     """The node that puts new crops into their photographs."""
     return {
         "paste": Node(
-            "ReverseIdentityFacePaste", {"image": image, "placements": Link("crop", "placements"), "crops": crops}
+            "ReverseIdentityFacePaste",
+            {"image": image, "placements": Link("crop", "placements"), "crops": crops},
+            width=NARROW,
         )
     }
 
@@ -234,6 +256,7 @@ def checked_twice(original: Link, result: Link, **inputs: Any) -> dict[str, Node
                 "original": original,
                 "report": Link("check", "report"),
             },
+            width=NARROW,
         ),
         **covered(Link("second", "image"), "second"),
     }
@@ -241,14 +264,19 @@ def checked_twice(original: Link, result: Link, **inputs: Any) -> dict[str, Node
 
 def covered(result: Link, checked_by: str) -> dict[str, Node]:
     """The node that covers everybody who is not unrecognisable, by the verdict of the node with this key."""
-    return {"cover": Node("ReverseIdentityFaceCover", {"image": result, "verdict": Link(checked_by, "verdict")})}
+    inputs = {"image": result, "verdict": Link(checked_by, "verdict")}
+    return {"cover": Node("ReverseIdentityFaceCover", inputs, width=MIDDLE)}
 
 
 def saved(checked_by: str, **inputs: Any) -> dict[str, Node]:
     """The nodes that show the report of the node with this key and save the files, with these inputs set."""
     return {
         "report": Node(
-            "PreviewAny", {"source": Link(checked_by, "report")}, title="What became of every face", room=REPORT_ROOM
+            "PreviewAny",
+            {"source": Link(checked_by, "report")},
+            title="What became of every face",
+            room=REPORT_ROOM,
+            width=MIDDLE,
         ),
         "save": Node(
             "ReverseIdentitySaveImage",

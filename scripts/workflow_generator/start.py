@@ -9,10 +9,11 @@ from harness.workflow import TEMPLATES
 
 from . import parts, small
 from .blueprint import blueprint_node
-from .forms import Schemas, WrittenGraph, written_note
+from .forms import Schemas, WrittenGraph
 from .graphs import ANONYMIZE_FACES
 from .layout import Box, Layout
 from .model import Blueprint, Node
+from .note import written_note
 from .texts import MARK
 
 GAP, BELOW = 60, 90
@@ -66,7 +67,7 @@ def _form(name: str, whole: Blueprint, text: str, schemas: Schemas) -> dict[str,
     ):
         places[key] = Box(left, 0, width, height)
         left += width + GAP
-    photograph, save = graph.written_nodes(Layout(places, {}, (), {}))
+    photograph, save = graph.written_nodes(Layout(places, 0, (), {}))
     above = places["blueprint"]
     blueprint |= {"pos": [above.x, above.y], "order": 1}
     photograph |= {"id": blueprint["id"] + 1}

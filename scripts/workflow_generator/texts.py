@@ -13,6 +13,9 @@ from typing import Any
 MARK: Mapping[str, Any] = {"reverse_personalization": {"language": "en"}}
 """Among what a graph carries besides: in which language its texts are. Those of an unmarked graph are its author's."""
 
+FIRST_VIEW: Mapping[str, Any] = {"reverse_personalization_first_view": True}
+"""Beside the mark, in a graph that is wider than a screen: `js/first_view.js` then opens it at its left end."""
+
 _WORDS, _DIGITS = 4, 4
 
 

@@ -11,7 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverse_personalization.assurance.retry import PASTING_MARGIN, RESPONSE_CAUTION, parse_scales, retry_faces
+from reverse_personalization.assurance.retry import (
+    ATTEMPT_SIDE,
+    PASTING_MARGIN,
+    RESPONSE_CAUTION,
+    parse_scales,
+    retry_faces,
+)
 
 THRESHOLD = 0.3
 
@@ -87,6 +93,25 @@ def test_only_failing_faces_are_run_again_and_the_best_is_kept(table: list[list[
         else:
             assert outcome.crop is None
         assert [scale for measured, scale in faces.measured if measured == row] == [scales[i] for i in finite]
+
+
+def test_every_attempt_has_a_small_picture_and_one_is_the_result() -> None:
+    shades = {-2.0: 0.2, -3.0: math.nan, -4.0: 0.6}
+
+    def generate(rows: Any, scale: float) -> torch.Tensor:
+        return torch.full((len(rows), 400, 200, 3), shades[scale])
+
+    cosines = iter([0.97, 0.8])
+    (outcome,) = retry_faces(1, list(shades), generate, lambda row, crop: next(cosines), THRESHOLD)
+    first, second, third = outcome.retries
+    for step, shade in ((first, 0.2), (third, 0.6)):
+        assert step.picture is not None
+        assert step.picture.shape == (ATTEMPT_SIDE, ATTEMPT_SIDE // 2, 3)
+        assert set(step.picture.ravel().tolist()) == {round(255 * shade)}
+    assert second.picture is None
+    assert [step.kept for step in outcome.retries] == [False, False, True]
+    # A failing node's inputs are written into the error.
+    assert "picture" not in repr(first)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from harness.environment import ROOT
 from harness.server import ComfyServer
 from harness.workflow import TEMPLATE_FOLDER, TEMPLATES
 from miniature.workflow import small_template_file
-from tests.browser import BROKEN, OVERLAPS, VIEW, Editor, Look, running_editor
+from tests.browser import BROKEN, LAPTOP, OVERLAPS, VIEW, Editor, Look, running_editor
 from tests.shipped_workflows import QUICK, rendered
 from tests.workspace import EXTENSION_FOLDER
 
@@ -25,13 +25,11 @@ SIZE = (320, 256)
 # In a folder with a dot in its name the editor looks for no help of the pack's: it takes what follows for a module.
 PACK_FOLDER = "reverse-personalization"
 
-LAPTOP = {"width": 1280, "height": 720}
-
 MOST_CLICKS = 6
 """From the empty canvas to the first picture of who has no models and does not want to choose any."""
 
-LEGIBLE = 0.7
-"""Least scale at which a node's letters can be read."""
+LEGIBLE, TITLED = 0.7, 8 / 14
+"""Least scales at which a node's letters can be read, and at which its title is written."""
 
 OUTSIDE = """() => app.graph.nodes.filter((node) => {
   const { x, y, right, bottom } = app.canvas.canvas.getBoundingClientRect()
@@ -228,6 +226,30 @@ def test_the_miniature_anonymises_the_sample_in_four_clicks_with_its_own_setting
     assert [face["status"] for face in report["faces"]] == ["anonymised"] * 4
     assert page.evaluate(BROKEN) == page.evaluate(OVERLAPS) == []
     page.screenshot(path=shots / "miniature-done.png")
+    assert editor.problems == []
+
+
+@RENDERERS
+def test_a_wide_workflow_opens_where_its_titles_are_legible_and_then_keeps_its_view(editor, shots, vue):
+    page = editor.page
+    page.set_viewport_size(LAPTOP)
+    for _ in range(2):
+        editor.open_template("group-photo", whole=False)
+        assert page.evaluate("app.canvas.ds.scale") >= TITLED
+        named = page.evaluate(
+            "app.graph.nodes.filter((n) => n.pos[0] < app.graph.groups[1].pos[0]).map((n) => n.title)"
+        )
+        assert {"Photograph", "About this workflow"} < set(named)
+        assert not set(named) & set(page.evaluate(OUTSIDE))
+        page.screenshot(path=shots / f"wide-{vue}.png")
+    page.evaluate("app.canvas.ds.offset[0] -= 500")
+    view = page.evaluate("[app.canvas.ds.scale, ...app.canvas.ds.offset]")
+    page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+    editor.settle()
+    page.locator(".workflow-tab", has_text=TEMPLATES["group-photo"]).last.click()
+    editor.settle()
+    assert page.evaluate("[app.canvas.ds.scale, ...app.canvas.ds.offset]") == pytest.approx(view)
+    page.set_viewport_size(VIEW)
     assert editor.problems == []
 
 

@@ -29,6 +29,8 @@ PANELS = {
     "AttributePrompt": "sentence",
     "ReverseIdentityKSampler": "guidance",
     "ReverseIdentityGuider": "guidance",
+    "ReverseIdentityEdit": "guidance",
+    "ReverseIdentityScaleSweep": "guidance",
 }
 """By the classes of the nodes that have them."""
 
@@ -226,7 +228,7 @@ def test_a_cfg_that_is_not_negative_is_warned_of(editor, shots, request):
     assert "nobody is anonymised" in panel.inner_text()
     editor.page.screenshot(path=shots / f"guidance-{request.node.callspec.id}.png")
     type_cfg(editor, "-10")
-    panel.get_by_text("Measured on").wait_for()
+    panel.get_by_text("Knows the bundled miniature only").wait_for()
 
 
 def type_cfg(editor: Editor, value: str) -> None:
@@ -326,8 +328,8 @@ def test_panels_are_no_part_of_workflow_and_prompt(editor):
 def test_the_last_run_is_shown_again_when_a_workflow_is_returned_to(editor):
     faces = editor.panel("face_choice").locator(".rp-face").count()
     styles = editor.page.locator(f"link[href*='{PACK_FOLDER}']")
-    # The list of model files brings its own sheet when it is opened.
-    sheets = {sheet.name for sheet in (ROOT / "js").glob("*.css")} - {"models.css"}
+    # What opens over the window brings its own sheet.
+    sheets = {sheet.name for sheet in (ROOT / "js").glob("*.css")} - {"models.css", "full_screen.css"}
     assert styles.count() == len(sheets) * editor.page.locator(".rp-panel").count()
     editor.page.evaluate("app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     editor.panel("face_choice").wait_for(state="detached")
@@ -384,8 +386,7 @@ def ask_sentence(server: ComfyServer, **asked: object) -> dict[str, object]:
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        answered: dict[str, object] = json.load(answer)
-        return answered
+        return dict(json.load(answer))
 
 
 def test_the_server_writes_the_sentence_as_the_node_does(server):

@@ -14,27 +14,9 @@ from harness.in_process import load_pack, part, run_node
 from reverse_personalization.method.quality import FAST, FAST_GAIN
 from tests import fake_insight
 from tests.face_layout import face_at
-from tests.small_model import SmallModel
+from tests.small_model import Decoder, SmallModel
 
 HEIGHT, WIDTH, SIDE = 200, 300, 64
-
-
-class Latents:
-    """A VAE whose pictures are the latents in model space, eight times as large."""
-
-    def __init__(self, small: SmallModel) -> None:
-        self.small = small
-
-    def decode(self, samples: torch.Tensor) -> torch.Tensor:
-        pictures = self.small.model_space(samples)[:, :3].sigmoid().movedim(1, -1)
-        return pictures.repeat_interleave(8, 1).repeat_interleave(8, 2)
-
-    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
-        levels = torch.nn.functional.avg_pool2d(pictures.movedim(-1, 1), 8)
-        return self.small.model.model.process_latent_out(torch.cat([levels, levels[:, :1]], dim=1))
-
-    def spacial_compression_decode(self) -> int:
-        return 8
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +50,7 @@ def cropped(small: SmallModel) -> tuple[Any, Any, torch.Tensor, Any, Any]:
 def run(small: SmallModel, latent: Any, faces: Any, crops: torch.Tensor, **given: Any) -> Any:
     options = {"denoise": 0.3, "seed": 0, "checker": "judge", **given}
     return run_node(
-        "ReverseIdentityEditRetry", small.model, Latents(small), latent, faces, crops, small.text(), FAST, "-5, -8",
+        "ReverseIdentityEditRetry", small.model, Decoder(small), latent, faces, crops, small.text(), FAST, "-5, -8",
         **options,
     )  # fmt: skip
 
@@ -77,7 +59,7 @@ def test_crops_and_report_are_those_of_a_trajectory(small: SmallModel, packs: Pa
     _, _, crops, faces, _ = cropped(small)
     trajectory = small.invert_in(FAST, small.latent(2))
     expected = run_node(
-        "ReverseIdentityRetrySampler", small.model, Latents(small), trajectory, faces, crops, "-5.125, -8.2", "judge"
+        "ReverseIdentityRetrySampler", small.model, Decoder(small), trajectory, faces, crops, "-5.125, -8.2", "judge"
     )
     edited = run(small, small.latent(2), faces, crops)
     assert FAST_GAIN == pytest.approx(5.125 / 5) == pytest.approx(8.2 / 8)

@@ -116,6 +116,25 @@ def test_the_original_is_shown_only_when_connected_and_then_the_page_says_so(out
     assert [round(float(crop.mean()), -1) for crop in pictures(text)] == [250.0, 100.0]
 
 
+def test_attempts_are_shown_between_original_and_result_and_only_there(output: Path) -> None:
+    result, original = flat(GREY), flat(WHITE)
+    digest = part("reverse_personalization.assurance.verdict").pixels_digest
+    levels = [np.full((40, 40, 3), level, np.uint8) for level in (50, 200)]
+    steps = (
+        RetryStep(-10.0, True, 0.42, False, levels[0]),
+        RetryStep(-12.0, False, None, False),
+        RetryStep(-14.0, True, 0.1, True, levels[1], kept=True),
+    )
+    verdict = verdict_over(result, (face_verdict("anonymised", retries=steps),))
+    verdict = replace(verdict, originals=(digest(original[0]),))
+    save(result, verdict, html_report=True, original=original)
+    text = page(output)
+    assert [round(float(crop.mean()), -1) for crop in pictures(text)] == [250.0, 50.0, 200.0, 100.0]
+    assert re.findall("<figcaption>(.*?)</figcaption>", text) == ["before", "-10", "-14", "after"]
+    save(result, verdict, html_report=True, filename_prefix="without")
+    assert len(pictures((output / "without_00001_.html").read_text(encoding="utf-8"))) == 1
+
+
 def test_other_pictures_than_the_originals_are_refused_and_nothing_is_written(output: Path) -> None:
     result = flat(GREY)
     with pytest.raises(ValueError, match="not the pictures that Identity Check compared with"):

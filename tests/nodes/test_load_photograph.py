@@ -15,7 +15,7 @@ from PIL import Image
 
 from harness.environment import ROOT
 from harness.in_process import part, run_node
-from harness.workflow import SAMPLE
+from harness.workflow import SAMPLE, SAMPLE_RESULT
 from tests.photograph_files import colours, detailed, encoded, exif, levels, stored
 
 PERSON = "Ada-Quillfeather"
@@ -80,7 +80,7 @@ def test_a_file_that_is_not_there_or_not_below_input_is_refused(pack: ModuleType
     assert node(pack, PHOTOGRAPH).validate_inputs(image=None) is True
 
 
-def test_the_sample_is_offered_last_and_needs_nothing_in_the_hosts_folders(
+def test_the_samples_are_offered_last_and_need_nothing_in_the_hosts_folders(
     pack: ModuleType, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     import folder_paths
@@ -89,19 +89,19 @@ def test_the_sample_is_offered_last_and_needs_nothing_in_the_hosts_folders(
     monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(temp))
     (inputs / "z.png").write_bytes(encoded(levels(), "PNG"))
     [spec, *_] = node(pack, PHOTOGRAPH).define_schema().inputs
-    assert spec.options == ["z.png", SAMPLE]
+    assert spec.options == ["z.png", SAMPLE, SAMPLE_RESULT]
     assert node(pack, PHOTOGRAPH).validate_inputs(image=SAMPLE) is True
-    # What the editor shows is a copy, under the name that the host knows the sample by.
-    [copy] = temp.iterdir()
-    assert f"{copy.name} [temp]" == SAMPLE
-    packaged = ROOT / "workflows" / "samples" / "four-people.jpg"
-    assert copy.read_bytes() == packaged.read_bytes()
-    before = run_node(PHOTOGRAPH, SAMPLE)[0]
-    # Whatever lies under that name, the picture is the pack's, and the copy comes back.
-    copy.write_bytes(b"")
-    assert torch.equal(run_node(PHOTOGRAPH, SAMPLE)[0], before)
-    assert node(pack, PHOTOGRAPH).validate_inputs(image=SAMPLE) is True
-    assert copy.read_bytes() == packaged.read_bytes()
+    # What the editor shows are copies, under the names that the host knows the samples by.
+    assert {f"{copy.name} [temp]" for copy in temp.iterdir()} == {SAMPLE, SAMPLE_RESULT}
+    for name, file in ((SAMPLE, "four-people.jpg"), (SAMPLE_RESULT, "four-people-anonymised.jpg")):
+        copy, packaged = temp / name.removesuffix(" [temp]"), ROOT / "workflows" / "samples" / file
+        assert copy.read_bytes() == packaged.read_bytes()
+        before = run_node(PHOTOGRAPH, name)[0]
+        # Whatever lies under that name, the picture is the pack's, and the copy comes back.
+        copy.write_bytes(b"")
+        assert torch.equal(run_node(PHOTOGRAPH, name)[0], before)
+        assert node(pack, PHOTOGRAPH).validate_inputs(image=name) is True
+        assert copy.read_bytes() == packaged.read_bytes()
     assert [path.name for path in inputs.iterdir() if path.is_file()] == ["z.png"]
 
 
@@ -113,7 +113,7 @@ def test_a_full_disk_costs_the_sample_its_preview_and_nothing_else(
     (tmp_path / "temp").write_bytes(b"a file where the folder belongs")
     monkeypatch.setattr(folder_paths, "get_temp_directory", lambda: str(tmp_path / "temp"))
     assert node(pack, PHOTOGRAPH).validate_inputs(image=SAMPLE) is True
-    assert "the sample photograph could not be copied" in caplog.text
+    assert "the sample photographs could not be copied" in caplog.text
     assert str(tmp_path) not in caplog.text
     assert run_node(PHOTOGRAPH, SAMPLE)[0].shape[-1] == 3
 

@@ -18,7 +18,7 @@ from reverse_personalization.assurance.retry import (
     parse_scales,
 )
 from tests import fake_insight
-from tests.small_model import SmallModel, retry_task
+from tests.small_model import SmallModel, faces_in_crops, retry_task
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +67,6 @@ def run_whole(small: SmallModel, vae: Any, count: int, **given: Any) -> Any:
     }
     trajectory = inputs.pop("trajectory", None) or small.invert(small.latent(count), steps=3)
     return run_node("ReverseIdentityRetrySampler", small.model, vae, trajectory, **inputs)
-
-
-def faces_in_crops(small: SmallModel, count: int) -> Any:
-    """FACES at the standard places of an aligned crop of 64 pixels."""
-    faces = small.faces(count)
-    place = part("reverse_personalization.geometry.template").template_detection(64, 64)
-    images = tuple((replace(face, box=place.box, landmarks=place.landmarks),) for face in faces)
-    return replace(faces, images=images, model_pack="fake")
 
 
 def test_schema_agrees_with_execute() -> None:

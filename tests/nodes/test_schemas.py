@@ -34,14 +34,14 @@ def test_the_nodes_users_asked_for_are_there(pack: ModuleType) -> None:
     }
     loading = {"ReverseIdentityLoadPhotograph", "ReverseIdentityLoadFolder"}
     steering = {"ReverseIdentityKeepRegion", "ReverseIdentityRegionMask", "ReverseIdentityRetrySampler"}
-    editing = {"ReverseIdentityEdit", "ReverseIdentityEditRetry"}
+    editing = {"ReverseIdentityEdit", "ReverseIdentityEditRetry", "ReverseIdentityScaleSweep"}
     comparing = {"ReverseIdentityDDIMInversion"}
     drawing = {"ReverseIdentityTarget", "ReverseIdentityPseudonym"}
     given = asked | comparing | drawing | editing | composing | loading | photographs | steering
     assert pack.node_classes.keys() == given
 
 
-@pytest.mark.parametrize("index", range(24))
+@pytest.mark.parametrize("index", range(25))
 def test_schema_and_execute_agree(index: int) -> None:
     node = node_classes()[index]
     schema = node.GET_SCHEMA()

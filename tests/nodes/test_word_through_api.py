@@ -18,7 +18,7 @@ from harness.server import ComfyServer, WorkflowFailed, WorkflowInterrupted, Wor
 from harness.workflow import Workflow, node_of, with_inputs
 from miniature.layout import FACE_PACK, JUDGE_PACK, WEIGHTS
 from tests.shipped_workflows import rendered
-from tests.workspace import make_workspace, shipped
+from tests.workspace import FINISHED, PORTRAIT, make_workspace, shipped
 
 pytestmark = pytest.mark.server
 
@@ -37,8 +37,8 @@ QUICK: dict[str, dict[str, Any]] = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     folder = make_workspace(tmp_path_factory.mktemp("base"), WEIGHTS)
     two = rendered(5, WIDTH, HEIGHT)
-    two.save(folder / "input" / "photograph.png")
-    two.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "input" / "finished.png")
+    two.save(folder / "input" / PORTRAIT)
+    two.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "input" / FINISHED)
     painted = two.convert("RGBA")
     # The host's mask editor makes transparent what is painted.
     painted.putalpha(255)
@@ -107,7 +107,7 @@ def test_a_photograph_painted_in_the_hosts_mask_editor(server: ComfyServer) -> N
     found = shown(server.run(workflow), workflow, "FaceEmbed", "found_faces")
     assert (found["drawn_faces"], found["painted"]) == ([list(EMPTY)], 1)
     # A photograph without a mask has one of another size, and nothing in it.
-    workflow[loader]["inputs"]["image"] = "photograph.png"
+    workflow[loader]["inputs"]["image"] = PORTRAIT
     found = shown(server.run(workflow), workflow, "FaceEmbed", "found_faces")
     assert (found["drawn_faces"], found["painted"]) == ([], 0)
 
@@ -143,7 +143,7 @@ def group(**changes: dict[str, Any]) -> Workflow:
 
 def test_what_can_be_known_from_the_graph_is_refused_when_it_is_queued(server: ComfyServer) -> None:
     folder = server.base_directory / "input"
-    shutil.copy(folder / "photograph.png", folder / "Jane Doe.png")
+    shutil.copy(folder / PORTRAIT, folder / "Jane Doe.png")
     guide = {"checker": FACE_PACK.name}
     mistakes: list[tuple[str, dict[str, Any], str]] = [
         ("ReverseIdentityEditRetry", {"scales": "-2, x"}, "weakest first"),

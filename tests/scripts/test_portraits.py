@@ -12,7 +12,7 @@ from harness.comfyui import comfyui_folder
 from harness.server import ComfyServer
 from harness.workflow import Workflow, node_of, with_inputs
 from miniature.layout import WEIGHTS
-from miniature.workflow import SIDE
+from miniature.workflow import MINIATURE, SIDE
 from tests.shipped_workflows import QUICK
 from tests.workflow_cards import drawn
 from tests.workspace import PORTRAIT, make_workspace, shipped
@@ -61,10 +61,14 @@ def inside(mask: np.ndarray, box: list[float]) -> np.ndarray:
 
 def test_the_sweep_shows_the_face_and_what_every_scale_makes_of_it(server):
     workflow = quick("guidance-sweep")
-    kinds = ("ReverseIdentityKSampler", "ReverseIdentityEdit")
-    scales, of_fast = ([n["inputs"]["cfg"] for n in workflow.values() if n["class_type"] == kind] for kind in kinds)
-    assert scales == of_fast == [-1.0, -2.0, -3.0, -4.0]
-    [file] = server.image_files(server.run(workflow, timeout=1200))
+    sweeps = {key: n["inputs"] for key, n in workflow.items() if n["class_type"] == "ReverseIdentityScaleSweep"}
+    assert [inputs["quality"] for inputs in sweeps.values()] == ["exact", "fast"]
+    history = server.run(workflow, timeout=1200)
+    curves = [history["outputs"][key]["guidance_curve"][0] for key in sweeps]
+    assert [curve["checkpoint"] for curve in curves] == [MINIATURE["checkpoint"]] * 2
+    (first, scales) = ([point["scale"] for point in curve["points"]][1:] for curve in curves)
+    assert first == scales == [-1.0, -2.0, -3.0, -4.0]
+    [file] = server.image_files(history)
     with Image.open(file) as image:
         assert image.size == (SIDE * (1 + len(scales)), 2 * SIDE)
         rows = np.split(np.asarray(image.convert("RGB"), np.float32), 2)

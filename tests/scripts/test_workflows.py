@@ -19,6 +19,7 @@ from harness.environment import ROOT
 from harness.server import ComfyServer, WorkflowFailed
 from harness.workflow import (
     LOADER,
+    SAMPLE_RESULT,
     SHIPPED_FILES,
     TEMPLATES,
     Workflow,
@@ -88,7 +89,7 @@ def quick(workflow: Workflow) -> Workflow:
     workflow = with_inputs(on_miniature(workflow), **QUICK)
     for node in workflow.values():
         if node["class_type"] == LOADER:
-            finished = node["inputs"]["image"] == "finished.png"
+            finished = node["inputs"]["image"] == SAMPLE_RESULT
             node["inputs"]["image"] = FINISHED if finished else PHOTOGRAPH
     return workflow
 
@@ -108,8 +109,9 @@ def test_the_shipped_values_are_those_for_sdxl(name):
         "FaceEmbed": {"model_pack": "buffalo_l"},
         "ReverseIdentityFaceCrop": {"side": 1024},
         "DPMSolverInversion": {"steps": 100, "denoise": 0.3, "cfg": 1.0},
-        "ReverseIdentityKSampler": {"cfg": -20.0 if name == "guidance-sweep" else -10.0},
+        "ReverseIdentityKSampler": {"cfg": -10.0},
         "ReverseIdentityGuider": {"cfg": -10.0},
+        "ReverseIdentityScaleSweep": {"scales": "-5, -10, -15, -20", "checker": "antelopev2", "threshold": 0.0},
         "ReverseIdentityRetrySampler": {"scales": "-10, -14, -20, -28", "checker": "antelopev2", "threshold": 0.0},
         "ReverseIdentityCheck": {"checker": "antelopev2", "threshold": 0.0, "second_search": True},
         "ReverseIdentityFaceCover": {"method": "solid", "on_failure": "cover", "unhandled": "cover"},
@@ -205,8 +207,9 @@ def test_every_node_of_the_pack_is_used(schemas):
     own = {kind for kind, schema in schemas.items() if schema["python_module"] == "custom_nodes.Some Folder-1.0"}
     used = {node["class_type"] for name in NAMES for node in read_shipped(name).values()}
     assert len(own) >= 16
-    # A pseudonym needs a key, which nobody can ship; nobody's photographs should go through DDIM.
-    assert own - used == {"ReverseIdentityPseudonym", "ReverseIdentityDDIMInversion"}
+    # A pseudonym needs a key, which nobody can ship; nobody's photographs should go through DDIM; who changes a face in
+    # one pass should check it and try again.
+    assert own - used == {"ReverseIdentityPseudonym", "ReverseIdentityDDIMInversion", "ReverseIdentityEdit"}
 
 
 @pytest.mark.server
