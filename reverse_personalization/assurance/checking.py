@@ -338,7 +338,7 @@ class Checker:
             return None
         # If nobody whom the search would have counted was there before, the change made what is there now.
         before = self.recogniser.find_again(original, face)
-        nobody = before is None or before.score < least_before(face, places[on][0], self.recogniser.threshold)
+        nobody = before is None or before.score < least_before(face, places, on, self.recogniser.threshold)
         return self._find(original, result, face, on, True) if nobody else None
 
     def _changed(self, find: Find) -> bool:

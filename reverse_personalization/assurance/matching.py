@@ -19,6 +19,10 @@ from .verdict import AGE_STEP, FaceChange, Status
 MIN_MEASURABLE = 20.0
 """Smallest shorter side of a face's box in pixels; below it a recogniser sees nobody."""
 
+LANDMARKS_MARGIN = 0.1
+"""How far outside a face's box the middle of its landmarks may lie, in longer sides of the box. Those of a face in
+profile lie at the edge of what is seen of it: of four faces turned by 46 to 60 degrees, up to 0.09 outside."""
+
 MIN_SPREAD = 0.05
 """Smallest root mean square distance of a face's landmarks from their middle, as a fraction of the box's shorter
 side."""
@@ -34,6 +38,10 @@ for a face, they were 0.11 away."""
 PARTLY_MAX_SIDE = 1.5
 """Longer side of the largest find that may lie partly on a changed face, as a fraction of the face's. In three of 92
 rendered group photographs, detectors saw a find 1.0 to 1.2 times as large half beside a generated face."""
+
+WITHIN_GROUP = 0.6
+"""Fraction of a changed face's box inside a find that may be made of several: of six people in the lower half of a
+photograph, once they were changed, the detector made one face upside down, 580 pixels large."""
 
 MIN_FILLED = 0.2
 """Smallest area of a changed face, as a fraction of that of a find around it, for the find to be drawn too wide: there
@@ -69,7 +77,8 @@ def measurable(face: Detection) -> bool:
         return False
     x, y = points.mean(axis=0)
     # For a face in profile or in a crowd, a detector may return landmarks of a neighbour or of nothing.
-    inside = x0 <= x <= x1 and y0 <= y <= y1
+    margin = LANDMARKS_MARGIN * max(x1 - x0, y1 - y0)
+    inside = x0 - margin <= x <= x1 + margin and y0 - margin <= y <= y1 + margin
     return bool(inside and np.sqrt(points.var(axis=0).sum()) >= MIN_SPREAD * min(x1 - x0, y1 - y0))
 
 
@@ -155,15 +164,16 @@ def part_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | No
 
 
 def partly_on(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:
-    """Tell on which changed face a find in the result lies in part, such as a generated chin with the neck below it.
+    """Tell of which changed face a find in the result may be made in part, such as a generated chin with its neck.
 
     Args:
         find: in the result, at the place of no face of the original.
         changed: for each face that was to be changed its places, in the original and in the result.
 
     Returns:
-        Number of the first such face; None if the find lies on none: less than `MIN_TOUCHED` of its box lies inside, or
-        it is larger than `PARTLY_MAX_SIDE` of the face.
+        Number of the first face on which it lies (`MIN_TOUCHED` of its box or more lies inside, and it is no larger
+        than `PARTLY_MAX_SIDE` of the face), or of the first of several that lie mostly inside it (`WITHIN_GROUP`); None
+        if there is neither.
     """
     box = np.array([find.box])
 
@@ -171,25 +181,40 @@ def partly_on(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | 
         small_enough = longer_sides(box) <= PARTLY_MAX_SIDE * longer_sides(boxes)
         return (fraction_inside(box, boxes)[0] >= MIN_TOUCHED) & small_enough
 
-    return _first_face(changed, lies_on)
+    def lies_inside(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+        inside: NDArray[np.bool_] = fraction_inside(boxes, box)[:, 0] >= WITHIN_GROUP
+        return inside
+
+    on = _first_face(changed, lies_on)
+    if on is None:
+        group = [
+            number for number in range(len(changed)) if _first_face(changed[number : number + 1], lies_inside) == 0
+        ]
+        on = group[0] if len(group) > 1 else None
+    return on
 
 
-def least_before(find: Detection, face: Detection, threshold: float) -> float:
-    """How surely the original must show a face at the place of a find that lies partly on a changed face.
+def least_before(find: Detection, changed: Sequence[Sequence[Detection]], on: int, threshold: float) -> float:
+    """How surely the original must show a face at the place of a find that may be made of changed faces.
 
     Args:
         find: in the result, at the place of no face of the original.
-        face: the changed face in the original.
+        changed: for each face that was to be changed its places, that in the original first.
+        on: number of the face that `partly_on` names.
         threshold: score of a face.
 
     Returns:
-        The threshold; or more on the face itself, where the search of the original takes what rates clearly lower than
-        the face for a part of it (`nested.parts_of_faces`).
+        The threshold; or more on that face itself, and around several, where the search of the original takes what
+        rates clearly lower than these for a part of it (`nested.parts_of_faces`) or for a group (`nested_finds`).
     """
-    box, on = np.array([find.box]), np.array([face.box])
-    if middle_on(box, on)[0, 0] and fraction_inside(box, on)[0, 0] >= MIN_ON_FACE:
+    box, face = np.array([find.box]), changed[on][0]
+    place = np.array([face.box])
+    if middle_on(box, place)[0, 0] and fraction_inside(box, place)[0, 0] >= MIN_ON_FACE:
         return max(threshold, DOUBTFUL_RATING_RATIO * face.score)
-    return threshold
+    originals = [places[0] for places in changed]
+    inside = fraction_inside(np.array([one.box for one in originals]), box)[:, 0] >= WITHIN_GROUP
+    scores = sorted(one.score for one, within in zip(originals, inside, strict=True) if within)
+    return max(threshold, DOUBTFUL_RATING_RATIO * scores[-2]) if len(scores) > 1 else threshold
 
 
 def frame_of(find: Detection, changed: Sequence[Sequence[Detection]]) -> int | None:

@@ -25,8 +25,9 @@ from .template import ARCFACE_LANDMARKS
 TILTED = 8.0
 """Degrees from the nearest quarter turn from which a face is looked at upright."""
 
-SURER = 0.1
-"""How much more an upright look must score than looks at the same face turned otherwise, to tell which way up it is."""
+SURER = 0.06
+"""How much more an upright look must score than looks at the same face turned otherwise, to tell which way up it is.
+Of 14 rendered faces of which the views did not agree, the wrong way up scored most once, by 0.01."""
 
 UNRIVALLED = 0.75
 """An upright look that scores this much leaves no room for another way up that scores SURER more. If all that saw it

@@ -15,6 +15,7 @@ from reverse_personalization.assurance.matching import (
     MIN_MEASURABLE,
     Appearance,
     face_change,
+    least_before,
     match_faces,
     measurable,
     overlap,
@@ -199,3 +200,21 @@ def test_what_lies_partly_on_a_face():
     assert partly_on(face(50, 0, 110), changed) == 0, "a generated face with what is beside it"
     assert partly_on(face(-30, -30, 160), changed) is None, "much larger than the face"
     assert partly_on(face(30, 80, 40), []) is None
+
+
+def test_what_is_drawn_around_several_changed_faces():
+    changed = [(face(300, 0, 50),), (face(0, 0, 50), face(5, 0, 50)), (face(60, 10, 50),)]
+    assert partly_on(face(-50, -60, 250), changed) == 1
+    assert partly_on(face(-50, -60, 250), changed[:2]) is None, "around one face"
+    assert partly_on(face(-200, -60, 240), changed) is None, "the second one lies half outside"
+
+
+def test_how_surely_somebody_must_have_been_there_before():
+    chin, whole, group = face(10, 25, 20), face(30, 80, 40), face(-50, -60, 250)
+    first, second, far = (replace(face(x, 0, 50), score=score) for x, score in ((0, 0.8), (60, 0.7), (400, 0.9)))
+    changed = [(first, face(90, 0, 50)), (second,), (far,)]
+    assert least_before(chin, changed, 0, 0.3) == pytest.approx(0.75 * 0.8), "on the face: else it was a part of it"
+    assert least_before(whole, changed, 0, 0.3) == 0.3, "beside it: somebody else"
+    assert least_before(group, changed, 0, 0.3) == pytest.approx(0.75 * 0.7), "around two: else it was a group"
+    assert least_before(group, changed[:1], 0, 0.3) == 0.3, "around one"
+    assert least_before(group, changed, 0, 0.6) == 0.6

@@ -128,7 +128,7 @@ def test_a_face_that_views_see_in_two_places_lies_where_upright_looks_see_it():
     ("scores", "placed"),
     [
         pytest.param({0: 0.6, 270: 0.75}, 270, id="all views were wrong"),
-        pytest.param({0: 0.6, 270: 0.66}, None, id="nobody can say"),
+        pytest.param({0: 0.6, 270: 0.65}, None, id="nobody can say"),
         pytest.param({0: 0.6, 270: 0.62}, 0, id="hardly better"),
         pytest.param({0: 0.76, 270: 0.9}, 0, id="sure enough"),
     ],
