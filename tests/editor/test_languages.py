@@ -166,7 +166,7 @@ def test_a_blueprint_speaks_the_language_where_it_is_placed_and_when_it_is_loade
     ports = ("image", "checkpoint", "adapter", "face_pack", "checker", "quality", "scales", "cover_method")
     assert placed["inputs"] == [phrases[name] for name in ports]
     assert placed["widgets"] == [phrases[name] for name in ports[1:]]
-    groups = ("Models", "Every face, upright and alone", "Regenerate away from the person", "Put the faces back")
+    groups = ("Models", "Every face alone", "Change every face", "Check, and cover what failed")
     assert placed["groups"][: len(groups)] == [phrases[title] for title in groups]
     # It stands in a workflow of the user's own.
     speak(editor, "fr", again=False)
