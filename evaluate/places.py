@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from batch.inputs import INSIDE
 from reverse_personalization.photographs.folder import SUFFIXES, photographs_in
 
 MANIFEST_SUFFIX = ".jsonl"
 """Of the list that the batch command writes of its results."""
-
-IN_SHARD = "::"
-"""Between a shard's path and the name of a file in it, in the manifest."""
 
 
 def named_pictures(place: Path) -> list[tuple[str, Path]]:
@@ -75,7 +73,7 @@ def _of_manifest(file: Path) -> Iterator[tuple[str, Path]]:
             continue
         entry = _entry(line, f"{file}, line {number}")
         if entry["output"] is not None and not entry.get("removed"):
-            yield Path(entry["input"].rpartition(IN_SHARD)[2]).stem, file.parent / entry["output"]
+            yield Path(entry["input"].rpartition(INSIDE)[2]).stem, file.parent / entry["output"]
 
 
 def _entry(line: str, where: str) -> dict[str, Any]:
